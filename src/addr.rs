@@ -1,0 +1,369 @@
+//! Addresses, and witnesses that prove something about them.
+//!
+//! A [`Group`] *is* multicast, a [`Unicast`] is an address that one host may have: whoever holds one need not ask
+//! again. What IPv4 and IPv6 do differently behind one name is a [`Family`].
+
+use core::fmt;
+use core::hash::Hash;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// An Ethernet address.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct MacAddr(pub [u8; 6]);
+
+impl MacAddr {
+    /// `ff:ff:ff:ff:ff:ff`.
+    pub const BROADCAST: Self = Self([0xff; 6]);
+
+    /// Whether the group bit is set: multicast and broadcast.
+    #[must_use]
+    pub const fn is_group(self) -> bool {
+        self.0[0] & 1 != 0
+    }
+
+    /// Whether a station may own it: not a group address, not all zeros.
+    #[must_use]
+    pub fn is_unicast(self) -> bool {
+        !self.is_group() && self.0 != [0; 6]
+    }
+}
+
+impl fmt::Display for MacAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl fmt::Debug for MacAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A string that is not an Ethernet address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("not an Ethernet address: write six hexadecimal bytes with colons, as in 02:00:00:00:00:02")]
+pub struct ParseMacError;
+
+impl FromStr for MacAddr {
+    type Err = ParseMacError;
+
+    fn from_str(s: &str) -> Result<Self, ParseMacError> {
+        let mut bytes = [0; 6];
+        let mut parts = s.split(':');
+        for byte in &mut bytes {
+            let part = parts.next().ok_or(ParseMacError)?;
+            if part.len() != 2 {
+                return Err(ParseMacError);
+            }
+            *byte = u8::from_str_radix(part, 16).map_err(|_| ParseMacError)?;
+        }
+        if parts.next().is_some() { Err(ParseMacError) } else { Ok(Self(bytes)) }
+    }
+}
+
+impl Serialize for MacAddr {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for MacAddr {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let s = String::deserialize(d)?;
+        s.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// An IP version: what IPv4 and IPv6 do differently behind the same names.
+pub trait Family: Copy + Eq + Ord + Hash + fmt::Debug + Send + Sync + 'static {
+    /// Its addresses.
+    type Addr: Copy + Eq + Ord + Hash + fmt::Debug + fmt::Display + Send + Sync + Into<IpAddr> + 'static;
+
+    /// The address of no one: `0.0.0.0`, `::`.
+    const UNSPECIFIED: Self::Addr;
+
+    /// The group of all hosts on the link: `224.0.0.1`, `ff02::1`.
+    const ALL_HOSTS: Self::Addr;
+
+    /// Whether `addr` is a group address.
+    fn is_multicast(addr: Self::Addr) -> bool;
+
+    /// Whether one host may have `addr`: not a group, not unspecified, not broadcast, not loopback.
+    fn is_unicast(addr: Self::Addr) -> bool;
+
+    /// Whether membership of `group` is ever reported. G04, RFC 9776 5; L04, RFC 9777 6: never for the group of all
+    /// hosts, nor (IPv6) for groups that do not leave the interface.
+    fn is_reported(group: Self::Addr) -> bool;
+
+    /// Whether `group` is in the range reserved for source-specific multicast. RFC 4607 1: 232/8 and ff3x::/32.
+    fn is_ssm(group: Self::Addr) -> bool;
+
+    /// The Ethernet address of `group`.
+    fn group_mac(group: Self::Addr) -> MacAddr;
+}
+
+/// IPv4.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct V4;
+
+impl Family for V4 {
+    type Addr = Ipv4Addr;
+    const UNSPECIFIED: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+    const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
+
+    fn is_multicast(addr: Ipv4Addr) -> bool {
+        addr.is_multicast()
+    }
+
+    fn is_unicast(addr: Ipv4Addr) -> bool {
+        let first = addr.octets()[0];
+        first != 0 && first != 127 && first < 224
+    }
+
+    fn is_reported(group: Ipv4Addr) -> bool {
+        group != Self::ALL_HOSTS
+    }
+
+    fn is_ssm(group: Ipv4Addr) -> bool {
+        group.octets()[0] == 232
+    }
+
+    // E02, RFC 1112 6.4: 01:00:5e, then the low 23 bits of the group.
+    fn group_mac(group: Ipv4Addr) -> MacAddr {
+        let [_, b, c, d] = group.octets();
+        MacAddr([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+    }
+}
+
+/// IPv6.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct V6;
+
+impl Family for V6 {
+    type Addr = Ipv6Addr;
+    const UNSPECIFIED: Ipv6Addr = Ipv6Addr::UNSPECIFIED;
+    const ALL_HOSTS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+
+    fn is_multicast(addr: Ipv6Addr) -> bool {
+        addr.is_multicast()
+    }
+
+    fn is_unicast(addr: Ipv6Addr) -> bool {
+        !addr.is_multicast() && !addr.is_unspecified() && !addr.is_loopback()
+    }
+
+    fn is_reported(group: Ipv6Addr) -> bool {
+        group != Self::ALL_HOSTS && group.octets()[1] & 0x0f > 1
+    }
+
+    fn is_ssm(group: Ipv6Addr) -> bool {
+        let [a, b, c, d, ..] = group.octets();
+        a == 0xff && b & 0xf0 == 0x30 && c == 0 && d == 0
+    }
+
+    // E03, RFC 2464 7: 33:33, then the low 32 bits of the group.
+    fn group_mac(group: Ipv6Addr) -> MacAddr {
+        let o = group.octets();
+        MacAddr([0x33, 0x33, o[12], o[13], o[14], o[15]])
+    }
+}
+
+/// A multicast group: an address proven to be one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Group<F: Family>(F::Addr);
+
+impl<F: Family> Group<F> {
+    /// The group `addr`, if it is one.
+    #[must_use]
+    pub fn new(addr: F::Addr) -> Option<Self> {
+        F::is_multicast(addr).then_some(Self(addr))
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn addr(self) -> F::Addr {
+        self.0
+    }
+
+    /// Its Ethernet address.
+    #[must_use]
+    pub fn mac(self) -> MacAddr {
+        F::group_mac(self.0)
+    }
+
+    /// Whether routers are ever told of its members.
+    #[must_use]
+    pub fn is_reported(self) -> bool {
+        F::is_reported(self.0)
+    }
+}
+
+impl<F: Family> fmt::Debug for Group<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl<F: Family> fmt::Display for Group<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// An address that one host may have: proven not to be a group, broadcast, loopback or unspecified.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Unicast<F: Family>(F::Addr);
+
+impl<F: Family> Unicast<F> {
+    /// The address `addr`, if one host may have it.
+    #[must_use]
+    pub fn new(addr: F::Addr) -> Option<Self> {
+        F::is_unicast(addr).then_some(Self(addr))
+    }
+
+    /// The address.
+    #[must_use]
+    pub fn addr(self) -> F::Addr {
+        self.0
+    }
+}
+
+impl<F: Family> fmt::Debug for Unicast<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl<F: Family> fmt::Display for Unicast<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// An IPv4 address of ours with the length of its prefix: one address of a port.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Ipv4Cidr {
+    addr: Ipv4Addr,
+    prefix: u8,
+}
+
+impl Ipv4Cidr {
+    /// `addr/prefix`, if a host may have it: a unicast address, a prefix of at most 32 bits, and neither the
+    /// network's nor the broadcast address of a prefix shorter than 31.
+    #[must_use]
+    pub fn new(addr: Unicast<V4>, prefix: u8) -> Option<Self> {
+        let cidr = Self { addr: addr.addr(), prefix };
+        if prefix > 32 {
+            return None;
+        }
+        let host_bits = cidr.addr.to_bits() & !cidr.mask();
+        let reserved = prefix < 31 && (host_bits == 0 || host_bits == !cidr.mask());
+        (!reserved).then_some(cidr)
+    }
+
+    /// The address.
+    #[must_use]
+    pub const fn addr(self) -> Ipv4Addr {
+        self.addr
+    }
+
+    /// The prefix length in bits.
+    #[must_use]
+    pub const fn prefix(self) -> u8 {
+        self.prefix
+    }
+
+    /// The netmask as a number.
+    const fn mask(self) -> u32 {
+        if self.prefix == 0 { 0 } else { u32::MAX << (32 - self.prefix as u32) }
+    }
+
+    /// Whether `addr` is on this link by its prefix.
+    #[must_use]
+    pub const fn contains(self, addr: Ipv4Addr) -> bool {
+        (addr.to_bits() ^ self.addr.to_bits()) & self.mask() == 0
+    }
+
+    /// The directed broadcast address; none for /31 and /32 (RFC 3021).
+    #[must_use]
+    pub const fn broadcast(self) -> Option<Ipv4Addr> {
+        if self.prefix >= 31 { None } else { Some(Ipv4Addr::from_bits(self.addr.to_bits() | !self.mask())) }
+    }
+}
+
+impl fmt::Display for Ipv4Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.addr, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn v4(s: &str) -> Ipv4Addr {
+        s.parse().unwrap()
+    }
+
+    // E02, RFC 1112 6.4: 23 bits, so 32 groups share one MAC.
+    #[test]
+    fn an_ipv4_group_mac_holds_the_low_23_bits() {
+        let mac = |s| Group::<V4>::new(v4(s)).unwrap().mac().to_string();
+        assert_eq!(mac("239.129.1.1"), "01:00:5e:01:01:01");
+        assert_eq!(mac("239.1.1.1"), "01:00:5e:01:01:01");
+        assert_eq!(mac("224.0.0.22"), "01:00:5e:00:00:16");
+        assert_eq!(mac("239.255.255.255"), "01:00:5e:7f:ff:ff");
+    }
+
+    // E03, RFC 2464 7.
+    #[test]
+    fn an_ipv6_group_mac_holds_the_low_32_bits() {
+        let mac = |s: &str| Group::<V6>::new(s.parse().unwrap()).unwrap().mac().to_string();
+        assert_eq!(mac("ff05::1:1"), "33:33:00:01:00:01");
+        assert_eq!(mac("ff02::1:ff12:3456"), "33:33:ff:12:34:56");
+    }
+
+    #[test]
+    fn only_group_addresses_become_groups() {
+        assert!(Group::<V4>::new(v4("223.255.255.255")).is_none());
+        assert!(Group::<V4>::new(v4("224.0.0.0")).is_some());
+        assert!(Group::<V4>::new(v4("240.0.0.0")).is_none());
+    }
+
+    // G04, RFC 9776 5; L04, RFC 9777 6.
+    #[test]
+    fn the_group_of_all_hosts_is_never_reported_and_its_neighbours_are() {
+        assert!(!V4::is_reported(v4("224.0.0.1")));
+        assert!(V4::is_reported(v4("224.0.0.2")));
+        assert!(!V6::is_reported("ff02::1".parse().unwrap()));
+        assert!(!V6::is_reported("ff01::5".parse().unwrap()));
+        assert!(V6::is_reported("ff02::2".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_cidr_knows_its_prefix_and_broadcast() {
+        let cidr = |s, p| Ipv4Cidr::new(Unicast::new(v4(s)).unwrap(), p);
+        let c = cidr("198.18.0.2", 24).unwrap();
+        assert_eq!(c.broadcast(), Some(v4("198.18.0.255")));
+        assert!(c.contains(v4("198.18.0.99")) && !c.contains(v4("198.18.1.2")));
+        assert_eq!(cidr("198.18.0.255", 24), None);
+        assert_eq!(cidr("198.18.0.0", 24), None);
+        assert_eq!(cidr("198.18.0.0", 31).unwrap().broadcast(), None);
+        assert!(cidr("198.18.0.1", 33).is_none());
+        assert!(cidr("198.18.0.1", 0).unwrap().contains(v4("1.2.3.4")));
+    }
+
+    #[test]
+    fn a_mac_address_reads_back_what_it_prints() {
+        let mac: MacAddr = "02:00:5e:aB:00:ff".parse().unwrap();
+        assert_eq!(mac.to_string(), "02:00:5e:ab:00:ff");
+        for bad in ["", "02:00:00:00:00", "02:00:00:00:00:00:00", "2:0:0:0:0:0", "02-00-00-00-00-00", "gg:00:00:00:00:00"] {
+            assert!(bad.parse::<MacAddr>().is_err(), "{bad}");
+        }
+    }
+}

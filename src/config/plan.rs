@@ -1,0 +1,163 @@
+//! The plan: what a checked configuration comes to. It holds only proven values; nothing downstream checks again.
+
+use core::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use crate::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4};
+use crate::io::{FilterPolicy, PortId};
+
+/// Everything that a run needs to know.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How DPDK is started.
+    pub eal: EalPlan,
+    /// Where the control socket listens.
+    pub ctl_socket: PathBuf,
+    /// The worker lcores, one a CPU.
+    pub workers: Vec<WorkerPlan>,
+    /// The CPU of the control thread.
+    pub control_cpu: usize,
+    /// What a worker does when nothing arrives.
+    pub idle: Idle,
+    /// The most packets in one call to a device: 1 to [`BURST_MAX`](crate::io::BURST_MAX).
+    pub burst: usize,
+    /// The ports; a [`PortId`] is an index into them.
+    pub ports: Vec<PortPlan>,
+    /// The services.
+    pub services: Vec<ServicePlan>,
+    /// The mbuf pool's size and its arithmetic.
+    pub mbufs: MbufPlan,
+}
+
+/// How DPDK's environment abstraction layer is started.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EalPlan {
+    /// Whether hugepages are used.
+    pub hugepages: Hugepages,
+    /// Memory that DPDK reserves, in MiB.
+    pub memory_mb: u32,
+    /// Tells several DPDK programs on one machine apart.
+    pub file_prefix: String,
+    /// Further arguments, passed as they are.
+    pub args: Vec<String>,
+}
+
+/// The key `eal.hugepages`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Hugepages {
+    /// If enough are free at start, else none.
+    #[default]
+    Auto,
+    /// Refuse to start without.
+    Required,
+    /// Never.
+    None,
+}
+
+/// The key `workers.idle`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Idle {
+    /// [`Spin`](Self::Spin) if every port is a PCI device, else [`Adaptive`](Self::Adaptive).
+    #[default]
+    Auto,
+    /// Poll without rest.
+    Spin,
+    /// Sleep, ever longer up to a tenth of a millisecond, while nothing arrives.
+    Adaptive,
+}
+
+/// One worker lcore.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WorkerPlan {
+    /// Its CPU.
+    pub cpu: usize,
+    /// The ports that it serves.
+    pub ports: Vec<PortId>,
+}
+
+/// One port.
+#[derive(Clone, Debug)]
+pub struct PortPlan {
+    /// Its name.
+    pub name: String,
+    /// A PCI address, or a vdev with its arguments.
+    pub device: String,
+    /// The Ethernet address to set; the device's own if absent.
+    pub mac: Option<MacAddr>,
+    /// Its addresses, the first the primary; at least one.
+    pub addresses: Vec<Ipv4Cidr>,
+    /// The default gateway, on one of the prefixes.
+    pub gateway4: Option<Unicast<V4>>,
+    /// The largest IP packet, in bytes.
+    pub mtu: u16,
+    /// Receive descriptors a queue.
+    pub rx_descriptors: u16,
+    /// Transmit descriptors a queue.
+    pub tx_descriptors: u16,
+    /// Who computes checksums.
+    pub checksum: Checksum,
+    /// How far the multicast filter may climb.
+    pub multicast_filter: FilterPolicy,
+    /// The workers that serve it, as indices into [`Plan::workers`]: one queue pair each.
+    pub workers: Vec<usize>,
+}
+
+/// The key `checksum` of a port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Checksum {
+    /// The device where it can, else software.
+    #[default]
+    Auto,
+    /// Software; no checksum offload is asked for.
+    Software,
+}
+
+/// One service: an instance of it runs on every worker that serves one of its ports.
+#[derive(Clone, Debug)]
+pub struct ServicePlan {
+    /// Its name.
+    pub name: String,
+    /// Its kind, as registered: `echo`.
+    pub kind: String,
+    /// The sockets that it listens on.
+    pub listen: Vec<ListenPlan>,
+    /// The groups that it joins.
+    pub groups: Vec<GroupPlan>,
+    /// The keys of the service's own: what is left of its table, for its kind to read.
+    pub options: toml::Table,
+}
+
+/// One socket of a service.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListenPlan {
+    /// The address; unspecified means any of the port's, its broadcast addresses, and the service's groups.
+    pub addr: Ipv4Addr,
+    /// The UDP port, never 0.
+    pub udp_port: u16,
+    /// The ports that it listens on.
+    pub ports: Vec<PortId>,
+}
+
+/// One membership of a service.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GroupPlan {
+    /// The group.
+    pub group: Group<V4>,
+    /// The only sources wanted; empty for any.
+    pub sources: Vec<Unicast<V4>>,
+    /// The port on which it is joined.
+    pub port: PortId,
+}
+
+/// The size of the mbuf pool and where it comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MbufPlan {
+    /// Buffers in the pool.
+    pub count: u32,
+    /// Bytes of data in each, headroom included.
+    pub data_room: u16,
+    /// Buffers that one lcore keeps at hand.
+    pub cache: u32,
+    /// The sum, a line an item: what for, and how many.
+    pub items: Vec<(String, u32)>,
+}

@@ -1,0 +1,213 @@
+//! What may be asked of a running engine, and what it answers.
+//!
+//! The control thread alone executes these. They are plain values, so that any front end can carry them: the control
+//! socket sends them as JSON.
+
+use core::net::Ipv4Addr;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::addr::MacAddr;
+use crate::io::{DeviceStats, FilterState, PortInfo};
+
+/// A question or an order.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Counters, per port and in sum.
+    Stats,
+    /// The ports.
+    Ports,
+    /// The sockets.
+    Sockets,
+    /// The joined groups.
+    Groups,
+    /// The multicast filter of each port.
+    Filter,
+    /// The neighbour caches.
+    Neighbors,
+    /// The drop counters, with their meaning.
+    Drops,
+    /// Joins a group.
+    Join(Membership),
+    /// Leaves a group, or one source of it.
+    Leave(Membership),
+}
+
+/// What [`Command::Join`] and [`Command::Leave`] speak of.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Membership {
+    /// The group.
+    pub group: Ipv4Addr,
+    /// Only this source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Ipv4Addr>,
+    /// The service; the only one if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// The port by name; the only one if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+}
+
+/// An answer.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "answer", content = "body", rename_all = "snake_case")]
+pub enum Answer {
+    /// To [`Command::Stats`].
+    Stats(StatsAnswer),
+    /// To [`Command::Ports`].
+    Ports(Vec<PortAnswer>),
+    /// To [`Command::Sockets`].
+    Sockets(Vec<SocketAnswer>),
+    /// To [`Command::Groups`].
+    Groups(Vec<GroupAnswer>),
+    /// To [`Command::Filter`].
+    Filter(Vec<FilterAnswer>),
+    /// To [`Command::Neighbors`].
+    Neighbors(Vec<NeighborAnswer>),
+    /// To [`Command::Drops`].
+    Drops(Vec<DropAnswer>),
+    /// To [`Command::Join`] and [`Command::Leave`].
+    Done(DoneAnswer),
+    /// The command could not be carried out, and what to do about it.
+    Error(String),
+}
+
+/// Counters.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct StatsAnswer {
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// A row a port.
+    pub ports: Vec<PortStats>,
+    /// Buffers of the pool that are free, and how many there are, if known.
+    pub pool: Option<PoolStats>,
+}
+
+/// The counters of one port.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PortStats {
+    /// Its name.
+    pub port: String,
+    /// What the device counted.
+    pub device: DeviceStats,
+    /// What the engine counted, by name: `rx`, `tx`, `rx_bytes`, `tx_bytes`, `delivered`, `punted`, ... See
+    /// [`Counter`](super::Counter).
+    pub engine: BTreeMap<String, u64>,
+    /// All drops together.
+    pub dropped: u64,
+}
+
+/// The mbuf pool.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PoolStats {
+    /// Buffers that are free.
+    pub free: u32,
+    /// All buffers.
+    pub size: u32,
+}
+
+/// One port.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PortAnswer {
+    /// What it is.
+    #[serde(flatten)]
+    pub info: PortInfo,
+    /// Whether the link is up.
+    pub link_up: bool,
+    /// Its addresses, as `198.18.0.2/24`.
+    pub addresses: Vec<String>,
+    /// Its default gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway4: Option<Ipv4Addr>,
+    /// The CPUs of the workers that serve it.
+    pub cpus: Vec<usize>,
+}
+
+/// One socket.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SocketAnswer {
+    /// The service that owns it.
+    pub service: String,
+    /// Its address and UDP port.
+    pub local: String,
+    /// The port that it is on.
+    pub port: String,
+    /// Datagrams delivered to it.
+    pub rx: u64,
+    /// Datagrams that it answered.
+    pub tx: u64,
+}
+
+/// One group on one port.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct GroupAnswer {
+    /// The port.
+    pub port: String,
+    /// The group.
+    pub group: Ipv4Addr,
+    /// Its Ethernet address.
+    pub mac: MacAddr,
+    /// `include` or `exclude`: the interface's filter mode, RFC 9776 3.2.
+    pub filter_mode: String,
+    /// The sources that the mode speaks of.
+    pub sources: Vec<Ipv4Addr>,
+    /// The services that want it.
+    pub services: Vec<String>,
+}
+
+/// The multicast filter of one port.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FilterAnswer {
+    /// The port.
+    pub port: String,
+    /// Its driver.
+    pub driver: String,
+    /// The filter as applied and read back.
+    #[serde(flatten)]
+    pub state: FilterState,
+    /// Multicast frames that the device let through though their MAC is not in the set. More than 0 on a rung that
+    /// filters means: accepted by the driver, not effective.
+    pub not_in_set: u64,
+    /// Multicast frames whose MAC is in the set and whose group is not joined: aliases.
+    pub aliases: u64,
+}
+
+/// One neighbour.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NeighborAnswer {
+    /// The port.
+    pub port: String,
+    /// Its address.
+    pub addr: Ipv4Addr,
+    /// Its Ethernet address, once known.
+    pub mac: Option<MacAddr>,
+    /// `incomplete`, `reachable`, `stale`, `probe` or `failed`.
+    pub state: String,
+    /// Seconds since it was last confirmed.
+    pub age_s: u64,
+}
+
+/// One drop counter.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DropAnswer {
+    /// Its name.
+    pub reason: String,
+    /// Packets, over all ports and workers.
+    pub packets: u64,
+    /// The SNMP counter that would count it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snmp: Option<String>,
+    /// What it means.
+    pub meaning: String,
+}
+
+/// What a join or leave did.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DoneAnswer {
+    /// In a sentence: `joined 239.1.2.3 on p0 for echo`.
+    pub done: String,
+}

@@ -1,0 +1,5 @@
+//! engine (being built).
+pub mod command;
+/// stub
+#[derive(Debug)]
+pub struct Counter;

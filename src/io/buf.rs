@@ -1,0 +1,94 @@
+//! Packet buffers and where they come from.
+
+/// What the device says of a checksum. DESIGN: the four values of an mbuf's `ol_flags`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ChecksumStatus {
+    /// Not looked at: sum it.
+    #[default]
+    Unknown,
+    /// Right.
+    Good,
+    /// Wrong, says the device. Drivers have said so of good packets: sum it.
+    Bad,
+    /// The field does not hold a sum, but the data are known to be intact (a virtio peer on the same machine).
+    None,
+}
+
+/// What the device says of a received packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RxMeta {
+    /// Of the IPv4 header checksum.
+    pub ip_checksum: ChecksumStatus,
+    /// Of the UDP checksum.
+    pub l4_checksum: ChecksumStatus,
+    /// The tag control information of a VLAN tag that the device has removed.
+    pub stripped_tci: Option<u16>,
+    /// The receive-side-scaling hash, where the device computed one.
+    pub rss_hash: Option<u32>,
+}
+
+/// Checksums that the device is asked to fill in when it sends a packet.
+///
+/// The UDP checksum field must then hold the folded, not complemented sum of the pseudo-header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TxChecksum {
+    /// Fill in the IPv4 header checksum (its field holds 0).
+    pub ip: bool,
+    /// Fill in the UDP checksum.
+    pub udp: bool,
+    /// Bytes before the IP header.
+    pub l2_len: u8,
+    /// Bytes of the IP header.
+    pub l3_len: u8,
+}
+
+/// A packet and the duty to give its memory back: a value with one owner.
+///
+/// Dropping it returns the memory to its pool.
+pub trait PacketBuf: Sized + Send + 'static {
+    /// The bytes of the (first segment of the) frame, from the Ethernet header on.
+    fn data(&self) -> &[u8];
+
+    /// Whether [`data`](Self::data) is the whole frame: it has one segment.
+    fn is_single_segment(&self) -> bool;
+
+    /// The bytes, writable: only if no other handle shares them, and the buffer is direct and has one segment.
+    fn unique(&mut self) -> Option<&mut [u8]>;
+
+    /// Makes the frame `len` bytes long, cutting the end or appending zeros. False, and nothing changed, if the buffer
+    /// is shared, has several segments, or is too small.
+    // E09, CVE-2003-0001: what is appended is zeros, never what lay there before.
+    fn set_len(&mut self, len: usize) -> bool;
+
+    /// Another handle to the same bytes. From then on neither is [`unique`](Self::unique).
+    fn share(&self) -> Self;
+
+    /// What the device said of it on reception.
+    fn rx_meta(&self) -> RxMeta;
+
+    /// Asks the device to fill in checksums on transmission; `None` asks for nothing. Also forgets what the device said
+    /// on reception. A received buffer asks for nothing until this is called.
+    fn set_tx_checksum(&mut self, request: Option<TxChecksum>);
+
+    /// Hints that the packet's bookkeeping and first bytes will be needed soon.
+    fn prefetch(&self);
+}
+
+/// Where buffers come from. Any thread may take from it.
+pub trait BufPool: Send {
+    /// What it holds.
+    type Buf: PacketBuf;
+
+    /// An empty buffer (`data().len() == 0`); `None` when the pool is exhausted.
+    fn alloc(&self) -> Option<Self::Buf>;
+
+    /// A buffer that holds a copy of `frame`; `None` when the pool is exhausted or the frame does not fit.
+    fn alloc_copy(&self, frame: &[u8]) -> Option<Self::Buf> {
+        let mut buf = self.alloc()?;
+        if !buf.set_len(frame.len()) {
+            return None;
+        }
+        buf.unique()?.copy_from_slice(frame);
+        Some(buf)
+    }
+}

@@ -1,0 +1,160 @@
+//! Why a packet was dropped: one reason a packet, one counter a reason.
+
+use core::fmt;
+
+macro_rules! drop_reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal => $snmp:expr;)+) => {
+        /// Why a packet was dropped. Each has its counter; nothing is dropped without one.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr(u8)]
+        pub enum DropReason {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl DropReason {
+            /// Every reason, in the order of the counters.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// How many reasons there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// Its name in text and JSON.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// The SNMP counter (RFC 4293, RFC 4113; Linux's `/proc/net/snmp`) that would count it, where one exists.
+            #[must_use]
+            pub const fn snmp(self) -> Option<&'static str> {
+                match self { $(Self::$variant => $snmp,)+ }
+            }
+
+            /// What it means, in a sentence.
+            #[must_use]
+            pub const fn describe(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc,)+).trim_ascii(),)+ }
+            }
+        }
+    };
+}
+
+drop_reasons! {
+    /// The frame ends before its Ethernet header does.
+    EthernetTruncated = "ethernet_truncated" => None;
+    /// The destination MAC is neither ours, nor broadcast, nor of a joined group.
+    EthernetNotForUs = "ethernet_not_for_us" => None;
+    /// The destination is a multicast MAC outside our set: the device let it through all the same.
+    EthernetGroupNotJoined = "ethernet_group_not_joined" => None;
+    /// The source MAC is a group address.
+    EthernetSourceGroup = "ethernet_source_group" => None;
+    /// The source MAC is our own: a loop.
+    EthernetSourceOwn = "ethernet_source_own" => None;
+    /// The frame carries a VLAN that is not configured.
+    VlanUnknown = "vlan_unknown" => None;
+    /// An EtherType that this host does not speak, 802.3 lengths included.
+    EtherTypeUnknown = "ethertype_unknown" => None;
+    /// The frame lies in several buffers.
+    MultiSegment = "multi_segment" => None;
+    /// An ARP packet with wrong types, lengths or operation.
+    ArpMalformed = "arp_malformed" => None;
+    /// The sender of an ARP packet is not one host: a group or broadcast address.
+    ArpSenderInvalid = "arp_sender_invalid" => None;
+    /// An ARP packet about others.
+    ArpNotForUs = "arp_not_for_us" => None;
+    /// Another host claims our address by ARP.
+    ArpConflict = "arp_conflict" => None;
+    /// The IPv4 header is cut short, or its version, length field or total length cannot be.
+    Ipv4HeaderInvalid = "ipv4_header_invalid" => Some("IpInHdrErrors");
+    /// The IPv4 total length exceeds the frame.
+    Ipv4Truncated = "ipv4_truncated" => Some("IpInTruncatedPkts");
+    /// The IPv4 header checksum is wrong.
+    Ipv4Checksum = "ipv4_checksum" => Some("IpInHdrErrors");
+    /// An IPv4 option's length cannot be.
+    Ipv4OptionInvalid = "ipv4_option_invalid" => Some("IpInHdrErrors");
+    /// A source route, which this host refuses.
+    Ipv4SourceRoute = "ipv4_source_route" => Some("IpInHdrErrors");
+    /// The IPv4 source cannot be one host on this network: group, broadcast, loopback, reserved or unspecified.
+    Ipv4SourceMartian = "ipv4_source_martian" => Some("IpInAddrErrors");
+    /// The IPv4 source is our own address.
+    Ipv4SourceOwn = "ipv4_source_own" => Some("IpInAddrErrors");
+    /// The IPv4 destination is not ours.
+    Ipv4NotForUs = "ipv4_not_for_us" => Some("IpInAddrErrors");
+    /// The IPv4 group is not joined on this port: it shares the MAC address of one that is, or nobody filtered.
+    Ipv4GroupNotJoined = "ipv4_group_not_joined" => Some("UdpIgnoredMulti");
+    /// The source is not among those that the group was joined for.
+    Ipv4SourceFiltered = "ipv4_source_filtered" => Some("UdpIgnoredMulti");
+    /// A fragment: reassembly is not built yet.
+    Ipv4Fragment = "ipv4_fragment" => Some("IpReasmFails");
+    /// An IP protocol that this host does not speak.
+    ProtocolUnknown = "protocol_unknown" => Some("IpInUnknownProtos");
+    /// The UDP header is cut short, or its length field cannot be.
+    UdpLengthInvalid = "udp_length_invalid" => Some("UdpInErrors");
+    /// The UDP checksum is wrong.
+    UdpChecksum = "udp_checksum" => Some("UdpInCsumErrors");
+    /// No socket on the port; an ICMP port unreachable was sent or withheld by its rules.
+    UdpNoPort = "udp_no_port" => Some("UdpNoPorts");
+    /// A group or broadcast datagram for which no socket is open.
+    UdpNoListener = "udp_no_listener" => Some("UdpIgnoredMulti");
+    /// The ICMP message is cut short.
+    IcmpTruncated = "icmp_truncated" => Some("IcmpInErrors");
+    /// The ICMP checksum is wrong.
+    IcmpChecksum = "icmp_checksum" => Some("IcmpInCsumErrors");
+    /// An echo request to a group or broadcast address.
+    IcmpEchoGroup = "icmp_echo_group" => None;
+    /// An ICMP error or reply, which nothing here waits for.
+    IcmpUnwanted = "icmp_unwanted" => Some("IcmpInErrors");
+    /// An ICMP type that this host does not know.
+    IcmpUnknown = "icmp_unknown" => Some("IcmpInErrors");
+    /// The IGMP message is cut short, or has a length between the versions.
+    IgmpTruncated = "igmp_truncated" => None;
+    /// The IGMP checksum is wrong.
+    IgmpChecksum = "igmp_checksum" => None;
+    /// An IGMP message that does not concern a host: reports of others, unknown types.
+    IgmpUnwanted = "igmp_unwanted" => None;
+    /// An IGMP query that cannot be: sources without a group, a list cut short, a group that is none.
+    IgmpQueryInvalid = "igmp_query_invalid" => None;
+    /// The echo service does not answer this source port: a reflector, or 0.
+    EchoReflectorPort = "echo_reflector_port" => None;
+    /// The echo service is configured not to answer group or broadcast datagrams.
+    EchoGroupOff = "echo_group_off" => None;
+    /// The echo service's cap on answers to groups was reached.
+    EchoGroupRate = "echo_group_rate" => None;
+    /// A service asked for an answer that cannot be sent: to port 0, or larger than the link.
+    ReplyImpossible = "reply_impossible" => None;
+    /// The queue to the control thread was full.
+    PuntQueueFull = "punt_queue_full" => None;
+    /// No buffer was free for an answer.
+    NoBuffer = "no_buffer" => None;
+    /// The worker was stopping.
+    Stopping = "stopping" => None;
+}
+
+impl DropReason {
+    /// As an index into a table of counters.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_name_of_its_own_and_a_sentence() {
+        let mut names: Vec<_> = DropReason::ALL.iter().map(|r| r.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), DropReason::COUNT);
+        assert!(DropReason::ALL.iter().all(|r| r.describe().ends_with('.')));
+        assert!(DropReason::ALL.iter().enumerate().all(|(i, r)| r.index() == i));
+    }
+}

@@ -1,0 +1,27 @@
+//! The seam that a NIC, real or simulated, fills.
+//!
+//! Here: what the engine asks of a packet buffer, a pool, a queue, a multicast filter and a port ([`Nic`] names one
+//! world's choice of each), and the one list of reasons for which a packet may be dropped. Not here: anything that
+//! knows a protocol, and anything that touches a device.
+//!
+//! The rule of ownership: a buffer is a value with one owner. It is sent, delivered, handed over or dropped by moving
+//! it; there is no way to do two of these, nor to forget it.
+//!
+//! ```
+//! use pollcast::io::Burst;
+//! let mut burst = Burst::<Box<[u8]>>::new();
+//! assert!(burst.push(vec![0u8; 60].into()).is_ok());
+//! assert_eq!(burst.drain().count(), 1);
+//! ```
+
+mod buf;
+mod burst;
+mod drop_reason;
+mod mc_filter;
+mod port;
+
+pub use buf::{BufPool, ChecksumStatus, PacketBuf, RxMeta, TxChecksum};
+pub use burst::{BURST_MAX, Burst};
+pub use drop_reason::DropReason;
+pub use mc_filter::{FilterPolicy, FilterState, McFilter, Rung, dense_steps};
+pub use port::{DeviceStats, Nic, PortControl, PortId, PortInfo, RxQueue, TxQueue};

@@ -1,0 +1,118 @@
+//! Ports and their queues.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BufPool, Burst, FilterState, McFilter, PacketBuf};
+use crate::addr::MacAddr;
+
+/// Which port, by its place in the configuration: the first is 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct PortId(pub u16);
+
+impl PortId {
+    /// As an index into a table of ports.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for PortId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// A receive queue, owned by one worker.
+pub trait RxQueue: Send {
+    /// What it yields.
+    type Buf: PacketBuf;
+
+    /// Adds up to `max` received packets to `burst`, and returns how many.
+    fn rx_burst(&mut self, burst: &mut Burst<Self::Buf>, max: usize) -> usize;
+}
+
+/// A transmit queue, owned by one worker.
+pub trait TxQueue: Send {
+    /// What it takes.
+    type Buf: PacketBuf;
+
+    /// Sends packets from the front of `burst`, and returns how many. What the ring refused stays in `burst`.
+    fn tx_burst(&mut self, burst: &mut Burst<Self::Buf>) -> usize;
+}
+
+/// One world's choice of buffers, queues and pools.
+pub trait Nic: Send + 'static {
+    /// Packet buffers.
+    type Buf: PacketBuf;
+    /// Receive queues.
+    type Rx: RxQueue<Buf = Self::Buf>;
+    /// Transmit queues.
+    type Tx: TxQueue<Buf = Self::Buf>;
+    /// Buffer pools.
+    type Pool: BufPool<Buf = Self::Buf>;
+}
+
+/// What the device itself counted. Zero where it counts nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct DeviceStats {
+    /// Packets received.
+    pub ipackets: u64,
+    /// Packets sent.
+    pub opackets: u64,
+    /// Bytes received.
+    pub ibytes: u64,
+    /// Bytes sent.
+    pub obytes: u64,
+    /// Packets lost because no receive descriptor was free.
+    pub imissed: u64,
+    /// Packets received in error.
+    pub ierrors: u64,
+    /// Packets that could not be sent.
+    pub oerrors: u64,
+    /// Receptions that found no buffer in the pool.
+    pub rx_nombuf: u64,
+}
+
+/// What a port is, once opened.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PortInfo {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its device: a PCI address, or a vdev with its arguments.
+    pub device: String,
+    /// Its DPDK driver, as `net_tap`.
+    pub driver: String,
+    /// Its Ethernet address.
+    pub mac: MacAddr,
+    /// The NUMA node it is attached to, where known.
+    pub numa_node: Option<u32>,
+    /// The largest IP packet, in bytes.
+    pub mtu: u16,
+    /// Receive queues in use.
+    pub rx_queues: u16,
+    /// Transmit queues in use.
+    pub tx_queues: u16,
+    /// Offloads in use, by DPDK's names in lower case, as `rx_ipv4_cksum`.
+    pub offloads: Vec<String>,
+}
+
+/// What control may ask of a port while workers poll its queues.
+pub trait PortControl: Send {
+    /// What the port is.
+    fn info(&self) -> &PortInfo;
+
+    /// What the device counted.
+    fn device_stats(&self) -> DeviceStats;
+
+    /// Whether the link is up.
+    fn link_is_up(&self) -> bool;
+
+    /// The multicast filter.
+    fn mc_filter(&mut self) -> &mut dyn McFilter;
+
+    /// The state of the multicast filter as last applied.
+    fn filter_state(&self) -> &FilterState;
+}

@@ -1,0 +1,190 @@
+//! A datagram, in place in the packet that carried it.
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use crate::io::{DropReason, PacketBuf, PortId};
+
+/// To whom a datagram was addressed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cast {
+    /// To one of our addresses.
+    Unicast,
+    /// To a joined group.
+    Multicast,
+    /// To everyone on the link.
+    Broadcast,
+}
+
+/// What the UDP checksum field of the request is worth to an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PayloadSum {
+    /// It holds the right sum. Swapping addresses and ports leaves it right.
+    Valid,
+    /// It holds no sum (0, or a virtio peer's partial one): an answer computes its own.
+    Absent,
+}
+
+/// Where the parts of a datagram lie in its packet, and what reception found out. Offsets are proven to lie inside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Parts {
+    /// Offset of the IP header.
+    pub l3: u16,
+    /// Offset of the UDP header.
+    pub l4: u16,
+    /// The UDP length field: header and payload.
+    pub udp_len: u16,
+    /// To whom it was addressed.
+    pub cast: Cast,
+    /// What the checksum field is worth.
+    pub sum: PayloadSum,
+    /// The port that it came in by.
+    pub port: PortId,
+    /// The socket that it is for: an index into the worker's sockets.
+    pub socket: u32,
+}
+
+/// What a service decided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Taken note of; the buffer goes home.
+    Consume,
+    /// The payload goes back to where it came from.
+    Reply,
+    /// Not served, for a reason that is counted.
+    Refuse(DropReason),
+}
+
+/// A UDP datagram for a service: its payload in place, and what the packet says of it.
+#[derive(Debug)]
+pub struct Datagram<B> {
+    buf: B,
+    parts: Parts,
+    action: Action,
+}
+
+/// Bytes of a UDP header.
+const UDP_HEADER: usize = 8;
+
+impl<B: PacketBuf> Datagram<B> {
+    /// The datagram at `parts` of `buf`. For the engine, and for tests of services.
+    #[inline]
+    #[must_use]
+    pub fn new(buf: B, parts: Parts) -> Self {
+        Self { buf, parts, action: Action::Consume }
+    }
+
+    /// The pieces, for the engine to carry the decision out.
+    #[inline]
+    #[must_use]
+    pub fn into_parts(self) -> (B, Parts, Action) {
+        (self.buf, self.parts, self.action)
+    }
+
+    /// Where its parts lie.
+    #[inline]
+    #[must_use]
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// The payload. May be empty (U11): an empty datagram is a datagram.
+    #[inline]
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        let (start, end) = self.payload_range();
+        self.buf.data().get(start..end).unwrap_or_default()
+    }
+
+    /// The payload, to be changed in place before a [`reply`](Self::reply). `None` if another socket shares it.
+    #[inline]
+    #[must_use]
+    pub fn payload_mut(&mut self) -> Option<&mut [u8]> {
+        let (start, end) = self.payload_range();
+        let bytes = self.buf.unique()?.get_mut(start..end)?;
+        self.parts.sum = PayloadSum::Absent;
+        Some(bytes)
+    }
+
+    /// Who sent it.
+    #[inline]
+    #[must_use]
+    pub fn source(&self) -> SocketAddr {
+        SocketAddr::new(self.ip_at(12), self.source_port())
+    }
+
+    /// The address and port that it was sent to: ours, a group, or broadcast.
+    #[inline]
+    #[must_use]
+    pub fn destination(&self) -> SocketAddr {
+        SocketAddr::new(self.ip_at(16), self.port_at(2))
+    }
+
+    /// The UDP port that it was sent from.
+    #[inline]
+    #[must_use]
+    pub fn source_port(&self) -> u16 {
+        self.port_at(0)
+    }
+
+    /// To whom it was addressed.
+    #[inline]
+    #[must_use]
+    pub fn cast(&self) -> Cast {
+        self.parts.cast
+    }
+
+    /// The port that it came in by.
+    #[inline]
+    #[must_use]
+    pub fn port(&self) -> PortId {
+        self.parts.port
+    }
+
+    /// Its time to live on arrival.
+    #[must_use]
+    pub fn ttl(&self) -> u8 {
+        self.byte(usize::from(self.parts.l3) + 8)
+    }
+
+    /// Its type of service: DSCP and ECN.
+    #[must_use]
+    pub fn tos(&self) -> u8 {
+        self.byte(usize::from(self.parts.l3) + 1)
+    }
+
+    /// Sends the payload, as it is then, back to where it came from: from the address that it was sent to, or from
+    /// the port's own if that was a group or broadcast address (U21).
+    #[inline]
+    pub fn reply(&mut self) {
+        self.action = Action::Reply;
+    }
+
+    /// Drops it for `reason`, which is counted.
+    #[inline]
+    pub fn refuse(&mut self, reason: DropReason) {
+        self.action = Action::Refuse(reason);
+    }
+
+    #[inline]
+    fn payload_range(&self) -> (usize, usize) {
+        let l4 = usize::from(self.parts.l4);
+        (l4 + UDP_HEADER, l4 + usize::from(self.parts.udp_len))
+    }
+
+    fn byte(&self, at: usize) -> u8 {
+        self.buf.data().get(at).copied().unwrap_or_default()
+    }
+
+    #[inline]
+    fn port_at(&self, offset: usize) -> u16 {
+        let at = usize::from(self.parts.l4) + offset;
+        self.buf.data().get(at..at + 2).map_or(0, |b| u16::from_be_bytes([b[0], b[1]]))
+    }
+
+    #[inline]
+    fn ip_at(&self, offset: usize) -> IpAddr {
+        let at = usize::from(self.parts.l3) + offset;
+        let octets = self.buf.data().get(at..at + 4).map_or([0; 4], |b| [b[0], b[1], b[2], b[3]]);
+        IpAddr::V4(Ipv4Addr::from(octets))
+    }
+}

@@ -1,0 +1,62 @@
+//! Services: what runs on a socket.
+//!
+//! A [`Service`] runs on the lcore, inside the worker's turn: it is handed a burst of datagrams for its sockets, in
+//! place, and says what becomes of each. One instance lives on each worker, so it needs no locks. It must not block,
+//! and should not allocate per datagram.
+//!
+//! What is built on the trait, and on nothing else, lives here too: [`Echo`] first.
+//!
+//! ```
+//! use pollcast::io::PacketBuf;
+//! use pollcast::service::{Cx, Datagram, Service};
+//!
+//! /// Answers every datagram with its own payload, in capitals.
+//! struct Shout;
+//!
+//! impl<B: PacketBuf> Service<B> for Shout {
+//!     fn datagrams(&mut self, _cx: &mut Cx, burst: &mut [Datagram<B>]) {
+//!         for datagram in burst {
+//!             if let Some(payload) = datagram.payload_mut() {
+//!                 payload.make_ascii_uppercase();
+//!                 datagram.reply();
+//!             }
+//!         }
+//!     }
+//! }
+//! ```
+
+mod datagram;
+mod echo;
+
+pub use datagram::{Action, Cast, Datagram, Parts, PayloadSum};
+pub use echo::{Echo, EchoOptions};
+
+use crate::io::PacketBuf;
+use crate::time::Instant;
+
+/// What a service is told beside its datagrams.
+#[derive(Clone, Copy, Debug)]
+pub struct Cx {
+    /// The moment of this turn of the worker.
+    pub now: Instant,
+}
+
+/// Something that answers datagrams, on the lcore.
+///
+/// `B` is the world's packet buffer; a service that does not care implements it for every one.
+pub trait Service<B: PacketBuf>: Send {
+    /// Datagrams arrived for the service's sockets, in the order of their arrival: 1 to
+    /// [`BURST_MAX`](crate::io::BURST_MAX) of them. What is neither answered nor refused is consumed: it counts as
+    /// delivered, and its buffer goes home.
+    fn datagrams(&mut self, cx: &mut Cx, burst: &mut [Datagram<B>]);
+
+    /// Called once when the worker starts, before the first datagram.
+    fn started(&mut self, cx: &mut Cx) {
+        let _ = cx;
+    }
+
+    /// Called once when the worker stops, after the last datagram.
+    fn stopped(&mut self, cx: &mut Cx) {
+        let _ = cx;
+    }
+}
