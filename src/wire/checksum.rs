@@ -108,7 +108,6 @@ impl Sum {
     /// Zero only if every byte summed was zero. As a value: `to_be_bytes` of it goes on the wire.
     #[inline]
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "the shifts leave 32 and 16 bits")]
     pub const fn fold(self) -> u16 {
         // Each half plus the other, in both halves at once: the upper one has received the lower one's carry.
         let half = (self.0.wrapping_add(self.0.rotate_left(32)) >> 32) as u32;

@@ -8,6 +8,9 @@
 //! header is wrong and its caller names the drop reason. Checksums are verified apart from parsing, so that a device's
 //! verdict can take the place of the sum.
 //!
+//! What emits a header writes it to the front of `out` and returns what follows, so that emitters chain; `None` means
+//! that `out` is too short (or a length is too long for its field), and then nothing was written.
+//!
 //! One file a header. What IPv6 needs stands beside what IPv4 has, under the same names: the sums of [`checksum`] take
 //! any pseudo-header, `udp` takes the pseudo-header as an argument.
 //!
@@ -20,4 +23,10 @@
 //! assert!(checksum::verify(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7, 0x22, 0x0d]));
 //! ```
 
+pub mod arp;
 pub mod checksum;
+pub mod ethernet;
+pub mod icmpv4;
+pub mod ipv4;
+pub mod udp;
+pub mod vlan;
