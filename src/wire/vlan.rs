@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_tag_control_information_is_split_as_8021q_says() {
-        let tci = Tci(0b101_1_0000_0000_0111);
+        let tci = Tci((5 << 13) | 0x1000 | 7);
         assert_eq!((tci.pcp(), tci.dei(), tci.vid()), (5, true, 7));
         assert_eq!((Tci(0x0fff).pcp(), Tci(0x0fff).dei(), Tci(0x0fff).vid()), (0, false, 4095));
     }
