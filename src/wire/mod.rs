@@ -9,7 +9,8 @@
 //! verdict can take the place of the sum.
 //!
 //! What emits a header writes it to the front of `out` and returns what follows, so that emitters chain; `None` means
-//! that `out` is too short (or a length is too long for its field), and then nothing was written.
+//! that `out` is too short (or a length is too long for its field), and then nothing was written. What emits a whole ICMP
+//! message returns its length instead.
 //!
 //! One file a header. What IPv6 needs stands beside what IPv4 has, under the same names: the sums of [`checksum`] take
 //! any pseudo-header, `udp` takes the pseudo-header as an argument.
