@@ -11,7 +11,7 @@ use super::message::{PuntSenders, ToWorker};
 use super::port_io::PortIo;
 use super::sort::Sorter;
 use crate::fastpath::{self, Level, Lookup, View};
-use crate::io::{BURST_MAX, Burst, DropReason, Nic, PacketBuf, PortId, RxQueue};
+use crate::io::{BURST_MAX, Burst, DropReason, Nic, PortId, RxQueue};
 use crate::rng::Rng;
 use crate::service::{Action, Cx, Datagram, Service};
 use crate::stack::egress;

@@ -13,14 +13,14 @@ use crate::time::Instant;
 /// Ports whose services answer whatever arrives: an echo to one of them would be answered, and that answer echoed.
 ///
 /// X02, CERT CA-1996-01, TA14-017A. Echo's own port is among them.
-pub const REFLECTOR_PORTS: [u16; 18] =
+const REFLECTOR_PORTS: [u16; 18] =
     [7, 13, 17, 19, 37, 53, 69, 111, 123, 137, 161, 389, 427, 1900, 3702, 5353, 11211, 0];
 
 /// Which source ports are not answered: the key `refuse_source_ports`. Port 0 never is.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(try_from = "RefuseRepr")]
 pub enum RefuseSourcePorts {
-    /// The well-known reflectors, [`REFLECTOR_PORTS`].
+    /// The well-known reflectors.
     #[default]
     Reflectors,
     /// Every port below 1024 too: inetd's rule.
