@@ -28,4 +28,4 @@ pub mod interface;
 pub mod membership;
 pub mod neighbor;
 pub mod port_table;
-pub mod source_filter;
+mod source_filter;
