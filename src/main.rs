@@ -17,8 +17,8 @@ fn main() -> ExitCode {
 
 /// The first SIGINT or SIGTERM requests `shutdown`; the second ends the process at once, whatever it hangs in.
 ///
-/// No signal is blocked: net_tap is told of packets by a real-time signal, and falls back to SIGIO, which kills by default,
-/// when too many of those are pending.
+/// No signal is blocked: net_tap is told of packets by a real-time signal, and by SIGIO, which kills by default, when
+/// too many of those are pending.
 fn stop_on_signals(shutdown: &Shutdown) -> io::Result<()> {
     let asked_before = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {

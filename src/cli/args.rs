@@ -35,8 +35,8 @@ What it opened, it says once on stderr: port, driver, MAC, addresses, CPUs and q
 filter is done and why. It needs the privilege to use the devices, as a rule root.";
 
 const CHECK_ABOUT: &str = "\
-Prints the plan that the configuration comes to (CPUs, queues, mbufs and memory with the arithmetic, services), or every \
-error in it with file, line, column, key and remedy. It opens no device and needs no privilege.";
+Prints the plan that the configuration comes to (CPUs, queues, mbufs and memory with the arithmetic, services), \
+or every error in it with file, line, column, key and remedy. It opens no device and needs no privilege.";
 
 const DEVICES_ABOUT: &str = "\
 Starts DPDK, lists the ports that it sees (driver, MAC, NUMA node, queues, offloads) and ends it again. Beside what the \
@@ -53,8 +53,8 @@ Examples:
 
 const CTL_ABOUT: &str = "\
 Asks the running pollcast through its control socket, or orders a group joined or left. The text is for people; --json \
-prints one object (stats, join, leave) or an array of objects (the others) whose keys stay as they are: some may be added, \
-none is renamed.
+prints one object (stats, join, leave) or an array of objects (the others) whose keys stay as they are: some may \
+be added, none is renamed.
 
 Exit status: 0 answered, 1 nobody answers or it could not be done, 2 bad command line.";
 
@@ -179,7 +179,9 @@ fn parse_group(text: &str) -> Result<Ipv4Addr, String> {
 
 fn parse_source(text: &str) -> Result<Ipv4Addr, String> {
     let source = parse_addr(text)?;
-    Unicast::<V4>::new(source).map(Unicast::addr).ok_or_else(|| format!("{source} is not the address of one host"))
+    Unicast::<V4>::new(source)
+        .map(Unicast::addr)
+        .ok_or_else(|| format!("{source} is not the address of one host"))
 }
 
 fn parse_addr(text: &str) -> Result<<V4 as Family>::Addr, String> {
@@ -204,7 +206,9 @@ mod tests {
             &["pollcast", "ctl", "join", "239.1.2.3", "--port", "p0", "--socket", "/s", "--json"],
         ] {
             let cli = Cli::try_parse_from(args).unwrap();
-            let Action::Ctl(CtlArgs { socket, json: true, command: CtlCommand::Join(membership) }) = cli.action else {
+            let Action::Ctl(CtlArgs { socket, json: true, command: CtlCommand::Join(membership) }) =
+                cli.action
+            else {
                 panic!("{args:?}");
             };
             assert_eq!(socket, PathBuf::from("/s"));

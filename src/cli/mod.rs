@@ -67,13 +67,12 @@ fn status(done: Result) -> ExitCode {
         Ok(()) => return ExitCode::SUCCESS,
         // `pollcast ctl drops | head -1`: the reader has what it wanted.
         Err(Failure::Output(e)) if e.kind() == ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
-        Err(Failure::Output(e)) => (format!("cannot write to standard output: {e}"), 1),
-        Err(Failure::Running(sentence)) => (sentence, 1),
-        Err(Failure::Asking(sentence)) => (sentence, 2),
+        Err(Failure::Output(e)) => (format!("pollcast: cannot write to standard output: {e}"), 1),
+        Err(Failure::Running(sentence)) => (format!("pollcast: {sentence}"), 1),
+        Err(Failure::Asking(sentence)) => (format!("pollcast: {sentence}"), 2),
+        Err(Failure::Configuration(errors)) => (errors.to_string(), 2),
     };
-    let mut err = io::stderr().lock();
-    for line in sentence.lines() {
-        let _ = writeln!(err, "pollcast: {line}");
-    }
+    // Nobody is there to be told of a failure.
+    let _ = writeln!(io::stderr().lock(), "{sentence}");
     ExitCode::from(status)
 }

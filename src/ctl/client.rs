@@ -25,16 +25,28 @@ pub enum CtlError {
     #[error("no pollcast answers at {}: is it running? (--socket PATH names another)", .0.display())]
     NotRunning(PathBuf),
     /// It is another user's.
-    #[error("no permission to use {}: it belongs to the user who runs pollcast; become that user (sudo)", .0.display())]
+    #[error(
+        "no permission to use {}: it belongs to the user who runs pollcast; become that user (sudo)",
+        .0.display()
+    )]
     Permission(PathBuf),
     /// Longer than unix(7) allows.
-    #[error("a socket's path has at most {SOCKET_PATH_MAX} bytes, and this one has {}: {}", .0.as_os_str().len(), .0.display())]
+    #[error(
+        "a socket's path has at most {SOCKET_PATH_MAX} bytes, and this one has {}: {}",
+        .0.as_os_str().len(), .0.display()
+    )]
     TooLong(PathBuf),
     /// Connected, and then silence.
-    #[error("pollcast at {} did not answer within {} s: it is stuck, or stopped in a debugger", .0.display(), PATIENCE.as_secs())]
+    #[error(
+        "pollcast at {} did not answer within {} s: it is stuck, or stopped in a debugger",
+        .0.display(), PATIENCE.as_secs()
+    )]
     TimedOut(PathBuf),
     /// It went away before it answered.
-    #[error("pollcast at {} closed the connection without an answer: it is stopping, or has just stopped", .0.display())]
+    #[error(
+        "pollcast at {} closed the connection without an answer: it is stopping, or has just stopped",
+        .0.display()
+    )]
     Closed(PathBuf),
     /// What came back is no answer.
     #[error("what answers at {} is no pollcast of this version: {why}", .path.display())]

@@ -75,8 +75,8 @@ impl Server {
 
     /// Serves until [stopped](Stopper::stop), with a thread for each client, which inherits the CPUs of the calling one.
     ///
-    /// `execute` is called on those threads, by several at once. It must come to an end when the engine has: `run` returns
-    /// when the last call has.
+    /// `execute` is called on those threads, by several at once. It must come to an end when the engine has: `run`
+    /// returns when the last call has.
     pub fn run<E>(self, execute: E)
     where
         E: Fn(Command) -> Answer + Sync,
