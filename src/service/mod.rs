@@ -28,7 +28,8 @@
 mod datagram;
 mod echo;
 
-pub use datagram::{Action, Cast, Datagram, Parts, PayloadSum};
+pub use crate::io::{Cast, DropReason, Parts, PayloadSum};
+pub use datagram::{Action, Datagram};
 pub use echo::{Echo, EchoOptions};
 
 use crate::io::PacketBuf;
