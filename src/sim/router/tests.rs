@@ -1,3 +1,5 @@
+//! The router against the numbers of RFC 9776 8.
+
 use super::*;
 use crate::sim::frames::{RecordKind, igmp_frame, sealed};
 
