@@ -1,5 +1,8 @@
-//! engine (being built).
+//! The engine.
 pub mod command;
-/// stub
-#[derive(Debug)]
-pub struct Counter;
+pub mod counters;
+pub mod message;
+mod port_io;
+mod sort;
+pub mod worker;
+pub use counters::Counter;

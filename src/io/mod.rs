@@ -18,10 +18,12 @@ mod buf;
 mod burst;
 mod drop_reason;
 mod mc_filter;
+mod parts;
 mod port;
 
 pub use buf::{BufPool, ChecksumStatus, PacketBuf, RxMeta, TxChecksum};
 pub use burst::{BURST_MAX, Burst};
 pub use drop_reason::DropReason;
 pub use mc_filter::{FilterPolicy, FilterState, McFilter, Rung, dense_steps};
+pub use parts::{Cast, Parts, PayloadSum};
 pub use port::{DeviceStats, Nic, PortControl, PortId, PortInfo, RxQueue, TxQueue};

@@ -28,8 +28,9 @@
 mod datagram;
 mod echo;
 
-pub use datagram::{Action, Cast, Datagram, Parts, PayloadSum};
-pub use echo::{Echo, EchoOptions};
+pub use crate::io::{Cast, DropReason, Parts, PayloadSum};
+pub use datagram::{Action, Datagram};
+pub use echo::{Echo, EchoOptions, RefuseSourcePorts};
 
 use crate::io::PacketBuf;
 use crate::time::Instant;

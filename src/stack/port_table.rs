@@ -1,0 +1,160 @@
+//! Which socket a UDP datagram is for.
+
+use core::net::{Ipv4Addr, SocketAddrV4};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use super::groups::ServiceId;
+use crate::io::PortId;
+
+/// An index into the worker's sockets.
+pub type SocketId = u32;
+
+/// A socket: a local address and port on one NIC port, and the service that it belongs to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Socket {
+    /// The NIC port.
+    pub port: PortId,
+    /// The local address (unspecified: any) and UDP port.
+    pub local: SocketAddrV4,
+    /// The service.
+    pub service: ServiceId,
+}
+
+/// A bind that cannot be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another socket has that address and port there.
+    #[error("another socket is bound to that address and port")]
+    InUse,
+    /// UDP port 0 is no port.
+    #[error("UDP port 0 cannot be bound")]
+    PortZero,
+}
+
+/// The sockets of one UDP port on one NIC port.
+#[derive(Clone, Debug, Default)]
+struct Bound {
+    any: Option<SocketId>,
+    by_address: Vec<(Ipv4Addr, SocketId)>,
+}
+
+/// From (NIC port, UDP port, address) to the socket.
+#[derive(Clone, Debug)]
+pub struct PortTable {
+    sockets: Vec<Socket>,
+    bound: HashMap<u32, Bound, FixedState>,
+}
+
+const fn key(port: PortId, udp_port: u16) -> u32 {
+    (port.0 as u32) << 16 | udp_port as u32
+}
+
+impl PortTable {
+    /// An empty table. `seed` keeps an outsider from choosing ports that collide.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { sockets: Vec::new(), bound: HashMap::with_hasher(FixedState::with_seed(seed)) }
+    }
+
+    /// Adds a socket.
+    ///
+    /// # Errors
+    /// The place is taken, or is UDP port 0.
+    pub fn bind(&mut self, socket: Socket) -> Result<SocketId, BindError> {
+        let (addr, udp_port) = (*socket.local.ip(), socket.local.port());
+        if udp_port == 0 {
+            return Err(BindError::PortZero);
+        }
+        let id = SocketId::try_from(self.sockets.len()).map_err(|_| BindError::InUse)?;
+        let bound = self.bound.entry(key(socket.port, udp_port)).or_default();
+        if addr.is_unspecified() {
+            if bound.any.is_some() {
+                return Err(BindError::InUse);
+            }
+            bound.any = Some(id);
+        } else {
+            if bound.by_address.iter().any(|(a, _)| *a == addr) {
+                return Err(BindError::InUse);
+            }
+            bound.by_address.push((addr, id));
+        }
+        self.sockets.push(socket);
+        Ok(id)
+    }
+
+    /// The socket for a datagram to our address `dst`: one bound to the address before one bound to any (U12).
+    #[inline]
+    #[must_use]
+    pub fn unicast(&self, port: PortId, dst: Ipv4Addr, udp_port: u16) -> Option<SocketId> {
+        let bound = self.bound.get(&key(port, udp_port))?;
+        let exact = bound.by_address.iter().find(|(a, _)| *a == dst);
+        exact.map(|(_, id)| *id).or(bound.any)
+    }
+
+    /// The socket for a group or broadcast datagram: never one bound to a unicast address (U19).
+    #[inline]
+    #[must_use]
+    pub fn any(&self, port: PortId, udp_port: u16) -> Option<SocketId> {
+        self.bound.get(&key(port, udp_port))?.any
+    }
+
+    /// The socket `id`.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, id: SocketId) -> Option<&Socket> {
+        self.sockets.get(id as usize)
+    }
+
+    /// Every socket, by id.
+    #[must_use]
+    pub fn sockets(&self) -> &[Socket] {
+        &self.sockets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket(port: u16, local: &str) -> Socket {
+        Socket { port: PortId(port), local: local.parse().unwrap(), service: 0 }
+    }
+
+    fn v4(s: &str) -> Ipv4Addr {
+        s.parse().unwrap()
+    }
+
+    // U12, Linux compute_score.
+    #[test]
+    fn a_socket_bound_to_the_address_comes_before_one_bound_to_any() {
+        let mut t = PortTable::new(1);
+        let any = t.bind(socket(0, "0.0.0.0:7")).unwrap();
+        let exact = t.bind(socket(0, "198.18.0.2:7")).unwrap();
+        assert_eq!(t.unicast(PortId(0), v4("198.18.0.2"), 7), Some(exact));
+        assert_eq!(t.unicast(PortId(0), v4("198.18.0.3"), 7), Some(any));
+        assert_eq!(t.unicast(PortId(0), v4("198.18.0.2"), 8), None);
+        assert_eq!(t.unicast(PortId(1), v4("198.18.0.2"), 7), None);
+    }
+
+    // U19: groups and broadcasts go to sockets bound to any address.
+    #[test]
+    fn a_socket_bound_to_a_unicast_address_never_receives_groups() {
+        let mut t = PortTable::new(1);
+        t.bind(socket(0, "198.18.0.2:7")).unwrap();
+        assert_eq!(t.any(PortId(0), 7), None);
+    }
+
+    #[test]
+    fn a_place_is_taken_once() {
+        let mut t = PortTable::new(1);
+        t.bind(socket(0, "0.0.0.0:7")).unwrap();
+        t.bind(socket(0, "198.18.0.2:7")).unwrap();
+        t.bind(socket(1, "0.0.0.0:7")).unwrap();
+        assert_eq!(t.bind(socket(0, "0.0.0.0:7")), Err(BindError::InUse));
+        assert_eq!(t.bind(socket(0, "198.18.0.2:7")), Err(BindError::InUse));
+        assert_eq!(t.bind(socket(0, "0.0.0.0:0")), Err(BindError::PortZero));
+        assert_eq!(t.sockets().len(), 3);
+    }
+}
