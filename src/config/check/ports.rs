@@ -143,7 +143,7 @@ fn check_mac(At { value, place }: &At<String>, problems: &mut Problems) -> Optio
     match value.parse::<MacAddr>() {
         Ok(mac) if mac.is_unicast() => return Some(mac),
         Ok(mac) => {
-            let remedy = "use one whose first byte is even, as in \"02:00:00:00:00:02\"";
+            let remedy = "use one such as \"02:00:00:00:00:02\", whose first byte is even";
             problems.add(place, format!("no station may have {mac}"), remedy);
         }
         Err(_) => problems.add(place, format!("{value:?} is no Ethernet address"), REMEDY),

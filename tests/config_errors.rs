@@ -1,0 +1,661 @@
+//! Configurations that are wrong: each mistake is told with its place, its key, what is wrong and what to do, and all
+//! mistakes of a file are told at once.
+
+use std::path::Path;
+
+use pollcast::config::{Config, ConfigErrors, Kind, Kinds, Machine, OptionError};
+use pollcast::service::EchoOptions;
+
+fn kinds() -> Kinds {
+    Kinds::new()
+        .with(Kind::of::<EchoOptions>("echo", EchoOptions::KEYS))
+        .with(Kind::of::<NeedyOptions>("needy", &["wanted", "times"]))
+        .with(Kind::new("picky", &["colour"], |options| {
+            let complaint = |key: &String| OptionError {
+                key: Some(key.clone()),
+                problem: "not to my taste".to_owned(),
+                remedy: "use another".to_owned(),
+            };
+            options.keys().map(complaint).collect()
+        }))
+}
+
+/// The options of a kind with one that must be there.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only what serde says of them matters")]
+struct NeedyOptions {
+    wanted: u8,
+    #[serde(default)]
+    times: u8,
+}
+
+fn check(text: &str) -> Result<(), ConfigErrors> {
+    Config::parse(text, Path::new("t.toml"))?.check(&Machine::new(0..4), &kinds()).map(|_| ())
+}
+
+/// The lines that are printed for `text`.
+fn errors(text: &str) -> Vec<String> {
+    check(text)
+        .err()
+        .map(|errors| errors.to_string().lines().map(str::to_owned).collect())
+        .unwrap_or_default()
+}
+
+/// Asserts that `text` has the errors `expected` and no other.
+#[track_caller]
+fn assert_errors(text: &str, expected: &[&str]) {
+    assert_eq!(errors(text), expected, "in\n{text}");
+}
+
+const PORT: &str = "[[port]]\ndevice = \"net_tap0,iface=pc0\"\naddresses = [\"198.18.0.2/24\"]\n";
+const SERVICE: &str = "[[service]]\nkind = \"echo\"\nlisten = [\"0.0.0.0:7\"]\n";
+
+/// The error of `line` as the fourth line of a `[[port]]` that is otherwise right.
+#[track_caller]
+fn port_error(line: &str, expected: &str) {
+    assert_errors(&format!("{PORT}{line}"), &[&format!("t.toml:{expected}")]);
+}
+
+/// The error of `line` as the seventh line of the file, in a `[[service]]` that is otherwise right.
+#[track_caller]
+fn service_error(line: &str, expected: &str) {
+    assert_errors(&format!("{PORT}{SERVICE}{line}"), &[&format!("t.toml:{expected}")]);
+}
+
+/// The error of `line` as the second line of the file, in `[table]`.
+#[track_caller]
+fn table_error(table: &str, line: &str, expected: &str) {
+    assert_errors(&format!("[{table}]\n{line}\n{PORT}{SERVICE}"), &[&format!("t.toml:{expected}")]);
+}
+
+#[test]
+fn what_is_right_has_no_error() {
+    assert_errors(&format!("{PORT}{SERVICE}"), &[]);
+}
+
+#[test]
+fn what_is_not_toml() {
+    assert_errors(
+        &format!("{PORT}mtu = \n"),
+        &["t.toml:4:7: not TOML: string values must be quoted, expected literal string"],
+    );
+    assert_errors(&format!("{PORT}device = \"net_tap1\"\n"), &["t.toml:4:1: not TOML: duplicate key"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read() {
+    let errors = Config::load(Path::new("no/such.toml")).unwrap_err().to_string();
+    let remedy = "give the path of a configuration, such as config/tap.toml";
+    assert_eq!(
+        errors,
+        format!("no/such.toml: cannot be read: No such file or directory (os error 2): {remedy}")
+    );
+    let folder = Config::load(Path::new("config")).unwrap_err().to_string();
+    assert!(folder.starts_with("config: cannot be read: "), "{folder}");
+}
+
+#[test]
+fn all_errors_of_a_file_are_told_in_its_order() {
+    let text = "[eal]\nhugepage = \"none\"\n[workers]\ncpus = [9]\n[[port]]\ndevice = \"eth0\"\nmtu = 20\n\
+                addresses = [\"198.18.0.2/24\", \"198.18.0.2/24\"]\n[[service]]\nkind = \"echo\"\n\
+                listen = [\"0.0.0.0:0\"]\nanswer_group = 1\n";
+    let keys: Vec<_> = check(text)
+        .unwrap_err()
+        .iter()
+        .map(|error| (error.position.unwrap().line, error.key.clone()))
+        .collect();
+    let expected = [
+        (2, "eal.hugepage"),
+        (4, "workers.cpus[0]"),
+        (6, "port[0].device"),
+        (7, "port[0].mtu"),
+        (8, "port[0].addresses[1]"),
+        (11, "service[0].listen[0]"),
+        (12, "service[0].answer_group"),
+    ];
+    assert_eq!(keys, expected.map(|(line, key)| (line, key.to_owned())));
+}
+
+#[test]
+fn unknown_keys_come_with_the_nearest_known_one() {
+    table_error("eal", "hugepage = \"none\"", r#"2:1: eal.hugepage: unknown key: did you mean "hugepages"?"#);
+    table_error("ctl", "path = \"/x\"", "2:1: ctl.path: unknown key: the keys here are socket");
+    table_error("worker", "", r#"1:2: worker: unknown key: did you mean "workers"?"#);
+    port_error(
+        "rx_descriptor = 64",
+        r#"4:1: port[0].rx_descriptor: unknown key: did you mean "rx_descriptors"?"#,
+    );
+    port_error(
+        "colour = 1",
+        "4:1: port[0].colour: unknown key: the keys here are name, device, mac, addresses, gateway4, mtu, \
+         rx_descriptors, tx_descriptors, checksum, multicast_filter, cpus",
+    );
+    service_error(
+        "answer_group = true",
+        r#"7:1: service[0].answer_group: unknown key: did you mean "answer_groups"?"#,
+    );
+    service_error("port = [\"p0\"]", r#"7:1: service[0].port: unknown key: did you mean "ports"?"#);
+    service_error(
+        "groups = [{ group = \"239.1.2.3\", source = [\"198.18.0.1\"] }]",
+        r#"7:34: service[0].groups[0].source: unknown key: did you mean "sources"?"#,
+    );
+}
+
+#[test]
+fn wrong_types() {
+    table_error("eal", "file_prefix = 1", "2:15: eal.file_prefix: this is an integer: write a string");
+    table_error(
+        "eal",
+        "args = \"-v\"",
+        "2:8: eal.args: this is a string: write a list, each element a string, as in args = [...]",
+    );
+    table_error("eal", "args = [1]", "2:9: eal.args[0]: this is an integer: write a string");
+    table_error(
+        "eal",
+        "memory_mb = 1.5",
+        "2:13: eal.memory_mb: this is a float: write an integer or \"auto\"",
+    );
+    port_error("mtu = \"1500\"", "4:7: port[0].mtu: this is a string: write an integer");
+    assert_errors(
+        &format!("eal = 1\nservice = {{}}\n{PORT}"),
+        &[
+            "t.toml:1:7: eal: this is an integer: write a table, as in [eal]",
+            "t.toml:2:11: service: this is a table: write tables, as in [[service]]",
+        ],
+    );
+    service_error(
+        "groups = [\"239.1.2.3\"]",
+        r#"7:11: service[0].groups[0]: this is a string: write a table, as in groups = [{ group = "239.1.2.3" }]"#,
+    );
+}
+
+#[test]
+fn eal() {
+    table_error(
+        "eal",
+        "hugepages = \"yes\"",
+        r#"2:13: eal.hugepages: "yes" is not one of its values: use "auto", "required" or "none""#,
+    );
+    table_error(
+        "eal",
+        "file_prefix = \"a/b\"",
+        r#"2:15: eal.file_prefix: "a/b" cannot be part of a file's name: use 1 to 63 letters, digits, "-" or "_""#,
+    );
+    table_error(
+        "eal",
+        "args = [\"-v\", \"--lcores=0@1\"]",
+        "2:15: eal.args[1]: --lcores is given to EAL by pollcast: use the key workers.cpus",
+    );
+    table_error("eal", "args = [\"\"]", "2:9: eal.args[0]: this is no argument: take it out");
+    table_error(
+        "eal",
+        "memory_mb = \"much\"",
+        r#"2:13: eal.memory_mb: "much" is not one of its values: use "auto" or a number of MiB"#,
+    );
+    let too_little = errors(&format!("[eal]\nmemory_mb = 8\n{PORT}"));
+    assert_eq!(too_little.len(), 1);
+    assert!(
+        too_little[0].starts_with("t.toml:2:13: eal.memory_mb: 8 is too little: this plan needs "),
+        "{too_little:?}"
+    );
+}
+
+#[test]
+fn the_control_socket() {
+    let example = "/run/pollcast/ctl.sock";
+    table_error(
+        "ctl",
+        "socket = \"ctl.sock\"",
+        &format!(r#"2:10: ctl.socket: "ctl.sock" is not an absolute path: use one such as {example}"#),
+    );
+    table_error(
+        "ctl",
+        "socket = \"/run/\"",
+        &format!(r#"2:10: ctl.socket: "/run/" names no file: use a path such as {example}"#),
+    );
+    // sockaddr_un holds 108 bytes, the last of them zero.
+    let path = |length: usize| format!("socket = \"/{}\"", "x".repeat(length - 1));
+    assert_errors(&format!("[ctl]\n{}\n{PORT}", path(107)), &[]);
+    table_error(
+        "ctl",
+        &path(108),
+        "2:10: ctl.socket: 108 bytes are too many for the address of a unix socket: use a path of at most 107 bytes",
+    );
+}
+
+#[test]
+fn workers() {
+    let no_cpu = "there is no CPU 9 that this process may use: use one of 0, 1, 2, 3";
+    table_error("workers", "cpus = [1, 9]", &format!("2:12: workers.cpus[1]: {no_cpu}"));
+    table_error("workers", "control_cpu = 9", &format!("2:15: workers.control_cpu: {no_cpu}"));
+    table_error(
+        "workers",
+        "cpus = [-1]",
+        "2:9: workers.cpus[0]: there is no CPU -1 that this process may use: use one of 0, 1, 2, 3",
+    );
+    table_error(
+        "workers",
+        "cpus = [1, 1]",
+        "2:12: workers.cpus[1]: CPU 1 already has a worker: name each CPU once: a worker polls, and two would take turns",
+    );
+    table_error("workers", "cpus = []", "2:8: workers.cpus: there is no worker: name a CPU of 0, 1, 2, 3");
+    table_error("workers", "burst = 65", "2:9: workers.burst: 65 is too large: use 1 to 64");
+    table_error("workers", "burst = 0", "2:9: workers.burst: 0 is too small: use 1 to 64");
+    table_error(
+        "workers",
+        "idle = \"sleep\"",
+        r#"2:8: workers.idle: "sleep" is not one of its values: use "auto", "spin" or "adaptive""#,
+    );
+    assert_errors(
+        &format!("[workers]\ncpus = [1, 2]\n{PORT}cpus = [1]\n"),
+        &[
+            "t.toml:2:12: workers.cpus[1]: the worker on CPU 2 serves no port: take it out, or add 2 to a port's cpus",
+        ],
+    );
+}
+
+#[test]
+fn which_workers_serve_a_port() {
+    port_error(
+        "cpus = [2]",
+        "4:9: port[0].cpus[0]: there is no worker on CPU 2: use one of 3, or add 2 to workers.cpus",
+    );
+    port_error("cpus = [3, 3]", "4:12: port[0].cpus[1]: CPU 3 is named twice: name each CPU once");
+    port_error(
+        "cpus = []",
+        "4:8: port[0].cpus: no worker serves this port: name one of workers.cpus, or leave the key out",
+    );
+}
+
+#[test]
+fn devices() {
+    let remedy = "write a PCI address such as \"0000:03:00.0\" or a vdev such as \"net_tap0,iface=pc0\"";
+    for device in [
+        "",
+        "eth0",
+        "net_tap",
+        "net_0",
+        "03:00",
+        "03:20.0",
+        "03:00.8",
+        "0000:0000:03:00.0",
+        "net_tap0, x",
+        "::.0",
+    ] {
+        assert_errors(
+            &format!("[[port]]\ndevice = \"{device}\"\naddresses = [\"198.18.0.2/24\"]"),
+            &[&format!("t.toml:2:10: port[0].device: \"{device}\" is no device: {remedy}")],
+        );
+    }
+    assert_errors(
+        "[[port]]\naddresses = [\"198.18.0.2/24\"]",
+        &[&format!("t.toml:1:1: port[0]: the key device is missing: {remedy}")],
+    );
+    let one_too_many = |first: &str, second: &str, name: &str| {
+        let port = |device: &str, net: u8| {
+            format!("[[port]]\ndevice = \"{device}\"\naddresses = [\"198.18.{net}.2/24\"]\n")
+        };
+        let remedy = "give each port a device of its own (for a vdev, another number after its driver)";
+        assert_errors(
+            &format!("{}{}", port(first, 0), port(second, 1)),
+            &[&format!("t.toml:5:10: port[1].device: port p0 already has {name}: {remedy}")],
+        );
+    };
+    one_too_many("03:00.0", "0000:03:00.0", "0000:03:00.0");
+    one_too_many("0000:0A:00.0", "0a:00.0,x=1", "0000:0a:00.0");
+    one_too_many("net_tap0,iface=a", "net_tap0,iface=b", "net_tap0");
+}
+
+#[test]
+fn there_must_be_a_port() {
+    assert_errors("", &["t.toml:1:1: port: there is no port: add [[port]] with device and addresses"]);
+}
+
+#[test]
+fn names() {
+    let remedy = "use 1 to 63 letters, digits, \"-\", \"_\" or \".\"";
+    port_error("name = \"a b\"", &format!("4:8: port[0].name: \"a b\" is no name: {remedy}"));
+    service_error("name = \"\"", &format!("7:8: service \"\".name: \"\" is no name: {remedy}"));
+    let second = PORT.replace("tap0", "tap1").replace("18.0.2", "18.1.2");
+    assert_errors(
+        &format!("{PORT}name = \"p1\"\n{second}"),
+        &["t.toml:5:1: port[1]: another port is called \"p1\": give each a name of its own"],
+    );
+    let service =
+        |port: u16| format!("[[service]]\nname = \"x\"\nkind = \"echo\"\nlisten = [\"0.0.0.0:{port}\"]\n");
+    assert_errors(
+        &format!("{PORT}{}{}", service(7), service(8)),
+        &["t.toml:9:8: service \"x\".name: another service is called \"x\": give each a name of its own"],
+    );
+}
+
+#[test]
+fn macs() {
+    let example = "02:00:00:00:00:02";
+    port_error(
+        "mac = \"02-00-00-00-00-02\"",
+        &format!(
+            "4:7: port[0].mac: \"02-00-00-00-00-02\" is no Ethernet address: write six hexadecimal bytes with colons, as in \"{example}\""
+        ),
+    );
+    for mac in ["01:00:5e:01:02:03", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00"] {
+        port_error(
+            &format!("mac = \"{mac}\""),
+            &format!(
+                "4:7: port[0].mac: no station may have {mac}: use one such as \"{example}\", whose first byte is even"
+            ),
+        );
+    }
+}
+
+/// The error of a port with the address `address`.
+#[track_caller]
+fn address_error(address: &str, expected: &str) {
+    assert_errors(
+        &format!("[[port]]\ndevice = \"net_tap0\"\naddresses = [\"{address}\"]\n"),
+        &[&format!("t.toml:3:14: port[0].addresses[0]: {expected}")],
+    );
+}
+
+#[test]
+fn addresses() {
+    address_error("198.18.0.2", "\"198.18.0.2\" has no prefix length: write one, as in \"198.18.0.2/24\"");
+    address_error("198.18.0.2/33", "\"33\" is no prefix length: use 1 to 32");
+    address_error("198.18.0.2/+8", "\"+8\" is no prefix length: use 1 to 32");
+    address_error(
+        "198.18.0/24",
+        "\"198.18.0\" is no IPv4 address: write four numbers with dots, as in \"198.18.0.2\"",
+    );
+    address_error(
+        "2001:db8::2/64",
+        "2001:db8::2 is an IPv6 address: this version serves IPv4 only: use IPv4",
+    );
+    for addr in ["239.1.2.3", "0.0.0.0", "127.0.0.1", "255.255.255.255"] {
+        address_error(
+            &format!("{addr}/24"),
+            &format!("no host may have the address {addr}: use a unicast address, as in \"198.18.0.2/24\""),
+        );
+    }
+    for addr in ["198.18.0.0", "198.18.0.255"] {
+        let expected = format!(
+            "{addr} is the network's or the broadcast address of its /24: use one of the addresses between them"
+        );
+        address_error(&format!("{addr}/24"), &expected);
+    }
+    let remedy = "give it one, as in addresses = [\"198.18.0.2/24\"]";
+    assert_errors(
+        "[[port]]\ndevice = \"net_tap0\"",
+        &[&format!("t.toml:1:1: port[0]: the key addresses is missing: {remedy}")],
+    );
+    assert_errors(
+        "[[port]]\ndevice = \"net_tap0\"\naddresses = []",
+        &[&format!("t.toml:3:13: port[0].addresses: this port has no address: {remedy}")],
+    );
+    assert_errors(
+        &format!("{PORT}{}", PORT.replace("tap0", "tap1")),
+        &[
+            "t.toml:6:14: port[1].addresses[0]: 198.18.0.2 is an address of port p0: give each port addresses of its own",
+        ],
+    );
+}
+
+#[test]
+fn gateways() {
+    let gateway = |addr: &str, expected: &str| {
+        port_error(&format!("gateway4 = \"{addr}\""), &format!("4:12: port[0].gateway4: {expected}"));
+    };
+    gateway(
+        "198.18.1.1",
+        "198.18.1.1 is on none of the port's prefixes: use a router's address within 198.18.0.2/24",
+    );
+    gateway(
+        "198.18.0.2",
+        "198.18.0.2 is this port's own address: use the router's address, or leave the key out",
+    );
+    gateway(
+        "198.18.0.255",
+        "198.18.0.255 is the network's or the broadcast address of a prefix: use the router's address",
+    );
+    gateway("239.1.2.3", "no host may have the address 239.1.2.3: use a router's unicast address");
+    gateway("fe80::1", "fe80::1 is an IPv6 address: this version serves IPv4 only: use IPv4");
+}
+
+#[test]
+fn numbers_of_a_port() {
+    port_error("mtu = 20", "4:7: port[0].mtu: 20 is too small for IPv4: use 68 to 9216");
+    port_error("mtu = 9217", "4:7: port[0].mtu: 9217 is too large for one buffer: use 68 to 9216");
+    port_error(
+        "mtu = 99999999999999999999",
+        "4:7: port[0].mtu: 9223372036854775807 is too large for one buffer: use 68 to 9216",
+    );
+    port_error("rx_descriptors = 16", "4:18: port[0].rx_descriptors: 16 is too small: use 32 to 32768");
+    port_error("tx_descriptors = 65536", "4:18: port[0].tx_descriptors: 65536 is too large: use 32 to 32768");
+    port_error(
+        "rx_descriptors = 1000",
+        "4:18: port[0].rx_descriptors: 1000 is not a power of two: use 512 or 1024",
+    );
+    port_error(
+        "checksum = \"hard\"",
+        r#"4:12: port[0].checksum: "hard" is not one of its values: use "auto" or "software""#,
+    );
+    port_error(
+        "multicast_filter = \"none\"",
+        r#"4:20: port[0].multicast_filter: "none" is not one of its values: use "auto", "all_multicast" or "promiscuous""#,
+    );
+}
+
+/// The errors of a service that listens on `sockets`.
+#[track_caller]
+fn listen_error(sockets: &str, expected: &str) {
+    assert_errors(
+        &format!("{PORT}[[service]]\nkind = \"echo\"\nlisten = [{sockets}]\n"),
+        &[&format!("t.toml:6:{expected}")],
+    );
+}
+
+#[test]
+fn sockets() {
+    listen_error(
+        "\"7\"",
+        r#"11: service[0].listen[0]: "7" is no socket: write ADDRESS:PORT, as in "0.0.0.0:7""#,
+    );
+    listen_error(
+        "\"0.0.0.0:0\"",
+        "11: service[0].listen[0]: no datagram can be sent to UDP port 0: use 1 to 65535",
+    );
+    listen_error("\"0.0.0.0:65536\"", r#"11: service[0].listen[0]: "65536" is no UDP port: use 1 to 65535"#);
+    listen_error(
+        "\"[::]:7\"",
+        "11: service[0].listen[0]: :: is an IPv6 address: this version serves IPv4 only: use IPv4",
+    );
+    listen_error(
+        "\"239.1.2.3:7\"",
+        r#"11: service[0].listen[0]: 239.1.2.3 is a group: listen on "0.0.0.0:7" and list the group in groups"#,
+    );
+    listen_error(
+        "\"198.18.0.9:7\"",
+        r#"11: service[0].listen[0]: 198.18.0.9 is not an address of a port: use "198.18.0.2" or "0.0.0.0""#,
+    );
+    listen_error(
+        "",
+        "10: service[0].listen: this service has no socket: give it a socket, as in listen = [\"0.0.0.0:7\"]",
+    );
+    listen_error(
+        "\"0.0.0.0:7\", \"0.0.0.0:7\"",
+        "24: service[0].listen[1]: 0.0.0.0:7 is listed twice on port p0: give each another UDP port, address or, with the key ports, port",
+    );
+    assert_errors(
+        &format!("{PORT}[[service]]\nkind = \"echo\""),
+        &[
+            "t.toml:4:1: service[0]: the key listen is missing: give it a socket, as in listen = [\"0.0.0.0:7\"]",
+        ],
+    );
+}
+
+#[test]
+fn two_services_on_one_port() {
+    let second =
+        "[[service]]\nname = \"other\"\nkind = \"echo\"\nlisten = [\"198.18.0.2:7\", \"0.0.0.0:7\"]\n";
+    assert_errors(
+        &format!("{PORT}{SERVICE}{second}"),
+        &[
+            "t.toml:10:27: service \"other\".listen[1]: services \"echo\" and \"other\" both listen on 0.0.0.0:7 of port p0: \
+           give each another UDP port, address or, with the key ports, port",
+        ],
+    );
+}
+
+#[test]
+fn two_services_on_two_ports_may_have_one_udp_port() {
+    let second = PORT.replace("tap0", "tap1").replace("18.0.2", "18.1.2");
+    assert_errors(&format!("{PORT}{second}{SERVICE}ports = [\"p0\"]\n{SERVICE}ports = [\"p1\"]\n"), &[]);
+}
+
+#[test]
+fn the_ports_of_a_service() {
+    service_error("ports = [\"p1\"]", r#"7:10: service[0].ports[0]: there is no port "p1": use "p0""#);
+    service_error(
+        "ports = [\"p0\", \"p0\"]",
+        "7:16: service[0].ports[1]: port p0 is named twice: name each port once",
+    );
+    service_error(
+        "ports = []",
+        "7:9: service[0].ports: this service listens on no port: name one, or leave the key out for all",
+    );
+}
+
+#[test]
+fn kinds_and_their_options() {
+    assert_errors(
+        &format!("{PORT}{}", SERVICE.replace("\"echo\"", "\"ecco\"")),
+        &[r#"t.toml:5:8: service[0].kind: there is no kind of service "ecco": did you mean "echo"?"#],
+    );
+    assert_errors(
+        &format!("{PORT}{}", SERVICE.replace("kind = \"echo\"\n", "")),
+        &["t.toml:4:1: service[0]: the key kind is missing: say what it does, as in kind = \"echo\""],
+    );
+    service_error(
+        "answer_groups = \"yes\"",
+        "7:17: service[0].answer_groups: invalid type: string \"yes\", expected a boolean",
+    );
+    service_error(
+        "refuse_source_ports = \"all\"",
+        "7:23: service[0].refuse_source_ports: \"all\" is not known: use \"reflectors\", \"below_1024\", \"none\" or a list of ports",
+    );
+    assert_errors(
+        &format!("{PORT}{SERVICE}group_answers_per_second = -1\nanswer_groups = 0\n"),
+        &[
+            "t.toml:7:28: service[0].group_answers_per_second: invalid value: integer `-1`, expected u32",
+            "t.toml:8:17: service[0].answer_groups: invalid type: integer `0`, expected a boolean",
+        ],
+    );
+}
+
+#[test]
+fn kinds_of_other_crates_check_their_own_options() {
+    let service = |kind: &str| SERVICE.replace("echo", kind);
+    assert_errors(
+        &format!("{PORT}{}colour = \"red\"\n", service("picky")),
+        &["t.toml:7:10: service[0].colour: not to my taste: use another"],
+    );
+    assert_errors(
+        &format!("{PORT}{}times = 1\n", service("needy")),
+        &["t.toml:4:1: service[0]: missing field `wanted`"],
+    );
+    assert_errors(
+        &format!("{PORT}{}times = 256\n", service("needy")),
+        &["t.toml:7:9: service[0].times: invalid value: integer `256`, expected u8"],
+    );
+    assert_errors(&format!("{PORT}{}wanted = 1\n", service("needy")), &[]);
+}
+
+/// The error of the group `{ table }` of a service.
+#[track_caller]
+fn group_error(table: &str, expected: &str) {
+    service_error(&format!("groups = [{{ {table} }}]"), expected);
+}
+
+#[test]
+fn groups() {
+    group_error(
+        "group = \"198.18.0.1\"",
+        "7:21: service[0].groups[0].group: 198.18.0.1 is not a multicast group: use 224.0.0.1 to 239.255.255.255",
+    );
+    group_error(
+        "group = \"ff05::1\"",
+        "7:21: service[0].groups[0].group: ff05::1 is an IPv6 address: this version serves IPv4 only: use IPv4",
+    );
+    group_error(
+        "",
+        "7:11: service[0].groups[0]: the key group is missing: name it, as in { group = \"239.1.2.3\" }",
+    );
+    group_error(
+        "group = \"239.1.2.3\", port = \"p1\"",
+        r#"7:41: service[0].groups[0].port: there is no port "p1": use "p0""#,
+    );
+    service_error(
+        "groups = [{ group = \"239.1.2.3\" }, { group = \"239.1.2.3\", port = \"p0\" }]",
+        "7:36: service[0].groups[1]: 239.1.2.3 is listed twice on port p0: list it once, with all its sources",
+    );
+}
+
+// G48, RFC 4607 4.2.
+#[test]
+fn a_group_of_the_ssm_range_needs_its_sources() {
+    group_error(
+        "group = \"232.1.2.3\"",
+        "7:21: service[0].groups[0].group: 232.1.2.3 is in the range of source-specific multicast: name its senders, \
+         as in sources = [\"198.18.0.1\"], or use a group outside 232.0.0.0/8",
+    );
+    assert_errors(
+        &format!("{PORT}{SERVICE}groups = [{{ group = \"232.1.2.3\", sources = [\"198.18.0.1\"] }}]"),
+        &[],
+    );
+}
+
+#[test]
+fn sources() {
+    let sources = |list: &str, expected: &str| {
+        group_error(&format!("group = \"239.1.2.3\", sources = [{list}]"), &format!("7:{expected}"));
+    };
+    sources(
+        "",
+        "44: service[0].groups[0].sources: a group without a source receives nothing: name one, or leave the key out for any",
+    );
+    sources(
+        "\"239.1.1.1\"",
+        "45: service[0].groups[0].sources[0]: 239.1.1.1 cannot be a source: use a sender's unicast address",
+    );
+    sources(
+        "\"198.18.0.1\", \"198.18.0.1\"",
+        "59: service[0].groups[0].sources[1]: 198.18.0.1 is listed twice: list each source once",
+    );
+}
+
+#[test]
+fn a_group_needs_a_socket_that_receives_it() {
+    let remedy = "add a socket with the address 0.0.0.0 to listen";
+    let bound = SERVICE.replace("0.0.0.0", "198.18.0.2");
+    assert_errors(
+        &format!("{PORT}{bound}groups = [{{ group = \"239.1.2.3\" }}]"),
+        &[&format!("t.toml:7:11: service[0].groups[0]: no socket of this service receives groups: {remedy}")],
+    );
+    let second = PORT.replace("tap0", "tap1").replace("18.0.2", "18.1.2");
+    assert_errors(
+        &format!(
+            "{PORT}{second}{SERVICE}ports = [\"p0\"]\ngroups = [{{ group = \"239.1.2.3\", port = \"p1\" }}]"
+        ),
+        &[&format!(
+            "t.toml:11:41: service[0].groups[0].port: no socket of this service receives groups on port p1: {remedy}, \
+             and the port to ports if that key is there"
+        )],
+    );
+}
+
+#[test]
+fn an_error_stays_on_one_line() {
+    let lines = errors(&format!("{PORT}\"a\\nb\" = 1\nname = \"x\\u0007\\ny\"\n"));
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines.iter().all(|line| line.starts_with("t.toml:") && !line.contains(char::is_control)));
+}
