@@ -6,7 +6,7 @@ mod config_common;
 use std::path::Path;
 
 use config_common::{PORT, SERVICE, assert_errors, check, errors, service_error};
-use pollcast::config::Config;
+use pollcast::config::{Config, Kinds, Machine};
 
 /// The error of `line` as the fourth line of a `[[port]]` that is otherwise right.
 #[track_caller]
@@ -44,6 +44,46 @@ fn a_file_that_cannot_be_read() {
     );
     let folder = Config::load(Path::new("config")).unwrap_err().to_string();
     assert!(folder.starts_with("config: cannot be read: "), "{folder}");
+}
+
+#[test]
+fn a_file_that_is_not_text() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), b"[eal]\nfile_prefix = \"\xff\"\n").unwrap();
+    let errors = Config::load(file.path()).unwrap_err().to_string();
+    assert!(errors.starts_with(&format!("{}: cannot be read: ", file.path().display())), "{errors}");
+    assert!(errors.ends_with(": write it in UTF-8"), "{errors}");
+}
+
+/// The place is told in characters, and lines may end as they do on Windows.
+#[test]
+fn a_place_after_other_letters_and_line_ends() {
+    assert_errors(
+        "[[port]]\r\ndevice = \"net_tap0\"\r\naddresses = [\"198.18.0.2/24\"]\r\nmac = \"\u{fc}\" ; mtu = 1\r\n",
+        &["t.toml:4:11: not TOML: unexpected key or value, expected newline, `#`"],
+    );
+    assert_errors(
+        &format!("{PORT}checksum = \"\u{fc}\"\n").replace('\n', "\r\n"),
+        &["t.toml:4:12: port[0].checksum: \"\u{fc}\" is not one of its values: use \"auto\" or \"software\""],
+    );
+}
+
+/// `RTE_MAX_ETHPORTS` is 32, `RTE_MAX_LCORE` 128; one lcore is control's.
+#[test]
+fn more_than_dpdk_has_room_for() {
+    let port = |i: usize| {
+        format!(
+            "[[port]]\ndevice = \"net_tap{i}\"\naddresses = [\"198.18.{i}.2/24\"]\nrx_descriptors = 32768\n"
+        )
+    };
+    let ports = |n: usize| (0..n).map(port).collect::<String>();
+    assert_errors(&ports(32), &[]);
+    assert_errors(&ports(33), &["t.toml:129:1: port[32]: there are too many ports: DPDK has 32 at most"]);
+    let cpus: Vec<usize> = (0..128).collect();
+    let config =
+        Config::parse(&format!("[workers]\ncpus = {cpus:?}\n{}", ports(32)), Path::new("t.toml")).unwrap();
+    let errors = config.check(&Machine::new(0..128), &Kinds::new()).unwrap_err().to_string();
+    assert_eq!(errors, "t.toml:2:8: workers.cpus: 128 workers are too many: name at most 127 CPUs");
 }
 
 #[test]

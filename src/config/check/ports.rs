@@ -31,7 +31,7 @@ pub(super) fn check(raw: &[RawPort], workers: &mut [WorkerPlan], problems: &mut 
         problems.add(&port.place, "there are too many ports", format!("DPDK has {PORTS_MAX} at most"));
     }
     let mut ports: Vec<PortPlan> = Vec::new();
-    for raw in raw {
+    for raw in raw.iter().take(PORTS_MAX) {
         let port = check_port(raw, &ports, workers, problems);
         let id = PortId(u16::try_from(ports.len()).unwrap_or(u16::MAX));
         for &worker in &port.workers {
