@@ -362,7 +362,14 @@ mod tests {
     fn a_mac_address_reads_back_what_it_prints() {
         let mac: MacAddr = "02:00:5e:aB:00:ff".parse().unwrap();
         assert_eq!(mac.to_string(), "02:00:5e:ab:00:ff");
-        for bad in ["", "02:00:00:00:00", "02:00:00:00:00:00:00", "2:0:0:0:0:0", "02-00-00-00-00-00", "gg:00:00:00:00:00"] {
+        for bad in [
+            "",
+            "02:00:00:00:00",
+            "02:00:00:00:00:00:00",
+            "2:0:0:0:0:0",
+            "02-00-00-00-00-00",
+            "gg:00:00:00:00:00",
+        ] {
             assert!(bad.parse::<MacAddr>().is_err(), "{bad}");
         }
     }

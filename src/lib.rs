@@ -20,11 +20,11 @@ pub mod stack;
 pub mod time;
 pub mod wire;
 
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
 #[cfg(feature = "dpdk")]
 pub mod host;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
-#[cfg(feature = "cli")]
-pub mod cli;

@@ -3,5 +3,6 @@
 pub mod plan;
 
 pub use plan::{
-    Checksum, EalPlan, GroupPlan, Hugepages, Idle, ListenPlan, MbufPlan, Plan, PortPlan, ServicePlan, WorkerPlan,
+    Checksum, EalPlan, GroupPlan, Hugepages, Idle, ListenPlan, MbufPlan, Plan, PortPlan, ServicePlan,
+    WorkerPlan,
 };
