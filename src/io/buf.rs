@@ -45,7 +45,7 @@ pub struct TxChecksum {
 /// A packet and the duty to give its memory back: a value with one owner.
 ///
 /// Dropping it returns the memory to its pool.
-pub trait PacketBuf: Sized + Send + 'static {
+pub trait PacketBuf: Sized + Send + core::fmt::Debug + 'static {
     /// The bytes of the (first segment of the) frame, from the Ethernet header on.
     fn data(&self) -> &[u8];
 
@@ -75,7 +75,7 @@ pub trait PacketBuf: Sized + Send + 'static {
 }
 
 /// Where buffers come from. Any thread may take from it.
-pub trait BufPool: Send {
+pub trait BufPool: Send + core::fmt::Debug {
     /// What it holds.
     type Buf: PacketBuf;
 

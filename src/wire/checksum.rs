@@ -86,6 +86,12 @@ impl Sum {
         self.plus(value.swap_bytes() as u64)
     }
 
+    /// Adds a sum that was collected elsewhere: 16-bit words loaded little-endian, added up in 64 bits without overflow.
+    #[inline]
+    pub const fn add_words(self, words: u64) -> Self {
+        self.plus(words)
+    }
+
     /// End-around carry: what leaves at the top comes back at the bottom.
     #[inline]
     const fn plus(self, words: u64) -> Self {

@@ -1,0 +1,108 @@
+/* What bindgen cannot take from DPDK's headers by itself: functions that exist only as `static inline`, constants that
+ * are macros with casts, and fields of structures whose anonymous unions change names from release to release. */
+#ifndef POLLCAST_SHIM_H
+#define POLLCAST_SHIM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <rte_errno.h>
+#include <rte_eal.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_log.h>
+#include <rte_dev.h>
+#include <rte_cycles.h>
+#include <rte_mempool.h>
+#include <rte_mbuf.h>
+#include <rte_ether.h>
+#include <rte_ethdev.h>
+#include <rte_version.h>
+
+/* Offsets in bytes of the fields of `struct rte_mbuf`. */
+enum shim_mbuf_layout {
+	SHIM_MBUF_SIZE = sizeof(struct rte_mbuf),
+	SHIM_MBUF_BUF_ADDR = offsetof(struct rte_mbuf, buf_addr),
+	SHIM_MBUF_DATA_OFF = offsetof(struct rte_mbuf, data_off),
+	SHIM_MBUF_REFCNT = offsetof(struct rte_mbuf, refcnt),
+	SHIM_MBUF_NB_SEGS = offsetof(struct rte_mbuf, nb_segs),
+	SHIM_MBUF_PORT = offsetof(struct rte_mbuf, port),
+	SHIM_MBUF_OL_FLAGS = offsetof(struct rte_mbuf, ol_flags),
+	SHIM_MBUF_PKT_LEN = offsetof(struct rte_mbuf, pkt_len),
+	SHIM_MBUF_DATA_LEN = offsetof(struct rte_mbuf, data_len),
+	SHIM_MBUF_VLAN_TCI = offsetof(struct rte_mbuf, vlan_tci),
+	SHIM_MBUF_RSS = offsetof(struct rte_mbuf, hash.rss),
+	SHIM_MBUF_BUF_LEN = offsetof(struct rte_mbuf, buf_len),
+	SHIM_MBUF_TX_OFFLOAD = offsetof(struct rte_mbuf, tx_offload),
+	/* Where the lengths lie in `tx_offload`, in bits. */
+	SHIM_MBUF_L2_LEN_SHIFT = RTE_MBUF_L2_LEN_OFS,
+	SHIM_MBUF_L3_LEN_SHIFT = RTE_MBUF_L3_LEN_OFS,
+	SHIM_MBUF_L2_LEN_BITS = RTE_MBUF_L2_LEN_BITS,
+	SHIM_MBUF_L3_LEN_BITS = RTE_MBUF_L3_LEN_BITS,
+};
+
+/* Bits of `ol_flags`. */
+enum shim_mbuf_flags {
+	SHIM_RX_VLAN_STRIPPED = RTE_MBUF_F_RX_VLAN_STRIPPED,
+	SHIM_RX_RSS_HASH = RTE_MBUF_F_RX_RSS_HASH,
+	SHIM_RX_IP_CKSUM_BAD = RTE_MBUF_F_RX_IP_CKSUM_BAD,
+	SHIM_RX_IP_CKSUM_GOOD = RTE_MBUF_F_RX_IP_CKSUM_GOOD,
+	SHIM_RX_L4_CKSUM_BAD = RTE_MBUF_F_RX_L4_CKSUM_BAD,
+	SHIM_RX_L4_CKSUM_GOOD = RTE_MBUF_F_RX_L4_CKSUM_GOOD,
+	SHIM_TX_UDP_CKSUM = RTE_MBUF_F_TX_UDP_CKSUM,
+	SHIM_TX_IP_CKSUM = RTE_MBUF_F_TX_IP_CKSUM,
+	SHIM_TX_IPV4 = RTE_MBUF_F_TX_IPV4,
+	SHIM_MBUF_EXTERNAL = RTE_MBUF_F_EXTERNAL,
+	SHIM_MBUF_INDIRECT = RTE_MBUF_F_INDIRECT,
+};
+
+/* Offloads of a port. */
+enum shim_offloads {
+	SHIM_RX_OFFLOAD_IPV4_CKSUM = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM,
+	SHIM_RX_OFFLOAD_UDP_CKSUM = RTE_ETH_RX_OFFLOAD_UDP_CKSUM,
+	SHIM_TX_OFFLOAD_IPV4_CKSUM = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM,
+	SHIM_TX_OFFLOAD_UDP_CKSUM = RTE_ETH_TX_OFFLOAD_UDP_CKSUM,
+};
+
+/* Fields that receive-side scaling may hash. */
+enum shim_rss {
+	SHIM_RSS_IP = RTE_ETH_RSS_IP,
+	SHIM_RSS_UDP = RTE_ETH_RSS_UDP,
+};
+
+/* Limits and versions. */
+enum shim_limits {
+	SHIM_MAX_LCORE = RTE_MAX_LCORE,
+	SHIM_MAX_ETHPORTS = RTE_MAX_ETHPORTS,
+	SHIM_MEMPOOL_CACHE_MAX = RTE_MEMPOOL_CACHE_MAX_SIZE,
+	SHIM_PKTMBUF_HEADROOM = RTE_PKTMBUF_HEADROOM,
+	SHIM_ETH_MQ_RX_NONE = RTE_ETH_MQ_RX_NONE,
+	SHIM_ETH_MQ_RX_RSS = RTE_ETH_MQ_RX_RSS,
+	SHIM_LCORE_RUNNING = RUNNING,
+	SHIM_SOCKET_ID_ANY = SOCKET_ID_ANY,
+};
+
+/* The reason of the last failure on this thread. */
+int shim_errno(void);
+
+/* `rte_eal_init` with DPDK's log, and what DPDK prints past its log, going to `write`. */
+typedef void (*shim_log_write)(int level, const char *text, size_t len);
+int shim_eal_init(int argc, char **argv, shim_log_write write);
+
+/* The time stamp counter. */
+uint64_t shim_tsc(void);
+
+uint16_t shim_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **bufs, uint16_t n);
+uint16_t shim_tx_prepare(uint16_t port, uint16_t queue, struct rte_mbuf **bufs, uint16_t n);
+uint16_t shim_tx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **bufs, uint16_t n);
+
+struct rte_mbuf *shim_pktmbuf_alloc(struct rte_mempool *pool);
+void shim_pktmbuf_free(struct rte_mbuf *m);
+/* Adds `by` to the reference count of every segment. */
+void shim_pktmbuf_refcnt_update(struct rte_mbuf *m, int16_t by);
+
+/* 1 up, 0 down, negative: not known. */
+int shim_link_is_up(uint16_t port);
+
+#endif
