@@ -63,12 +63,14 @@ enum shim_offloads {
 	SHIM_RX_OFFLOAD_UDP_CKSUM = RTE_ETH_RX_OFFLOAD_UDP_CKSUM,
 	SHIM_TX_OFFLOAD_IPV4_CKSUM = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM,
 	SHIM_TX_OFFLOAD_UDP_CKSUM = RTE_ETH_TX_OFFLOAD_UDP_CKSUM,
+	SHIM_OFFLOAD_WIDTH = 1ULL << 63, /* makes the type 64 bits wide in every release */
 };
 
 /* Fields that receive-side scaling may hash. */
 enum shim_rss {
 	SHIM_RSS_IP = RTE_ETH_RSS_IP,
 	SHIM_RSS_UDP = RTE_ETH_RSS_UDP,
+	SHIM_RSS_WIDTH = 1ULL << 63,
 };
 
 /* Limits and versions. */
@@ -80,7 +82,6 @@ enum shim_limits {
 	SHIM_ETH_MQ_RX_NONE = RTE_ETH_MQ_RX_NONE,
 	SHIM_ETH_MQ_RX_RSS = RTE_ETH_MQ_RX_RSS,
 	SHIM_LCORE_RUNNING = RUNNING,
-	SHIM_SOCKET_ID_ANY = SOCKET_ID_ANY,
 };
 
 /* The reason of the last failure on this thread. */
