@@ -4,6 +4,7 @@
 //! that it must let pass. A rule that cannot fail is not a rule, and `every_rule_can_fail` says so.
 //! `docs/architecture.md` gives the reasons.
 
+#[allow(unreachable_pub, reason = "a file of this test alone")]
 #[path = "tidy/source.rs"]
 mod source;
 

@@ -1,22 +1,19 @@
 //! How many mbufs a plan needs, how large, and how much memory: sums whose every item is named.
 
-use super::plan::{MbufPlan, Plan, PortPlan, WorkerPlan};
+use super::plan::{Hugepages, MbufPlan, Plan, PortPlan, WorkerPlan};
 use crate::io::BURST_MAX;
 
 /// Mbufs that one lcore keeps at hand, so that most allocations take no lock.
 pub const CACHE: u32 = 256;
 
-/// Packets that one worker may have on their way to control in one class: the depth of that queue.
+/// Packets that may be on their way from all workers to control in one class: the depth of that queue.
 pub const PUNT_QUEUE: u32 = 256;
 
-/// The classes of packets that go to control: ARP, IGMP, and the rest.
-pub const PUNT_CLASSES: u32 = 3;
+/// The classes of packets that go to control: ARP and IGMP.
+pub const PUNT_CLASSES: u32 = 2;
 
-/// Frames that control may have on their way to one port's worker: the depth of that queue.
-pub const CONTROL_QUEUE: u32 = 256;
-
-/// Packets of one port that may wait for a neighbour's address to be resolved.
-pub const NEIGHBOR_PENDING: u32 = 256;
+/// Frames that control may have on their way to one worker: the depth of its inbox.
+pub const INBOX: u32 = 1024;
 
 /// What net_af_xdp takes for its fill ring, whatever was asked for.
 const AF_XDP_FILL_RING: u32 = 4096;
@@ -40,12 +37,16 @@ pub(super) fn mbufs(workers: &[WorkerPlan], ports: &[PortPlan], burst: usize) ->
         port_items(port, &mut items);
     }
     worker_items(workers, burst, &mut items);
-    let queues = count(workers.len());
+    let lcores = count(workers.len());
     items.push((
-        format!("to control: {queues} workers x {PUNT_CLASSES} queues x {PUNT_QUEUE} packets"),
-        queues * PUNT_CLASSES * PUNT_QUEUE,
+        format!("on the way to control: {PUNT_CLASSES} queues x {PUNT_QUEUE} packets"),
+        PUNT_CLASSES * PUNT_QUEUE,
     ));
-    items.push(cache_item(queues + 1));
+    items.push((
+        format!("on the way from control: {} x {INBOX} frames", plural(lcores, "inbox")),
+        lcores * INBOX,
+    ));
+    items.push(cache_item(lcores + 1));
     let needed = items.iter().map(|(_, mbufs)| mbufs).sum::<u32>();
     let mtu = ports.iter().map(|port| port.mtu).max().unwrap_or(0);
     MbufPlan { count: pool_size(needed), data_room: data_room(mtu), cache: CACHE, items }
@@ -55,18 +56,14 @@ pub(super) fn mbufs(workers: &[WorkerPlan], ports: &[PortPlan], burst: usize) ->
 fn port_items(port: &PortPlan, items: &mut Vec<(String, u32)>) {
     let (name, queues) = (&port.name, count(port.workers.len()));
     let mut ring = |what: &str, descriptors: u32| {
-        items.push((format!("{name}: {queues} {what} x {descriptors} descriptors"), queues * descriptors));
+        let text = format!("{name}: {} x {descriptors} descriptors", plural(queues, what));
+        items.push((text, queues * descriptors));
     };
-    ring("rx queues", u32::from(port.rx_descriptors));
-    ring("tx queues", u32::from(port.tx_descriptors));
+    ring("rx queue", u32::from(port.rx_descriptors));
+    ring("tx queue", u32::from(port.tx_descriptors));
     if port.device_name().starts_with("net_af_xdp") {
-        ring("fill rings of net_af_xdp", AF_XDP_FILL_RING);
+        ring("fill ring", AF_XDP_FILL_RING);
     }
-    items.push((
-        format!("{name}: packets that wait for a neighbour's address to be resolved"),
-        NEIGHBOR_PENDING,
-    ));
-    items.push((format!("{name}: control's frames on their way to a worker"), CONTROL_QUEUE));
 }
 
 /// A worker holds one burst received, and for each of its ports one to send; what a ring refused waits in the latter.
@@ -74,8 +71,8 @@ fn worker_items(workers: &[WorkerPlan], burst: usize, items: &mut Vec<(String, u
     let (rx, tx) = (count(burst), count(BURST_MAX));
     let lcores = count(workers.len());
     let sending = workers.iter().map(|worker| count(worker.ports.len())).sum::<u32>();
-    items.push((format!("bursts being received: {lcores} workers x {rx} packets"), lcores * rx));
-    items.push((format!("bursts to send: {sending} tx queues x {tx} packets"), sending * tx));
+    items.push((format!("bursts being received: {} x {rx} packets", plural(lcores, "worker")), lcores * rx));
+    items.push((format!("bursts to send: {} x {tx} packets", plural(sending, "tx queue")), sending * tx));
 }
 
 /// `rte_mempool` lets a cache grow to half as much again before it gives back, and what one lcore's holds no other
@@ -101,6 +98,16 @@ fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
+/// `1 inbox`, `2 inboxes`.
+pub(super) fn plural(n: u32, thing: &str) -> String {
+    let ending = match thing {
+        _ if n == 1 => "",
+        thing if thing.ends_with('x') => "es",
+        _ => "s",
+    };
+    format!("{n} {thing}{ending}")
+}
+
 /// The memory of a plan: a line an item, in bytes, and their sum in MiB.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Memory {
@@ -116,6 +123,9 @@ const MBUF: u64 = 128;
 /// Bytes that a mempool adds to an object: its header, and what spreads objects over memory channels.
 const POOL_OBJECT: u64 = 64 + 64;
 
+/// Bytes of a page that is no hugepage.
+const SMALL_PAGE: u64 = 4096;
+
 /// Bytes of a descriptor and of what a driver notes beside it: more than any driver needs.
 const DESCRIPTOR: u64 = 128;
 
@@ -130,12 +140,27 @@ const MIB: u64 = 1 << 20;
 /// The memory that `plan` needs.
 #[must_use]
 pub fn memory(plan: &Plan) -> Memory {
-    memory_of(&plan.mbufs, &plan.ports)
+    memory_of(&plan.mbufs, &plan.ports, plan.eal.hugepages)
 }
 
-pub(super) fn memory_of(pool: &MbufPlan, ports: &[PortPlan]) -> Memory {
+/// The bytes that one mbuf of a pool takes up, and in words why.
+///
+/// Where hugepages are not certain, room is reserved for pages of 4 KiB: a mempool lets no object that is smaller
+/// than a page cross its end, so that an object has a page to itself as soon as two do not fit.
+fn footprint(data_room: u16, hugepages: Hugepages) -> (u64, String) {
+    let object = MBUF + u64::from(data_room) + POOL_OBJECT;
+    let sum = format!("{MBUF} header + {data_room} data room + {POOL_OBJECT} of the pool");
+    match (hugepages, SMALL_PAGE / object) {
+        (Hugepages::Required, _) | (_, 0) => (object, sum),
+        (Hugepages::Auto | Hugepages::None, fit) => {
+            (SMALL_PAGE / fit, format!("{sum}; {fit} to a page of {SMALL_PAGE}"))
+        }
+    }
+}
+
+pub(super) fn memory_of(pool: &MbufPlan, ports: &[PortPlan], hugepages: Hugepages) -> Memory {
     let mbufs = u64::from(pool.count);
-    let object = MBUF + u64::from(pool.data_room) + POOL_OBJECT;
+    let (each, why) = footprint(pool.data_room, hugepages);
     let rings = |port: &PortPlan| {
         let descriptors = u64::from(port.rx_descriptors) + u64::from(port.tx_descriptors);
         port.workers.len() as u64 * descriptors
@@ -143,13 +168,7 @@ pub(super) fn memory_of(pool: &MbufPlan, ports: &[PortPlan]) -> Memory {
     let descriptors = ports.iter().map(rings).sum::<u64>();
     let slots = mbufs + 1;
     let items = vec![
-        (
-            format!(
-                "mbufs: {mbufs} x ({MBUF} header + {} data room + {POOL_OBJECT} of the pool)",
-                pool.data_room
-            ),
-            mbufs * object,
-        ),
+        (format!("mbufs: {mbufs} x {each} ({why})"), mbufs * each),
         (format!("the pool's ring: {slots} slots x 8"), slots * 8),
         (format!("descriptors: {descriptors} x {DESCRIPTOR}"), descriptors * DESCRIPTOR),
         (format!("EAL and drivers: {BASE_MB} MiB"), BASE_MB * MIB),

@@ -110,8 +110,9 @@ fn write_port(port: &PortPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Some(mac) => writeln!(f, ", MAC {mac}")?,
         None => writeln!(f, ", the device's own MAC")?,
     }
-    let (queues, rx, tx) = (port.workers.len(), port.rx_descriptors, port.tx_descriptors);
-    writeln!(f, "    queue pairs {queues}, of {rx} rx and {tx} tx descriptors; MTU {}", port.mtu)?;
+    let (rx, tx) = (port.rx_descriptors, port.tx_descriptors);
+    let queues = mbufs::plural(u32::try_from(port.workers.len()).unwrap_or(u32::MAX), "queue pair");
+    writeln!(f, "    {queues} of {rx} rx and {tx} tx descriptors, MTU {}", port.mtu)?;
     let checksum = match port.checksum {
         Checksum::Auto => "by the device where it can",
         Checksum::Software => "in software",

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::table::Align::{Left, Right};
 use super::table::Table;
+use crate::engine::Counter;
 use crate::engine::command::{
     Answer, DropAnswer, FilterAnswer, GroupAnswer, NeighborAnswer, PortAnswer, PortStats, SocketAnswer,
     StatsAnswer,
@@ -59,8 +60,12 @@ fn render_stats(stats: &StatsAnswer, rows: Rows) -> String {
             table.row([name.to_owned()].into_iter().chain(counts.map(|n| n.to_string())));
         }
     };
-    let engine: BTreeSet<&String> = ports.iter().flat_map(|port| port.engine.keys()).collect();
-    for name in engine {
+    let names: BTreeSet<&str> =
+        ports.iter().flat_map(|port| port.engine.keys()).map(String::as_str).collect();
+    // In the engine's order; what it does not know (a newer one answered) after that.
+    let known = Counter::ALL.iter().map(|counter| counter.name()).filter(|name| names.contains(name));
+    let unknown = names.iter().copied().filter(|name| Counter::ALL.iter().all(|known| known.name() != *name));
+    for name in known.chain(unknown) {
         counter(name, &|port| port.engine.get(name).copied().unwrap_or(0));
     }
     counter("dropped", &|port| port.dropped);

@@ -98,18 +98,8 @@ impl<N: Nic> Worker<N> {
     /// A worker that has not turned yet.
     #[must_use]
     pub fn new(now: Instant, parts: WorkerParts<N>) -> Self {
-        let WorkerParts {
-            ports,
-            pool,
-            table,
-            socket_pages,
-            services,
-            inbox,
-            punt,
-            burst,
-            level,
-            mut rng,
-        } = parts;
+        let WorkerParts { ports, pool, table, socket_pages, services, inbox, punt, burst, level, mut rng } =
+            parts;
         let ports = ports.into_iter().map(PortIo::new).collect();
         let ingress = Ingress::new(now, &mut rng);
         let burst = burst.clamp(1, BURST_MAX);

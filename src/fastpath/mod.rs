@@ -68,7 +68,8 @@ impl View {
     /// Whether `addr` is ours.
     #[inline(always)]
     fn is_own(&self, addr: u32) -> bool {
-        (addr == self.addr && addr != 0) || (!self.others.is_empty() && self.others.iter().any(|o| o.0 == addr))
+        (addr == self.addr && addr != 0)
+            || (!self.others.is_empty() && self.others.iter().any(|o| o.0 == addr))
     }
 
     /// Whether `addr` can be one host, and is not us: I07 to I11 in two compares.

@@ -61,8 +61,7 @@ fn compose(head: &mut [u8; HEAD], view: &View, addrs: u64, ports: u32, udp_len: 
     let peer = load64::<6>(head) & MAC_MASK;
     let total_len = (udp_len + 20).swap_bytes();
     // Version 4 and 20 bytes, total length, DF, TTL 64, UDP, addresses.
-    let sum =
-        0x0045 + u64::from(total_len) + 0x0040 + 0x1140 + (addrs & 0xffff_ffff) + (addrs >> 32);
+    let sum = 0x0045 + u64::from(total_len) + 0x0040 + 0x1140 + (addrs & 0xffff_ffff) + (addrs >> 32);
     let checksum = u64::from(!fold(sum));
     store::<0, 8>(head, (peer | view.mac << 48).to_le_bytes());
     let rest_of_mac = (view.mac >> 16).to_le_bytes();

@@ -89,6 +89,12 @@ impl<B> Burst<B> {
         &self.slots[..self.len]
     }
 
+    /// As [`front`](Self::front), for drivers that reorder or write the array on the way.
+    #[inline]
+    pub fn front_mut(&mut self) -> &mut [Option<B>] {
+        &mut self.slots[..self.len]
+    }
+
     /// A driver took the first `n` packets and will free them: they are forgotten, not dropped, and the rest move up.
     #[inline]
     pub fn taken(&mut self, n: usize) {

@@ -126,6 +126,8 @@ drop_reasons! {
     ReplyImpossible = "reply_impossible" => None;
     /// The queue to the control thread was full.
     PuntQueueFull = "punt_queue_full" => None;
+    /// The queue to the worker that sends for control was full.
+    InboxFull = "inbox_full" => None;
     /// No buffer was free for an answer.
     NoBuffer = "no_buffer" => None;
     /// The worker was stopping.

@@ -1,8 +1,8 @@
 //! The seeded world: the same workers and the same control code over a simulated NIC.
 //!
 //! Here: a finite buffer pool that counts ([`buf`]), a NIC with finite rings, RSS and a filter that really filters
-//! ([`nic`], [`rss`], [`offload`], [`filter`]), a link that loses and reorders ([`net`]). Everything follows from a
-//! seed. Not here: any clock, thread, socket or `unsafe`, and any shortcut around the traits of [`io`](crate::io): what
+//! ([`nic`], [`rss`], [`offload`], [`filter`]), a link that loses and reorders ([`net`]), a multicast router on it
+//! ([`router`]), and frames built and read without the code under test ([`frames`]). Everything follows from a seed. Not here: any clock, thread, socket or `unsafe`, and any shortcut around the traits of [`io`](crate::io): what
 //! the engine cannot do over a real NIC it cannot do here.
 //!
 //! ```
@@ -23,7 +23,9 @@
 
 pub mod buf;
 pub mod filter;
+pub mod frames;
 pub mod net;
 pub mod nic;
 pub mod offload;
+pub mod router;
 pub mod rss;

@@ -62,8 +62,7 @@ pub fn input(
     // A04, RFC 826: any packet updates an entry, a request to us creates one; an answer nobody asked for does not.
     // A05, RFC 5227 2.1.1: a probe's 0.0.0.0 is no address. Who is not on this link is answered (A15), not remembered.
     let on_link = interface.addresses().iter().any(|a| a.contains(sender));
-    let learned =
-        !sender.is_unspecified() && on_link && cache.heard(now, sender, packet.sender_mac, asks_us);
+    let learned = !sender.is_unspecified() && on_link && cache.heard(now, sender, packet.sender_mac, asks_us);
     match packet.operation {
         // A01: to whoever asked, by unicast. A02: for our own addresses alone.
         Operation::Request if for_us => Outcome::Answer(packet.reply(interface.mac)),
@@ -136,7 +135,9 @@ mod tests {
     #[test]
     fn a_probe_is_answered_and_not_remembered() {
         let mut host = Host::new();
-        let Outcome::Answer(answer) = host.input(0, Packet::probe(PEER_MAC, v4("198.18.0.2"))) else { panic!() };
+        let Outcome::Answer(answer) = host.input(0, Packet::probe(PEER_MAC, v4("198.18.0.2"))) else {
+            panic!()
+        };
         assert_eq!(answer.target_addr, Ipv4Addr::UNSPECIFIED);
         assert_eq!(host.1.rows().count(), 0);
     }

@@ -72,7 +72,11 @@ impl IcmpLimit {
     /// A limiter with full buckets.
     #[must_use]
     pub fn new(now: Instant, rng: &mut Rng) -> Self {
-        Self { global: TokenBucket::full(now, GLOBAL_BURST), peers: Box::new([None; PEERS]), seed: rng.u64() | 1 }
+        Self {
+            global: TokenBucket::full(now, GLOBAL_BURST),
+            peers: Box::new([None; PEERS]),
+            seed: rng.u64() | 1,
+        }
     }
 
     /// Whether an error may go to `dst` now.
@@ -151,7 +155,9 @@ mod tests {
         let count = |seed| {
             let mut rng = Rng::new(seed);
             let mut limit = IcmpLimit::new(ms(0), &mut rng);
-            (0..1000u32).filter(|i| limit.allows(ms(0), &mut rng, Ipv4Addr::from_bits(0x0a00_0000 + i))).count()
+            (0..1000u32)
+                .filter(|i| limit.allows(ms(0), &mut rng, Ipv4Addr::from_bits(0x0a00_0000 + i)))
+                .count()
         };
         let counts: std::collections::BTreeSet<usize> = (0..20).map(count).collect();
         assert!(counts.len() > 3, "{counts:?}");

@@ -7,7 +7,7 @@ fn text(json: &str, rows: Rows) -> String {
 }
 
 const STATS: &str = r#"{"answer":"stats","body":{"uptime_s":7384,"pool":{"free":8123,"size":8191},"ports":[
-    {"port":"p0","dropped":5,"engine":{"rx":1200,"tx":1100,"punted":0,"rx_bytes":72000},
+    {"port":"p0","dropped":5,"engine":{"a_new_one":1,"rx":1200,"tx":1100,"punted":0,"rx_bytes":72000},
      "device":{"ipackets":1200,"opackets":1100,"ibytes":72000,"obytes":66000,"imissed":3,"ierrors":0,"oerrors":0,
                "rx_nombuf":0}},
     {"port":"feed-b","dropped":0,"engine":{"rx":7,"tx":7,"punted":0,"rx_bytes":420},
@@ -23,6 +23,7 @@ up 2 h 3 min, 8123 of 8191 mbufs free
 rx                1200       7   1207
 rx_bytes         72000     420  72420
 tx                1100       7   1107
+a_new_one            1       0      1
 dropped              5       0      5
 device ipackets   1200       7   1207
 device opackets   1100       7   1107
