@@ -170,7 +170,8 @@ fn options_that_cannot_be_are_dropped() {
 fn options_do_not_stop_a_datagram() {
     let Some(mut lab) = LAB.lock() else { return };
     let ten_words = [&[0x9e, 39][..], &[0; 38]].concat();
-    for options in [ROUTER_ALERT.to_vec(), vec![1, 1, 1, 0], vec![0x9e, 4, 0, 0], vec![0, 0xff, 0xff, 0xff], ten_words]
+    for options in
+        [ROUTER_ALERT.to_vec(), vec![1, 1, 1, 0], vec![0x9e, 4, 0, 0], vec![0, 0xff, 0xff, 0xff], ten_words]
     {
         let answer = lab.answer(&echo_with(&Ipv4 { options: options.clone(), ..header() })).udp();
         assert_eq!(answer.payload, b"hello", "{options:?}");
@@ -299,7 +300,8 @@ fn errors_are_limited_and_echoes_are_not() {
 fn a_ping_is_answered_with_its_own_data() {
     let Some(mut lab) = LAB.lock() else { return };
     // Sums of the echo reply that fold to each of the edges, by the sequence number.
-    let edges = (0..=0xffff_u16).filter(|&n| matches!(checksum(&[&echo_request(0x55aa, n, b"abc")]), 0 | 0xffff));
+    let edges =
+        (0..=0xffff_u16).filter(|&n| matches!(checksum(&[&echo_request(0x55aa, n, b"abc")]), 0 | 0xffff));
     let edge = edges.take(1).collect::<Vec<_>>();
     let mut cases: Vec<(u16, Vec<u8>)> = edge.into_iter().map(|n| (n, b"abc".to_vec())).collect();
     cases.extend([(1, vec![]), (2, vec![0xff]), (3, (0..=255).collect()), (4, vec![0x33; 1472])]);
@@ -343,7 +345,8 @@ fn a_ping_to_many_is_not_answered() {
 #[test]
 fn other_icmp_messages_are_dropped() {
     let Some(mut lab) = LAB.lock() else { return };
-    let carry = |kind| frame(PEER, HOST, &Ipv4::new(PEER.ip, HOST.ip, ICMP).packet(&icmp(kind, 0, [0; 4], &[0; 28])));
+    let carry =
+        |kind| frame(PEER, HOST, &Ipv4::new(PEER.ip, HOST.ip, ICMP).packet(&icmp(kind, 0, [0; 4], &[0; 28])));
     for unwanted in [0, 3, 4, 5, 11, 12, 13, 14, 15, 17] {
         lab.assert_dropped(&carry(unwanted), "icmp_unwanted");
     }

@@ -95,7 +95,8 @@ fn a_checksum_that_comes_to_zero_is_sent_as_ffff() {
 #[test]
 fn port_0_is_unreachable() {
     let Some(mut lab) = LAB.lock() else { return };
-    let answer = lab.answer_and_drops(&udp_frame(Host::number(50), 4000, HOST, 0, b"x"), &["udp_no_port"]).icmp();
+    let answer =
+        lab.answer_and_drops(&udp_frame(Host::number(50), 4000, HOST, 0, b"x"), &["udp_no_port"]).icmp();
     assert_eq!((answer.kind, answer.code), (3, 3));
 }
 

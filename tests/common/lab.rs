@@ -140,15 +140,21 @@ impl Lab {
             .collect()
     }
 
-    /// Waits until `expected` more packets than `before` were dropped, or for a second; by how much each counter rose.
+    /// By how much each counter of drops rose since it was as in `before`, if it did.
+    pub fn drops_since(&self, before: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+        let mut drops = self.drops();
+        for (reason, packets) in before {
+            *drops.get_mut(reason).unwrap() -= packets;
+        }
+        drops.retain(|_, packets| *packets > 0);
+        drops
+    }
+
+    /// The same, after `expected` packets more were dropped or a second has passed.
     fn new_drops(&self, before: &BTreeMap<String, u64>, expected: u64) -> BTreeMap<String, u64> {
         let deadline = Instant::now() + Duration::from_secs(1);
         loop {
-            let mut drops = self.drops();
-            for (reason, packets) in before {
-                *drops.get_mut(reason).unwrap() -= packets;
-            }
-            drops.retain(|_, packets| *packets > 0);
+            let drops = self.drops_since(before);
             if drops.values().sum::<u64>() >= expected || Instant::now() > deadline {
                 return drops;
             }
@@ -171,7 +177,11 @@ impl Lab {
             seen.extend(self.wire.next(patience).filter(is_asked_for));
         }
         let drops = self.new_drops(&before, u64::try_from(reasons.len()).unwrap());
-        assert_eq!(drops, reasons.iter().map(|&reason| (reason.to_owned(), 1)).collect(), "answers: {seen:?}");
+        assert_eq!(
+            drops,
+            reasons.iter().map(|&reason| (reason.to_owned(), 1)).collect(),
+            "answers: {seen:?}"
+        );
         assert_eq!(seen.len(), 1, "answers: {seen:?}");
         seen.remove(0)
     }
