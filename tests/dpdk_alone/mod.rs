@@ -66,7 +66,7 @@ pub(crate) fn port(device: &str) -> PortPlan {
     PortPlan {
         name: "p0".into(),
         device: device.into(),
-        mac: None::<MacAddr>,
+        mac: Some(MacAddr([0x02, 0, 0, 0, 0, 0x02])),
         addresses: vec![Ipv4Cidr::new(Unicast::new(Ipv4Addr::new(198, 18, 0, 2)).unwrap(), 24).unwrap()],
         gateway4: None,
         mtu: 1500,
