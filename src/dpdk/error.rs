@@ -40,6 +40,15 @@ impl DpdkError {
         Self(unsafe { sys::shim_errno() })
     }
 
+    /// As the end of a sentence, with what was logged.
+    pub(super) fn with_log(self, log: &str) -> String {
+        match log {
+            "" => self.to_string(),
+            log if self == Self::UNSAID => log.to_owned(),
+            log => format!("{self} ({log})"),
+        }
+    }
+
     /// The errno, positive.
     #[must_use]
     pub const fn errno(self) -> i32 {
@@ -114,6 +123,8 @@ mod tests {
             "No space left on device (-ENOSPC)"
         );
         assert_eq!(DpdkError::check(-1).unwrap_err().to_string(), "the driver gives no reason (-1)");
+        assert_eq!(DpdkError::UNSAID.with_log("no ring"), "no ring");
+        assert_eq!(DpdkError::INVALID.with_log("no ring"), "Invalid argument (-EINVAL) (no ring)");
         assert_eq!(DpdkError::check(3), Ok(3));
         assert!(DpdkError::check(i32::MIN).is_err());
     }

@@ -112,8 +112,8 @@ pub enum PortError {
     },
     /// A refusal in the driver's words.
     #[error(
-        "port {port}: the device {device} refuses {step}: {error}{}",
-        if log.is_empty() { String::new() } else { format!(" (DPDK: {log})") }
+        "port {port}: the device {device} refuses {step}: {}",
+        error.with_log(log)
     )]
     Refused {
         /// The port's name.

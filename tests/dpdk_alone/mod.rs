@@ -1,4 +1,5 @@
 //! One EAL a process: each test runs in a process of its own, this program again with the one test chosen.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::net::Ipv4Addr;
 use std::process::Command;
@@ -47,7 +48,6 @@ pub(crate) fn options(devices: &[&str]) -> EalOptions {
 }
 
 /// A small pool.
-#[allow(dead_code)]
 pub(crate) fn pool(eal: &Eal, count: u32) -> Mempool {
     let options = MempoolOptions {
         name: "test".into(),
@@ -61,7 +61,6 @@ pub(crate) fn pool(eal: &Eal, count: u32) -> Mempool {
 }
 
 /// A port with nothing special.
-#[allow(dead_code)]
 pub(crate) fn port(device: &str) -> PortPlan {
     PortPlan {
         name: "p0".into(),
