@@ -87,7 +87,7 @@ impl<C: FilterCalls> Ladder<C> {
 
     fn use_table(&mut self, want: &[MacAddr]) -> Result<(), String> {
         let size = self.table_size;
-        if want.len() > usize::try_from(size).unwrap_or(usize::MAX) {
+        if size == 0 || want.len() > usize::try_from(size).unwrap_or(usize::MAX) {
             return Err(format!(
                 "mac_addr_add: {} addresses, and the device's table has room for {size}",
                 want.len()
@@ -152,14 +152,14 @@ impl<C: FilterCalls> Ladder<C> {
         if rung != Rung::MacTable {
             // Last first, so that the table has no hole at any time.
             for mac in self.table.clone().into_iter().rev() {
-                drop(self.forget(mac));
+                let _seen_in_the_table = self.forget(mac);
             }
         }
         if rung != Rung::AllMulticast && self.calls.all_multicast() {
-            drop(self.calls.set_all_multicast(false));
+            let _read_back = self.calls.set_all_multicast(false);
         }
         if rung != Rung::Promiscuous && !self.keep_promiscuous && self.calls.promiscuous() {
-            drop(self.calls.set_promiscuous(false));
+            let _read_back = self.calls.set_promiscuous(false);
         }
     }
 }
@@ -188,3 +188,6 @@ impl<C: FilterCalls> McFilter for Ladder<C> {
         &self.state
     }
 }
+
+#[cfg(test)]
+mod tests;

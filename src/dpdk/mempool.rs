@@ -128,11 +128,6 @@ impl Mempool {
     pub(super) fn as_ptr(&self) -> *mut sys::rte_mempool {
         self.0.pool.pool.as_ptr()
     }
-
-    /// Whether it belongs to `eal`: there is one EAL a process, so it always does while that runs.
-    pub(super) fn eal(&self) -> &Arc<Shared> {
-        &self.0.eal
-    }
 }
 
 /// `SOCKET_ID_ANY`.

@@ -22,6 +22,7 @@
 //! ```
 #![allow(unsafe_code)]
 
+pub mod devices;
 mod eal;
 mod error;
 mod mbuf;

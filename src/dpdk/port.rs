@@ -4,7 +4,7 @@
 //! [`StartedPort`] is what control holds on to.
 
 use core::cell::Cell;
-use core::ffi::CStr;
+use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use std::ffi::CString;
@@ -166,6 +166,17 @@ pub(super) fn find(device: Device<'_>) -> Option<u16> {
     }
     // Drivers with several ports on one device give them names of their own.
     all().find(|port_id| device_info(*port_id).is_ok_and(|info| device_name(&info) == name))
+}
+
+/// The name of a port, by which it can be opened.
+pub(super) fn name(port_id: u16) -> Option<String> {
+    const ROOM: usize = sys::SHIM_ETH_NAME_MAX_LEN as usize;
+    let mut name: [c_char; ROOM] = [0; ROOM];
+    // SAFETY: takes any number; writes at most as many bytes as there are.
+    let ret = unsafe { sys::rte_eth_dev_get_name_by_port(port_id, name.as_mut_ptr()) };
+    DpdkError::check(ret).ok()?;
+    // SAFETY: DPDK has written a string that ends in a zero.
+    Some(unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy().into_owned())
 }
 
 /// The numbers of all ports.
