@@ -60,7 +60,10 @@ fn block(device: &DeviceInfo) -> String {
         ("mac", device.mac.map(|mac| mac.to_string())),
         ("numa node", device.numa_node.map(|node| node.to_string())),
         ("queues", Some(format!("up to {} rx, {} tx", device.max_rx_queues, device.max_tx_queues))),
-        ("mac table", Some(format!("{} addresses, its own included", device.mac_addresses))),
+        (
+            "mac table",
+            Some(format!("{} in all", text::count(device.mac_addresses.into(), "address", "addresses"))),
+        ),
         ("offloads", Some(text::list(&device.offloads))),
     ];
     match &device.filter {

@@ -232,7 +232,12 @@ pub(crate) fn list<T: Display>(items: &[T]) -> String {
 }
 
 fn frames(n: u64) -> String {
-    if n == 1 { "1 frame".into() } else { format!("{n} frames") }
+    count(n, "frame", "frames")
+}
+
+/// `1 frame`, `2 frames`.
+pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// The two largest units that say it: `7 s`, `3 min 20 s`, `2 h 5 min`, `12 d 1 h`.
