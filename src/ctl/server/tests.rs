@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
-
 use std::time::Instant;
 
 use crossbeam::channel::bounded;
