@@ -112,6 +112,3 @@ fn store<const AT: usize, const N: usize>(head: &mut [u8; HEAD], bytes: [u8; N])
 const fn fold(sum: u64) -> u16 {
     crate::wire::checksum::Sum::ZERO.add_words(sum).fold().swap_bytes()
 }
-
-#[cfg(test)]
-mod tests;

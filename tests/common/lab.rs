@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Uid;
 
-use super::frames::{Arp, Host, Mac, ping_frame};
+use super::frames::{Arp, Host, IGMP, Mac, ping_frame};
 use super::netns::Netns;
 use super::pollcast::{Config, Pollcast};
 use super::raw_peer::RawPeer;
@@ -82,6 +82,12 @@ impl Wire {
     }
 }
 
+/// Whether a frame may be an answer: reports of groups and announcements of addresses come at times of their own.
+fn is_asked_for(frame: &Frame) -> bool {
+    let announces = |frame: &Frame| frame.is_arp() && frame.arp().sender.ip == frame.arp().target.ip;
+    !frame.carries(IGMP) && !announces(frame)
+}
+
 fn pretended_host_asked_for(frame: &Frame) -> Option<Host> {
     if !frame.is_arp() || frame.bytes.len() < 42 {
         return None;
@@ -134,15 +140,21 @@ impl Lab {
             .collect()
     }
 
-    /// Waits until `expected` more packets than `before` were dropped, or for a second; by how much each counter rose.
+    /// By how much each counter of drops rose since it was as in `before`, if it did.
+    pub fn drops_since(&self, before: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+        let mut drops = self.drops();
+        for (reason, packets) in before {
+            *drops.get_mut(reason).unwrap() -= packets;
+        }
+        drops.retain(|_, packets| *packets > 0);
+        drops
+    }
+
+    /// The same, after `expected` packets more were dropped or a second has passed.
     fn new_drops(&self, before: &BTreeMap<String, u64>, expected: u64) -> BTreeMap<String, u64> {
         let deadline = Instant::now() + Duration::from_secs(1);
         loop {
-            let mut drops = self.drops();
-            for (reason, packets) in before {
-                *drops.get_mut(reason).unwrap() -= packets;
-            }
-            drops.retain(|_, packets| *packets > 0);
+            let drops = self.drops_since(before);
             if drops.values().sum::<u64>() >= expected || Instant::now() > deadline {
                 return drops;
             }
@@ -152,14 +164,24 @@ impl Lab {
 
     /// The one frame that answers `frame`, of which nothing was dropped.
     pub fn answer(&mut self, frame: &[u8]) -> Frame {
+        self.answer_and_drops(frame, &[])
+    }
+
+    /// The one frame that answers `frame`, and asserts which counters of drops rose by one.
+    pub fn answer_and_drops(&mut self, frame: &[u8], reasons: &[&str]) -> Frame {
         let before = self.drops();
         let mut seen = self.wire.exchange(&[frame.to_vec()], Duration::from_millis(5));
+        seen.retain(is_asked_for);
         let patience = Instant::now() + ANSWER_PATIENCE;
         while seen.is_empty() && Instant::now() < patience {
-            seen.extend(self.wire.next(patience));
+            seen.extend(self.wire.next(patience).filter(is_asked_for));
         }
-        let drops = self.new_drops(&before, 0);
-        assert!(drops.is_empty(), "dropped, by {drops:?}");
+        let drops = self.new_drops(&before, u64::try_from(reasons.len()).unwrap());
+        assert_eq!(
+            drops,
+            reasons.iter().map(|&reason| (reason.to_owned(), 1)).collect(),
+            "answers: {seen:?}"
+        );
         assert_eq!(seen.len(), 1, "answers: {seen:?}");
         seen.remove(0)
     }
@@ -179,7 +201,8 @@ impl Lab {
     /// Asserts that none of `frames` is answered, and each counted as dropped; by how much each counter rose.
     pub fn assert_silent(&mut self, frames: &[Vec<u8>]) -> BTreeMap<String, u64> {
         let before = self.drops();
-        let seen = self.wire.exchange(frames, SILENCE);
+        let mut seen = self.wire.exchange(frames, SILENCE);
+        seen.retain(is_asked_for);
         assert!(seen.is_empty(), "answered: {seen:?}");
         let drops = self.new_drops(&before, u64::try_from(frames.len()).unwrap());
         assert_eq!(drops.values().sum::<u64>(), u64::try_from(frames.len()).unwrap(), "dropped: {drops:?}");

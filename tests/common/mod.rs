@@ -31,11 +31,12 @@ pub use pollcast::{Config, PROGRAM, Pollcast};
 pub use raw_peer::RawPeer;
 pub use read::*;
 
-/// An echo service on port 7 that has joined a group, and another for one source.
+/// An echo service on port 7 that has joined a group, and another for one source, and answers broadcast too.
 pub const ECHO: &str = r#"
 [[service]]
 name = "echo"
 kind = "echo"
 listen = ["0.0.0.0:7"]
 groups = [{ group = "239.1.2.3" }, { group = "232.1.2.3", sources = ["198.18.0.1"] }]
+answer_broadcast = true
 "#;

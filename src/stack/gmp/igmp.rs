@@ -110,7 +110,7 @@ impl Igmp {
 }
 
 /// How many bytes of records a report may hold if the largest IP packet has `mtu` bytes.
-// G33, G46, RFC 9776 4.2.16: no report is ever fragmented.
+// G33, G46, RFC 9776 4.2.15: no report is ever fragmented.
 fn room(mtu: u16) -> usize {
     usize::from(mtu.max(MTU_MIN)) - IP_HEADER_LEN - HEADER_LEN
 }
@@ -238,7 +238,7 @@ mod tests {
         let expected = [
             0x01, 0x00, 0x5e, 0x00, 0x00, 0x16, 0x02, 0, 0, 0, 0, 0x02, 0x08, 0x00,
             // Version 4, six words, TOS 0xc0, 40 bytes, id 0, DF, TTL 1, IGMP, checksum, addresses, Router Alert.
-            0x46, 0xc0, 0, 40, 0, 0, 0x40, 0, 1, 2, 0x7c, 0xf0, 198, 18, 0, 2, 224, 0, 0, 22, 0x94, 0x04, 0, 0,
+            0x46, 0xc0, 0, 40, 0, 0, 0x40, 0, 1, 2, 0x3d, 0xe5, 198, 18, 0, 2, 224, 0, 0, 22, 0x94, 0x04, 0, 0,
             // One record: TO_EX {} of 239.1.2.3.
             0x22, 0, 0xe8, 0xf9, 0, 0, 0, 1, 4, 0, 0, 0, 239, 1, 2, 3,
             0, 0, 0, 0, 0, 0,
@@ -258,7 +258,7 @@ mod tests {
         assert!(ip.verify().is_ok());
     }
 
-    // G33, G46, RFC 9776 4.2.16: 300 groups; and 400 sources (G32), over a small MTU and a large one.
+    // G33, G46, RFC 9776 4.2.15: 300 groups; and 400 sources (G32), over a small MTU and a large one.
     #[test]
     fn no_frame_exceeds_the_mtu_and_no_group_is_lost() {
         for mtu in [68, 576, 1500, 9000] {
