@@ -39,8 +39,7 @@ struct World {
 impl World {
     fn new(addresses: &[(&str, u8)]) -> Self {
         let cidr = |(a, p): &(&str, u8)| Ipv4Cidr::new(Unicast::new(v4(a)).unwrap(), *p).unwrap();
-        let mut interface =
-            Interface::new(PortId(0), OWN_MAC, 1500, addresses.iter().map(cidr).collect());
+        let mut interface = Interface::new(PortId(0), OWN_MAC, 1500, addresses.iter().map(cidr).collect());
         let group = |g, filter| (Group::new(v4(g)).unwrap(), 0, filter);
         let only = SourceFilter::Include(BTreeSet::from([v4("198.18.0.1")]));
         let joined = [group("239.1.2.3", SourceFilter::ANY), group("232.1.2.3", only)];
@@ -165,9 +164,10 @@ fn every_status_of_the_checksums_gives_the_same_on_both_paths() {
     zero[40..42].copy_from_slice(&[0, 0]);
     let mut wrong = right.clone();
     wrong[44] ^= 1;
-    for (ip, l4) in [Bad, Good, None, Unknown].into_iter().flat_map(|ip| {
-        [Bad, Good, None, Unknown].into_iter().map(move |l4| (ip, l4))
-    }) {
+    for (ip, l4) in [Bad, Good, None, Unknown]
+        .into_iter()
+        .flat_map(|ip| [Bad, Good, None, Unknown].into_iter().map(move |l4| (ip, l4)))
+    {
         let meta = meta(ip, l4);
         assert!(world.compare(&right, meta), "{meta:?}");
         assert!(world.compare(&zero, meta), "{meta:?}");
