@@ -3,6 +3,11 @@
 //! Every run replays `fuzz/corpus/ingress`, then mutates it for `POLLCAST_FUZZ_SECONDS` (3) with `POLLCAST_FUZZ_SEED` (a
 //! fresh one). A failure prints its input as a file to keep there, with a sentence of yours as its first line.
 
+#![cfg(feature = "sim")]
+
+#[allow(unreachable_pub, dead_code, reason = "the fuzz crate exports it")]
+#[path = "../fuzz/src/ingress.rs"]
+mod ingress;
 #[allow(unreachable_pub, dead_code, reason = "the fuzz crate exports it")]
 #[path = "../fuzz/src/mutate.rs"]
 mod mutate;
@@ -15,6 +20,9 @@ mod session;
 
 use std::path::Path;
 
+use ingress::{Build, Host};
+use pollcast::rng::Rng;
+use pollcast::sim::frames::{IcmpFrame, UdpFrame};
 use script::{Kept, Step};
 
 /// The kept scripts, by name.
@@ -54,7 +62,7 @@ fn mending_sums_changes_no_frame_whose_sums_are_right() {
                 mutate::mend_sums(&mut mended);
                 mended == *frame
             }
-            Step::Turn | Step::Wait(_) | Step::Starve(_) => true,
+            Step::Turn | Step::Wait(_) | Step::Stall | Step::Starve(_) => true,
         };
         assert_eq!(kept.steps.iter().all(is_right), !UNSUMMED.contains(&name.as_str()), "{name}");
     }
@@ -68,5 +76,57 @@ fn every_kept_script_survives_being_written_and_coded() {
         assert!(!kept.steps.is_empty(), "{name}: no step");
         assert_eq!(script::decode(&script::encode(&kept.steps)), kept.steps, "{name}");
         assert_eq!(script::read(&script::write(&kept.sentence, &kept.steps)), Ok(kept), "{name}");
+    }
+}
+
+#[test]
+fn the_kept_scripts_pass() {
+    for (name, kept) in corpus() {
+        if let Some(said) = session::failure(&|steps: &Vec<Step>| ingress::body(steps), &kept.steps) {
+            panic!("{name} ({}): {said}", kept.sentence);
+        }
+    }
+}
+
+// A fuzz run over a host that answers nothing would find nothing.
+#[test]
+fn the_host_under_test_answers() {
+    let sent_for = |name: &str| {
+        let (_, kept) = corpus().into_iter().find(|(kept, _)| kept == name).expect("a kept script");
+        let mut host = Host::new(Build::plain());
+        host.play(&kept.steps);
+        host.sent
+    };
+    let echo = |name| {
+        let sent = sent_for(name);
+        assert_eq!(sent.len(), 1, "{name}");
+        UdpFrame::read(&sent[0]).expect("an echo").payload
+    };
+    assert_eq!(echo("udp-unicast"), b"pollcast");
+    assert_eq!(echo("udp-group"), b"pollcast");
+    assert_eq!(echo("udp-ssm"), b"pollcast");
+    assert_eq!(echo("udp-empty"), b"");
+    assert_eq!(sent_for("udp-group-alias"), Vec::<Vec<u8>>::new());
+    assert_eq!(sent_for("icmp-echo").len(), 2);
+    let unreachable = sent_for("udp-closed-port");
+    assert_eq!(IcmpFrame::read(&unreachable[0]).map(|i| (i.kind, i.code)), Ok((3, 3)));
+}
+
+#[test]
+fn mutated_scripts_pass() {
+    let seed = session::seed();
+    let corpus: Vec<_> = corpus().into_iter().map(|(_, kept)| kept.steps).collect();
+    let next = |rng: &mut Rng| {
+        let mut steps = corpus[rng.below(corpus.len() as u64) as usize].clone();
+        mutate::mutate(rng, &mut steps, &corpus);
+        steps
+    };
+    let body = |steps: &Vec<Step>| ingress::body(steps);
+    match session::run(&mut Rng::new(seed), session::budget(), next, script::smaller, body) {
+        Ok(inputs) => println!("{inputs} scripts, POLLCAST_FUZZ_SEED={seed}"),
+        Err(failure) => {
+            let kept = script::write("What went wrong here.", &failure.input);
+            panic!("POLLCAST_FUZZ_SEED={seed}: {}\nKeep this in fuzz/corpus/ingress:\n{kept}", failure.said);
+        }
     }
 }

@@ -32,7 +32,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("service", &["io", "addr", "time"]),
     ("engine", &["stack", "fastpath", "service", "io", "addr", "time", "rng"]),
     ("dpdk", &["io", "addr", "time", "config::plan"]),
-    ("sim", &["io", "engine", "addr", "time", "rng"]),
+    ("sim", &["io", "engine", "stack", "fastpath", "service", "addr", "time", "rng"]),
     ("config", &["addr", "io"]),
     ("ctl", &["engine", "config", "io", "addr", "time"]),
     ("host", &["*"]),

@@ -45,8 +45,9 @@ pub fn mutate(rng: &mut Rng, steps: &mut Vec<Step>, others: &[Vec<Step>]) {
 /// A step that is not a frame.
 fn passing(rng: &mut Rng) -> Step {
     let n = u16::try_from(below(rng, 0x1000)).unwrap_or(0);
-    match below(rng, 6) {
+    match below(rng, 8) {
         0 => Step::Starve(n % 8),
+        5 => Step::Stall,
         1 | 2 => Step::Wait(n),
         3 => Step::Wait(n % 20),
         _ => Step::Turn,

@@ -9,7 +9,9 @@ pub enum Step {
     Turn,
     /// So many milliseconds pass, then everyone takes a turn.
     Wait(u16),
-    /// Only so many buffers are left in the pool, until the next `Wait`.
+    /// The device sends nothing, until the next `Wait`.
+    Stall,
+    /// The pool refuses one allocation, so many from now; with 0, all of them until the next `Wait`.
     Starve(u16),
 }
 
@@ -32,7 +34,8 @@ pub fn decode(mut data: &[u8]) -> Vec<Step> {
                 Step::Frame(frame.to_vec())
             }
             12 => Step::Turn,
-            13 | 14 => Step::Wait(n),
+            13 => Step::Wait(n),
+            14 => Step::Stall,
             _ => Step::Starve(n),
         });
     }
@@ -50,6 +53,7 @@ pub fn encode(steps: &[Step]) -> Vec<u8> {
             }
             Step::Turn => (12, 0, &[]),
             Step::Wait(ms) => (13, *ms & 0xfff, &[]),
+            Step::Stall => (14, 0, &[]),
             Step::Starve(left) => (15, *left & 0xfff, &[]),
         };
         data.extend_from_slice(&(op << 12 | n).to_be_bytes());
@@ -68,7 +72,7 @@ pub struct Kept {
 }
 
 /// Reads a kept script: a `# sentence` first, then frames in hexadecimal with an empty line between two, and lines
-/// `turn`, `wait MS` and `starve BUFFERS`.
+/// `turn`, `stall`, `wait MS` and `starve N`.
 ///
 /// # Errors
 /// What is wrong, with the line's number.
@@ -86,6 +90,7 @@ pub fn read(text: &str) -> Result<Kept, String> {
         let step = match words.next() {
             None | Some("#") => None,
             Some("turn") => Some(Step::Turn),
+            Some("stall") => Some(Step::Stall),
             Some("wait") => Some(Step::Wait(number(words.next())?)),
             Some("starve") => Some(Step::Starve(number(words.next())?)),
             Some(digits) => {
@@ -113,10 +118,32 @@ pub fn write(sentence: &str, steps: &[Step]) -> String {
             lines.collect::<Vec<_>>().join("\n")
         }
         Step::Turn => "turn".to_owned(),
+        Step::Stall => "stall".to_owned(),
         Step::Wait(ms) => format!("wait {ms}"),
         Step::Starve(left) => format!("starve {left}"),
     });
     format!("# {sentence}\n{}\n", blocks.collect::<Vec<_>>().join("\n\n"))
+}
+
+/// The scripts one step below `steps`: without one of them, or with a frame cut short.
+pub fn smaller(steps: &Vec<Step>) -> Vec<Vec<Step>> {
+    let without = (0..steps.len()).map(|gone| {
+        let mut fewer = steps.clone();
+        fewer.remove(gone);
+        fewer
+    });
+    let shorter = steps.iter().enumerate().flat_map(|(i, step)| {
+        let Step::Frame(frame) = step else { return Vec::new() };
+        let lengths =
+            [frame.len() / 2, frame.len().saturating_sub(1)].into_iter().filter(|len| *len < frame.len());
+        let cut = |len| {
+            let mut fewer = steps.clone();
+            fewer[i] = Step::Frame(frame[..len].to_vec());
+            fewer
+        };
+        lengths.map(cut).collect()
+    });
+    without.chain(shorter).collect()
 }
 
 fn hex(digits: &str) -> Option<Vec<u8>> {

@@ -115,7 +115,7 @@ pub(super) struct DevicesArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct CtlArgs {
-    /// The control socket: the key `socket` of [ctl] in the configuration
+    /// The control socket: `ctl.socket` in the configuration
     #[arg(long, global = true, value_name = "PATH", default_value = DEFAULT_SOCKET)]
     pub(super) socket: PathBuf,
     /// Print JSON

@@ -225,7 +225,7 @@ impl<'a> Addresses<'a> {
     }
 }
 
-/// What a Group Record says: IGMPv3 and MLDv2 number these alike. RFC 9776 4.2.13, RFC 9777 5.2.12.
+/// What a Group Record says: IGMPv3 and MLDv2 number these alike. RFC 9776 4.2.12, RFC 9777 5.2.12.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u8)]
 pub enum RecordKind {
@@ -305,7 +305,7 @@ impl<'a> ReportV3<'a> {
     }
 
     /// The records, without those of a kind that is unknown or of a group that is none.
-    // G34, RFC 9776 4.2.13: unrecognised record types are silently ignored.
+    // G34, RFC 9776 4.2.12: unrecognised record types are silently ignored.
     pub fn records(self) -> impl Iterator<Item = Record<'a>> {
         self.raw().filter_map(|(kind, group, sources)| {
             Some(Record { kind: RecordKind::from_wire(kind)?, group: Group::new(group)?, sources })

@@ -31,7 +31,7 @@ pub(super) fn check(raw: &[RawPort], workers: &mut [WorkerPlan], problems: &mut 
         problems.add(&port.place, "there are too many ports", format!("DPDK has {PORTS_MAX} at most"));
     }
     let mut ports: Vec<PortPlan> = Vec::new();
-    for raw in raw {
+    for raw in raw.iter().take(PORTS_MAX) {
         let port = check_port(raw, &ports, workers, problems);
         let id = PortId(u16::try_from(ports.len()).unwrap_or(u16::MAX));
         for &worker in &port.workers {
@@ -143,7 +143,7 @@ fn check_mac(At { value, place }: &At<String>, problems: &mut Problems) -> Optio
     match value.parse::<MacAddr>() {
         Ok(mac) if mac.is_unicast() => return Some(mac),
         Ok(mac) => {
-            let remedy = "use one whose first byte is even, as in \"02:00:00:00:00:02\"";
+            let remedy = "use one such as \"02:00:00:00:00:02\", whose first byte is even";
             problems.add(place, format!("no station may have {mac}"), remedy);
         }
         Err(_) => problems.add(place, format!("{value:?} is no Ethernet address"), REMEDY),

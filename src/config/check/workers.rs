@@ -51,6 +51,7 @@ fn check_cpus(cpus: &At<Vec<At<i64>>>, machine: &Machine, problems: &mut Problem
     if checked.len() > WORKERS_MAX {
         let problem = format!("{} workers are too many", checked.len());
         problems.add(&cpus.place, problem, format!("name at most {WORKERS_MAX} CPUs"));
+        checked.truncate(WORKERS_MAX);
     }
     checked
 }

@@ -1,3 +1,5 @@
+//! The server as a client sees it.
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::sync::mpsc;

@@ -110,7 +110,7 @@ impl Igmp {
 }
 
 /// How many bytes of records a report may hold if the largest IP packet has `mtu` bytes.
-// G33, G46, RFC 9776 4.2.16: no report is ever fragmented.
+// G33, G46, RFC 9776 4.2.15: no report is ever fragmented.
 fn room(mtu: u16) -> usize {
     usize::from(mtu.max(MTU_MIN)) - IP_HEADER_LEN - HEADER_LEN
 }
@@ -258,7 +258,7 @@ mod tests {
         assert!(ip.verify().is_ok());
     }
 
-    // G33, G46, RFC 9776 4.2.16: 300 groups; and 400 sources (G32), over a small MTU and a large one.
+    // G33, G46, RFC 9776 4.2.15: 300 groups; and 400 sources (G32), over a small MTU and a large one.
     #[test]
     fn no_frame_exceeds_the_mtu_and_no_group_is_lost() {
         for mtu in [68, 576, 1500, 9000] {

@@ -42,14 +42,14 @@ impl<F: Family> Packer<F> {
     }
 
     /// Adds `record` to the report at hand if it fits, else to another.
-    // G33, RFC 9776 4.2.16: several reports, each of them within the MTU.
+    // G33, RFC 9776 4.2.15: several reports, each of them within the MTU.
     pub(super) fn push(&mut self, mut record: Record<F>) {
         let most = (self.room - record_len::<F>(0)) / size_of::<F::Addr>();
         if record.sources.len() <= most {
             return self.append(record);
         }
         match record.kind {
-            // G32, RFC 9776 4.2.16: one record with what fits, the same sources each time (the lowest); the host itself
+            // G32, RFC 9776 4.2.15: one record with what fits, the same sources each time (the lowest); the host itself
             // keeps the others away.
             RecordKind::ModeIsExclude | RecordKind::ChangeToExclude => {
                 record.sources.truncate(most);
@@ -114,7 +114,7 @@ mod tests {
         report.records.iter().map(|r| record_len::<F>(r.sources.len())).sum()
     }
 
-    // G33, RFC 9776 4.2.16: 300 groups; the record of none is lost and no report exceeds the MTU.
+    // G33, RFC 9776 4.2.15: 300 groups; the record of none is lost and no report exceeds the MTU.
     fn many_groups_take_several_reports<F: TestFamily>() {
         let records: Vec<_> = (0..300).map(|n| record::<F>(RecordKind::ModeIsExclude, n, n % 3)).collect();
         let reports = packed(ROOM, records.clone());
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(reports.into_iter().flat_map(|r| r.records).collect::<Vec<_>>(), records);
     }
 
-    // G32, RFC 9776 4.2.16.
+    // G32, RFC 9776 4.2.15.
     fn a_long_include_list_is_split_and_a_long_exclude_list_cut<F: TestFamily>() {
         let most = (ROOM - record_len::<F>(0)) / size_of::<F::Addr>();
         let many = u16::try_from(most + 35).unwrap();

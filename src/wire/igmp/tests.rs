@@ -1,3 +1,5 @@
+//! What is read and written, from the RFCs' drawings.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -186,7 +188,7 @@ fn a_version_3_report_is_written_as_the_rfc_draws_it() {
     assert_eq!(read, written);
 }
 
-// G34, RFC 9776 4.2.6, 4.2.13.
+// G34, RFC 9776 4.2.6, 4.2.12.
 #[test]
 fn auxiliary_data_and_unknown_records_are_stepped_over() {
     #[rustfmt::skip]

@@ -115,7 +115,7 @@ fn world<F: TestFamily>(
     (want, view)
 }
 
-// G32, RFC 9776 4.2.16: the router learns of every included source, and of those excluded that fit.
+// G32, RFC 9776 4.2.15: the router learns of every included source, and of those excluded that fit.
 fn long_source_lists_reach_the_router<F: TestFamily>() {
     let many: BTreeSet<_> = (0..1000).map(F::wide_source).collect();
     let (mut w, mut router) = (World::<F>::new(1), Router::new(2));

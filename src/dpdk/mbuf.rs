@@ -1,0 +1,256 @@
+//! Packet buffers: `rte_mbuf`, owned.
+//!
+//! An [`Mbuf`] is one pointer, and so is `Option<Mbuf>`: a [`Burst`](crate::io::Burst) of them is the array that a driver
+//! fills and takes from. Fields are reached by the offsets that the shim exports, for their names move between releases.
+
+use core::mem::{align_of, size_of};
+use core::ptr::NonNull;
+use core::slice;
+use core::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+
+use dpdk_sys as sys;
+
+use crate::io::{ChecksumStatus, PacketBuf, RxMeta, TxChecksum};
+
+/// An `rte_mbuf` and the duty to free it.
+///
+/// # Invariant
+/// The pointer came from a pool of the running EAL, and this handle owns one of the references that are counted in it.
+/// What DPDK promises of an mbuf holds: `data_off + data_len <= buf_len` bytes lie at `buf_addr`, initialised.
+#[repr(transparent)]
+pub struct Mbuf(NonNull<sys::rte_mbuf>);
+
+// `Option<Mbuf>` is what a driver calls `struct rte_mbuf *`.
+const _: () = assert!(size_of::<Option<Mbuf>>() == size_of::<*mut sys::rte_mbuf>());
+const _: () = assert!(align_of::<Option<Mbuf>>() == align_of::<*mut sys::rte_mbuf>());
+// `unique` reads data_off, refcnt, nb_segs and port as one word.
+const REARM: usize = sys::SHIM_MBUF_DATA_OFF as usize;
+const _: () = assert!(REARM % 8 == 0);
+const _: () = assert!(sys::SHIM_MBUF_REFCNT as usize == REARM + 2);
+const _: () = assert!(sys::SHIM_MBUF_NB_SEGS as usize == REARM + 4);
+const _: () = assert!(sys::SHIM_MBUF_PORT as usize == REARM + 6);
+const _: () = assert!(sys::SHIM_MBUF_OL_FLAGS % 8 == 0 && sys::SHIM_MBUF_TX_OFFLOAD % 8 == 0);
+// The two bits of a checksum's state mean: neither, unknown; both, none.
+const _: () = assert!(sys::SHIM_RX_IP_CKSUM_BAD & sys::SHIM_RX_IP_CKSUM_GOOD == 0);
+const _: () = assert!(sys::SHIM_RX_L4_CKSUM_BAD & sys::SHIM_RX_L4_CKSUM_GOOD == 0);
+
+/// The bytes of `data_off, refcnt, nb_segs, port` in memory, as a number.
+const fn rearm(data_off: u16, refcnt: u16, nb_segs: u16, port: u16) -> u64 {
+    let [a, b] = data_off.to_ne_bytes();
+    let [c, d] = refcnt.to_ne_bytes();
+    let [e, f] = nb_segs.to_ne_bytes();
+    let [g, h] = port.to_ne_bytes();
+    u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+}
+const REARM_MASK: u64 = rearm(0, u16::MAX, u16::MAX, 0);
+const REARM_UNIQUE: u64 = rearm(0, 1, 1, 0);
+
+const INDIRECT: u64 = sys::SHIM_MBUF_INDIRECT | sys::SHIM_MBUF_EXTERNAL;
+
+/// Handles on one buffer, half of what the counter can count. Beyond it, counting is no longer safe.
+const SHARES_MAX: u16 = u16::MAX / 2;
+
+// SAFETY: the pool is safe to use from every thread, and a handle has one owner. Handles on the same buffer, on other
+// threads, read only what nobody writes while the buffer is shared, and the rest as atomics.
+unsafe impl Send for Mbuf {}
+
+impl Mbuf {
+    /// Takes over a reference.
+    ///
+    /// # Safety
+    /// The pointer is of an mbuf of the running EAL's, valid as DPDK defines it, and the caller owns one reference, which
+    /// it gives up.
+    #[inline]
+    pub(super) unsafe fn from_raw(mbuf: NonNull<sys::rte_mbuf>) -> Self {
+        Self(mbuf)
+    }
+
+    /// The address of the field at `offset`.
+    #[inline]
+    fn field<T>(&self, offset: u32) -> *mut T {
+        debug_assert!(offset as usize + size_of::<T>() <= sys::SHIM_MBUF_SIZE as usize);
+        // SAFETY: an mbuf is SHIM_MBUF_SIZE bytes long, and every offset of the shim is of a field of it.
+        unsafe { self.0.as_ptr().cast::<u8>().add(offset as usize) }.cast::<T>()
+    }
+
+    /// A field that nobody writes while the buffer is shared.
+    #[inline]
+    fn read<T: Copy>(&self, offset: u32) -> T {
+        // SAFETY: the shim's offsets are those of aligned, initialised fields; only the owner of a unique buffer writes
+        // them, who has `&mut`.
+        unsafe { self.field::<T>(offset).read() }
+    }
+
+    /// A field that is written while others may read it. Relaxed loads and stores of it are plain moves.
+    #[inline]
+    fn atomic(&self, offset: u32) -> &AtomicU64 {
+        // SAFETY: aligned (asserted above), alive as long as `self`, and other handles use it as an atomic, too.
+        unsafe { AtomicU64::from_ptr(self.field::<u64>(offset)) }
+    }
+
+    #[inline]
+    fn ol_flags(&self) -> u64 {
+        self.atomic(sys::SHIM_MBUF_OL_FLAGS).load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn data_ptr(&self) -> *mut u8 {
+        let base = self.read::<*mut u8>(sys::SHIM_MBUF_BUF_ADDR);
+        let offset = self.read::<u16>(sys::SHIM_MBUF_DATA_OFF);
+        // SAFETY: the data begin inside the buffer, by the type's invariant.
+        unsafe { base.add(usize::from(offset)) }
+    }
+
+    #[inline]
+    fn data_len(&self) -> usize {
+        usize::from(self.read::<u16>(sys::SHIM_MBUF_DATA_LEN))
+    }
+
+    /// Whether nobody else can see the bytes, and they are all: one reference, direct, one segment.
+    #[inline]
+    fn is_unique(&self) -> bool {
+        // Acquire: what a thread that has given up its handle did with the buffer happened before. A reference that is
+        // one stays one, for only its owner could add another. DPDK counts with 16-bit atomics inside this word; on the
+        // machines that DPDK runs on a wider aligned load reads them whole.
+        let rearm = self.atomic(sys::SHIM_MBUF_DATA_OFF).load(Ordering::Acquire);
+        rearm & REARM_MASK == REARM_UNIQUE && self.ol_flags() & INDIRECT == 0
+    }
+}
+
+impl PacketBuf for Mbuf {
+    #[inline]
+    fn data(&self) -> &[u8] {
+        // SAFETY: `data_len` initialised bytes lie there by the type's invariant; who writes them has `&mut` to a unique
+        // buffer, so nobody does while this borrow lives.
+        unsafe { slice::from_raw_parts(self.data_ptr(), self.data_len()) }
+    }
+
+    #[inline]
+    fn is_single_segment(&self) -> bool {
+        self.read::<u16>(sys::SHIM_MBUF_NB_SEGS) == 1
+    }
+
+    #[inline]
+    fn unique(&mut self) -> Option<&mut [u8]> {
+        if !self.is_unique() {
+            return None;
+        }
+        // SAFETY: as for `data`; no other handle exists, and this one is borrowed mutably.
+        Some(unsafe { slice::from_raw_parts_mut(self.data_ptr(), self.data_len()) })
+    }
+
+    // E09, CVE-2003-0001: what is appended is zeros, never what lay there before.
+    #[inline]
+    fn set_len(&mut self, len: usize) -> bool {
+        let room = usize::from(self.read::<u16>(sys::SHIM_MBUF_BUF_LEN))
+            .saturating_sub(usize::from(self.read::<u16>(sys::SHIM_MBUF_DATA_OFF)));
+        if len > room || !self.is_unique() {
+            return false;
+        }
+        let Ok(new) = u16::try_from(len) else { return false };
+        let old = self.data_len();
+        if len > old {
+            // SAFETY: inside the buffer, since `old < len <= room`.
+            let end = unsafe { self.data_ptr().add(old) };
+            // SAFETY: as above; the buffer is unique, and what lies behind its data belongs to nobody else.
+            unsafe { end.write_bytes(0, len - old) };
+        }
+        // SAFETY: an aligned field of a unique buffer; `new` bytes are initialised.
+        unsafe { self.field::<u16>(sys::SHIM_MBUF_DATA_LEN).write(new) };
+        // SAFETY: as above; the buffer has one segment, so the packet is as long.
+        unsafe { self.field::<u32>(sys::SHIM_MBUF_PKT_LEN).write(u32::from(new)) };
+        true
+    }
+
+    #[inline]
+    fn share(&self) -> Self {
+        // SAFETY: an aligned field that everybody uses as an atomic of this width or a load of its word.
+        let references = unsafe { AtomicU16::from_ptr(self.field::<u16>(sys::SHIM_MBUF_REFCNT)) };
+        if references.load(Ordering::Relaxed) >= SHARES_MAX {
+            // As for `Arc`: a counter that wraps would free memory in use, and nobody holds so many honestly.
+            std::process::abort();
+        }
+        // SAFETY: this handle owns a reference, so the buffer is alive; the new one is owned by what is returned. Every
+        // segment is counted, as `rte_pktmbuf_free` gives up one of each.
+        unsafe { sys::shim_pktmbuf_refcnt_update(self.0.as_ptr(), 1) };
+        Self(self.0)
+    }
+
+    #[inline]
+    fn rx_meta(&self) -> RxMeta {
+        let flags = self.ol_flags();
+        let has = |flag: u64| flags & flag != 0;
+        RxMeta {
+            ip_checksum: status(has(sys::SHIM_RX_IP_CKSUM_GOOD), has(sys::SHIM_RX_IP_CKSUM_BAD)),
+            l4_checksum: status(has(sys::SHIM_RX_L4_CKSUM_GOOD), has(sys::SHIM_RX_L4_CKSUM_BAD)),
+            stripped_tci: has(sys::SHIM_RX_VLAN_STRIPPED).then(|| self.read::<u16>(sys::SHIM_MBUF_VLAN_TCI)),
+            rss_hash: has(sys::SHIM_RX_RSS_HASH).then(|| self.read::<u32>(sys::SHIM_MBUF_RSS)),
+        }
+    }
+
+    #[inline]
+    fn set_tx_checksum(&mut self, request: Option<TxChecksum>) {
+        let flags = self.atomic(sys::SHIM_MBUF_OL_FLAGS);
+        // Whose memory it is is no offload, and stays.
+        let kept = flags.load(Ordering::Relaxed) & INDIRECT;
+        let Some(TxChecksum { ip, udp, l2_len, l3_len }) = request else {
+            flags.store(kept, Ordering::Relaxed);
+            return;
+        };
+        let mut asked = sys::SHIM_TX_IPV4;
+        if ip {
+            asked |= sys::SHIM_TX_IP_CKSUM;
+        }
+        if udp {
+            asked |= sys::SHIM_TX_UDP_CKSUM;
+        }
+        let lengths = (u64::from(l2_len) << sys::SHIM_MBUF_L2_LEN_SHIFT)
+            | (u64::from(l3_len) << sys::SHIM_MBUF_L3_LEN_SHIFT);
+        self.atomic(sys::SHIM_MBUF_TX_OFFLOAD).store(lengths, Ordering::Relaxed);
+        flags.store(kept | asked, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn prefetch(&self) {
+        prefetch(self.0.as_ptr().cast_const().cast());
+    }
+}
+
+/// What the two bits of a checksum's state say together.
+#[inline]
+fn status(good: bool, bad: bool) -> ChecksumStatus {
+    match (good, bad) {
+        (false, false) => ChecksumStatus::Unknown,
+        (true, false) => ChecksumStatus::Good,
+        (false, true) => ChecksumStatus::Bad,
+        (true, true) => ChecksumStatus::None,
+    }
+}
+
+#[inline]
+fn prefetch(address: *const i8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch has no effect that a program can see, whatever the address.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(address);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
+impl Drop for Mbuf {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: this handle owns one reference, given up here and nowhere else.
+        unsafe { sys::shim_pktmbuf_free(self.0.as_ptr()) }
+    }
+}
+
+impl core::fmt::Debug for Mbuf {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Mbuf")
+            .field("len", &self.data_len())
+            .field("rx_meta", &self.rx_meta())
+            .finish_non_exhaustive()
+    }
+}

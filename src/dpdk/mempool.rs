@@ -1,0 +1,159 @@
+//! Pools of packet buffers.
+//!
+//! A pool's memory is freed when its last handle is gone *and* every buffer is home; ports hold a handle on theirs. A
+//! pool that still has buffers out then is left to the EAL, which does not end before they are home either: so no
+//! buffer outlives its memory, without a counter a packet.
+
+use core::ptr::NonNull;
+use std::ffi::CString;
+use std::sync::Arc;
+
+use dpdk_sys as sys;
+
+use super::eal::{Listener, Shared, lock};
+use super::{DpdkError, Eal, Mbuf};
+use crate::io::BufPool;
+
+/// A pool of packet buffers; clones are handles on the same pool.
+#[derive(Clone, Debug)]
+pub struct Mempool(Arc<Inner>);
+
+/// What a pool is to be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MempoolOptions {
+    /// Its name, unique in the process, at most 25 bytes.
+    pub name: String,
+    /// Buffers in it.
+    pub count: u32,
+    /// Buffers that each lcore keeps at hand; lowered to what DPDK allows.
+    pub cache: u32,
+    /// Bytes of data in each, headroom included.
+    pub data_room: u16,
+    /// The NUMA node of its memory; any if absent.
+    pub numa_node: Option<u32>,
+    /// Whether two lcores, or an lcore and another thread that uses the pool, share a CPU: then one may be interrupted
+    /// while it holds the pool's ring, and the others must be able to wait for it without stopping the machine.
+    pub shared_cpu: bool,
+}
+
+/// Why there is no pool.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "cannot make a pool of {count} packet buffers of {data_room} bytes: {error}{}; give DPDK more memory (eal.memory_mb)",
+    if log.is_empty() { String::new() } else { format!(" (DPDK: {log})") }
+)]
+pub struct MempoolError {
+    /// Buffers asked for.
+    pub count: u32,
+    /// Bytes in each.
+    pub data_room: u16,
+    /// DPDK's reason.
+    pub error: DpdkError,
+    /// What it logged.
+    pub log: String,
+}
+
+/// A pool's address, valid until it is freed.
+#[derive(Debug)]
+pub(super) struct PoolPtr {
+    pool: NonNull<sys::rte_mempool>,
+    count: u32,
+}
+
+// SAFETY: the address of a pool, whose functions that are called through it may be called from any thread.
+unsafe impl Send for PoolPtr {}
+// SAFETY: as above; at the same time, too.
+unsafe impl Sync for PoolPtr {}
+
+impl PoolPtr {
+    fn free_count(&self) -> u32 {
+        // SAFETY: whoever has this has not freed the pool.
+        unsafe { sys::rte_mempool_avail_count(self.pool.as_ptr()) }
+    }
+
+    /// Buffers that are out.
+    pub(super) fn out(&self) -> u32 {
+        self.count.saturating_sub(self.free_count())
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    pool: PoolPtr,
+    eal: Arc<Shared>,
+}
+
+impl Mempool {
+    /// Makes a pool.
+    ///
+    /// # Errors
+    /// DPDK has too little memory, or a pool of this name exists.
+    pub fn create(eal: &Eal, options: &MempoolOptions) -> Result<Self, MempoolError> {
+        let &MempoolOptions { ref name, count, cache, data_room, numa_node, shared_cpu } = options;
+        let listener = Listener::new();
+        let refused = |error| MempoolError { count, data_room, error, log: listener.heard() };
+        let name = CString::new(name.as_str()).map_err(|_| refused(DpdkError::INVALID))?;
+        // DPDK refuses a cache of more than two thirds of the pool.
+        let cache = cache.min(sys::SHIM_MEMPOOL_CACHE_MAX).min(count / 2);
+        let node = numa_node.and_then(|node| i32::try_from(node).ok()).unwrap_or(ANY_NODE);
+        let ring = if shared_cpu { c"ring_mt_rts" } else { c"ring_mp_mc" };
+        // SAFETY: EAL runs; both strings end in a zero and are copied.
+        let pool = unsafe {
+            sys::rte_pktmbuf_pool_create_by_ops(
+                name.as_ptr(),
+                count,
+                cache,
+                0,
+                data_room,
+                node,
+                ring.as_ptr(),
+            )
+        };
+        let pool = NonNull::new(pool).ok_or_else(|| refused(DpdkError::last()))?;
+        Ok(Self(Arc::new(Inner { pool: PoolPtr { pool, count }, eal: Arc::clone(eal.shared()) })))
+    }
+
+    /// Buffers in the pool and in the lcores' caches. A moment's truth.
+    #[must_use]
+    pub fn free_count(&self) -> u32 {
+        self.0.pool.free_count()
+    }
+
+    /// Buffers in all.
+    #[must_use]
+    pub fn size(&self) -> u32 {
+        self.0.pool.count
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut sys::rte_mempool {
+        self.0.pool.pool.as_ptr()
+    }
+}
+
+/// `SOCKET_ID_ANY`.
+const ANY_NODE: i32 = -1;
+
+impl BufPool for Mempool {
+    type Buf = Mbuf;
+
+    #[inline]
+    fn alloc(&self) -> Option<Mbuf> {
+        // SAFETY: the pool lives as long as its handles.
+        let mbuf = unsafe { sys::shim_pktmbuf_alloc(self.as_ptr()) };
+        // SAFETY: a fresh buffer, of which this is the one reference.
+        NonNull::new(mbuf).map(|mbuf| unsafe { Mbuf::from_raw(mbuf) })
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.pool.out() == 0 {
+            // SAFETY: no handle is left to take a buffer, none is out, and so no port holds any: it was made by us, and is
+            // freed once.
+            unsafe { sys::rte_mempool_free(self.pool.pool.as_ptr()) };
+        } else {
+            let PoolPtr { pool, count } = self.pool;
+            lock(&self.eal.orphaned_pools).push(PoolPtr { pool, count });
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Offloads: which of a device's are used, and what they are called.
+
+use core::ffi::{CStr, c_char};
+
+use dpdk_sys as sys;
+
+use crate::config::plan::Checksum;
+
+/// Offloads of a port, as DPDK's bits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Offloads {
+    /// On reception.
+    pub(super) rx: u64,
+    /// On transmission.
+    pub(super) tx: u64,
+}
+
+/// What we have a use for. Not among them `MBUF_FAST_FREE`: group copies, hand-over and control's frames break its
+/// promise of one pool and one reference a queue.
+const USED: Offloads = Offloads {
+    rx: sys::SHIM_RX_OFFLOAD_IPV4_CKSUM | sys::SHIM_RX_OFFLOAD_UDP_CKSUM,
+    tx: sys::SHIM_TX_OFFLOAD_IPV4_CKSUM | sys::SHIM_TX_OFFLOAD_UDP_CKSUM,
+};
+
+impl Offloads {
+    /// Those of `offered` that `wish` wants.
+    pub(super) fn choose(offered: Self, wish: Checksum) -> Self {
+        match wish {
+            Checksum::Auto => Self { rx: offered.rx & USED.rx, tx: offered.tx & USED.tx },
+            Checksum::Software => Self::default(),
+        }
+    }
+
+    /// By DPDK's names in lower case, as `rx_ipv4_cksum`.
+    pub(super) fn names(self) -> Vec<String> {
+        let name_of_rx = |bit| {
+            // SAFETY: takes any bit, returns a constant string.
+            unsafe { sys::rte_eth_dev_rx_offload_name(bit) }
+        };
+        let name_of_tx = |bit| {
+            // SAFETY: takes any bit, returns a constant string.
+            unsafe { sys::rte_eth_dev_tx_offload_name(bit) }
+        };
+        let rx = bits(self.rx).map(|bit| format!("rx_{}", lower(name_of_rx(bit))));
+        let tx = bits(self.tx).map(|bit| format!("tx_{}", lower(name_of_tx(bit))));
+        rx.chain(tx).collect()
+    }
+}
+
+fn bits(set: u64) -> impl Iterator<Item = u64> {
+    (0..u64::BITS).map(|shift| 1 << shift).filter(move |bit| set & bit != 0)
+}
+
+fn lower(name: *const c_char) -> String {
+    // SAFETY: a constant string of DPDK's.
+    unsafe { CStr::from_ptr(name) }.to_string_lossy().to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_is_what_is_offered_and_wanted() {
+        let all = Offloads { rx: u64::MAX, tx: u64::MAX };
+        let names = Offloads::choose(all, Checksum::Auto).names();
+        assert_eq!(names, ["rx_ipv4_cksum", "rx_udp_cksum", "tx_ipv4_cksum", "tx_udp_cksum"]);
+        assert!(Offloads::choose(all, Checksum::Software).names().is_empty());
+        assert!(Offloads::choose(Offloads::default(), Checksum::Auto).names().is_empty());
+    }
+}

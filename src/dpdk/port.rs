@@ -1,0 +1,571 @@
+//! Ports: found, configured, started, and closed when the last of their queues is gone.
+//!
+//! The state is in the type: a [`Port<Stopped>`] can be started, and only that hands out queues, each once.
+//! [`StartedPort`] is what control holds on to.
+
+use core::cell::Cell;
+use core::ffi::{CStr, c_char};
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use std::ffi::CString;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dpdk_sys as sys;
+
+use super::eal::{Device, Listener, Shared, lock};
+use super::mc_filter::{FilterCalls, Ladder};
+use super::offload::Offloads;
+use super::queue::{RxQueue, TxQueue, pair};
+use super::{DpdkError, Eal, Mempool};
+use crate::addr::MacAddr;
+use crate::config::plan::PortPlan;
+use crate::io::{DeviceStats, FilterState, McFilter, PortControl, PortInfo};
+
+/// A port that we own, in the state `S`.
+#[derive(Debug)]
+pub struct Port<S> {
+    opened: Arc<Opened>,
+    info: PortInfo,
+    state: S,
+}
+
+/// Configured, and not yet receiving.
+#[derive(Debug)]
+pub struct Stopped {
+    queue_pairs: u16,
+    prepare: bool,
+    policy: crate::io::FilterPolicy,
+    mac_slots: u32,
+    keep_promiscuous: bool,
+}
+
+/// Receiving.
+#[derive(Debug)]
+pub struct Started {
+    filter: Ladder<Calls>,
+    /// DPDK's control calls on one port are not for several threads at a time.
+    not_sync: PhantomData<Cell<()>>,
+}
+
+/// A started port, as control holds it.
+pub type StartedPort = Port<Started>;
+
+/// Why a port cannot be used.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PortError {
+    /// There is no such device.
+    #[error("port {port}: the device {device} does not exist")]
+    NoDevice {
+        /// The port's name.
+        port: String,
+        /// Its device.
+        device: String,
+    },
+    /// Two ports with one device.
+    #[error("port {port}: the device {device} is in use by another port")]
+    InUse {
+        /// The port's name.
+        port: String,
+        /// Its device.
+        device: String,
+    },
+    /// More workers than queues.
+    #[error(
+        "port {port}: the device {device} has {have} queue pairs and {want} workers want one each: let fewer workers \
+         serve this port (its key `cpus`), or give the device more queues"
+    )]
+    TooFewQueues {
+        /// The port's name.
+        port: String,
+        /// Its device.
+        device: String,
+        /// Queue pairs that it has.
+        have: u16,
+        /// Queue pairs wanted.
+        want: u16,
+    },
+    /// An MTU that the device cannot have.
+    #[error("port {port}: the device {device} takes an mtu from {min} to {max}, not {mtu}")]
+    Mtu {
+        /// The port's name.
+        port: String,
+        /// Its device.
+        device: String,
+        /// Asked for.
+        mtu: u16,
+        /// The least.
+        min: u16,
+        /// The most.
+        max: u16,
+    },
+    /// A refusal in the driver's words.
+    #[error(
+        "port {port}: the device {device} refuses {step}: {error}{}",
+        if log.is_empty() { String::new() } else { format!(" (DPDK: {log})") }
+    )]
+    Refused {
+        /// The port's name.
+        port: String,
+        /// Its device.
+        device: String,
+        /// What it refuses.
+        step: &'static str,
+        /// Its error.
+        error: DpdkError,
+        /// What it logged.
+        log: String,
+    },
+}
+
+/// An open port of DPDK's: closed when nobody holds on to it any more.
+#[derive(Debug)]
+pub(super) struct Opened {
+    port_id: u16,
+    started: AtomicBool,
+    /// Its receive queues hold buffers of this pool.
+    _pool: Mempool,
+    eal: Arc<Shared>,
+}
+
+impl Opened {
+    pub(super) fn port_id(&self) -> u16 {
+        self.port_id
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        let _details = Listener::new();
+        if self.started.load(Ordering::Acquire) {
+            // SAFETY: the port is ours and open, and no queue of it is left.
+            let ret = unsafe { sys::rte_eth_dev_stop(self.port_id) };
+            if let Err(error) = DpdkError::check(ret) {
+                tracing::debug!("rte_eth_dev_stop: {error}");
+            }
+        }
+        // SAFETY: as above, and stopped; this happens once. Its buffers go home to the pool, which we still hold.
+        let ret = unsafe { sys::rte_eth_dev_close(self.port_id) };
+        if let Err(error) = DpdkError::check(ret) {
+            tracing::debug!("rte_eth_dev_close: {error}");
+        }
+        lock(&self.eal.open_ports).remove(&self.port_id);
+    }
+}
+
+/// The number of the port that is `device`.
+pub(super) fn find(device: Device<'_>) -> Option<u16> {
+    let name = device.port_name();
+    let c_name = CString::new(name.as_str()).ok()?;
+    let mut port_id = 0;
+    // SAFETY: EAL runs, as whoever names a device has seen to; the string ends in a zero.
+    let ret = unsafe { sys::rte_eth_dev_get_port_by_name(c_name.as_ptr(), &raw mut port_id) };
+    if ret == 0 {
+        return Some(port_id);
+    }
+    // Drivers with several ports on one device give them names of their own.
+    all().find(|port_id| device_info(*port_id).is_ok_and(|info| device_name(&info) == name))
+}
+
+/// The name of a port, by which it can be opened.
+pub(super) fn name(port_id: u16) -> Option<String> {
+    const ROOM: usize = sys::SHIM_ETH_NAME_MAX_LEN as usize;
+    let mut name: [c_char; ROOM] = [0; ROOM];
+    // SAFETY: takes any number; writes at most as many bytes as there are.
+    let ret = unsafe { sys::rte_eth_dev_get_name_by_port(port_id, name.as_mut_ptr()) };
+    DpdkError::check(ret).ok()?;
+    // SAFETY: DPDK has written a string that ends in a zero.
+    Some(unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy().into_owned())
+}
+
+/// The numbers of all ports.
+pub(super) fn all() -> impl Iterator<Item = u16> {
+    let next = |from: u16| {
+        // SAFETY: takes any number, returns that of a port or one beyond all.
+        let found = unsafe { sys::rte_eth_find_next(from) };
+        (u32::from(found) < sys::SHIM_MAX_ETHPORTS).then_some(found)
+    };
+    core::iter::successors(next(0), move |port_id| next(port_id + 1))
+}
+
+/// What DPDK knows of a port.
+pub(super) fn device_info(port_id: u16) -> Result<sys::rte_eth_dev_info, DpdkError> {
+    let mut info = MaybeUninit::<sys::rte_eth_dev_info>::zeroed();
+    // SAFETY: takes any number; writes to `info`.
+    let ret = unsafe { sys::rte_eth_dev_info_get(port_id, info.as_mut_ptr()) };
+    DpdkError::check(ret)?;
+    // SAFETY: a C structure of numbers and pointers, for which zeros are a value, and DPDK has filled it in.
+    Ok(unsafe { info.assume_init() })
+}
+
+/// The name of a port's device on its bus.
+fn device_name(info: &sys::rte_eth_dev_info) -> String {
+    if info.device.is_null() {
+        return String::new();
+    }
+    // SAFETY: the device of a port that exists.
+    let name = unsafe { sys::rte_dev_name(info.device) };
+    // SAFETY: a string of DPDK's, alive while the device is.
+    unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
+}
+
+/// The name of a port's driver, as `net_tap`.
+pub(super) fn driver_name(info: &sys::rte_eth_dev_info) -> String {
+    if info.driver_name.is_null() {
+        return String::new();
+    }
+    // SAFETY: a constant string of the driver's.
+    unsafe { CStr::from_ptr(info.driver_name) }.to_string_lossy().into_owned()
+}
+
+/// The address that the device has.
+pub(super) fn mac_address(port_id: u16) -> Result<MacAddr, DpdkError> {
+    let mut mac = sys::rte_ether_addr { addr_bytes: [0; 6] };
+    // SAFETY: takes any number; writes to `mac`.
+    let ret = unsafe { sys::rte_eth_macaddr_get(port_id, &raw mut mac) };
+    DpdkError::check(ret).map(|_| MacAddr(mac.addr_bytes))
+}
+
+/// The NUMA node of a port.
+pub(super) fn numa_node(port_id: u16) -> Option<u32> {
+    // SAFETY: takes any number; negative if it does not know.
+    u32::try_from(unsafe { sys::rte_eth_dev_socket_id(port_id) }).ok()
+}
+
+/// Opens one port: what the steps of it share.
+struct Opening<'a> {
+    plan: &'a PortPlan,
+    port_id: u16,
+    listener: Listener,
+}
+
+impl Opening<'_> {
+    fn check(&self, step: &'static str, ret: i32) -> Result<(), PortError> {
+        DpdkError::check(ret).map(drop).map_err(|error| self.refused(step, error))
+    }
+
+    fn refused(&self, step: &'static str, error: DpdkError) -> PortError {
+        let PortPlan { name, device, .. } = self.plan;
+        PortError::Refused {
+            port: name.clone(),
+            device: device.clone(),
+            step,
+            error,
+            log: self.listener.heard(),
+        }
+    }
+
+    /// Queues, offloads, MTU and receive-side scaling.
+    fn configure(
+        &self,
+        pairs: u16,
+        info: &sys::rte_eth_dev_info,
+        offloads: Offloads,
+    ) -> Result<(), PortError> {
+        // SAFETY: a C structure for which zeros are the defaults.
+        let mut conf: sys::rte_eth_conf = unsafe { core::mem::zeroed() };
+        conf.rxmode.mtu = u32::from(self.plan.mtu);
+        conf.rxmode.offloads = offloads.rx;
+        conf.txmode.offloads = offloads.tx;
+        // Without anything to hash by, the device spreads packets as it likes.
+        let hash_by = info.flow_type_rss_offloads & (sys::SHIM_RSS_IP | sys::SHIM_RSS_UDP);
+        if pairs > 1 && hash_by != 0 {
+            conf.rxmode.mq_mode = sys::RTE_ETH_MQ_RX_RSS;
+            conf.rx_adv_conf.rss_conf.rss_hf = hash_by;
+        }
+        // SAFETY: the port is ours and not started; `conf` is read and copied.
+        let ret = unsafe { sys::rte_eth_dev_configure(self.port_id, pairs, pairs, &raw const conf) };
+        self.check("its configuration", ret)
+    }
+
+    fn set_up_queues(
+        &self,
+        pairs: u16,
+        info: &sys::rte_eth_dev_info,
+        offloads: Offloads,
+        pool: &Mempool,
+    ) -> Result<(), PortError> {
+        let (mut rx_descriptors, mut tx_descriptors) = (self.plan.rx_descriptors, self.plan.tx_descriptors);
+        // SAFETY: the port is ours; both numbers are read and written.
+        let ret = unsafe {
+            sys::rte_eth_dev_adjust_nb_rx_tx_desc(
+                self.port_id,
+                &raw mut rx_descriptors,
+                &raw mut tx_descriptors,
+            )
+        };
+        self.check("the number of its descriptors", ret)?;
+        let mut rx_conf = info.default_rxconf;
+        rx_conf.offloads = offloads.rx;
+        let mut tx_conf = info.default_txconf;
+        tx_conf.offloads = offloads.tx;
+        let node = numa_node(self.port_id).unwrap_or(ANY_NODE);
+        for queue in 0..pairs {
+            let port_id = self.port_id;
+            // SAFETY: the port is configured with more than `queue` queues; `rx_conf` is copied; the pool outlives the
+            // port, which holds on to it.
+            let ret = unsafe {
+                sys::rte_eth_rx_queue_setup(
+                    port_id,
+                    queue,
+                    rx_descriptors,
+                    node,
+                    &raw const rx_conf,
+                    pool.as_ptr(),
+                )
+            };
+            self.check("a receive queue", ret)?;
+            // SAFETY: as above.
+            let ret = unsafe {
+                sys::rte_eth_tx_queue_setup(port_id, queue, tx_descriptors, node, &raw const tx_conf)
+            };
+            self.check("a transmit queue", ret)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the driver the MTU. One that has no such call carries what fits its buffers, and was told by the
+    /// configuration.
+    fn set_mtu(&self) -> Result<(), PortError> {
+        // SAFETY: the port is ours and configured.
+        let ret = unsafe { sys::rte_eth_dev_set_mtu(self.port_id, self.plan.mtu) };
+        match DpdkError::check(ret) {
+            Ok(_) | Err(DpdkError::NOT_SUPPORTED) => Ok(()),
+            Err(error) => Err(self.refused("this mtu", error)),
+        }
+    }
+
+    /// Our address on the port, and whether the device must be promiscuous for it.
+    fn set_mac(&self, driver: &str) -> Result<(MacAddr, bool), PortError> {
+        let devices_own =
+            mac_address(self.port_id).map_err(|error| self.refused("to tell its address", error))?;
+        if driver == "net_tap" {
+            // A tap has one address, and the kernel's end of the cable has it: were it ours too, each end would take
+            // the other's frames for its own. The driver filters nothing, so ours need not be told to it.
+            let MacAddr([a, b, c, d, e, f]) = devices_own;
+            return Ok((self.plan.mac.unwrap_or(MacAddr([a, b, c, d, e, f ^ 1])), false));
+        }
+        let Some(mac) = self.plan.mac else { return Ok((devices_own, false)) };
+        let mut ours = sys::rte_ether_addr { addr_bytes: mac.0 };
+        // SAFETY: the port is ours and configured; the address is copied.
+        let ret = unsafe { sys::rte_eth_dev_default_mac_addr_set(self.port_id, &raw mut ours) };
+        match DpdkError::check(ret) {
+            Ok(_) => Ok((mac, false)),
+            // It then filters by its own address, if at all.
+            Err(DpdkError::NOT_SUPPORTED) => Ok((mac, mac != devices_own)),
+            Err(error) => Err(self.refused("this mac", error)),
+        }
+    }
+}
+
+/// `SOCKET_ID_ANY`, as queues take it.
+const ANY_NODE: u32 = u32::MAX;
+
+impl Port<Stopped> {
+    /// Opens the port of `plan` with one queue pair for each worker, receiving into `pool`.
+    ///
+    /// # Errors
+    /// There is no such device, or it does not do what the plan wants; [`PortError`] says which.
+    pub fn open(eal: &Eal, plan: &PortPlan, queue_pairs: u16, pool: &Mempool) -> Result<Self, PortError> {
+        let device = Device::new(&plan.device);
+        let names = || (plan.name.clone(), plan.device.clone());
+        let Some(port_id) = find(device) else {
+            let (port, device) = names();
+            return Err(PortError::NoDevice { port, device });
+        };
+        if !lock(&eal.shared().open_ports).insert(port_id) {
+            let (port, device) = names();
+            return Err(PortError::InUse { port, device });
+        }
+        // From here on, it is closed by whatever return.
+        let opened = Arc::new(Opened {
+            port_id,
+            started: AtomicBool::new(false),
+            _pool: pool.clone(),
+            eal: Arc::clone(eal.shared()),
+        });
+        let opening = Opening { plan, port_id, listener: Listener::new() };
+        let info = device_info(port_id).map_err(|error| opening.refused("to tell its limits", error))?;
+        fits(plan, &info, queue_pairs)?;
+
+        let offered = Offloads { rx: info.rx_offload_capa, tx: info.tx_offload_capa };
+        let offloads = Offloads::choose(offered, plan.checksum);
+        opening.configure(queue_pairs, &info, offloads)?;
+        opening.set_up_queues(queue_pairs, &info, offloads, pool)?;
+        opening.set_mtu()?;
+        let driver = driver_name(&info);
+        let (mac, keep_promiscuous) = opening.set_mac(&driver)?;
+
+        let port_info = PortInfo {
+            name: plan.name.clone(),
+            device: plan.device.clone(),
+            driver,
+            mac,
+            numa_node: numa_node(port_id),
+            mtu: plan.mtu,
+            rx_queues: queue_pairs,
+            tx_queues: queue_pairs,
+            offloads: offloads.names(),
+        };
+        let state = Stopped {
+            queue_pairs,
+            prepare: offloads.tx != 0,
+            policy: plan.multicast_filter,
+            mac_slots: info.max_mac_addrs,
+            keep_promiscuous,
+        };
+        Ok(Self { opened, info: port_info, state })
+    }
+
+    /// Starts the port, and hands out its queues, one pair for each worker.
+    ///
+    /// The multicast filter is to be applied after this: drivers forget one that they were given before.
+    ///
+    /// # Errors
+    /// The driver refuses, in its words.
+    pub fn start(self) -> Result<(StartedPort, Vec<(RxQueue, TxQueue)>), PortError> {
+        let Self { opened, info, state } = self;
+        let Stopped { queue_pairs, prepare, policy, mac_slots, keep_promiscuous } = state;
+        let listener = Listener::new();
+        let port_id = opened.port_id;
+        // SAFETY: the port is ours, configured and stopped.
+        let ret = unsafe { sys::rte_eth_dev_start(port_id) };
+        DpdkError::check(ret).map_err(|error| PortError::Refused {
+            port: info.name.clone(),
+            device: info.device.clone(),
+            step: "to start",
+            error,
+            log: listener.heard(),
+        })?;
+        opened.started.store(true, Ordering::Release);
+
+        // SAFETY: the port was just started with `queue_pairs` queues each way, is stopped only when `opened` is dropped,
+        // and this function consumes the one value that can start it.
+        let queues = (0..queue_pairs).map(|number| unsafe { pair(&opened, number, prepare) }).collect();
+        let mut calls = Calls { port_id };
+        // A device without such a mode has no filter, and passes our address as any other.
+        let keep_promiscuous = keep_promiscuous && calls.set_promiscuous(true).is_ok();
+        let filter = Ladder::new(calls, policy, mac_slots, keep_promiscuous);
+        Ok((Port { opened, info, state: Started { filter, not_sync: PhantomData } }, queues))
+    }
+}
+
+/// Whether the device can be what the plan wants.
+fn fits(plan: &PortPlan, info: &sys::rte_eth_dev_info, want: u16) -> Result<(), PortError> {
+    let (port, device) = (plan.name.clone(), plan.device.clone());
+    let have = info.max_rx_queues.min(info.max_tx_queues);
+    if want > have {
+        return Err(PortError::TooFewQueues { port, device, have, want });
+    }
+    let (min, max, mtu) = (info.min_mtu, info.max_mtu, plan.mtu);
+    if !(min..=max).contains(&mtu) {
+        return Err(PortError::Mtu { port, device, mtu, min, max });
+    }
+    Ok(())
+}
+
+impl<S> Port<S> {
+    /// What the port is.
+    #[must_use]
+    pub fn info(&self) -> &PortInfo {
+        &self.info
+    }
+}
+
+impl PortControl for StartedPort {
+    fn info(&self) -> &PortInfo {
+        &self.info
+    }
+
+    fn device_stats(&self) -> DeviceStats {
+        let mut stats = MaybeUninit::<sys::rte_eth_stats>::zeroed();
+        // SAFETY: the port is ours; writes to `stats`.
+        let ret = unsafe { sys::rte_eth_stats_get(self.opened.port_id, stats.as_mut_ptr()) };
+        if ret != 0 {
+            return DeviceStats::default();
+        }
+        // SAFETY: a structure of numbers, zeroed and filled in.
+        let stats = unsafe { stats.assume_init() };
+        DeviceStats {
+            ipackets: stats.ipackets,
+            opackets: stats.opackets,
+            ibytes: stats.ibytes,
+            obytes: stats.obytes,
+            imissed: stats.imissed,
+            ierrors: stats.ierrors,
+            oerrors: stats.oerrors,
+            rx_nombuf: stats.rx_nombuf,
+        }
+    }
+
+    fn link_is_up(&self) -> bool {
+        // SAFETY: the port is ours.
+        unsafe { sys::shim_link_is_up(self.opened.port_id) == 1 }
+    }
+
+    fn mc_filter(&mut self) -> &mut dyn McFilter {
+        &mut self.state.filter
+    }
+
+    fn filter_state(&self) -> &FilterState {
+        self.state.filter.state()
+    }
+}
+
+/// The filter calls of a port that is open as long as this lives: it is part of [`Started`].
+#[derive(Debug)]
+struct Calls {
+    port_id: u16,
+}
+
+impl FilterCalls for Calls {
+    fn set_list(&mut self, macs: &[MacAddr]) -> Result<(), DpdkError> {
+        let _details = Listener::new();
+        let mut macs: Vec<_> = macs.iter().map(|mac| sys::rte_ether_addr { addr_bytes: mac.0 }).collect();
+        let count = u32::try_from(macs.len()).map_err(|_| DpdkError::NO_SPACE)?;
+        // SAFETY: the port is ours; `count` addresses are read and copied.
+        let ret = unsafe { sys::rte_eth_dev_set_mc_addr_list(self.port_id, macs.as_mut_ptr(), count) };
+        DpdkError::check(ret).map(drop)
+    }
+
+    fn add_mac(&mut self, mac: MacAddr) -> Result<(), DpdkError> {
+        let _details = Listener::new();
+        let mut mac = sys::rte_ether_addr { addr_bytes: mac.0 };
+        // SAFETY: the port is ours; the address is copied.
+        let ret = unsafe { sys::rte_eth_dev_mac_addr_add(self.port_id, &raw mut mac, 0) };
+        DpdkError::check(ret).map(drop)
+    }
+
+    fn remove_mac(&mut self, mac: MacAddr) -> Result<(), DpdkError> {
+        let _details = Listener::new();
+        let mut mac = sys::rte_ether_addr { addr_bytes: mac.0 };
+        // SAFETY: the port is ours; the address is read.
+        let ret = unsafe { sys::rte_eth_dev_mac_addr_remove(self.port_id, &raw mut mac) };
+        DpdkError::check(ret).map(drop)
+    }
+
+    fn set_all_multicast(&mut self, on: bool) -> Result<(), DpdkError> {
+        let _details = Listener::new();
+        let call = if on { sys::rte_eth_allmulticast_enable } else { sys::rte_eth_allmulticast_disable };
+        // SAFETY: the port is ours.
+        DpdkError::check(unsafe { call(self.port_id) }).map(drop)
+    }
+
+    fn all_multicast(&self) -> bool {
+        // SAFETY: the port is ours.
+        unsafe { sys::rte_eth_allmulticast_get(self.port_id) == 1 }
+    }
+
+    fn set_promiscuous(&mut self, on: bool) -> Result<(), DpdkError> {
+        let _details = Listener::new();
+        let call = if on { sys::rte_eth_promiscuous_enable } else { sys::rte_eth_promiscuous_disable };
+        // SAFETY: the port is ours.
+        DpdkError::check(unsafe { call(self.port_id) }).map(drop)
+    }
+
+    fn promiscuous(&self) -> bool {
+        // SAFETY: the port is ours.
+        unsafe { sys::rte_eth_promiscuous_get(self.port_id) == 1 }
+    }
+}

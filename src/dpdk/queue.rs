@@ -1,0 +1,182 @@
+//! Receive and transmit queues: one owner each, on one thread at a time.
+
+use core::cell::Cell;
+use core::marker::PhantomData;
+use std::sync::Arc;
+
+use dpdk_sys as sys;
+
+use super::Mbuf;
+use super::port::Opened;
+use crate::io::{self, Burst};
+
+/// A receive queue of a started port.
+#[derive(Debug)]
+pub struct RxQueue {
+    queue: Queue,
+}
+
+/// A transmit queue of a started port.
+#[derive(Debug)]
+pub struct TxQueue {
+    queue: Queue,
+    /// Whether the driver must look at packets before they are sent: only if it was given offloads.
+    prepare: bool,
+}
+
+/// Which queue. `Send` and not `Sync`: DPDK's queues are not locked.
+#[derive(Debug)]
+struct Queue {
+    port: u16,
+    number: u16,
+    /// Keeps the port open.
+    _opened: Arc<Opened>,
+    not_sync: PhantomData<Cell<()>>,
+}
+
+/// The queue pair `number` of a port.
+///
+/// # Safety
+/// The port was started with more than `number` queues each way, stays so as long as `opened` lives, and this is called
+/// once for each number.
+pub(super) unsafe fn pair(opened: &Arc<Opened>, number: u16, prepare: bool) -> (RxQueue, TxQueue) {
+    let queue =
+        || Queue { port: opened.port_id(), number, _opened: Arc::clone(opened), not_sync: PhantomData };
+    (RxQueue { queue: queue() }, TxQueue { queue: queue(), prepare })
+}
+
+/// `n` as DPDK counts packets.
+#[inline]
+fn count(n: usize) -> u16 {
+    u16::try_from(n).unwrap_or(u16::MAX)
+}
+
+/// Of `front`, what a driver may be given: all of it, for a burst has no holes unless someone outside has made one.
+#[inline]
+fn whole<B>(front: &mut [Option<B>]) -> &mut [Option<B>] {
+    // Without an early exit this is a few vector instructions.
+    if front.iter().fold(true, |whole, slot| whole & slot.is_some()) { front } else { &mut [] }
+}
+
+/// Lets `driver` fill the front of `slots`, all of them empty, and returns how many it filled.
+///
+/// Vector drivers write a few pointers at a time and count afterwards: what lies behind those counted is not ours, and
+/// is overwritten, not dropped.
+#[inline]
+fn fill<B>(slots: &mut [Option<B>], driver: impl FnOnce(*mut Option<B>, u16) -> u16) -> usize {
+    let n = usize::from(driver(slots.as_mut_ptr(), count(slots.len()))).min(slots.len());
+    for slot in slots.iter_mut().skip(n) {
+        // SAFETY: a valid place; what it held before the call was `None`, which needs no drop, and what it may hold now is
+        // not ours to drop.
+        unsafe { core::ptr::write(slot, None) };
+    }
+    n
+}
+
+impl io::RxQueue for RxQueue {
+    type Buf = Mbuf;
+
+    #[inline]
+    fn rx_burst(&mut self, burst: &mut Burst<Mbuf>, max: usize) -> usize {
+        let spare = burst.spare();
+        let max = max.min(spare.len());
+        let Some(slots) = spare.get_mut(..max) else { return 0 };
+        let Queue { port, number, .. } = self.queue;
+        // SAFETY: the queue exists and only this thread uses it, see `pair`; there is room for `room` pointers, and
+        // `Option<Mbuf>` is one. The driver gives up its reference to each that it returns.
+        let n = fill(slots, |slots, room| unsafe { sys::shim_rx_burst(port, number, slots.cast(), room) });
+        burst.filled(n);
+        n
+    }
+}
+
+impl io::TxQueue for TxQueue {
+    type Buf = Mbuf;
+
+    #[inline]
+    fn tx_burst(&mut self, burst: &mut Burst<Mbuf>) -> usize {
+        if self.prepare { self.prepare_and_send(burst) } else { self.send(burst, usize::MAX) }
+    }
+}
+
+impl TxQueue {
+    /// Sends up to `max` packets from the front.
+    #[inline]
+    fn send(&mut self, burst: &mut Burst<Mbuf>, max: usize) -> usize {
+        let front = whole(burst.front_mut());
+        let max = max.min(front.len());
+        let Queue { port, number, .. } = self.queue;
+        // SAFETY: the queue exists and only this thread uses it, see `pair`; the first `max` slots hold packets that we
+        // own, and `Option<Mbuf>` is a pointer.
+        let sent = unsafe { sys::shim_tx_burst(port, number, front.as_mut_ptr().cast(), count(max)) };
+        let sent = usize::from(sent).min(max);
+        // They are the driver's now.
+        burst.taken(sent);
+        sent
+    }
+
+    /// Sends what the driver can do the offloads of. A packet that it cannot is put behind the others and stays.
+    fn prepare_and_send(&mut self, burst: &mut Burst<Mbuf>) -> usize {
+        let mut sent = 0;
+        let mut left = burst.len();
+        while left > 0 {
+            let front = whole(burst.front_mut());
+            left = left.min(front.len());
+            let Queue { port, number, .. } = self.queue;
+            // SAFETY: as in `send`, of the first `left` slots; they stay ours.
+            let ready = unsafe { sys::shim_tx_prepare(port, number, front.as_mut_ptr().cast(), count(left)) };
+            let ready = usize::from(ready).min(left);
+            let now = self.send(burst, ready);
+            sent += now;
+            left -= now;
+            if now < ready {
+                // The ring is full.
+                return sent;
+            }
+            if left > 0 {
+                burst.front_mut().rotate_left(1);
+                left -= 1;
+            }
+        }
+        sent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::rc::Rc;
+
+    #[test]
+    fn what_a_vector_driver_wrote_and_did_not_count_is_not_dropped() {
+        let held_by_the_driver = Rc::new(());
+        let mut burst = Burst::<Rc<()>>::new();
+        let slots = &mut burst.spare()[..8];
+        let n = fill(slots, |slots, room| {
+            assert_eq!(room, 8);
+            // SAFETY: eight slots; a copy without counting, as a driver's.
+            unsafe {
+                slots.write(Some(Rc::new(())));
+                slots.add(1).write(Some(core::ptr::read(&held_by_the_driver)));
+            }
+            1
+        });
+        burst.filled(n);
+        assert_eq!(burst.len(), 1);
+        assert!(burst.push(Rc::new(())).is_ok());
+        drop(burst);
+        assert_eq!(Rc::strong_count(&held_by_the_driver), 1);
+    }
+
+    #[test]
+    fn a_burst_with_a_hole_is_given_to_no_driver() {
+        assert_eq!(whole(&mut [Some(1), Some(2)]).len(), 2);
+        assert_eq!(whole(&mut [Some(1), None]).len(), 0);
+    }
+
+    #[test]
+    fn a_driver_that_claims_more_than_there_was_room_for_is_not_believed() {
+        let mut slots: [Option<Box<u8>>; 2] = [None, None];
+        assert_eq!(fill(&mut slots, |_, _| 7), 2);
+    }
+}

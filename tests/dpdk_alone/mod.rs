@@ -1,0 +1,79 @@
+//! One EAL a process: each test runs in a process of its own, this program again with the one test chosen.
+
+use std::net::Ipv4Addr;
+use std::process::Command;
+
+use pollcast::addr::{Ipv4Cidr, MacAddr, Unicast};
+use pollcast::config::plan::{Checksum, EalPlan, Hugepages, PortPlan};
+use pollcast::dpdk::{Eal, EalOptions, Mempool, MempoolOptions};
+use pollcast::io::FilterPolicy;
+
+const CHILD: &str = "POLLCAST_TEST_ALONE";
+
+/// Runs `body` in a process of its own. `test` is the name of the calling test. Returns what the process wrote to its
+/// standard error, in the parent only.
+pub(crate) fn alone(test: &str, body: impl FnOnce()) -> Option<String> {
+    if std::env::var_os(CHILD).is_some_and(|name| name == *test) {
+        body();
+        return None;
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(CHILD, test)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{test}: {}\n{said}\n{complained}", output.status);
+    // A misspelt name would run no test, and succeed.
+    assert!(said.contains("1 passed"), "{test} is not the name of this test:\n{said}");
+    Some(complained)
+}
+
+/// Without hugepages, PCI or a fixed prefix: works on every machine.
+pub(crate) fn options(devices: &[&str]) -> EalOptions {
+    EalOptions {
+        plan: EalPlan {
+            hugepages: Hugepages::None,
+            memory_mb: 64,
+            file_prefix: format!("pollcast-test-{}", std::process::id()),
+            args: vec![],
+        },
+        // Two lcores on one CPU: any machine has it.
+        lcores: vec![(0, 0), (1, 0)],
+        devices: devices.iter().map(|&device| device.to_owned()).collect(),
+        scan: false,
+    }
+}
+
+/// A small pool.
+#[allow(dead_code)]
+pub(crate) fn pool(eal: &Eal, count: u32) -> Mempool {
+    let options = MempoolOptions {
+        name: "test".into(),
+        count,
+        cache: 32,
+        data_room: 2176,
+        numa_node: None,
+        shared_cpu: true,
+    };
+    Mempool::create(eal, &options).unwrap()
+}
+
+/// A port with nothing special.
+#[allow(dead_code)]
+pub(crate) fn port(device: &str) -> PortPlan {
+    PortPlan {
+        name: "p0".into(),
+        device: device.into(),
+        mac: None::<MacAddr>,
+        addresses: vec![Ipv4Cidr::new(Unicast::new(Ipv4Addr::new(198, 18, 0, 2)).unwrap(), 24).unwrap()],
+        gateway4: None,
+        mtu: 1500,
+        rx_descriptors: 256,
+        tx_descriptors: 256,
+        checksum: Checksum::Auto,
+        multicast_filter: FilterPolicy::Auto,
+        workers: vec![0],
+    }
+}
