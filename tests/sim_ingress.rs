@@ -287,9 +287,15 @@ fn packets_for_others_and_for_loopback_are_dropped() {
 #[test]
 fn sources_that_can_be_no_host_are_dropped() {
     let mut host = Host::new();
-    for source in ["224.1.1.1:9000", "255.255.255.255:9000", "127.0.0.1:9000", "198.18.0.255:9000", "0.0.0.0:9000",
-        "0.1.2.3:9000", "240.0.0.1:9000"]
-    {
+    for source in [
+        "224.1.1.1:9000",
+        "255.255.255.255:9000",
+        "127.0.0.1:9000",
+        "198.18.0.255:9000",
+        "0.0.0.0:9000",
+        "0.1.2.3:9000",
+        "240.0.0.1:9000",
+    ] {
         host.drops(&from(source), DropReason::Ipv4SourceMartian);
     }
     host.drops(&from("198.18.0.2:9000"), DropReason::Ipv4SourceOwn);
@@ -299,7 +305,8 @@ fn sources_that_can_be_no_host_are_dropped() {
 #[test]
 fn a_source_without_an_address_reaches_all_and_is_never_answered() {
     let mut host = Host::new();
-    let frame = UdpFrame { source_mac: station_mac(PEER), ..UdpFrame::new("0.0.0.0:68", "255.255.255.255:7", b"x") };
+    let frame =
+        UdpFrame { source_mac: station_mac(PEER), ..UdpFrame::new("0.0.0.0:68", "255.255.255.255:7", b"x") };
     let Verdict::Deliver(mut buf, parts) = host.see(&frame.frame()) else { panic!() };
     assert_eq!(parts.cast, Cast::Broadcast);
     assert!(!egress::udp_reply(&mut buf, &parts, &host.interface));
@@ -321,7 +328,8 @@ fn both_kinds_of_broadcast_reach_the_socket() {
 #[test]
 fn options_are_walked_and_source_routes_refused() {
     let mut host = Host::new();
-    let with = |options: &[u8]| UdpFrame { options: options.to_vec(), ..udp("198.18.0.2:7", b"hello") }.frame();
+    let with =
+        |options: &[u8]| UdpFrame { options: options.to_vec(), ..udp("198.18.0.2:7", b"hello") }.frame();
     for options in [[0x94, 4, 0, 0], [0x9e, 4, 0, 0], [1, 1, 1, 0]] {
         assert_eq!(host.delivers(&with(&options)).0, b"hello");
         assert_eq!(host.echoes(&with(&options)).options, [], "answers carry no options");
@@ -368,11 +376,12 @@ fn the_udp_checksum_is_verified_by_what_the_device_says() {
     use ChecksumStatus::{Bad, Good, None, Unknown};
     let mut host = Host::new();
     let sum = |sum| udp("198.18.0.2:7", b"hello").with_sum(sum).frame();
-    let mut verdict = |frame: &[u8], l4_checksum| match host.see_as(frame, RxMeta { l4_checksum, ..RxMeta::default() }) {
-        Verdict::Deliver(_, parts) => Ok(parts.sum),
-        Verdict::Drop(why) => Err(why),
-        other => panic!("{other:?}"),
-    };
+    let mut verdict =
+        |frame: &[u8], l4_checksum| match host.see_as(frame, RxMeta { l4_checksum, ..RxMeta::default() }) {
+            Verdict::Deliver(_, parts) => Ok(parts.sum),
+            Verdict::Drop(why) => Err(why),
+            other => panic!("{other:?}"),
+        };
     for status in [Unknown, Bad] {
         assert_eq!(verdict(&sum(UdpSum::Right), status), Ok(PayloadSum::Valid));
         assert_eq!(verdict(&sum(UdpSum::Wrong), status), Err(DropReason::UdpChecksum));
@@ -465,8 +474,9 @@ fn damaged_and_unwanted_icmp_is_silent() {
     let mut damaged = ping.frame();
     damaged[45] ^= 1;
     host.drops(&damaged, DropReason::IcmpChecksum);
-    let short = Ethernet { destination: station_mac(OWN), source: station_mac(PEER), tci: None, ethertype: 0x0800 }
-        .frame(&Ipv4::new(PEER, OWN, 1).packet(&[8, 0, 0xf7, 0xff, 0, 0, 0]));
+    let short =
+        Ethernet { destination: station_mac(OWN), source: station_mac(PEER), tci: None, ethertype: 0x0800 }
+            .frame(&Ipv4::new(PEER, OWN, 1).packet(&[8, 0, 0xf7, 0xff, 0, 0, 0]));
     host.drops(&short, DropReason::IcmpTruncated);
     for destination in [[239, 1, 2, 3], [224, 0, 0, 1], [255, 255, 255, 255]] {
         let frame = IcmpFrame::echo(PEER, destination.into(), 1, 2, b"hello").frame();
