@@ -204,7 +204,9 @@ impl Drop for Pollcast {
         if thread::panicking() {
             eprintln!("pollcast said:\n{}", fs::read_to_string(dir.join("stderr")).unwrap_or_default());
         }
+        // What it could not take away itself if it was killed.
         let _ = fs::remove_dir_all(Path::new("/run/dpdk").join(prefix_of(dir)));
+        let _ = fs::remove_file(format!("/run/pollcast/{}.lock", prefix_of(dir)));
         let _ = fs::remove_dir_all(dir);
     }
 }
