@@ -274,10 +274,9 @@ fn carry_out<N: Nic>(
             Action::Consume => consumed += 1,
             Action::Refuse(why) => port.tally.drop(why),
             Action::Reply => {
-                if fastpath::reply(&mut buf, &parts, &port.view, &port.interface) {
-                    tx += 1;
-                    port.send(buf);
-                } else if egress::udp_reply(&mut buf, &parts, &port.interface) {
+                if fastpath::reply(&mut buf, &parts, &port.view, &port.interface)
+                    || egress::udp_reply(&mut buf, &parts, &port.interface)
+                {
                     tx += 1;
                     port.send(buf);
                 } else {

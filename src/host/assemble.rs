@@ -95,7 +95,8 @@ fn bind(
 ) -> Result<(PortTable, Vec<SocketPage>), HostError> {
     let mut table = PortTable::new(rng.u64());
     let mut pages = Vec::new();
-    for ControlSocket { socket, pages: shown } in sockets.iter_mut().filter(|s| here.contains(&s.socket.port)) {
+    for ControlSocket { socket, pages: shown } in sockets.iter_mut().filter(|s| here.contains(&s.socket.port))
+    {
         // The plan has proven that no two are in one place.
         table.bind(socket.clone()).map_err(|e| HostError::Service {
             service: format!("{}", socket.local),

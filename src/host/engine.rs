@@ -1,14 +1,16 @@
 //! One run of the engine on DPDK, from EAL's start to its end, on the thread that becomes the main lcore.
 
 use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
+use std::thread;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::assemble::{self, Assembly, QueuePair};
 use super::{Factories, HostError};
-use crate::config::{Checksum, Plan};
+use crate::config::Plan;
 use crate::dpdk::{Clock, Dpdk, Eal, EalOptions, Mempool, MempoolOptions, Port, StartedPort};
 use crate::engine::command::{Answer, Command, PoolStats};
 use crate::engine::control::{Control, ControlParts, ControlPortParts};
@@ -16,7 +18,7 @@ use crate::engine::counters::CounterPage;
 use crate::engine::message;
 use crate::engine::run::{ControlInputs, Ended, Request, control_loop, worker_loop};
 use crate::engine::worker::{Worker, WorkerParts};
-use crate::io::{PortControl, PortId};
+use crate::io::PortId;
 use crate::rng::Rng;
 use crate::stack::interface::Interface;
 
@@ -53,7 +55,7 @@ pub(super) fn run(
         let queue_pairs = u16::try_from(port.workers.len()).unwrap_or(u16::MAX);
         let (started, queues) = Port::open(&eal, port, queue_pairs, &pool)?.start()?;
         let mut interface = Interface::new(index, started.info().mac, port.mtu, port.addresses.clone());
-        interface.tx_udp_checksum = port.checksum == Checksum::Auto && started.fills_udp_checksums();
+        interface.tx_udp_checksum = started.info().offloads.iter().any(|o| o == "tx_udp_cksum");
         let mut pages = Vec::new();
         for (worker, (rx, tx)) in port.workers.iter().copied().zip(queues) {
             let page = CounterPage::default();
@@ -72,7 +74,10 @@ pub(super) fn run(
             services: plan.services.iter().map(|s| s.name.clone()).collect(),
             sockets,
             pool,
-            pool_stats: Box::new(move || PoolStats { free: pool_counts.free_count(), size: pool_counts.size() }),
+            pool_stats: Box::new(move || PoolStats {
+                free: pool_counts.free_count(),
+                size: pool_counts.size(),
+            }),
             workers: inboxes,
             punts,
             rng: rng.fork(),
@@ -94,6 +99,7 @@ fn eal_options(plan: &Plan) -> EalOptions {
         plan: plan.eal.clone(),
         lcores: core::iter::once((0, plan.control_cpu)).chain(workers).collect(),
         devices: plan.ports.iter().map(|port| port.device.clone()).collect(),
+        scan: false,
     }
 }
 
@@ -125,6 +131,9 @@ fn control_port(
         pages,
     }
 }
+
+/// How long the workers go on turning after the last word of control's: a device sends within microseconds.
+const DRAIN: Duration = Duration::from_millis(20);
 
 /// The running worker lcores. Dropped, they are stopped and waited for: no queue outlives its port.
 struct Lcores<'a> {
@@ -164,8 +173,7 @@ impl<'a> Lcores<'a> {
                 let mut worker = Worker::new(clock.now(), parts);
                 worker_loop(&mut worker, || clock.now(), &stop, spins);
             });
-            eal.launch(lcore_of(n), job)
-                .map_err(|e| HostError::Launch { worker: n, why: e.to_string() })?;
+            eal.launch(lcore_of(n), job).map_err(|e| HostError::Launch { worker: n, why: e.to_string() })?;
             lcores.launched += 1;
         }
         Ok(lcores)
@@ -185,6 +193,10 @@ impl<'a> Lcores<'a> {
     }
 
     fn join(&mut self) -> Vec<(usize, Result<(), String>)> {
+        if self.launched > 0 {
+            // What control has just handed over, the leaves above all, is to reach the wire before the port stops.
+            thread::sleep(DRAIN);
+        }
         self.stop.store(true, Ordering::Relaxed);
         let workers = 0..core::mem::take(&mut self.launched);
         workers.map(|n| (n, self.eal.wait(lcore_of(n)).map_err(|e| e.to_string()))).collect()
@@ -205,7 +217,8 @@ fn say_what_runs(plan: &Plan, control: &mut Control<Dpdk>, clock: Clock) {
         return;
     };
     for (port, filter) in ports.iter().zip(&filters) {
-        let offloads = if port.info.offloads.is_empty() { "none".into() } else { port.info.offloads.join(" ") };
+        let offloads =
+            if port.info.offloads.is_empty() { "none".into() } else { port.info.offloads.join(" ") };
         tracing::info!(
             "port {}: {} ({}), MAC {}, addresses {}, MTU {}, {} queue pair(s) on CPU {:?}, offloads: {offloads}",
             port.info.name,
@@ -217,11 +230,13 @@ fn say_what_runs(plan: &Plan, control: &mut Control<Dpdk>, clock: Clock) {
             port.info.rx_queues,
             port.cpus,
         );
-        let refused: String = filter.state.refused.iter().map(|(rung, why)| format!("; not {rung}: {why}")).collect();
+        let refused: String =
+            filter.state.refused.iter().map(|(rung, why)| format!("; not {rung}: {why}")).collect();
         tracing::info!("port {}: multicast filter {}{refused}", port.info.name, filter.state.rung);
     }
     for service in &plan.services {
-        let listen: Vec<String> = service.listen.iter().map(|l| format!("{}:{}", l.addr, l.udp_port)).collect();
+        let listen: Vec<String> =
+            service.listen.iter().map(|l| format!("{}:{}", l.addr, l.udp_port)).collect();
         tracing::info!("service {} ({}): listens on {}", service.name, service.kind, listen.join(" "));
     }
     tracing::info!(

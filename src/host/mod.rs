@@ -134,7 +134,9 @@ impl Host {
             // EAL pins the thread that starts it: one made for it.
             let engine = move || engine::run(&self.plan, &self.factories, incoming, shutdown.asked.clone());
             let result = match thread::Builder::new().name("control".into()).spawn_scoped(scope, engine) {
-                Ok(engine) => engine.join().unwrap_or_else(|panic| Err(HostError::panicked("control", &*panic))),
+                Ok(engine) => {
+                    engine.join().unwrap_or_else(|panic| Err(HostError::panicked("control", &*panic)))
+                }
                 Err(e) => Err(e.into()),
             };
             stopper.stop();

@@ -7,7 +7,9 @@ use super::neighbor::NeighborCache;
 use crate::addr::V4;
 use crate::io::DropReason;
 use crate::time::Instant;
-use crate::wire::arp::{Operation, Packet};
+use crate::wire::arp::Operation;
+
+pub use crate::wire::arp::{FRAME_LEN, Packet};
 
 /// The least time between two defences of an address. A06, RFC 5227 2.4: DEFEND_INTERVAL.
 const DEFEND_INTERVAL: Duration = Duration::from_secs(10);

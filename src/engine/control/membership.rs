@@ -85,9 +85,9 @@ impl<N: Nic> Control<N> {
         }
         let source = match membership.source {
             None => None,
-            Some(addr) => {
-                Some(Unicast::new(addr).ok_or(format!("source {addr} is not the address of one host"))?)
-            }
+            Some(addr) => Some(
+                Unicast::new(addr).ok_or_else(|| format!("source {addr} is not the address of one host"))?,
+            ),
         };
         let service_names: Vec<&str> = self.services.iter().map(String::as_str).collect();
         let service = choose("service", membership.service.as_deref(), &service_names)?;

@@ -8,16 +8,14 @@ use crate::addr::{Unicast, V4};
 use crate::engine::counters::{Counter, CounterPage, Tally};
 use crate::io::{DropReason, Nic, PortControl, PortId};
 use crate::rng::Rng;
-use crate::stack::arp::{self, Defence, Outcome};
+use crate::stack::arp::{self, Defence, FRAME_LEN, Outcome, Packet};
 use crate::stack::gmp::igmp::Igmp;
 use crate::stack::groups::ServiceId;
+use crate::stack::ingress;
 use crate::stack::interface::Interface;
 use crate::stack::membership::Memberships;
 use crate::stack::neighbor::NeighborCache;
 use crate::time::{Instant, earliest};
-use crate::wire::arp::{FRAME_LEN, Packet};
-use crate::wire::ipv4::Ipv4;
-use crate::wire::vlan;
 
 /// Announcements of each address after the start, and the time between them. A12, RFC 5227 2.3: ANNOUNCE_NUM and
 /// ANNOUNCE_INTERVAL.
@@ -131,7 +129,7 @@ impl Port {
     /// An ARP packet, whose sender ingress has found to be one host.
     pub(super) fn arp_input<N: Nic>(&mut self, now: Instant, frame: &[u8], out: &Outlet<N>) {
         self.ledger.tally.add(Counter::HandedIn, 1);
-        let Some(packet) = vlan::untag(frame).ok().and_then(|u| Packet::parse(u.l3)) else {
+        let Some(packet) = ingress::arp_packet(frame) else {
             self.ledger.tally.drop(DropReason::ArpMalformed);
             return;
         };
@@ -156,8 +154,8 @@ impl Port {
     /// An IGMP message, in an IPv4 packet that ingress has found to be whole.
     pub(super) fn igmp_input(&mut self, now: Instant, rng: &mut Rng, frame: &[u8]) {
         self.ledger.tally.add(Counter::HandedIn, 1);
-        let outcome = match vlan::untag(frame).ok().and_then(|u| Ipv4::parse(u.l3).ok()) {
-            Some(ip) => self.igmp.receive(now, rng, ip.payload()),
+        let outcome = match ingress::ipv4_payload(frame) {
+            Some(message) => self.igmp.receive(now, rng, message),
             None => Err(DropReason::IgmpTruncated),
         };
         match outcome {

@@ -14,7 +14,10 @@ use crate::stack::interface::Interface;
 use crate::stack::port_table::PortTable;
 use crate::stack::{egress, icmp};
 use crate::time::Instant;
+use crate::wire::arp::Packet;
 use crate::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4};
+use crate::wire::ipv4::Ipv4;
+use crate::wire::vlan::untag;
 use link::Link;
 
 /// What a frame turned out to be for.
@@ -110,6 +113,19 @@ impl Ingress {
         }
         icmp::port_unreachable(&about, interface, pool)
     }
+}
+
+/// The ARP packet in a frame that was punted as one.
+#[must_use]
+pub fn arp_packet(frame: &[u8]) -> Option<Packet> {
+    untag(frame).ok().and_then(|untagged| Packet::parse(untagged.l3))
+}
+
+/// The payload of the IPv4 packet in a frame that was punted.
+#[must_use]
+pub fn ipv4_payload(frame: &[u8]) -> Option<&[u8]> {
+    let untagged = untag(frame).ok()?;
+    Ipv4::parse(untagged.l3).ok().map(|ip| ip.payload())
 }
 
 /// Ethernet, then whatever it carries.
