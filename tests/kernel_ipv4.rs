@@ -175,7 +175,7 @@ fn options_do_not_stop_a_datagram() {
     {
         let answer = lab.answer(&echo_with(&Ipv4 { options: options.clone(), ..header() })).udp();
         assert_eq!(answer.payload, b"hello", "{options:?}");
-        assert_eq!(answer.ip.options, [], "{options:?}");
+        assert!(answer.ip.options.is_empty(), "{options:?}");
     }
 }
 

@@ -285,11 +285,12 @@ fn the_text_for_people_names_what_is_there() {
         ("sockets", &["echo", "0.0.0.0:7"]),
         ("groups", &["239.1.2.3", "01:00:5e:01:02:03", "232.1.2.3", "198.18.0.1"]),
         ("filter", &["addr_list", "01:00:5e:01:02:03"]),
-        ("stats", &["rx", "tx", "imissed", "rx_nombuf"]),
+        ("stats", &["rx", "tx", "delivered"]),
+        ("stats --all", &["imissed", "ierrors", "rx_nombuf"]),
         ("drops", &[]),
         ("neighbors", &[]),
     ] {
-        let out = lab.pollcast.try_ctl(&[command]);
+        let out = lab.pollcast.try_ctl(&command.split(' ').collect::<Vec<_>>());
         assert_eq!(out.status.code(), Some(0), "{out:?}");
         let text = String::from_utf8(out.stdout).unwrap();
         for word in words {

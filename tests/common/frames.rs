@@ -101,8 +101,8 @@ impl Ipv4 {
     pub fn packet(&self, payload: &[u8]) -> Vec<u8> {
         let header_len = 20 + self.options.len();
         assert!(header_len.is_multiple_of(4), "options come in fours");
-        let ihl = self.ihl.unwrap_or(u8::try_from(header_len / 4).unwrap());
-        let total = self.total_length.unwrap_or(u16::try_from(header_len + payload.len()).unwrap());
+        let ihl = self.ihl.unwrap_or_else(|| u8::try_from(header_len / 4).unwrap());
+        let total = self.total_length.unwrap_or_else(|| u16::try_from(header_len + payload.len()).unwrap());
         let mut header = vec![self.version << 4 | ihl, self.tos];
         header.extend(total.to_be_bytes());
         header.extend(self.id.to_be_bytes());
@@ -134,7 +134,7 @@ impl Udp {
 
     /// The header and payload, with the checksum over what the length field covers (RFC 768).
     pub fn datagram(&self, src: Ipv4Addr, dst: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
-        let length = self.length.unwrap_or(u16::try_from(8 + payload.len()).unwrap());
+        let length = self.length.unwrap_or_else(|| u16::try_from(8 + payload.len()).unwrap());
         let mut bytes = Vec::new();
         bytes.extend(self.sport.to_be_bytes());
         bytes.extend(self.dport.to_be_bytes());

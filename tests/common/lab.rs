@@ -25,8 +25,8 @@ pub const KERNEL: Host = Host::number(1);
 /// A pretended host, that lives in frames only.
 pub const PEER: Host = Host::number(10);
 
-/// The pretended hosts for which the lab answers ARP requests.
-const PRETENDED: std::ops::RangeInclusive<u8> = 10..=250;
+/// The hosts for which the lab answers ARP requests; for the kernel too, which may be mute.
+const PRETENDED: std::ops::RangeInclusive<u8> = 4..=250;
 /// The one whose echo requests prove that what was sent before them has been dealt with.
 const FENCE: Host = Host::number(250);
 
@@ -94,8 +94,8 @@ fn pretended_host_asked_for(frame: &Frame) -> Option<Host> {
     }
     let arp = frame.arp();
     let [a, b, c, d] = arp.target.ip.octets();
-    let pretended = [a, b, c] == [198, 18, 0] && PRETENDED.contains(&d) && arp.sender.ip != arp.target.ip;
-    (arp.operation == 1 && pretended).then(|| Host::number(d))
+    let pretended = [a, b, c] == [198, 18, 0] && (PRETENDED.contains(&d) || Host::number(d) == KERNEL);
+    (arp.operation == 1 && pretended && arp.sender.ip != arp.target.ip).then(|| Host::number(d))
 }
 
 /// pollcast on a tap in a namespace, the kernel behind it, and a raw socket beside the kernel.

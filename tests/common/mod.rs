@@ -22,6 +22,7 @@ pub mod netns;
 pub mod pollcast;
 pub mod raw_peer;
 pub mod read;
+pub mod testpmd;
 
 pub use frames::*;
 pub use lab::*;
@@ -30,6 +31,7 @@ pub use netns::Netns;
 pub use pollcast::{Config, PROGRAM, Pollcast};
 pub use raw_peer::RawPeer;
 pub use read::*;
+pub use testpmd::Bridge;
 
 /// An echo service on port 7 that has joined a group, and another for one source, and answers broadcast too.
 pub const ECHO: &str = r#"

@@ -22,6 +22,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// A configuration in the making.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The words of the command line before the configuration's path.
+    pub command: Vec<String>,
     /// `eal.hugepages`.
     pub hugepages: &'static str,
     /// Further lines of `[eal]`.
@@ -43,6 +45,7 @@ impl Config {
     pub fn new(device: &str, services: &str) -> Self {
         let last_cpu = thread::available_parallelism().map_or(0, |n| n.get() - 1);
         Self {
+            command: vec![PROGRAM.into(), "run".into()],
             hugepages: "none",
             eal: String::new(),
             file_prefix: None,
@@ -57,7 +60,7 @@ impl Config {
     }
 
     fn to_toml(&self, socket: &Path, prefix: &str) -> String {
-        let Self { hugepages, eal, file_prefix: _, socket: _, workers, ports, services } = self;
+        let Self { command: _, hugepages, eal, file_prefix: _, socket: _, workers, ports, services } = self;
         let socket = socket.display();
         format!(
             "[eal]\nhugepages = \"{hugepages}\"\nfile_prefix = \"{prefix}\"\n{eal}\n\
@@ -121,9 +124,10 @@ impl Pollcast {
         let socket = config.socket.clone().unwrap_or_else(|| dir.join("ctl.sock"));
         let file = dir.join("pollcast.toml");
         fs::write(&file, config.to_toml(&socket, &prefix)).unwrap();
-        let child = netns.spawn(PROGRAM, |command| {
+        let (program, args) = config.command.split_first().unwrap();
+        let child = netns.spawn(program, |command| {
             command
-                .arg("run")
+                .args(args)
                 .arg(&file)
                 .stdin(Stdio::null())
                 .stdout(File::create(dir.join("stdout")).unwrap())
@@ -200,7 +204,9 @@ impl Drop for Pollcast {
         if thread::panicking() {
             eprintln!("pollcast said:\n{}", fs::read_to_string(dir.join("stderr")).unwrap_or_default());
         }
+        // What it could not take away itself if it was killed.
         let _ = fs::remove_dir_all(Path::new("/run/dpdk").join(prefix_of(dir)));
+        let _ = fs::remove_file(format!("/run/pollcast/{}.lock", prefix_of(dir)));
         let _ = fs::remove_dir_all(dir);
     }
 }
