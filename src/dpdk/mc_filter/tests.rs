@@ -1,3 +1,5 @@
+//! The ladder over a device that is made up: what it refuses, and what is then asked of it.
+
 use super::*;
 
 /// A device that refuses what it is told to, and forgets nothing of what it is asked.
