@@ -29,10 +29,10 @@ pub struct Lookup<'a> {
     pub table: &'a PortTable,
 }
 
-/// The last unicast datagram of this burst that was looked up: where it went to, and its parts.
+/// The last unicast datagram of this burst that was looked up: where it went to, and the socket there.
 struct Memo {
     key: u64,
-    parts: Parts,
+    socket: SocketId,
 }
 
 /// No datagram yet: no key has this value, for a destination is 32 bits and a port 16.
@@ -47,16 +47,7 @@ pub(super) fn burst<B: PacketBuf>(
     sink: &mut impl Sink<B>,
 ) -> u64 {
     rx.iter().for_each(PacketBuf::prefetch);
-    let nowhere = Parts {
-        l3: 14,
-        l4: 34,
-        udp_len: 0,
-        cast: Cast::Unicast,
-        sum: PayloadSum::Absent,
-        port: lookup.interface.port,
-        socket: 0,
-    };
-    let mut memo = Memo { key: NOTHING, parts: nowhere };
+    let mut memo = Memo { key: NOTHING, socket: 0 };
     let mut bytes = 0;
     for buf in rx.drain() {
         bytes += buf.data().len() as u64;
@@ -125,11 +116,12 @@ fn accept<B: PacketBuf, const PLAIN: bool>(
     let sum = udp_sum(level, meta, udp, addrs, udp_len)?;
     let dst_mac = load64::<0>(head) & MAC_MASK;
     let to = To { addrs, udp_port: swapped(u64::from(load32::<34>(head)) >> 16), dst_mac };
+    let parts = Parts::new(14, 34, udp_len).on(lookup.interface.port).with_sum(sum);
     if to.key() == memo.key && dst_mac == view.mac {
-        return Some(Parts { udp_len, sum, ..memo.parts });
+        return Some(parts.for_socket(memo.socket));
     }
-    let parts = look_up(lookup, memo, &to)?;
-    Some(Parts { udp_len, sum, ..parts })
+    let (socket, cast) = look_up(lookup, memo, &to)?;
+    Some(parts.to(cast).for_socket(socket))
 }
 
 /// From whom and to whom a datagram is.
@@ -147,22 +139,20 @@ impl To {
     }
 }
 
-/// The parts of a datagram, but for its length and sum: for a socket that wants it.
+/// The socket that wants it, and to whom it was addressed.
 #[inline(never)]
-fn look_up(lookup: Lookup<'_>, memo: &mut Memo, to: &To) -> Option<Parts> {
+fn look_up(lookup: Lookup<'_>, memo: &mut Memo, to: &To) -> Option<(SocketId, Cast)> {
     let Lookup { view, interface, table } = lookup;
     let (src, dst) = (low32(to.addrs), low32(to.addrs >> 32));
-    if to.dst_mac == view.mac {
-        if !view.is_own(dst) {
-            return None;
-        }
-        let dst = Ipv4Addr::from(dst.to_le_bytes());
-        memo.parts.socket = table.unicast(interface.port, dst, to.udp_port)?;
-        memo.key = to.key();
-        return Some(memo.parts);
+    if to.dst_mac != view.mac {
+        return multicast(lookup, to.dst_mac, src, dst, to.udp_port).map(|socket| (socket, Cast::Multicast));
     }
-    let socket = multicast(lookup, to.dst_mac, src, dst, to.udp_port)?;
-    Some(Parts { socket, cast: Cast::Multicast, ..memo.parts })
+    if !view.is_own(dst) {
+        return None;
+    }
+    let socket = table.unicast(interface.port, Ipv4Addr::from(dst.to_le_bytes()), to.udp_port)?;
+    *memo = Memo { key: to.key(), socket };
+    Some((socket, Cast::Unicast))
 }
 
 /// The low 16 bits, which were loaded from a big-endian field.

@@ -105,6 +105,6 @@ fn sum_long_v3(bytes: &[u8]) -> Sum {
 
 /// Turns the request in `buf` into its answer in place; false if the slow way must. Small enough to need no level.
 #[inline]
-pub fn reply<B: PacketBuf>(buf: &mut B, parts: &Parts, view: &View, interface: &Interface) -> bool {
+pub fn reply<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, interface: &Interface) -> bool {
     in_place::in_place(buf, parts, view, interface)
 }

@@ -11,27 +11,29 @@ use crate::wire::ethernet::MIN_FRAME;
 /// Turns the request in `buf` into its answer. False, and nothing changed, if it is not of the plain shape or cannot
 /// be answered: then `stack::egress` has the word.
 #[inline(always)]
-pub(super) fn in_place<B: PacketBuf>(buf: &mut B, parts: &Parts, view: &View, interface: &Interface) -> bool {
-    let plain = parts.l3 == 14 && parts.l4 == 34 && parts.sum == PayloadSum::Valid;
+pub(super) fn in_place<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, interface: &Interface) -> bool {
+    const UNICAST: Parts = Parts::new(14, 34, 0).with_sum(PayloadSum::Valid);
+    let unicast = parts.is_shaped_like(UNICAST);
+    let plain = unicast || parts.is_shaped_like(UNICAST.to(Cast::Multicast));
     let Some(frame) = buf.unique() else { return false };
     let len = frame.len();
     let Some(head) = frame.first_chunk_mut::<HEAD>() else { return false };
     let addrs = load64::<26>(head);
     let ports = load32::<34>(head);
     // An answer larger than the link is not sent. X03, U10: neither the address of no one nor port 0 can be answered.
-    let fits = parts.udp_len <= view.udp_len_max;
+    let fits = parts.udp_len() <= view.udp_len_max;
     if !plain || !fits || ports & 0xffff == 0 || addrs & 0xffff_ffff == 0 {
         return false;
     }
     // U21, RFC 1122 4.1.3.5: from the address that was asked; from our own if that was a group.
-    let reply_addrs = if parts.cast == Cast::Unicast {
+    let reply_addrs = if unicast {
         addrs.rotate_left(32)
     } else {
         let Some(addrs) = readdress(head, addrs, interface) else { return false };
         addrs
     };
-    compose(head, view, reply_addrs, ports, parts.udp_len);
-    let end = 34 + usize::from(parts.udp_len);
+    compose(head, view, reply_addrs, ports, parts.udp_len());
+    let end = 34 + usize::from(parts.udp_len());
     end == len && len >= MIN_FRAME || trim(buf, end)
 }
 
