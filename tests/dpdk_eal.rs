@@ -15,7 +15,7 @@ use pollcast::dpdk::{Clock, Eal, EalError, EalOptions, LcoreError, Memory, Port,
 use pollcast::io::{BufPool, Rung};
 
 fn refusal(options: &EalOptions) -> String {
-    let error = Eal::init(options).err().expect("EAL must not start");
+    let error = Eal::init(options).expect_err("EAL must not start");
     let sentence = error.to_string();
     assert!(!sentence.contains('\n'), "one sentence: {sentence}");
     sentence
