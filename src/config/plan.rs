@@ -29,6 +29,22 @@ pub struct Plan {
     pub mbufs: MbufPlan,
 }
 
+impl Plan {
+    /// Whether workers poll without rest: [`Idle::Auto`] decided. They sleep if control shares a CPU with one, too: a
+    /// worker that never rests would leave it half of that CPU, in slices.
+    #[must_use]
+    pub fn spins(&self) -> bool {
+        match self.idle {
+            Idle::Spin => true,
+            Idle::Adaptive => false,
+            Idle::Auto => {
+                let shared = self.workers.iter().any(|worker| worker.cpu == self.control_cpu);
+                !shared && self.ports.iter().all(PortPlan::is_pci)
+            }
+        }
+    }
+}
+
 /// How DPDK's environment abstraction layer is started.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EalPlan {
@@ -57,7 +73,8 @@ pub enum Hugepages {
 /// The key `workers.idle`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Idle {
-    /// [`Spin`](Self::Spin) if every port is a PCI device, else [`Adaptive`](Self::Adaptive).
+    /// [`Spin`](Self::Spin) if every port is a PCI device and no worker shares its CPU with control, else
+    /// [`Adaptive`](Self::Adaptive). See [`Plan::spins`].
     #[default]
     Auto,
     /// Poll without rest.
@@ -80,7 +97,8 @@ pub struct WorkerPlan {
 pub struct PortPlan {
     /// Its name.
     pub name: String,
-    /// A PCI address, or a vdev with its arguments.
+    /// A PCI address with its domain, as `0000:03:00.0`, or a vdev, as `net_tap0`; with its arguments, if any, after a
+    /// comma.
     pub device: String,
     /// The Ethernet address to set; the device's own if absent.
     pub mac: Option<MacAddr>,
@@ -100,6 +118,20 @@ pub struct PortPlan {
     pub multicast_filter: FilterPolicy,
     /// The workers that serve it, as indices into [`Plan::workers`]: one queue pair each.
     pub workers: Vec<usize>,
+}
+
+impl PortPlan {
+    /// The device without its arguments: `net_tap0`, `0000:03:00.0`. DPDK knows the port by this name.
+    #[must_use]
+    pub fn device_name(&self) -> &str {
+        self.device.split(',').next().unwrap_or_default()
+    }
+
+    /// Whether it is a PCI device, and not a virtual one.
+    #[must_use]
+    pub fn is_pci(&self) -> bool {
+        !self.device.starts_with("net_")
+    }
 }
 
 /// The key `checksum` of a port.

@@ -132,6 +132,18 @@ impl PacketBuf for Mbuf {
     }
 
     #[inline]
+    fn is_plain(&self) -> bool {
+        // The RSS hash and the time stamp that a driver may add say nothing of the bytes.
+        const SAID: u64 = sys::SHIM_RX_IP_CKSUM_GOOD
+            | sys::SHIM_RX_IP_CKSUM_BAD
+            | sys::SHIM_RX_L4_CKSUM_GOOD
+            | sys::SHIM_RX_L4_CKSUM_BAD
+            | sys::SHIM_RX_VLAN_STRIPPED;
+        let rearm = self.atomic(sys::SHIM_MBUF_DATA_OFF).load(Ordering::Relaxed);
+        rearm & REARM_MASK == REARM_UNIQUE && self.ol_flags() & (SAID | INDIRECT) == 0
+    }
+
+    #[inline]
     fn unique(&mut self) -> Option<&mut [u8]> {
         if !self.is_unique() {
             return None;

@@ -1,5 +1,27 @@
-//! engine (being built).
+//! The engine: workers that turn packets over, and control that changes things. Threads and channels live here.
+//!
+//! A [`worker::Worker`] does one lcore's work, a [`control::Control`] everything else; each has a `turn(now)` that
+//! never waits, so that one thread can turn them all in a simulated world, and [`run`] has the loops that turn them in
+//! the real one. They share nothing but bounded queues ([`message`]) and pages of counters ([`counters`]).
+//!
+//! Not here: what a packet means (`stack`), how a device is made (`dpdk`, `sim`), and who asks ([`command`] is the
+//! vocabulary, the control socket one speaker of it).
+//!
+//! ```
+//! use pollcast::engine::counters::{Counter, Tally};
+//! let mut tally = Tally::default();
+//! tally.add(Counter::Rx, 1);
+//! tally.add(Counter::Tx, 1);
+//! assert_eq!(tally.balance(), (1, 1), "what came has gone");
+//! ```
+
 pub mod command;
-/// stub
-#[derive(Debug)]
-pub struct Counter;
+pub mod control;
+pub mod counters;
+pub mod message;
+mod port_io;
+pub mod run;
+mod sort;
+pub mod worker;
+
+pub use counters::Counter;

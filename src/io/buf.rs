@@ -45,12 +45,19 @@ pub struct TxChecksum {
 /// A packet and the duty to give its memory back: a value with one owner.
 ///
 /// Dropping it returns the memory to its pool.
-pub trait PacketBuf: Sized + Send + 'static {
+pub trait PacketBuf: Sized + Send + core::fmt::Debug + 'static {
     /// The bytes of the (first segment of the) frame, from the Ethernet header on.
     fn data(&self) -> &[u8];
 
     /// Whether [`data`](Self::data) is the whole frame: it has one segment.
     fn is_single_segment(&self) -> bool;
+
+    /// Whether the packet is as plain as can be: one segment, shared with no one, and the device said nothing of it, of
+    /// its checksums or of a tag. False is always a right answer; true saves the fast path from asking one by one.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.is_single_segment() && self.rx_meta() == RxMeta::default()
+    }
 
     /// The bytes, writable: only if no other handle shares them, and the buffer is direct and has one segment.
     fn unique(&mut self) -> Option<&mut [u8]>;
@@ -75,7 +82,7 @@ pub trait PacketBuf: Sized + Send + 'static {
 }
 
 /// Where buffers come from. Any thread may take from it.
-pub trait BufPool: Send {
+pub trait BufPool: Send + core::fmt::Debug {
     /// What it holds.
     type Buf: PacketBuf;
 

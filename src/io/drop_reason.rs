@@ -80,6 +80,8 @@ drop_reasons! {
     Ipv4SourceOwn = "ipv4_source_own" => Some("IpInAddrErrors");
     /// The IPv4 destination is not ours.
     Ipv4NotForUs = "ipv4_not_for_us" => Some("IpInAddrErrors");
+    /// An IPv4 packet for one host in a frame for many.
+    Ipv4UnicastInGroupFrame = "ipv4_unicast_in_group_frame" => Some("IpInAddrErrors");
     /// The IPv4 group is not joined on this port: it shares the MAC address of one that is, or nobody filtered.
     Ipv4GroupNotJoined = "ipv4_group_not_joined" => Some("UdpIgnoredMulti");
     /// The source is not among those that the group was joined for.
@@ -124,6 +126,8 @@ drop_reasons! {
     ReplyImpossible = "reply_impossible" => None;
     /// The queue to the control thread was full.
     PuntQueueFull = "punt_queue_full" => None;
+    /// The queue to the worker that sends for control was full.
+    InboxFull = "inbox_full" => None;
     /// No buffer was free for an answer.
     NoBuffer = "no_buffer" => None;
     /// The worker was stopping.

@@ -38,6 +38,15 @@ impl Rung {
             Self::Unfiltered => "unfiltered",
         }
     }
+
+    /// Whether the device claims to keep unwanted multicast away.
+    #[must_use]
+    pub const fn filters(self) -> bool {
+        match self {
+            Self::AddrList | Self::MacTable => true,
+            Self::AllMulticast | Self::Promiscuous | Self::Unfiltered => false,
+        }
+    }
 }
 
 impl fmt::Display for Rung {

@@ -26,7 +26,7 @@ impl fmt::Display for PortId {
 }
 
 /// A receive queue, owned by one worker.
-pub trait RxQueue: Send {
+pub trait RxQueue: Send + fmt::Debug {
     /// What it yields.
     type Buf: PacketBuf;
 
@@ -35,7 +35,7 @@ pub trait RxQueue: Send {
 }
 
 /// A transmit queue, owned by one worker.
-pub trait TxQueue: Send {
+pub trait TxQueue: Send + fmt::Debug {
     /// What it takes.
     type Buf: PacketBuf;
 
@@ -44,7 +44,7 @@ pub trait TxQueue: Send {
 }
 
 /// One world's choice of buffers, queues and pools.
-pub trait Nic: Send + 'static {
+pub trait Nic: Send + fmt::Debug + 'static {
     /// Packet buffers.
     type Buf: PacketBuf;
     /// Receive queues.

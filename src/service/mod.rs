@@ -30,7 +30,7 @@ mod echo;
 
 pub use crate::io::{Cast, DropReason, Parts, PayloadSum};
 pub use datagram::{Action, Datagram};
-pub use echo::{Echo, EchoOptions};
+pub use echo::{Echo, EchoOptions, RefuseSourcePorts};
 
 use crate::io::PacketBuf;
 use crate::time::Instant;

@@ -113,7 +113,7 @@ mod tests {
     // E04, RFC 1112 6.4: the MAC is shared by 32 groups, the group is not.
     #[test]
     fn two_groups_with_one_mac_are_told_apart() {
-        let t = table(&[("239.1.2.3", 0, SourceFilter::any())]);
+        let t = table(&[("239.1.2.3", 0, SourceFilter::ANY)]);
         assert!(t.is_joined(v4("239.1.2.3")));
         assert!(!t.is_joined(v4("239.129.2.3")));
         assert!(t.is_wanted(Group::<V4>::new(v4("239.129.2.3")).unwrap().mac()));
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn each_service_has_its_own_sources() {
         let only = SourceFilter::Include(BTreeSet::from([v4("198.18.0.1")]));
-        let t = table(&[("232.1.2.3", 0, only), ("232.1.2.3", 1, SourceFilter::any())]);
+        let t = table(&[("232.1.2.3", 0, only), ("232.1.2.3", 1, SourceFilter::ANY)]);
         let ask = |source, service| t.admission(v4("232.1.2.3"), v4(source), service);
         assert_eq!(ask("198.18.0.1", 0), Admission::Admitted);
         assert_eq!(ask("198.18.0.9", 0), Admission::SourceFiltered);

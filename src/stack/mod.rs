@@ -1,1 +1,31 @@
-//! stack (being built).
+//! State machines of a host, sans I/O: packets and the time go in, decisions come out.
+//!
+//! Here: what may come in and what becomes of it ([`ingress`]), how an answer is made ([`egress`]), who is where
+//! ([`neighbor`]), which sockets and groups there are ([`port_table`], [`groups`], [`membership`]), and what routers
+//! are told ([`gmp`]). Not here: clocks, threads, devices, logs; nor anything that runs on a socket.
+//!
+//! What IPv4 and IPv6 share is written once over [`Family`](crate::addr::Family); where their packets differ, each has
+//! a file of its own.
+//!
+//! ```
+//! use pollcast::addr::{Ipv4Cidr, MacAddr, Unicast};
+//! use pollcast::io::PortId;
+//! use pollcast::stack::interface::{Destination, Interface};
+//!
+//! let addr = Ipv4Cidr::new(Unicast::new("198.18.0.2".parse().unwrap()).unwrap(), 24).unwrap();
+//! let interface = Interface::new(PortId(0), MacAddr([2, 0, 0, 0, 0, 2]), 1500, vec![addr]);
+//! assert_eq!(interface.destination("198.18.0.255".parse().unwrap()), Destination::Broadcast);
+//! ```
+
+pub mod arp;
+pub mod egress;
+pub mod gmp;
+pub mod groups;
+pub mod icmp;
+pub mod icmp_limit;
+pub mod ingress;
+pub mod interface;
+pub mod membership;
+pub mod neighbor;
+pub mod port_table;
+mod source_filter;

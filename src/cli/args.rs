@@ -1,0 +1,233 @@
+//! The arguments, and the help that explains them.
+
+use core::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::addr::{Family, Group, Unicast, V4};
+use crate::ctl::DEFAULT_SOCKET;
+
+const LONG_ABOUT: &str = "\
+A UDP host in user space: it takes a NIC port through DPDK, polls it on CPUs of its own, and is a complete host on that \
+link: ARP, IPv4, ICMP, UDP, IGMP, and a NIC multicast filter that says exactly what its sockets asked for.
+
+What it serves is written in a configuration file; the files in config/ explain every key.";
+
+const EXAMPLES: &str = "\
+Examples:
+  pollcast check config/tap.toml              what would run, or what is wrong with the file
+  pollcast run config/tap.toml                run it, in the foreground, until Ctrl-C
+  pollcast devices --vdev net_tap0,iface=t0   what DPDK sees on this machine, and a tap beside it
+  pollcast ctl stats                          ask the running one
+  pollcast ctl join 239.1.2.3                 have it join a group
+
+Exit status:
+  0  clean
+  1  failed while running
+  2  bad command line or configuration";
+
+const RUN_ABOUT: &str = "\
+Runs in the foreground until SIGINT (Ctrl-C) or SIGTERM, then leaves its groups, drains, stops its ports and exits with \
+status 0. A second signal ends it at once, with status 1 and its groups not left.
+
+What it opened, it says once on stderr: port, driver, MAC, addresses, CPUs and queues, offloads, and how the multicast \
+filter is done and why. It needs the privilege to use the devices, as a rule root.";
+
+const CHECK_ABOUT: &str = "\
+Prints the plan that the configuration comes to (CPUs, queues, mbufs and memory with the arithmetic, services), \
+or every error in it with file, line, column, key and remedy. It opens no device and needs no privilege.";
+
+const DEVICES_ABOUT: &str = "\
+Starts DPDK, lists the ports that it sees (driver, MAC, NUMA node, queues, offloads) and ends it again. Beside what the \
+machine has bound to a DPDK driver it sees the virtual devices that --vdev makes for the moment.
+
+With --probe each port is started, and asked for a multicast filter: the rung of the ladder that answers is shown, with \
+the driver's own words for each that refused. The rungs, best first: addr_list, mac_table, all_multicast, promiscuous, \
+unfiltered.";
+
+const DEVICES_EXAMPLES: &str = "\
+Examples:
+  pollcast devices --probe
+  pollcast devices --vdev net_af_packet0,iface=veth0 --json";
+
+const CTL_ABOUT: &str = "\
+Asks the running pollcast through its control socket, or orders a group joined or left. The text is for people; --json \
+prints one object (stats, join, leave) or an array of objects (the others) whose keys stay as they are: some may \
+be added, none is renamed.
+
+Exit status: 0 answered, 1 nobody answers or it could not be done, 2 bad command line.";
+
+const CTL_EXAMPLES: &str = "\
+Examples:
+  pollcast ctl stats
+  pollcast ctl drops --all
+  pollcast ctl --json filter | jq '.[].rung'
+  pollcast ctl join 232.1.2.3 --source 198.18.0.1 --service echo --port p0
+  pollcast ctl --socket /tmp/a.sock leave 239.1.2.3";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "pollcast", version, about = "A UDP host in user space, on DPDK", long_about = LONG_ABOUT)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Cli {
+    /// Say more on stderr: once for debug, twice for trace (the variable RUST_LOG says it in detail)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    #[command(subcommand)]
+    pub(super) action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Action {
+    /// Run a configuration until told to stop
+    #[command(long_about = RUN_ABOUT)]
+    Run(ConfigArgs),
+    /// Print what a configuration would run, or its errors
+    #[command(long_about = CHECK_ABOUT)]
+    Check(ConfigArgs),
+    /// List the devices that DPDK sees
+    #[command(long_about = DEVICES_ABOUT, after_help = DEVICES_EXAMPLES)]
+    Devices(DevicesArgs),
+    /// Ask the running pollcast
+    #[command(long_about = CTL_ABOUT, after_help = CTL_EXAMPLES)]
+    Ctl(CtlArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigArgs {
+    /// The configuration file (TOML)
+    pub(super) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DevicesArgs {
+    /// Start each port and ask it for a multicast filter
+    #[arg(long)]
+    pub(super) probe: bool,
+    /// Make this virtual device too, as net_tap0,iface=t0; may be repeated
+    #[arg(long = "vdev", value_name = "DEVICE")]
+    pub(super) vdevs: Vec<String>,
+    /// Print JSON: an array of objects
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CtlArgs {
+    /// The control socket: `ctl.socket` in the configuration
+    #[arg(long, global = true, value_name = "PATH", default_value = DEFAULT_SOCKET)]
+    pub(super) socket: PathBuf,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[command(subcommand)]
+    pub(super) command: CtlCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CtlCommand {
+    /// Counters of the engine and of the devices, per port
+    Stats(RowsArgs),
+    /// The ports: device, driver, addresses, queues, offloads
+    Ports,
+    /// The sockets, with what each received and sent
+    Sockets,
+    /// The joined groups, with their source filters
+    Groups,
+    /// The NIC multicast filters: how they are done, why, and what they let through
+    Filter,
+    /// The neighbour caches
+    Neighbors,
+    /// The drop counters, with their meaning
+    Drops(RowsArgs),
+    /// Join a group, or one more source of it
+    Join(MembershipArgs),
+    /// Leave a group, or one source of it
+    Leave(MembershipArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RowsArgs {
+    /// Show the counters that are 0 too
+    #[arg(long)]
+    pub(super) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MembershipArgs {
+    /// The group, 224.0.0.0 to 239.255.255.255
+    #[arg(value_parser = parse_group)]
+    pub(super) group: Ipv4Addr,
+    /// Only this source (RFC 4607)
+    #[arg(long, value_name = "ADDR", value_parser = parse_source)]
+    pub(super) source: Option<Ipv4Addr>,
+    /// The service that wants it; may be left out if there is only one
+    #[arg(long, value_name = "NAME")]
+    pub(super) service: Option<String>,
+    /// The port that it is on; may be left out if there is only one
+    #[arg(long, value_name = "NAME")]
+    pub(super) port: Option<String>,
+}
+
+fn parse_group(text: &str) -> Result<Ipv4Addr, String> {
+    let group = parse_addr(text)?;
+    Group::<V4>::new(group)
+        .map(Group::addr)
+        .ok_or_else(|| format!("{group} is not a multicast group: those are 224.0.0.0 to 239.255.255.255"))
+}
+
+fn parse_source(text: &str) -> Result<Ipv4Addr, String> {
+    let source = parse_addr(text)?;
+    Unicast::<V4>::new(source)
+        .map(Unicast::addr)
+        .ok_or_else(|| format!("{source} is not the address of one host"))
+}
+
+fn parse_addr(text: &str) -> Result<<V4 as Family>::Addr, String> {
+    text.parse().map_err(|_| "not an IPv4 address: write four numbers with dots, as in 239.1.2.3".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_of_ctl_may_stand_before_and_after_its_command() {
+        for args in [
+            &["pollcast", "ctl", "--json", "--socket", "/s", "join", "239.1.2.3", "--port", "p0"],
+            &["pollcast", "ctl", "join", "239.1.2.3", "--port", "p0", "--socket", "/s", "--json"],
+        ] {
+            let cli = Cli::try_parse_from(args).unwrap();
+            let Action::Ctl(CtlArgs { socket, json: true, command: CtlCommand::Join(membership) }) =
+                cli.action
+            else {
+                panic!("{args:?}");
+            };
+            assert_eq!(socket, PathBuf::from("/s"));
+            assert_eq!(membership.group, Ipv4Addr::new(239, 1, 2, 3));
+            assert_eq!(membership.port.as_deref(), Some("p0"));
+        }
+    }
+
+    #[test]
+    fn only_groups_are_joined_and_only_hosts_are_sources() {
+        assert!(parse_group("224.0.0.0").is_ok());
+        assert!(parse_group("239.255.255.255").is_ok());
+        assert_eq!(
+            parse_group("198.18.0.1").unwrap_err(),
+            "198.18.0.1 is not a multicast group: those are 224.0.0.0 to 239.255.255.255"
+        );
+        assert!(parse_group("240.0.0.1").is_err());
+        assert!(parse_group("all").unwrap_err().starts_with("not an IPv4 address"));
+        assert!(parse_source("198.18.0.1").is_ok());
+        assert_eq!(parse_source("239.1.2.3").unwrap_err(), "239.1.2.3 is not the address of one host");
+    }
+}

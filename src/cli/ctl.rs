@@ -1,0 +1,46 @@
+//! `pollcast ctl COMMAND`.
+
+use std::io::Write;
+
+use super::args::{CtlArgs, CtlCommand, MembershipArgs, RowsArgs};
+use super::failure::{Failure, Result};
+use crate::ctl::text::Rows;
+use crate::ctl::{Client, CtlError, json, text};
+use crate::engine::command::{Answer, Command, Membership};
+
+pub(super) fn ctl(args: &CtlArgs, out: &mut dyn Write) -> Result {
+    let CtlArgs { socket, json, command } = args;
+    let running = |e: CtlError| Failure::Running(e.to_string());
+    let (command, rows) = request(command);
+    let answer = Client::connect(socket).and_then(|mut client| client.request(&command)).map_err(running)?;
+    match &answer {
+        Answer::Error(sentence) => return Err(Failure::Running(sentence.clone())),
+        answer if *json => writeln!(out, "{}", json::body(answer).map_err(std::io::Error::from)?)?,
+        answer => out.write_all(text::render(answer, rows).as_bytes())?,
+    }
+    Ok(())
+}
+
+/// What is asked, and which rows of the answer are shown.
+fn request(command: &CtlCommand) -> (Command, Rows) {
+    match command {
+        CtlCommand::Stats(args) => (Command::Stats, rows(args)),
+        CtlCommand::Ports => (Command::Ports, Rows::default()),
+        CtlCommand::Sockets => (Command::Sockets, Rows::default()),
+        CtlCommand::Groups => (Command::Groups, Rows::default()),
+        CtlCommand::Filter => (Command::Filter, Rows::default()),
+        CtlCommand::Neighbors => (Command::Neighbors, Rows::default()),
+        CtlCommand::Drops(args) => (Command::Drops, rows(args)),
+        CtlCommand::Join(args) => (Command::Join(membership(args)), Rows::default()),
+        CtlCommand::Leave(args) => (Command::Leave(membership(args)), Rows::default()),
+    }
+}
+
+const fn rows(args: &RowsArgs) -> Rows {
+    if args.all { Rows::All } else { Rows::Counted }
+}
+
+fn membership(args: &MembershipArgs) -> Membership {
+    let MembershipArgs { group, source, service, port } = args;
+    Membership { group: *group, source: *source, service: service.clone(), port: port.clone() }
+}

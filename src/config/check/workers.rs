@@ -1,0 +1,113 @@
+//! `[workers]`.
+
+use super::Limits;
+use crate::config::error::{At, Place, Problems};
+use crate::config::machine::Machine;
+use crate::config::plan::{Idle, WorkerPlan};
+use crate::config::raw::RawWorkers;
+use crate::io::BURST_MAX;
+
+/// `RTE_MAX_LCORE`, less the main one, which is control's.
+const WORKERS_MAX: usize = 127;
+
+/// What `[workers]` comes to.
+pub(super) struct Workers {
+    pub(super) workers: Vec<WorkerPlan>,
+    pub(super) control_cpu: usize,
+    pub(super) idle: Idle,
+    pub(super) burst: usize,
+}
+
+pub(super) fn check(raw: &RawWorkers, machine: &Machine, problems: &mut Problems) -> Workers {
+    let RawWorkers { cpus, control_cpu, idle, burst } = raw;
+    let cpus = match cpus {
+        Some(cpus) => check_cpus(cpus, machine, problems),
+        None => vec![machine.worker_cpu()],
+    };
+    let control_cpu = control_cpu.as_ref().and_then(|at| check_cpu(at, machine, problems));
+    let burst_max = i64::try_from(BURST_MAX).unwrap_or(i64::MAX);
+    Workers {
+        workers: cpus.into_iter().map(|cpu| WorkerPlan { cpu, ports: Vec::new() }).collect(),
+        control_cpu: control_cpu.unwrap_or_else(|| machine.control_cpu()),
+        idle: idle.as_ref().map(|at| at.value).unwrap_or_default(),
+        burst: Limits::new(1, burst_max).check(burst.as_ref(), 32, problems),
+    }
+}
+
+fn check_cpus(cpus: &At<Vec<At<i64>>>, machine: &Machine, problems: &mut Problems) -> Vec<usize> {
+    let mut checked = Vec::new();
+    for at in &cpus.value {
+        let Some(cpu) = check_cpu(at, machine, problems) else { continue };
+        if checked.contains(&cpu) {
+            let remedy = "name each CPU once: a worker polls, and two would take turns";
+            problems.add(&at.place, format!("CPU {cpu} already has a worker"), remedy);
+        } else {
+            checked.push(cpu);
+        }
+    }
+    if cpus.value.is_empty() {
+        problems.add(&cpus.place, "there is no worker", format!("name a CPU of {}", machine.cpu_list()));
+    }
+    if checked.len() > WORKERS_MAX {
+        let problem = format!("{} workers are too many", checked.len());
+        problems.add(&cpus.place, problem, format!("name at most {WORKERS_MAX} CPUs"));
+        checked.truncate(WORKERS_MAX);
+    }
+    checked
+}
+
+fn check_cpu(At { value, place }: &At<i64>, machine: &Machine, problems: &mut Problems) -> Option<usize> {
+    let cpu = usize::try_from(*value).ok().filter(|cpu| machine.cpus.contains(cpu));
+    if cpu.is_none() {
+        let problem = format!("there is no CPU {value} that this process may use");
+        problems.add(place, problem, format!("use one of {}", machine.cpu_list()));
+    }
+    cpu
+}
+
+/// A worker without a port polls nothing.
+pub(super) fn all_have_work(raw: &RawWorkers, workers: &[WorkerPlan], problems: &mut Problems) {
+    let Some(cpus) = &raw.cpus else { return };
+    // With an error among the CPUs, who serves what is not known; without a port, that is the error.
+    if problems.concern("cpus") || problems.concern("port") {
+        return;
+    }
+    for (at, worker) in cpus.value.iter().zip(workers).filter(|(_, worker)| worker.ports.is_empty()) {
+        let remedy = format!("take it out, or add {} to a port's cpus", worker.cpu);
+        problems.add(&at.place, format!("the worker on CPU {} serves no port", worker.cpu), remedy);
+    }
+}
+
+/// The workers that the key `cpus` of a port names, as indices.
+pub(super) fn of_port(
+    cpus: Option<&At<Vec<At<i64>>>>,
+    workers: &[WorkerPlan],
+    problems: &mut Problems,
+) -> Vec<usize> {
+    let Some(cpus) = cpus else { return (0..workers.len()).collect() };
+    let mut chosen = Vec::new();
+    for At { value, place } in &cpus.value {
+        match workers.iter().position(|worker| i64::try_from(worker.cpu) == Ok(*value)) {
+            None => no_such_worker(*value, place, workers, problems),
+            Some(worker) if chosen.contains(&worker) => {
+                problems.add(place, format!("CPU {value} is named twice"), "name each CPU once");
+            }
+            Some(worker) => chosen.push(worker),
+        }
+    }
+    if cpus.value.is_empty() {
+        problems.add(
+            &cpus.place,
+            "no worker serves this port",
+            "name one of workers.cpus, or leave the key out",
+        );
+    }
+    chosen.sort_unstable();
+    chosen
+}
+
+fn no_such_worker(cpu: i64, place: &Place, workers: &[WorkerPlan], problems: &mut Problems) {
+    let cpus: Vec<String> = workers.iter().map(|worker| worker.cpu.to_string()).collect();
+    let remedy = format!("use one of {}, or add {cpu} to workers.cpus", cpus.join(", "));
+    problems.add(place, format!("there is no worker on CPU {cpu}"), remedy);
+}

@@ -1,0 +1,140 @@
+//! A plan in print: what `pollcast check` shows.
+
+use core::fmt;
+
+use super::mbufs;
+use super::plan::{Checksum, Hugepages, Idle, MbufPlan, Plan, PortPlan, ServicePlan};
+use crate::io::{FilterPolicy, PortId};
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_cpus(f)?;
+        self.write_ports(f)?;
+        self.write_services(f)?;
+        write_mbufs(&self.mbufs, f)?;
+        self.write_memory(f)?;
+        writeln!(f, "control socket\n  {}", self.ctl_socket.display())
+    }
+}
+
+impl Plan {
+    fn write_cpus(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "CPUs")?;
+        writeln!(f, "  CPU {}: lcore 0, control: sleeps until something is due", self.control_cpu)?;
+        let idle = if self.spins() { "polls without rest" } else { "polls, and sleeps briefly when idle" };
+        for (i, worker) in self.workers.iter().enumerate() {
+            let queues: Vec<String> = worker.ports.iter().map(|&port| self.queue_of(i, port)).collect();
+            writeln!(f, "  CPU {}: lcore {}, {idle}: {}", worker.cpu, i + 1, queues.join(", "))?;
+        }
+        let why = match self.idle {
+            Idle::Auto if self.spins() => {
+                "auto: every port is a PCI device, and control has a CPU of its own"
+            }
+            Idle::Auto => "auto: a port is not a PCI device, or control shares a worker's CPU",
+            Idle::Spin => "spin",
+            Idle::Adaptive => "adaptive",
+        };
+        writeln!(f, "  idle = {why}; bursts of at most {} packets", self.burst)
+    }
+
+    /// `p0 queue 1`: a port's queues are numbered as its workers are listed.
+    fn queue_of(&self, worker: usize, port: PortId) -> String {
+        let plan = self.ports.get(port.index());
+        let queue = plan.and_then(|plan| plan.workers.iter().position(|&other| other == worker));
+        format!("{} queue {}", self.port_name(port), queue.unwrap_or_default())
+    }
+
+    fn port_name(&self, port: PortId) -> &str {
+        self.ports.get(port.index()).map_or("?", |port| port.name.as_str())
+    }
+
+    fn write_ports(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "ports")?;
+        self.ports.iter().try_for_each(|port| write_port(port, f))
+    }
+
+    fn write_services(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "services")?;
+        if self.services.is_empty() {
+            writeln!(f, "  none: ARP, ping and group queries are answered all the same")?;
+        }
+        self.services.iter().try_for_each(|service| self.write_service(service, f))
+    }
+
+    fn write_service(&self, service: &ServicePlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  {} ({})", service.name, service.kind)?;
+        for listen in &service.listen {
+            let on: Vec<&str> = listen.ports.iter().map(|&port| self.port_name(port)).collect();
+            writeln!(f, "    listens on {}:{} of {}", listen.addr, listen.udp_port, on.join(", "))?;
+        }
+        for group in &service.groups {
+            let sources: Vec<String> = group.sources.iter().map(ToString::to_string).collect();
+            let from = if sources.is_empty() { "any source".to_owned() } else { sources.join(", ") };
+            writeln!(f, "    joins {} from {from} on {}", group.group, self.port_name(group.port))?;
+        }
+        for (key, value) in &service.options {
+            writeln!(f, "    {key} = {}", serde_json::to_string(value).unwrap_or_default())?;
+        }
+        Ok(())
+    }
+
+    fn write_memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mbufs::Memory { items, needed_mb } = mbufs::memory(self);
+        let hugepages = match self.eal.hugepages {
+            Hugepages::Auto => "of hugepages if enough are free, else of ordinary pages",
+            Hugepages::Required => "of hugepages",
+            Hugepages::None => "of ordinary pages",
+        };
+        writeln!(f, "memory")?;
+        for (what, bytes) in &items {
+            writeln!(f, "  {bytes:>11}  {what}")?;
+        }
+        writeln!(f, "  {needed_mb:>11}  MiB, the sum rounded up to pages of 2 MiB")?;
+        writeln!(f, "  {:>11}  MiB reserved, {hugepages}", self.eal.memory_mb)?;
+        writeln!(f, "EAL\n  file prefix {}", self.eal.file_prefix)?;
+        if !self.eal.args.is_empty() {
+            writeln!(f, "  further arguments {}", self.eal.args.join(" "))?;
+        }
+        Ok(())
+    }
+}
+
+fn write_port(port: &PortPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let addresses: Vec<String> = port.addresses.iter().map(ToString::to_string).collect();
+    writeln!(f, "  {} ({})", port.name, port.device)?;
+    write!(f, "    addresses {}", addresses.join(", "))?;
+    if let Some(gateway) = port.gateway4 {
+        write!(f, ", gateway {gateway}")?;
+    }
+    match port.mac {
+        Some(mac) => writeln!(f, ", MAC {mac}")?,
+        None => writeln!(f, ", the device's own MAC")?,
+    }
+    let (rx, tx) = (port.rx_descriptors, port.tx_descriptors);
+    let queues = mbufs::plural(u32::try_from(port.workers.len()).unwrap_or(u32::MAX), "queue pair");
+    writeln!(f, "    {queues} of {rx} rx and {tx} tx descriptors, MTU {}", port.mtu)?;
+    let checksum = match port.checksum {
+        Checksum::Auto => "by the device where it can",
+        Checksum::Software => "in software",
+    };
+    let filter = match port.multicast_filter {
+        FilterPolicy::Auto => "the best that works",
+        FilterPolicy::AllMulticast => "no better than all-multicast",
+        FilterPolicy::Promiscuous => "promiscuous",
+    };
+    writeln!(f, "    checksums {checksum}; multicast filter: {filter}")
+}
+
+fn write_mbufs(mbufs: &MbufPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "mbufs")?;
+    for (what, mbufs) in &mbufs.items {
+        writeln!(f, "  {mbufs:>11}  {what}")?;
+    }
+    let needed = mbufs.items.iter().map(|(_, mbufs)| mbufs).sum::<u32>();
+    writeln!(f, "  {needed:>11}  needed")?;
+    writeln!(
+        f,
+        "  {:>11}  in the pool: the next 2^n - 1, each with {} bytes of room",
+        mbufs.count, mbufs.data_room
+    )
+}

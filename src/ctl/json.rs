@@ -1,0 +1,85 @@
+//! Answers as JSON, for programs.
+//!
+//! What is printed is the body of the answer alone: an object for `stats`, `join` and `leave`, an array of objects for
+//! the rest. The keys are the field names of the types in [`command`](crate::engine::command); they are stable: keys may
+//! be added, none is renamed or removed. A key whose value does not apply is `null` or absent.
+
+use crate::engine::command::Answer;
+
+/// The body of `answer`, indented, without a final end of line.
+///
+/// # Errors
+///
+/// None that these types can cause.
+pub fn body(answer: &Answer) -> serde_json::Result<String> {
+    match answer {
+        Answer::Stats(body) => serde_json::to_string_pretty(body),
+        Answer::Ports(body) => serde_json::to_string_pretty(body),
+        Answer::Sockets(body) => serde_json::to_string_pretty(body),
+        Answer::Groups(body) => serde_json::to_string_pretty(body),
+        Answer::Filter(body) => serde_json::to_string_pretty(body),
+        Answer::Neighbors(body) => serde_json::to_string_pretty(body),
+        Answer::Drops(body) => serde_json::to_string_pretty(body),
+        Answer::Done(body) => serde_json::to_string_pretty(body),
+        Answer::Error(body) => serde_json::to_string_pretty(body),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, from_str, json};
+
+    use super::*;
+
+    fn device() -> Value {
+        json!({"ipackets": 1, "opackets": 2, "ibytes": 3, "obytes": 4, "imissed": 5, "ierrors": 6, "oerrors": 7,
+               "rx_nombuf": 8})
+    }
+
+    /// Every answer with every key, as programs have learnt them: never edit a line of this, only add.
+    fn learnt() -> Vec<(&'static str, Value)> {
+        vec![
+            (
+                "stats",
+                json!({"uptime_s": 7, "pool": {"free": 1, "size": 2}, "ports": [
+                    {"port": "p0", "device": device(), "engine": {"rx": 1}, "dropped": 3}]}),
+            ),
+            (
+                "ports",
+                json!([{"name": "p0", "device": "net_tap0,iface=pc0", "driver": "net_tap", "mac": "02:00:00:00:00:02",
+                    "numa_node": null, "mtu": 1500, "rx_queues": 1, "tx_queues": 1, "offloads": ["rx_udp_cksum"],
+                    "link_up": true, "addresses": ["198.18.0.2/24"], "gateway4": "198.18.0.1", "cpus": [1]}]),
+            ),
+            ("sockets", json!([{"service": "echo", "local": "0.0.0.0:7", "port": "p0", "rx": 1, "tx": 2}])),
+            (
+                "groups",
+                json!([{"port": "p0", "group": "239.1.2.3", "mac": "01:00:5e:01:02:03", "filter_mode": "exclude",
+                    "sources": ["198.18.0.1"], "services": ["echo"]}]),
+            ),
+            (
+                "filter",
+                json!([{"port": "p0", "driver": "net_tap", "rung": "all_multicast",
+                    "refused": [["addr_list", "why"], ["mac_table", "why"]], "macs": ["01:00:5e:00:00:01"],
+                    "capacity": 64, "all_multicast": true, "promiscuous": false, "not_in_set": 1, "aliases": 2}]),
+            ),
+            (
+                "neighbors",
+                json!([{"port": "p0", "addr": "198.18.0.1", "mac": null, "state": "incomplete", "age_s": 0}]),
+            ),
+            (
+                "drops",
+                json!([{"reason": "udp_checksum", "packets": 1, "snmp": "UdpInCsumErrors", "meaning": "..."},
+                    {"reason": "no_buffer", "packets": 0, "meaning": "..."}]),
+            ),
+            ("done", json!({"done": "joined 239.1.2.3 on p0 for echo"})),
+        ]
+    }
+
+    #[test]
+    fn the_keys_that_programs_have_learnt_stay() {
+        for (kind, body_json) in learnt() {
+            let answer: Answer = serde_json::from_value(json!({"answer": kind, "body": body_json})).unwrap();
+            assert_eq!(from_str::<Value>(&body(&answer).unwrap()).unwrap(), body_json, "{kind}");
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Answers as text, for people.
+//!
+//! Tables with one row a thing, or one block a port where there is more to say than fits a row. Programs ask for
+//! [JSON](super::json): this text changes when it can be made clearer.
+
+use core::fmt::Display;
+use std::collections::BTreeSet;
+
+use super::table::Align::{Left, Right};
+use super::table::Table;
+use crate::engine::Counter;
+use crate::engine::command::{
+    Answer, DropAnswer, FilterAnswer, GroupAnswer, NeighborAnswer, PortAnswer, PortStats, SocketAnswer,
+    StatsAnswer,
+};
+use crate::io::FilterState;
+
+/// Which rows are shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Rows {
+    /// Counters that are 0 everywhere are left out.
+    #[default]
+    Counted,
+    /// Every counter.
+    All,
+}
+
+/// `answer` as lines of text, each with its end.
+#[must_use]
+pub fn render(answer: &Answer, rows: Rows) -> String {
+    match answer {
+        Answer::Stats(stats) => render_stats(stats, rows),
+        Answer::Ports(ports) => blocks(ports, "no ports\n", port_block),
+        Answer::Sockets(sockets) => render_sockets(sockets),
+        Answer::Groups(groups) => render_groups(groups),
+        Answer::Filter(filters) => blocks(filters, "no ports\n", filter_block),
+        Answer::Neighbors(neighbors) => render_neighbors(neighbors),
+        Answer::Drops(drops) => render_drops(drops, rows),
+        Answer::Done(done) => format!("{}\n", done.done),
+        Answer::Error(sentence) => format!("{sentence}\n"),
+    }
+}
+
+fn render_stats(stats: &StatsAnswer, rows: Rows) -> String {
+    let StatsAnswer { uptime_s, ports, pool } = stats;
+    let mut text = format!("up {}", duration(*uptime_s));
+    if let Some(pool) = pool {
+        text.push_str(&format!(", {} of {} mbufs free", pool.free, pool.size));
+    }
+    text.push_str("\n\n");
+
+    // One column a port; the sum only where it is not the same again.
+    let names = ports.iter().map(|port| &*port.port).chain((ports.len() > 1).then_some("sum"));
+    let columns: Vec<_> = [("", Left)].into_iter().chain(names.map(|name| (name, Right))).collect();
+    let mut table = Table::new(&columns);
+    let mut counter = |name: &str, of: &dyn Fn(&PortStats) -> u64| {
+        let counts: Vec<u64> = ports.iter().map(of).collect();
+        let sum = counts.iter().fold(0, |sum: u64, n| sum.saturating_add(*n));
+        if rows == Rows::All || sum > 0 {
+            let counts = counts.into_iter().chain((ports.len() > 1).then_some(sum));
+            table.row([name.to_owned()].into_iter().chain(counts.map(|n| n.to_string())));
+        }
+    };
+    let names: BTreeSet<&str> =
+        ports.iter().flat_map(|port| port.engine.keys()).map(String::as_str).collect();
+    // In the engine's order; what it does not know (a newer one answered) after that.
+    let known = Counter::ALL.iter().map(|counter| counter.name()).filter(|name| names.contains(name));
+    let unknown = names.iter().copied().filter(|name| Counter::ALL.iter().all(|known| known.name() != *name));
+    for name in known.chain(unknown) {
+        counter(name, &|port| port.engine.get(name).copied().unwrap_or(0));
+    }
+    counter("dropped", &|port| port.dropped);
+    counter("device ipackets", &|port| port.device.ipackets);
+    counter("device opackets", &|port| port.device.opackets);
+    counter("device ibytes", &|port| port.device.ibytes);
+    counter("device obytes", &|port| port.device.obytes);
+    counter("device imissed", &|port| port.device.imissed);
+    counter("device ierrors", &|port| port.device.ierrors);
+    counter("device oerrors", &|port| port.device.oerrors);
+    counter("device rx_nombuf", &|port| port.device.rx_nombuf);
+    text + &table.render()
+}
+
+/// One block of lines for each of `items`, with an empty line between them.
+pub(crate) fn blocks<T>(items: &[T], none: &str, block: impl Fn(&T) -> String) -> String {
+    if items.is_empty() { none.to_owned() } else { items.iter().map(block).collect::<Vec<_>>().join("\n") }
+}
+
+/// A title, and indented lines of `key  value` under it; a line without a value is left out.
+pub(crate) fn titled(
+    title: String,
+    lines: impl IntoIterator<Item = (&'static str, Option<String>)>,
+) -> String {
+    let mut text = title + "\n";
+    for (key, value) in lines {
+        if let Some(value) = value {
+            text.push_str(format!("  {key:<10}  {value}").trim_end());
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn port_block(port: &PortAnswer) -> String {
+    let PortAnswer { info, link_up, addresses, gateway4, cpus } = port;
+    let on = if cpus.len() == 1 { "CPU" } else { "CPUs" };
+    titled(
+        format!("{}  {}", info.name, info.device),
+        [
+            ("driver", Some(info.driver.clone())),
+            ("mac", Some(info.mac.to_string())),
+            ("link", Some(if *link_up { "up" } else { "down" }.into())),
+            ("addresses", Some(list(addresses))),
+            ("gateway", gateway4.map(|gateway| gateway.to_string())),
+            ("mtu", Some(format!("{} bytes", info.mtu))),
+            ("queues", Some(format!("{} rx, {} tx, on {on} {}", info.rx_queues, info.tx_queues, list(cpus)))),
+            ("numa node", info.numa_node.map(|node| node.to_string())),
+            ("offloads", Some(list(&info.offloads))),
+        ],
+    )
+}
+
+fn render_sockets(sockets: &[SocketAnswer]) -> String {
+    if sockets.is_empty() {
+        return "no sockets\n".into();
+    }
+    let mut table = Table::new(&[
+        ("service", Left),
+        ("port", Left),
+        ("local", Left),
+        ("rx packets", Right),
+        ("tx packets", Right),
+    ]);
+    for SocketAnswer { service, local, port, rx, tx } in sockets {
+        table.row([service.clone(), port.clone(), local.clone(), rx.to_string(), tx.to_string()]);
+    }
+    table.render()
+}
+
+fn render_groups(groups: &[GroupAnswer]) -> String {
+    if groups.is_empty() {
+        return "no groups are joined\n".into();
+    }
+    let columns = [
+        ("port", Left),
+        ("group", Left),
+        ("mac", Left),
+        ("mode", Left),
+        ("sources", Left),
+        ("services", Left),
+    ];
+    let mut table = Table::new(&columns);
+    for GroupAnswer { port, group, mac, filter_mode, sources, services } in groups {
+        table.row([
+            port.clone(),
+            group.to_string(),
+            mac.to_string(),
+            filter_mode.clone(),
+            list(sources),
+            list(services),
+        ]);
+    }
+    table.render()
+}
+
+fn filter_block(filter: &FilterAnswer) -> String {
+    let FilterAnswer { port, driver, state, not_in_set, aliases } = filter;
+    let filters = !(state.all_multicast || state.promiscuous) && state.rung.filters();
+    let unwanted = match (*not_in_set, filters) {
+        (0, _) => "none passed".into(),
+        (n, true) => format!("{} passed: accepted by the driver, not effective", frames(n)),
+        (n, false) => format!("{} passed", frames(n)),
+    };
+    let aliases = match *aliases {
+        0 => "none passed".into(),
+        n => format!("{} passed: groups not joined that share the MAC of one that is", frames(n)),
+    };
+    let mut lines = filter_lines(state);
+    lines.extend([("not in set", Some(unwanted)), ("aliases", Some(aliases))]);
+    lines.extend(state.macs.iter().map(|mac| ("passes", Some(mac.to_string()))));
+    titled(format!("{port}  {driver}"), lines)
+}
+
+/// How a filter is done and why, as lines of a block.
+pub(crate) fn filter_lines(state: &FilterState) -> Vec<(&'static str, Option<String>)> {
+    let switch = |on: bool| if on { "on" } else { "off" };
+    let (all_multicast, promiscuous) = (switch(state.all_multicast), switch(state.promiscuous));
+    let head = [
+        ("rung", Some(state.rung.to_string())),
+        ("read back", Some(format!("all-multicast {all_multicast}, promiscuous {promiscuous}"))),
+        ("capacity", state.capacity.map(|n| format!("{n} group addresses"))),
+    ];
+    let refused = state.refused.iter().map(|(rung, why)| ("refused", Some(format!("{rung}: {why}"))));
+    head.into_iter().chain(refused).collect()
+}
+
+fn render_neighbors(neighbors: &[NeighborAnswer]) -> String {
+    if neighbors.is_empty() {
+        return "no neighbors are known\n".into();
+    }
+    let mut table =
+        Table::new(&[("port", Left), ("address", Left), ("mac", Left), ("state", Left), ("confirmed", Left)]);
+    for NeighborAnswer { port, addr, mac, state, age_s } in neighbors {
+        // Without an address it was never confirmed.
+        let (mac, confirmed) = match mac {
+            Some(mac) => (mac.to_string(), format!("{} ago", duration(*age_s))),
+            None => ("-".into(), "-".into()),
+        };
+        table.row([port.clone(), addr.to_string(), mac, state.clone(), confirmed]);
+    }
+    table.render()
+}
+
+fn render_drops(drops: &[DropAnswer], rows: Rows) -> String {
+    let shown = drops.iter().filter(|drop| rows == Rows::All || drop.packets > 0);
+    let mut table = Table::new(&[("packets", Right), ("reason", Left), ("snmp", Left), ("meaning", Left)]);
+    let mut any = false;
+    for DropAnswer { reason, packets, snmp, meaning } in shown {
+        any = true;
+        let snmp = snmp.as_deref().unwrap_or("-");
+        table.row([packets.to_string(), reason.clone(), snmp.to_owned(), meaning.clone()]);
+    }
+    if any { table.render() } else { "nothing was dropped\n".into() }
+}
+
+/// `a, b, c`; `-` for none.
+pub(crate) fn list<T: Display>(items: &[T]) -> String {
+    if items.is_empty() {
+        return "-".into();
+    }
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn frames(n: u64) -> String {
+    count(n, "frame", "frames")
+}
+
+/// `1 frame`, `2 frames`.
+pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// The two largest units that say it: `7 s`, `3 min 20 s`, `2 h 5 min`, `12 d 1 h`.
+fn duration(s: u64) -> String {
+    let (min, h, d) = (s / 60, s / 3600, s / 86400);
+    match (d, h, min) {
+        (0, 0, 0) => format!("{s} s"),
+        (0, 0, _) => format!("{min} min {} s", s % 60),
+        (0, ..) => format!("{h} h {} min", min % 60),
+        _ => format!("{d} d {} h", h % 24),
+    }
+}
+
+#[cfg(test)]
+#[path = "text/tests.rs"]
+mod tests;

@@ -1,0 +1,213 @@
+//! The answers are written as the JSON that the socket carries.
+
+use super::*;
+
+fn text(json: &str, rows: Rows) -> String {
+    render(&serde_json::from_str(json).unwrap(), rows)
+}
+
+const STATS: &str = r#"{"answer":"stats","body":{"uptime_s":7384,"pool":{"free":8123,"size":8191},"ports":[
+    {"port":"p0","dropped":5,"engine":{"a_new_one":1,"rx":1200,"tx":1100,"punted":0,"rx_bytes":72000},
+     "device":{"ipackets":1200,"opackets":1100,"ibytes":72000,"obytes":66000,"imissed":3,"ierrors":0,"oerrors":0,
+               "rx_nombuf":0}},
+    {"port":"feed-b","dropped":0,"engine":{"rx":7,"tx":7,"punted":0,"rx_bytes":420},
+     "device":{"ipackets":7,"opackets":7,"ibytes":420,"obytes":420,"imissed":0,"ierrors":0,"oerrors":0,"rx_nombuf":0}}
+]}}"#;
+
+#[test]
+fn stats_leave_out_what_is_zero_on_every_port() {
+    let expected = "\
+up 2 h 3 min, 8123 of 8191 mbufs free
+
+                    p0  feed-b    sum
+rx                1200       7   1207
+rx_bytes         72000     420  72420
+tx                1100       7   1107
+a_new_one            1       0      1
+dropped              5       0      5
+device ipackets   1200       7   1207
+device opackets   1100       7   1107
+device ibytes    72000     420  72420
+device obytes    66000     420  66420
+device imissed       3       0      3
+";
+    assert_eq!(text(STATS, Rows::Counted), expected);
+}
+
+#[test]
+fn all_stats_are_shown_when_asked_for_and_one_port_needs_no_sum() {
+    let json = r#"{"answer":"stats","body":{"uptime_s":0,"pool":null,"ports":[
+        {"port":"p0","dropped":0,"engine":{"rx":0},"device":{"ipackets":0,"opackets":0,"ibytes":0,"obytes":0,
+         "imissed":0,"ierrors":0,"oerrors":0,"rx_nombuf":0}}]}}"#;
+    let expected = "\
+up 0 s
+
+                  p0
+rx                 0
+dropped            0
+device ipackets    0
+device opackets    0
+device ibytes      0
+device obytes      0
+device imissed     0
+device ierrors     0
+device oerrors     0
+device rx_nombuf   0
+";
+    assert_eq!(text(json, Rows::All), expected);
+}
+
+#[test]
+fn a_port_is_a_block() {
+    let json = r#"{"answer":"ports","body":[
+        {"name":"p0","device":"net_tap0,iface=pc0","driver":"net_tap","mac":"02:00:00:00:00:02","numa_node":null,
+         "mtu":1500,"rx_queues":1,"tx_queues":1,"offloads":["rx_ipv4_cksum","rx_udp_cksum"],"link_up":true,
+         "addresses":["198.18.0.2/24"],"gateway4":"198.18.0.1","cpus":[1]},
+        {"name":"p1","device":"0000:01:00.0","driver":"net_ixgbe","mac":"02:00:00:00:01:02","numa_node":0,
+         "mtu":9000,"rx_queues":2,"tx_queues":2,"offloads":[],"link_up":false,
+         "addresses":["198.18.1.2/24","198.18.2.2/24"],"cpus":[1,2]}]}"#;
+    let expected = "\
+p0  net_tap0,iface=pc0
+  driver      net_tap
+  mac         02:00:00:00:00:02
+  link        up
+  addresses   198.18.0.2/24
+  gateway     198.18.0.1
+  mtu         1500 bytes
+  queues      1 rx, 1 tx, on CPU 1
+  offloads    rx_ipv4_cksum, rx_udp_cksum
+
+p1  0000:01:00.0
+  driver      net_ixgbe
+  mac         02:00:00:00:01:02
+  link        down
+  addresses   198.18.1.2/24, 198.18.2.2/24
+  mtu         9000 bytes
+  queues      2 rx, 2 tx, on CPUs 1, 2
+  numa node   0
+  offloads    -
+";
+    assert_eq!(text(json, Rows::Counted), expected);
+}
+
+#[test]
+fn sockets_groups_and_neighbors_are_tables() {
+    let sockets = r#"{"answer":"sockets","body":[
+        {"service":"echo","local":"0.0.0.0:7","port":"p0","rx":12,"tx":11},
+        {"service":"discard","local":"198.18.0.2:9","port":"feed-b","rx":100000,"tx":0}]}"#;
+    let expected = "\
+service  port    local         rx packets  tx packets
+echo     p0      0.0.0.0:7             12          11
+discard  feed-b  198.18.0.2:9      100000           0
+";
+    assert_eq!(text(sockets, Rows::Counted), expected);
+
+    let groups = r#"{"answer":"groups","body":[
+        {"port":"p0","group":"239.1.2.3","mac":"01:00:5e:01:02:03","filter_mode":"exclude","sources":[],
+         "services":["echo","feed"]},
+        {"port":"p0","group":"232.1.2.3","mac":"01:00:5e:01:02:03","filter_mode":"include",
+         "sources":["198.18.0.1","198.18.0.9"],"services":["echo"]}]}"#;
+    let expected = "\
+port  group      mac                mode     sources                 services
+p0    239.1.2.3  01:00:5e:01:02:03  exclude  -                       echo, feed
+p0    232.1.2.3  01:00:5e:01:02:03  include  198.18.0.1, 198.18.0.9  echo
+";
+    assert_eq!(text(groups, Rows::Counted), expected);
+
+    let neighbors = r#"{"answer":"neighbors","body":[
+        {"port":"p0","addr":"198.18.0.1","mac":"02:00:00:00:00:01","state":"reachable","age_s":200},
+        {"port":"p0","addr":"198.18.0.77","mac":null,"state":"incomplete","age_s":0}]}"#;
+    let expected = "\
+port  address      mac                state       confirmed
+p0    198.18.0.1   02:00:00:00:00:01  reachable   3 min 20 s ago
+p0    198.18.0.77  -                  incomplete  -
+";
+    assert_eq!(text(neighbors, Rows::Counted), expected);
+}
+
+#[test]
+fn a_filter_that_does_not_filter_is_called_so() {
+    let json = r#"{"answer":"filter","body":[{"port":"p0","driver":"net_tap","rung":"addr_list","refused":[],
+        "macs":["01:00:5e:00:00:01","01:00:5e:01:02:03"],"capacity":null,"all_multicast":false,"promiscuous":false,
+        "not_in_set":12,"aliases":1}]}"#;
+    let expected = "\
+p0  net_tap
+  rung        addr_list
+  read back   all-multicast off, promiscuous off
+  not in set  12 frames passed: accepted by the driver, not effective
+  aliases     1 frame passed: groups not joined that share the MAC of one that is
+  passes      01:00:5e:00:00:01
+  passes      01:00:5e:01:02:03
+";
+    assert_eq!(text(json, Rows::Counted), expected);
+}
+
+#[test]
+fn a_refused_rung_is_shown_with_the_reason() {
+    let json = r#"{"answer":"filter","body":[{"port":"p0","driver":"net_af_packet","rung":"promiscuous","refused":[
+        ["addr_list","set_mc_addr_list: Operation not supported (-ENOTSUP)"],
+        ["mac_table","mac_addr_add: Operation not supported (-ENOTSUP)"]],
+        "macs":["01:00:5e:00:00:01"],"capacity":64,"all_multicast":false,"promiscuous":true,
+        "not_in_set":3,"aliases":0}]}"#;
+    let expected = "\
+p0  net_af_packet
+  rung        promiscuous
+  read back   all-multicast off, promiscuous on
+  capacity    64 group addresses
+  refused     addr_list: set_mc_addr_list: Operation not supported (-ENOTSUP)
+  refused     mac_table: mac_addr_add: Operation not supported (-ENOTSUP)
+  not in set  3 frames passed
+  aliases     none passed
+  passes      01:00:5e:00:00:01
+";
+    assert_eq!(text(json, Rows::Counted), expected);
+}
+
+#[test]
+fn drops_that_never_happened_are_left_out() {
+    let json = r#"{"answer":"drops","body":[
+        {"reason":"udp_checksum","packets":3,"snmp":"UdpInCsumErrors","meaning":"The UDP checksum is wrong."},
+        {"reason":"vlan_unknown","packets":0,"meaning":"The frame carries a VLAN that is not configured."},
+        {"reason":"arp_not_for_us","packets":1500,"meaning":"An ARP packet about others."}]}"#;
+    let counted = "\
+packets  reason          snmp             meaning
+      3  udp_checksum    UdpInCsumErrors  The UDP checksum is wrong.
+   1500  arp_not_for_us  -                An ARP packet about others.
+";
+    assert_eq!(text(json, Rows::Counted), counted);
+    assert!(text(json, Rows::All).contains("      0  vlan_unknown    -                The frame"));
+}
+
+#[test]
+fn having_nothing_is_said() {
+    let nothing = |kind: &str| text(&format!(r#"{{"answer":"{kind}","body":[]}}"#), Rows::Counted);
+    assert_eq!(nothing("ports"), "no ports\n");
+    assert_eq!(nothing("sockets"), "no sockets\n");
+    assert_eq!(nothing("groups"), "no groups are joined\n");
+    assert_eq!(nothing("filter"), "no ports\n");
+    assert_eq!(nothing("neighbors"), "no neighbors are known\n");
+    assert_eq!(nothing("drops"), "nothing was dropped\n");
+}
+
+#[test]
+fn sentences_are_lines() {
+    let done = r#"{"answer":"done","body":{"done":"joined 239.1.2.3 on p0 for echo"}}"#;
+    assert_eq!(text(done, Rows::Counted), "joined 239.1.2.3 on p0 for echo\n");
+    assert_eq!(text(r#"{"answer":"error","body":"no port p9"}"#, Rows::Counted), "no port p9\n");
+}
+
+#[test]
+fn durations_have_their_two_largest_units() {
+    for (s, expected) in [
+        (0, "0 s"),
+        (59, "59 s"),
+        (60, "1 min 0 s"),
+        (3599, "59 min 59 s"),
+        (3600, "1 h 0 min"),
+        (86399, "23 h 59 min"),
+        (86400, "1 d 0 h"),
+        (12 * 86400 + 7200, "12 d 2 h"),
+    ] {
+        assert_eq!(duration(s), expected);
+    }
+}

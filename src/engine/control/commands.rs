@@ -1,0 +1,136 @@
+//! What may be asked, answered.
+
+use core::net::Ipv4Addr;
+use std::collections::BTreeMap;
+
+use super::Control;
+use super::port::Port;
+use crate::engine::command::{
+    Answer, Command, DropAnswer, FilterAnswer, GroupAnswer, NeighborAnswer, PortAnswer, PortStats,
+    SocketAnswer, StatsAnswer,
+};
+use crate::engine::counters::{Counter, Tally};
+use crate::io::{DropReason, Nic};
+use crate::time::Instant;
+
+impl<N: Nic> Control<N> {
+    /// Carries `command` out.
+    pub fn execute(&mut self, now: Instant, command: &Command) -> Answer {
+        match command {
+            Command::Stats => Answer::Stats(self.stats(now)),
+            Command::Ports => Answer::Ports(self.ports.iter().map(port).collect()),
+            Command::Sockets => Answer::Sockets(self.sockets()),
+            Command::Groups => Answer::Groups(self.ports.iter().flat_map(|p| self.groups(p)).collect()),
+            Command::Filter => Answer::Filter(self.ports.iter().map(filter).collect()),
+            Command::Neighbors => {
+                Answer::Neighbors(self.ports.iter().flat_map(|p| neighbors(now, p)).collect())
+            }
+            Command::Drops => Answer::Drops(self.drops()),
+            Command::Join(membership) => self.join(now, membership),
+            Command::Leave(membership) => self.leave(now, membership),
+        }
+    }
+
+    fn stats(&self, now: Instant) -> StatsAnswer {
+        StatsAnswer {
+            uptime_s: now.since(self.started_at).as_secs(),
+            ports: self.ports.iter().map(port_stats).collect(),
+            pool: Some((self.pool_stats)()),
+        }
+    }
+
+    fn port_name(&self, index: usize) -> String {
+        self.ports.get(index).map(|p| p.device.info().name.clone()).unwrap_or_default()
+    }
+
+    fn service_name(&self, id: u16) -> String {
+        self.services.get(usize::from(id)).cloned().unwrap_or_default()
+    }
+
+    fn sockets(&self) -> Vec<SocketAnswer> {
+        let row = |s: &super::ControlSocket| {
+            let counts = s.pages.iter().map(crate::engine::counters::SocketPage::read);
+            let (rx, tx) = counts.fold((0, 0), |(rx, tx), (r, t)| (rx + r, tx + t));
+            SocketAnswer {
+                service: self.service_name(s.socket.service),
+                local: s.socket.local.to_string(),
+                port: self.port_name(s.socket.port.index()),
+                rx,
+                tx,
+            }
+        };
+        self.sockets.iter().map(row).collect()
+    }
+
+    fn groups(&self, port: &Port) -> Vec<GroupAnswer> {
+        let row = |(group, filter): (
+            crate::addr::Group<crate::addr::V4>,
+            crate::stack::membership::SourceFilter<_>,
+        )| {
+            GroupAnswer {
+                port: port.device.info().name.clone(),
+                group: group.addr(),
+                mac: group.mac(),
+                filter_mode: filter.mode_name().to_owned(),
+                sources: filter.sources().iter().copied().collect(),
+                services: port.memberships.members(group).map(|(id, _)| self.service_name(*id)).collect(),
+            }
+        };
+        port.memberships.groups().map(row).collect()
+    }
+
+    fn drops(&self) -> Vec<DropAnswer> {
+        let mut sum = Tally::default();
+        self.ports.iter().for_each(|p| sum.merge(&p.all_tally()));
+        let row = |why: &DropReason| DropAnswer {
+            reason: why.name().to_owned(),
+            packets: sum.drops(*why),
+            snmp: why.snmp().map(str::to_owned),
+            meaning: why.describe().to_owned(),
+        };
+        DropReason::ALL.iter().map(row).collect()
+    }
+}
+
+/// The workers' counters alone, so that what came equals what went in them; control's own drops are in `drops`.
+fn port_stats(port: &Port) -> PortStats {
+    let tally = port.workers_tally();
+    PortStats {
+        port: port.device.info().name.clone(),
+        device: port.device.device_stats(),
+        engine: Counter::ALL.iter().map(|c| (c.name().to_owned(), tally.get(*c))).collect::<BTreeMap<_, _>>(),
+        dropped: DropReason::ALL.iter().map(|why| tally.drops(*why)).sum(),
+    }
+}
+
+fn port(port: &Port) -> PortAnswer {
+    PortAnswer {
+        info: port.device.info().clone(),
+        link_up: port.device.link_is_up(),
+        addresses: port.interface.addresses().iter().map(ToString::to_string).collect(),
+        gateway4: port.gateway4.map(crate::addr::Unicast::addr),
+        cpus: port.cpus.clone(),
+    }
+}
+
+fn filter(port: &Port) -> FilterAnswer {
+    let tally = port.all_tally();
+    FilterAnswer {
+        port: port.device.info().name.clone(),
+        driver: port.device.info().driver.clone(),
+        state: port.device.filter_state().clone(),
+        not_in_set: tally.drops(DropReason::EthernetGroupNotJoined),
+        aliases: tally.drops(DropReason::Ipv4GroupNotJoined),
+    }
+}
+
+fn neighbors(now: Instant, port: &Port) -> Vec<NeighborAnswer> {
+    let row = |r: crate::stack::neighbor::Row<Ipv4Addr>| NeighborAnswer {
+        port: port.device.info().name.clone(),
+        addr: r.addr,
+        mac: r.mac,
+        state: r.state.name().to_owned(),
+        age_s: now.since(r.confirmed_at).as_secs(),
+    };
+    port.neighbors.rows().map(row).collect()
+}

@@ -1,0 +1,228 @@
+//! The control thread's work: it alone owns the truth, and it alone changes anything.
+//!
+//! Memberships, group management, neighbours and the NIC's multicast filter live here; workers hold replicas that
+//! control renews by message. Nothing here sleeps or reads a clock: the loop that does is [`super::run`], and in the
+//! simulator the world itself turns it.
+
+mod commands;
+mod membership;
+mod port;
+
+use core::time::Duration;
+
+use crossbeam::channel::Sender;
+
+use super::command::PoolStats;
+use super::counters::{Counter, SocketPage};
+use super::message::{Punt, PuntReceivers, ToWorker};
+use crate::addr::{Group, V4};
+use crate::io::{Nic, PacketBuf, PortId};
+use crate::rng::Rng;
+use crate::stack::groups::ServiceId;
+use crate::stack::membership::SourceFilter;
+use crate::stack::port_table::Socket;
+use crate::time::{Instant, earliest};
+
+pub use port::ControlPortParts;
+use port::Port;
+
+/// Packets of each class that a turn takes at most.
+const PUNT_BUDGET: usize = 128;
+
+/// How often links are looked at.
+const LINK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A socket as control shows it: where it is, and its counters on every worker.
+#[derive(Debug)]
+pub struct ControlSocket {
+    /// Where it is, and whose.
+    pub socket: Socket,
+    /// A page for each worker that has it.
+    pub pages: Vec<SocketPage>,
+}
+
+/// A group that a service joins from the start.
+#[derive(Clone, Debug)]
+pub struct InitialMembership {
+    /// On which port.
+    pub port: PortId,
+    /// Which service.
+    pub service: ServiceId,
+    /// Which group.
+    pub group: Group<V4>,
+    /// From which sources.
+    pub filter: SourceFilter<V4>,
+}
+
+/// What control is made of.
+pub struct ControlParts<N: Nic> {
+    /// The ports, by [`PortId`].
+    pub ports: Vec<ControlPortParts>,
+    /// The names of the services, by [`ServiceId`].
+    pub services: Vec<String>,
+    /// The sockets.
+    pub sockets: Vec<ControlSocket>,
+    /// Where frames of our own come from.
+    pub pool: N::Pool,
+    /// How full the pool is.
+    pub pool_stats: Box<dyn Fn() -> PoolStats + Send>,
+    /// The workers' inboxes, by worker.
+    pub workers: Vec<Sender<ToWorker<N::Buf>>>,
+    /// What workers hand over.
+    pub punts: PuntReceivers<N::Buf>,
+    /// Its own chance.
+    pub rng: Rng,
+}
+
+impl<N: Nic> core::fmt::Debug for ControlParts<N> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ControlParts").field("services", &self.services).finish_non_exhaustive()
+    }
+}
+
+/// The owner of the truth.
+pub struct Control<N: Nic> {
+    ports: Vec<Port>,
+    services: Vec<String>,
+    sockets: Vec<ControlSocket>,
+    punts: PuntReceivers<N::Buf>,
+    pool_stats: Box<dyn Fn() -> PoolStats + Send>,
+    out: Outlet<N>,
+    rng: Rng,
+    started_at: Instant,
+    next_link_check: Instant,
+}
+
+impl<N: Nic> core::fmt::Debug for Control<N> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Control").field("services", &self.services).finish_non_exhaustive()
+    }
+}
+
+/// The way out: control has no queue of its own, a worker sends for it.
+struct Outlet<N: Nic> {
+    pool: N::Pool,
+    workers: Vec<Sender<ToWorker<N::Buf>>>,
+}
+
+impl<N: Nic> Control<N> {
+    /// Control of ports that are started and workers that are about to turn.
+    #[must_use]
+    pub fn new(now: Instant, parts: ControlParts<N>) -> Self {
+        let ControlParts { ports, services, sockets, pool, pool_stats, workers, punts, mut rng } = parts;
+        let ports = ports.into_iter().map(|p| Port::new(p, &mut rng)).collect();
+        let out = Outlet { pool, workers };
+        let next_link_check = now + LINK_INTERVAL;
+        Self { ports, services, sockets, punts, pool_stats, out, rng, started_at: now, next_link_check }
+    }
+
+    /// Joins what services join from the start, and announces our addresses.
+    pub fn start(&mut self, now: Instant, memberships: Vec<InitialMembership>) {
+        for InitialMembership { port, service, group, filter } in memberships {
+            if let Some(port) = self.ports.get_mut(port.index()) {
+                port.want(service, group, filter);
+            }
+        }
+        for port in &mut self.ports {
+            port.apply_all(now, &mut self.rng, &self.out);
+            port.start_announcing(now);
+        }
+    }
+
+    /// One turn: what workers handed over, and the timers that are due. Returns how many packets there were.
+    pub fn turn(&mut self, now: Instant) -> usize {
+        let mut work = 0;
+        // IGMP first: it has deadlines, and ARP may be a flood.
+        for _ in 0..PUNT_BUDGET {
+            let Ok(Punt { port, buf }) = self.punts.igmp.try_recv() else { break };
+            self.igmp(now, port, buf);
+            work += 1;
+        }
+        for _ in 0..PUNT_BUDGET {
+            let Ok(Punt { port, buf }) = self.punts.arp.try_recv() else { break };
+            self.arp(now, port, buf);
+            work += 1;
+        }
+        self.check_links(now);
+        for port in &mut self.ports {
+            port.fire_timers(now, &mut self.rng, &self.out);
+            port.publish();
+        }
+        work
+    }
+
+    /// When [`turn`](Self::turn) has something to do, if nothing arrives before.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let ports = self.ports.iter().map(Port::next_deadline);
+        ports.fold(Some(self.next_link_check), earliest)
+    }
+
+    /// Leaves every group, telling routers. G45: a clean end says so; a crash ages out.
+    pub fn shut_down(&mut self, now: Instant) {
+        for port in &mut self.ports {
+            port.leave_all(now, &mut self.rng, &self.out);
+            port.publish();
+        }
+    }
+
+    /// The queues on which the loop waits.
+    pub(super) const fn punts(&self) -> &PuntReceivers<N::Buf> {
+        &self.punts
+    }
+
+    fn igmp(&mut self, now: Instant, port: PortId, buf: N::Buf) {
+        if let Some(port) = self.ports.get_mut(port.index()) {
+            port.igmp_input(now, &mut self.rng, buf.data());
+            port.send_reports(now, &mut self.rng, &self.out);
+        }
+    }
+
+    fn arp(&mut self, now: Instant, port: PortId, buf: N::Buf) {
+        if let Some(port) = self.ports.get_mut(port.index()) {
+            port.arp_input(now, buf.data(), &self.out);
+        }
+    }
+
+    /// G44, RFC 4541 2.1.1: after a link came up, the switch behind it may be another one, and knows nothing of us.
+    fn check_links(&mut self, now: Instant) {
+        if now < self.next_link_check {
+            return;
+        }
+        self.next_link_check = now + LINK_INTERVAL;
+        for port in &mut self.ports {
+            port.check_link(now);
+        }
+    }
+}
+
+impl<N: Nic> Outlet<N> {
+    /// Has `frame` sent on `port` by `worker`. What cannot be is a counted drop: whoever needs it repeats it.
+    fn send(&self, port: &mut port::Ledger, frame: &[u8]) {
+        use crate::io::{BufPool, DropReason};
+        let Some(buf) = self.pool.alloc_copy(frame) else {
+            tracing::debug!("no buffer for a frame of control's");
+            return;
+        };
+        port.tally.add(Counter::Allocated, 1);
+        let sent = self
+            .workers
+            .get(port.worker)
+            .is_some_and(|worker| worker.try_send(ToWorker::Transmit(port.id, buf)).is_ok());
+        if sent {
+            port.tally.add(Counter::HandedOut, 1);
+        } else {
+            port.tally.drop(DropReason::InboxFull);
+        }
+    }
+
+    /// Renews the groups on every worker of a port. Waits for room: a worker that turns makes some within microseconds.
+    fn renew_groups(&self, port: PortId, worker: usize, table: crate::stack::groups::GroupTable) -> bool {
+        self.workers
+            .get(worker)
+            .is_some_and(|w| w.send_timeout(ToWorker::Groups(port, Box::new(table)), RENEW_PATIENCE).is_ok())
+    }
+}
+
+/// How long control waits for room in a worker's inbox before it counts the worker as gone.
+const RENEW_PATIENCE: Duration = Duration::from_secs(1);

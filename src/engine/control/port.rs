@@ -1,0 +1,235 @@
+//! The truth about one port: its addresses, neighbours, groups and filter.
+
+use core::net::Ipv4Addr;
+use core::time::Duration;
+
+use super::Outlet;
+use crate::addr::{Unicast, V4};
+use crate::engine::counters::{Counter, CounterPage, Tally};
+use crate::io::{DropReason, Nic, PortControl, PortId};
+use crate::rng::Rng;
+use crate::stack::arp::{self, Defence, FRAME_LEN, Outcome, Packet};
+use crate::stack::gmp::igmp::Igmp;
+use crate::stack::groups::ServiceId;
+use crate::stack::ingress;
+use crate::stack::interface::Interface;
+use crate::stack::membership::Memberships;
+use crate::stack::neighbor::NeighborCache;
+use crate::time::{Instant, earliest};
+
+/// Announcements of each address after the start, and the time between them. A12, RFC 5227 2.3: ANNOUNCE_NUM and
+/// ANNOUNCE_INTERVAL.
+const ANNOUNCE_NUM: u8 = 2;
+const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What control is told of a port.
+pub struct ControlPortParts {
+    /// The device.
+    pub device: Box<dyn PortControl>,
+    /// Its addresses; its groups are made from the memberships.
+    pub interface: Interface,
+    /// The default gateway: resolved from the start and kept so.
+    pub gateway4: Option<Unicast<V4>>,
+    /// The workers that serve it; the first sends for control.
+    pub workers: Vec<usize>,
+    /// Their CPUs.
+    pub cpus: Vec<usize>,
+    /// The counters that they publish.
+    pub pages: Vec<CounterPage>,
+}
+
+impl core::fmt::Debug for ControlPortParts {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ControlPortParts").field("interface", &self.interface).finish_non_exhaustive()
+    }
+}
+
+/// Control's own counting on a port, and who sends there for it.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    pub(super) id: PortId,
+    pub(super) worker: usize,
+    pub(super) tally: Tally,
+    page: CounterPage,
+}
+
+/// One port.
+pub(super) struct Port {
+    pub(super) device: Box<dyn PortControl>,
+    pub(super) interface: Interface,
+    pub(super) gateway4: Option<Unicast<V4>>,
+    pub(super) workers: Vec<usize>,
+    pub(super) cpus: Vec<usize>,
+    pub(super) pages: Vec<CounterPage>,
+    pub(super) ledger: Ledger,
+    pub(super) memberships: Memberships<V4, ServiceId>,
+    pub(super) igmp: Igmp,
+    pub(super) neighbors: NeighborCache<V4>,
+    /// Keeps an outsider from choosing groups that collide in the workers' tables.
+    pub(super) hash_seed: u64,
+    defence: Defence,
+    announcements: u8,
+    announce_at: Option<Instant>,
+    link_up: bool,
+    frame: Vec<u8>,
+}
+
+impl Port {
+    pub(super) fn new(parts: ControlPortParts, rng: &mut Rng) -> Self {
+        let ControlPortParts { device, interface, gateway4, workers, cpus, pages } = parts;
+        let ledger = Ledger {
+            id: interface.port,
+            worker: workers.first().copied().unwrap_or_default(),
+            tally: Tally::default(),
+            page: CounterPage::default(),
+        };
+        Self {
+            igmp: Igmp::new(interface.mtu),
+            device,
+            interface,
+            gateway4,
+            workers,
+            cpus,
+            pages,
+            ledger,
+            memberships: Memberships::new(),
+            neighbors: NeighborCache::new(),
+            hash_seed: rng.u64(),
+            defence: Defence::default(),
+            announcements: 0,
+            announce_at: None,
+            link_up: true,
+            frame: Vec::new(),
+        }
+    }
+
+    /// What the workers counted on this port, together.
+    pub(super) fn workers_tally(&self) -> Tally {
+        let mut sum = Tally::default();
+        self.pages.iter().for_each(|page| sum.merge(&page.read()));
+        sum
+    }
+
+    /// All drops on this port, control's own among them.
+    pub(super) fn all_tally(&self) -> Tally {
+        let mut sum = self.workers_tally();
+        sum.merge(&self.ledger.tally);
+        sum
+    }
+
+    pub(super) fn publish(&mut self) {
+        debug_assert_eq!(
+            self.ledger.tally.balance().0,
+            self.ledger.tally.balance().1,
+            "control lost a packet"
+        );
+        self.ledger.tally.publish(&self.ledger.page);
+    }
+
+    /// An ARP packet, whose sender ingress has found to be one host.
+    pub(super) fn arp_input<N: Nic>(&mut self, now: Instant, frame: &[u8], out: &Outlet<N>) {
+        self.ledger.tally.add(Counter::HandedIn, 1);
+        let Some(packet) = ingress::arp_packet(frame) else {
+            self.ledger.tally.drop(DropReason::ArpMalformed);
+            return;
+        };
+        match arp::input(now, &packet, &self.interface, &mut self.neighbors, &mut self.defence) {
+            Outcome::Answer(answer) => {
+                if self.interface.is_own(packet.sender_addr) {
+                    tracing::warn!(
+                        port = self.device.info().name,
+                        "{} also claims our address {}: two hosts have it, change one",
+                        packet.sender_mac,
+                        packet.sender_addr
+                    );
+                }
+                self.ledger.tally.add(Counter::Consumed, 1);
+                self.send_arp(&answer, out);
+            }
+            Outcome::Learned => self.ledger.tally.add(Counter::Consumed, 1),
+            Outcome::Ignored(why) => self.ledger.tally.drop(why),
+        }
+    }
+
+    /// An IGMP message, in an IPv4 packet that ingress has found to be whole.
+    pub(super) fn igmp_input(&mut self, now: Instant, rng: &mut Rng, frame: &[u8]) {
+        self.ledger.tally.add(Counter::HandedIn, 1);
+        let outcome = match ingress::ipv4_payload(frame) {
+            Some(message) => self.igmp.receive(now, rng, message),
+            None => Err(DropReason::IgmpTruncated),
+        };
+        match outcome {
+            Ok(()) => self.ledger.tally.add(Counter::Consumed, 1),
+            Err(why) => self.ledger.tally.drop(why),
+        }
+    }
+
+    /// Sends the reports that are due.
+    pub(super) fn send_reports<N: Nic>(&mut self, now: Instant, rng: &mut Rng, out: &Outlet<N>) {
+        // G35, RFC 9776 4.2.13: from our address, or 0.0.0.0 while there is none.
+        let src = self.interface.addresses().first().and_then(|a| Unicast::new(a.addr()));
+        while self.igmp.next_frame(now, rng, self.interface.mac, src, &mut self.frame) {
+            out.send(&mut self.ledger, &self.frame);
+        }
+    }
+
+    /// Announces our addresses, and asks for the gateway.
+    pub(super) fn start_announcing(&mut self, now: Instant) {
+        self.announcements = ANNOUNCE_NUM;
+        self.announce_at = Some(now);
+        if let Some(gateway) = self.gateway4 {
+            self.neighbors.want(now, gateway.addr());
+        }
+    }
+
+    /// Notices that the link came up again: what was announced and reported must be so again.
+    pub(super) fn check_link(&mut self, now: Instant) {
+        let up = self.device.link_is_up();
+        let came_up = up && !self.link_up;
+        if up != self.link_up {
+            tracing::info!(port = self.device.info().name, "link {}", if up { "up" } else { "down" });
+        }
+        self.link_up = up;
+        if came_up {
+            let macs = self.memberships.macs();
+            self.device.mc_filter().apply(&macs);
+            self.igmp.announce_all(now);
+            self.start_announcing(now);
+        }
+    }
+
+    /// Sends what is due: announcements, ARP requests, reports.
+    pub(super) fn fire_timers<N: Nic>(&mut self, now: Instant, rng: &mut Rng, out: &Outlet<N>) {
+        if self.announce_at.is_some_and(|at| at <= now) {
+            self.announce(now, out);
+        }
+        while let Some(request) = self.neighbors.poll_request(now) {
+            let own = self.interface.address_towards(request.addr).unwrap_or(Ipv4Addr::UNSPECIFIED);
+            let mut packet = Packet::request(self.interface.mac, own, request.addr);
+            // A10, RFC 1122 2.3.2.1: a poll goes to the address that is to be confirmed.
+            packet.target_mac = request.mac.unwrap_or_default();
+            self.send_arp(&packet, out);
+        }
+        self.send_reports(now, rng, out);
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        earliest(earliest(self.announce_at, self.neighbors.poll_timeout()), self.igmp.poll_timeout())
+    }
+
+    fn announce<N: Nic>(&mut self, now: Instant, out: &Outlet<N>) {
+        let addresses: Vec<Ipv4Addr> = self.interface.addresses().iter().map(|a| a.addr()).collect();
+        for addr in addresses {
+            self.send_arp(&Packet::announcement(self.interface.mac, addr), out);
+        }
+        self.announcements = self.announcements.saturating_sub(1);
+        self.announce_at = (self.announcements > 0).then(|| now + ANNOUNCE_INTERVAL);
+    }
+
+    fn send_arp<N: Nic>(&mut self, packet: &Packet, out: &Outlet<N>) {
+        let mut frame = [0; FRAME_LEN];
+        if packet.emit(&mut frame).is_some() {
+            out.send(&mut self.ledger, &frame);
+        }
+    }
+}

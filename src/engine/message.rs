@@ -1,0 +1,88 @@
+//! What travels between threads: bounded, and never waited for by a worker.
+
+use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+
+use crate::io::PortId;
+use crate::stack::groups::GroupTable;
+
+/// To a worker.
+#[derive(Debug)]
+pub enum ToWorker<B> {
+    /// Send this frame on this port.
+    Transmit(PortId, B),
+    /// From now on these are the groups of this port.
+    Groups(PortId, Box<GroupTable>),
+}
+
+/// To control: a packet that only control can deal with.
+#[derive(Debug)]
+pub struct Punt<B> {
+    /// The port that it came in by.
+    pub port: PortId,
+    /// The frame.
+    pub buf: B,
+}
+
+/// Of what kind a punted packet is. Each kind has its own queue, so that a flood of one cannot starve another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PuntClass {
+    /// ARP.
+    Arp,
+    /// IGMP.
+    Igmp,
+}
+
+/// Messages that a worker's inbox holds.
+pub const INBOX_LEN: usize = 1024;
+
+/// Packets that each punt queue holds.
+pub const PUNT_LEN: usize = 256;
+
+/// The workers' ends of the punt queues.
+#[derive(Debug)]
+pub struct PuntSenders<B> {
+    arp: Sender<Punt<B>>,
+    igmp: Sender<Punt<B>>,
+}
+
+impl<B> Clone for PuntSenders<B> {
+    fn clone(&self) -> Self {
+        Self { arp: self.arp.clone(), igmp: self.igmp.clone() }
+    }
+}
+
+impl<B> PuntSenders<B> {
+    /// Hands `buf` to control; gives it back if the queue is full.
+    pub fn send(&self, class: PuntClass, port: PortId, buf: B) -> Result<(), B> {
+        let queue = match class {
+            PuntClass::Arp => &self.arp,
+            PuntClass::Igmp => &self.igmp,
+        };
+        queue.try_send(Punt { port, buf }).map_err(|e| match e {
+            TrySendError::Full(punt) | TrySendError::Disconnected(punt) => punt.buf,
+        })
+    }
+}
+
+/// Control's ends of the punt queues.
+#[derive(Debug)]
+pub struct PuntReceivers<B> {
+    /// ARP.
+    pub arp: Receiver<Punt<B>>,
+    /// IGMP.
+    pub igmp: Receiver<Punt<B>>,
+}
+
+/// The queues from workers to control.
+#[must_use]
+pub fn punt_queues<B>() -> (PuntSenders<B>, PuntReceivers<B>) {
+    let (arp, arp_rx) = bounded(PUNT_LEN);
+    let (igmp, igmp_rx) = bounded(PUNT_LEN);
+    (PuntSenders { arp, igmp }, PuntReceivers { arp: arp_rx, igmp: igmp_rx })
+}
+
+/// A worker's inbox.
+#[must_use]
+pub fn inbox<B>() -> (Sender<ToWorker<B>>, Receiver<ToWorker<B>>) {
+    bounded(INBOX_LEN)
+}

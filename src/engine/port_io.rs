@@ -1,0 +1,66 @@
+//! One port of a worker at work: its queues, its replica, its transmit burst and its counters.
+
+use super::counters::{Counter, CounterPage, Tally};
+use super::worker::WorkerPort;
+use crate::fastpath::View;
+use crate::io::{Burst, Nic, PacketBuf, TxQueue};
+use crate::stack::interface::Interface;
+
+#[derive(Debug)]
+pub(super) struct PortIo<N: Nic> {
+    pub(super) rx: N::Rx,
+    tx: N::Tx,
+    pub(super) interface: Interface,
+    pub(super) view: View,
+    pub(super) tx_burst: Burst<N::Buf>,
+    pub(super) tally: Tally,
+    page: CounterPage,
+}
+
+impl<N: Nic> PortIo<N> {
+    pub(super) fn new(port: WorkerPort<N>) -> Self {
+        let WorkerPort { rx, tx, interface, page } = port;
+        let view = View::of(&interface);
+        Self { rx, tx, interface, view, tx_burst: Burst::new(), tally: Tally::default(), page }
+    }
+
+    /// Puts `buf` into the transmit burst; a full one goes out first.
+    #[inline]
+    pub(super) fn send(&mut self, buf: N::Buf) {
+        if let Err(buf) = self.tx_burst.push(buf) {
+            self.flush();
+            // NOTE(push): a flushed burst is empty, so this cannot fail; if it did, the buffer would go home.
+            let _ = self.tx_burst.push(buf);
+        }
+    }
+
+    /// Sends the transmit burst. What the ring refuses is counted and freed: it may not hold up what comes next.
+    #[inline]
+    pub(super) fn flush(&mut self) {
+        let len = self.tx_burst.len();
+        if len == 0 {
+            return;
+        }
+        let bytes = bytes_of(&self.tx_burst);
+        let sent = self.tx.tx_burst(&mut self.tx_burst);
+        let refused = self.tx_burst.len();
+        let refused_bytes = if refused == 0 { 0 } else { bytes_of(&self.tx_burst) };
+        self.tx_burst.drain().for_each(drop);
+        debug_assert_eq!(sent + refused, len, "a driver lost count");
+        self.tally.add(Counter::Tx, sent as u64);
+        self.tally.add(Counter::TxRefused, refused as u64);
+        self.tally.add(Counter::TxBytes, bytes - refused_bytes);
+    }
+
+    /// Publishes the counters, if any changed.
+    #[inline]
+    pub(super) fn publish(&mut self) {
+        debug_assert!(self.tx_burst.is_empty(), "published before it was flushed");
+        self.tally.publish(&self.page);
+    }
+}
+
+#[inline]
+fn bytes_of<B: PacketBuf>(burst: &Burst<B>) -> u64 {
+    burst.iter().map(|b| b.data().len() as u64).sum()
+}

@@ -1,0 +1,111 @@
+//! The loops: what an lcore and the control thread do all day.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
+use std::thread;
+
+use crossbeam::channel::{Receiver, Select, Sender};
+
+use super::command::{Answer, Command};
+use super::control::Control;
+use super::worker::Worker;
+use crate::io::Nic;
+use crate::time::Instant;
+
+/// Turns without work before a worker that may rest does so.
+const IDLE_TURNS: u32 = 256;
+
+/// The first rest of an idle worker, and the longest.
+const REST_MIN: Duration = Duration::from_micros(5);
+const REST_MAX: Duration = Duration::from_micros(100);
+
+/// The longest that control sleeps, so that it notices a stop that came without a message.
+const CONTROL_SLEEP_MAX: Duration = Duration::from_millis(500);
+
+/// A command, and where its answer goes.
+#[derive(Debug)]
+pub struct Request {
+    /// The command.
+    pub command: Command,
+    /// Where to answer.
+    pub answer: Sender<Answer>,
+}
+
+/// Why the control loop ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// It was asked to.
+    Shutdown,
+    /// This worker came to an end that nobody asked for.
+    WorkerLost(usize),
+}
+
+/// Turns `worker` until `stop`. With `spins` it never rests; otherwise, when nothing arrives, it sleeps a little, then
+/// longer.
+pub fn worker_loop<N: Nic>(
+    worker: &mut Worker<N>,
+    clock: impl Fn() -> Instant,
+    stop: &AtomicBool,
+    spins: bool,
+) {
+    let (mut idle, mut rest) = (0u32, REST_MIN);
+    while !stop.load(Ordering::Relaxed) {
+        if worker.turn(clock()) > 0 {
+            (idle, rest) = (0, REST_MIN);
+            continue;
+        }
+        idle = idle.saturating_add(1);
+        if !spins && idle >= IDLE_TURNS {
+            thread::sleep(rest);
+            rest = (rest * 2).min(REST_MAX);
+        }
+    }
+    worker.stop(clock());
+}
+
+/// What the control loop listens to, beside the workers' packets.
+#[derive(Debug)]
+pub struct ControlInputs {
+    /// Commands.
+    pub requests: Receiver<Request>,
+    /// Anything: shut down.
+    pub shutdown: Receiver<()>,
+    /// A worker, by its number, that came to an end.
+    pub lost: Receiver<usize>,
+}
+
+/// Turns `control` until it is told to shut down or a worker is lost. It sleeps until a message or its next deadline.
+pub fn control_loop<N: Nic>(
+    control: &mut Control<N>,
+    clock: impl Fn() -> Instant,
+    inputs: &ControlInputs,
+) -> Ended {
+    loop {
+        wait(control, &clock, inputs);
+        if let Ok(worker) = inputs.lost.try_recv() {
+            return Ended::WorkerLost(worker);
+        }
+        if inputs.shutdown.try_recv().is_ok() {
+            return Ended::Shutdown;
+        }
+        // One command a turn: packets and timers have their turn between two.
+        if let Ok(Request { command, answer }) = inputs.requests.try_recv() {
+            // Whoever asked may have gone away: then nobody misses the answer.
+            let _ = answer.send(control.execute(clock(), &command));
+        }
+        control.turn(clock());
+    }
+}
+
+fn wait<N: Nic>(control: &Control<N>, clock: &impl Fn() -> Instant, inputs: &ControlInputs) {
+    let until = control.next_deadline().map_or(CONTROL_SLEEP_MAX, |at| at.since(clock()));
+    let punts = control.punts();
+    let mut select = Select::new();
+    select.recv(&punts.igmp);
+    select.recv(&punts.arp);
+    select.recv(&inputs.requests);
+    select.recv(&inputs.shutdown);
+    select.recv(&inputs.lost);
+    // Ready or timed out, the turn that follows looks at everything.
+    let _ = select.ready_timeout(until.min(CONTROL_SLEEP_MAX));
+}

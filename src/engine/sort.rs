@@ -1,0 +1,99 @@
+//! What becomes of each packet of a burst: the only place that knows.
+
+use arrayvec::ArrayVec;
+
+use super::counters::{Counter, Tally};
+use super::message::{PuntClass, PuntSenders};
+use crate::fastpath::Sink;
+use crate::io::{BURST_MAX, BufPool, Burst, DropReason, Parts};
+use crate::service::Datagram;
+use crate::stack::ingress::{Ingress, Punted, Verdict};
+use crate::stack::interface::Interface;
+use crate::stack::port_table::PortTable;
+use crate::time::Instant;
+
+/// The ways out of a burst on one port.
+pub(super) struct Sorter<'a, P: BufPool> {
+    pub(super) now: Instant,
+    pub(super) interface: &'a Interface,
+    pub(super) table: &'a PortTable,
+    pub(super) ingress: &'a mut Ingress,
+    pub(super) pool: &'a P,
+    pub(super) punt: &'a PuntSenders<P::Buf>,
+    pub(super) tx_burst: &'a mut Burst<P::Buf>,
+    pub(super) tally: &'a mut Tally,
+    pub(super) delivered: &'a mut ArrayVec<Datagram<P::Buf>, BURST_MAX>,
+    /// Datagrams of this burst that were delivered by the slow path.
+    pub(super) slowly: u64,
+}
+
+impl<P: BufPool> Sink<P::Buf> for Sorter<'_, P> {
+    #[inline(always)]
+    fn deliver(&mut self, buf: P::Buf, parts: Parts) {
+        self.push(Datagram::new(buf, parts));
+    }
+
+    #[inline(never)]
+    fn slow(&mut self, buf: P::Buf) {
+        let verdict = self.ingress.ingress(self.now, buf, self.interface, self.table, self.pool);
+        match verdict {
+            Verdict::Deliver(buf, parts) => {
+                self.slowly += 1;
+                self.push(Datagram::new(buf, parts));
+            }
+            Verdict::Hairpin(buf) => {
+                self.tally.add(Counter::IcmpEcho, 1);
+                self.transmit(buf);
+            }
+            Verdict::Punt(kind, buf) => self.hand_to_control(kind, buf),
+            Verdict::Reject(why, error) => {
+                self.tally.drop(why);
+                match error {
+                    Some(error) => {
+                        self.tally.add(Counter::Allocated, 1);
+                        self.tally.add(Counter::IcmpErrors, 1);
+                        self.transmit(error);
+                    }
+                    None => self.tally.add(Counter::IcmpWithheld, 1),
+                }
+            }
+            Verdict::Drop(why) => self.tally.drop(why),
+        }
+    }
+}
+
+impl<P: BufPool> Sorter<'_, P> {
+    /// Counts the burst, once, however many packets it had.
+    pub(super) fn finish(self, bytes: u64) {
+        let delivered = self.delivered.len() as u64;
+        self.tally.add(Counter::RxBytes, bytes);
+        self.tally.add(Counter::FastPath, delivered - self.slowly.min(delivered));
+        self.tally.add(Counter::Delivered, delivered);
+    }
+
+    #[inline(always)]
+    fn push(&mut self, datagram: Datagram<P::Buf>) {
+        // A burst holds BURST_MAX packets and each is delivered once at most, so this has room.
+        if self.delivered.try_push(datagram).is_err() {
+            self.tally.drop(DropReason::NoBuffer);
+        }
+    }
+
+    /// A packet of the burst yields one frame to send at most, so the transmit burst, empty before, has room.
+    fn transmit(&mut self, buf: P::Buf) {
+        if self.tx_burst.push(buf).is_err() {
+            self.tally.drop(DropReason::NoBuffer);
+        }
+    }
+
+    fn hand_to_control(&mut self, kind: Punted, buf: P::Buf) {
+        let class = match kind {
+            Punted::Arp => PuntClass::Arp,
+            Punted::Igmp => PuntClass::Igmp,
+        };
+        match self.punt.send(class, self.interface.port, buf) {
+            Ok(()) => self.tally.add(Counter::Punted, 1),
+            Err(_refused) => self.tally.drop(DropReason::PuntQueueFull),
+        }
+    }
+}

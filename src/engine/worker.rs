@@ -1,0 +1,289 @@
+//! A worker: one lcore's packets, from its receive queues to its transmit queues.
+//!
+//! Shared nothing: it owns a queue pair on every port that it serves, its replicas of interfaces and sockets, its
+//! services and its counters. Others change it through its inbox only.
+
+use arrayvec::ArrayVec;
+use crossbeam::channel::Receiver;
+
+use super::counters::{Counter, CounterPage, SocketPage, Tally};
+use super::message::{PuntSenders, ToWorker};
+use super::port_io::PortIo;
+use super::sort::Sorter;
+use crate::fastpath::{self, Level, Lookup, View};
+use crate::io::{BURST_MAX, Burst, DropReason, Nic, PortId, RxQueue};
+use crate::rng::Rng;
+use crate::service::{Action, Cx, Datagram, Service};
+use crate::stack::egress;
+use crate::stack::groups::ServiceId;
+use crate::stack::ingress::Ingress;
+use crate::stack::interface::Interface;
+use crate::stack::port_table::{PortTable, SocketId};
+use crate::time::Instant;
+
+/// Messages that a turn takes from the inbox at most.
+const INBOX_BUDGET: usize = 64;
+
+/// One port of a worker.
+#[derive(Debug)]
+pub struct WorkerPort<N: Nic> {
+    /// Its receive queue.
+    pub rx: N::Rx,
+    /// Its transmit queue.
+    pub tx: N::Tx,
+    /// Its addresses and groups.
+    pub interface: Interface,
+    /// Where its counters are published.
+    pub page: CounterPage,
+}
+
+/// A service on a worker.
+pub struct WorkerService<B> {
+    /// Which service of the configuration.
+    pub id: ServiceId,
+    /// The worker's own instance of it.
+    pub service: Box<dyn Service<B>>,
+}
+
+impl<B> core::fmt::Debug for WorkerService<B> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("WorkerService").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What a worker is made of.
+#[derive(Debug)]
+pub struct WorkerParts<N: Nic> {
+    /// Its ports.
+    pub ports: Vec<WorkerPort<N>>,
+    /// Where packets of our own come from.
+    pub pool: N::Pool,
+    /// Its sockets.
+    pub table: PortTable,
+    /// The counters of each socket, by its id.
+    pub socket_pages: Vec<SocketPage>,
+    /// Its services.
+    pub services: Vec<WorkerService<N::Buf>>,
+    /// Its inbox.
+    pub inbox: Receiver<ToWorker<N::Buf>>,
+    /// The way to control.
+    pub punt: PuntSenders<N::Buf>,
+    /// The most packets in a burst, at most [`BURST_MAX`].
+    pub burst: usize,
+    /// The level of CPU that the fast path may use.
+    pub level: Level,
+    /// Its own chance.
+    pub rng: Rng,
+}
+
+/// One lcore's share of the engine.
+#[derive(Debug)]
+pub struct Worker<N: Nic> {
+    ports: Vec<PortIo<N>>,
+    pool: N::Pool,
+    table: PortTable,
+    socket_pages: Vec<SocketPage>,
+    services: Vec<WorkerService<N::Buf>>,
+    ingress: Ingress,
+    inbox: Receiver<ToWorker<N::Buf>>,
+    punt: PuntSenders<N::Buf>,
+    burst: usize,
+    level: Level,
+    rx_burst: Burst<N::Buf>,
+    delivered: ArrayVec<Datagram<N::Buf>, BURST_MAX>,
+    batch: ArrayVec<Datagram<N::Buf>, BURST_MAX>,
+}
+
+impl<N: Nic> Worker<N> {
+    /// A worker that has not turned yet.
+    #[must_use]
+    pub fn new(now: Instant, parts: WorkerParts<N>) -> Self {
+        let WorkerParts { ports, pool, table, socket_pages, services, inbox, punt, burst, level, mut rng } =
+            parts;
+        let ports = ports.into_iter().map(PortIo::new).collect();
+        let ingress = Ingress::new(now, &mut rng);
+        let burst = burst.clamp(1, BURST_MAX);
+        let mut worker = Self {
+            ports,
+            pool,
+            table,
+            socket_pages,
+            services,
+            ingress,
+            inbox,
+            punt,
+            burst,
+            level,
+            rx_burst: Burst::new(),
+            delivered: ArrayVec::new(),
+            batch: ArrayVec::new(),
+        };
+        worker.services.iter_mut().for_each(|s| s.service.started(&mut Cx { now }));
+        worker
+    }
+
+    /// One turn: every port's burst, and the inbox. Returns how many packets and messages there were.
+    pub fn turn(&mut self, now: Instant) -> usize {
+        let mut work = 0;
+        for index in 0..self.ports.len() {
+            work += self.poll_port(now, index);
+        }
+        work += self.read_inbox();
+        for port in &mut self.ports {
+            port.flush();
+            port.publish();
+        }
+        work
+    }
+
+    /// The last turn: what is in the inbox goes out, the services are told.
+    pub fn stop(&mut self, now: Instant) {
+        while self.read_inbox() > 0 {
+            self.ports.iter_mut().for_each(PortIo::flush);
+        }
+        self.services.iter_mut().for_each(|s| s.service.stopped(&mut Cx { now }));
+        self.ports.iter_mut().for_each(PortIo::publish);
+    }
+
+    /// The sum of its counters over all ports.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        let mut sum = Tally::default();
+        self.ports.iter().for_each(|p| sum.merge(&p.tally));
+        sum
+    }
+
+    fn poll_port(&mut self, now: Instant, index: usize) -> usize {
+        let Some(port) = self.ports.get_mut(index) else { return 0 };
+        let received = port.rx.rx_burst(&mut self.rx_burst, self.burst);
+        if received == 0 {
+            return 0;
+        }
+        port.tally.add(Counter::Rx, received as u64);
+        self.sort(now, index);
+        self.serve(now, index);
+        received
+    }
+
+    /// Sorts the burst: datagrams to `delivered`, answers of the stack to the transmit burst, the rest to its counters.
+    fn sort(&mut self, now: Instant, index: usize) {
+        let Some(port) = self.ports.get_mut(index) else { return };
+        let PortIo { interface, view, tx_burst, tally, .. } = port;
+        let mut sorter = Sorter {
+            now,
+            interface,
+            table: &self.table,
+            ingress: &mut self.ingress,
+            pool: &self.pool,
+            punt: &self.punt,
+            tx_burst,
+            tally,
+            delivered: &mut self.delivered,
+            slowly: 0,
+        };
+        let lookup = Lookup { view, interface, table: &self.table };
+        let bytes = fastpath::ingress_burst(self.level, &mut self.rx_burst, lookup, &mut sorter);
+        sorter.finish(bytes);
+    }
+
+    /// Lets each service have its datagrams, in one call, and carries its decisions out.
+    fn serve(&mut self, now: Instant, index: usize) {
+        while let Some(first) = self.delivered.first() {
+            let service = service_of(&self.table, first.parts().socket);
+            let mine = |d: &Datagram<N::Buf>| service_of(&self.table, d.parts().socket) == service;
+            let batch = if self.services.len() == 1 || self.delivered.iter().all(mine) {
+                &mut self.delivered
+            } else {
+                split(&mut self.delivered, &mut self.batch, mine);
+                &mut self.batch
+            };
+            if let Some(s) = self.services.iter_mut().find(|s| Some(s.id) == service) {
+                s.service.datagrams(&mut Cx { now }, batch);
+            }
+            let Some(port) = self.ports.get_mut(index) else { return };
+            carry_out(port, &self.socket_pages, batch);
+        }
+    }
+
+    /// Takes what others sent. Returns how many messages.
+    fn read_inbox(&mut self) -> usize {
+        let mut messages = 0;
+        while messages < INBOX_BUDGET
+            && let Ok(message) = self.inbox.try_recv()
+        {
+            messages += 1;
+            match message {
+                ToWorker::Transmit(port, buf) => {
+                    if let Some(port) = self.port_mut(port) {
+                        port.tally.add(Counter::HandedIn, 1);
+                        port.send(buf);
+                    }
+                }
+                ToWorker::Groups(port, table) => {
+                    if let Some(port) = self.port_mut(port) {
+                        port.interface.groups = table;
+                        port.view = View::of(&port.interface);
+                    }
+                }
+            }
+        }
+        messages
+    }
+
+    fn port_mut(&mut self, id: PortId) -> Option<&mut PortIo<N>> {
+        self.ports.iter_mut().find(|p| p.interface.port == id)
+    }
+}
+
+fn service_of(table: &PortTable, socket: SocketId) -> Option<ServiceId> {
+    table.get(socket).map(|s| s.service)
+}
+
+/// Moves what is `mine` from `from` to `to`; the order on both sides stays.
+fn split<T, const N: usize>(from: &mut ArrayVec<T, N>, to: &mut ArrayVec<T, N>, mine: impl Fn(&T) -> bool) {
+    let mut rest = ArrayVec::<T, N>::new();
+    for item in from.drain(..) {
+        // NOTE(push): both have the capacity of `from`, which held everything.
+        if mine(&item) { to.push(item) } else { rest.push(item) }
+    }
+    *from = rest;
+}
+
+/// Does what the service decided, and counts it for the sockets, a run of one socket at a time.
+#[inline]
+fn carry_out<N: Nic>(
+    port: &mut PortIo<N>,
+    pages: &[SocketPage],
+    batch: &mut ArrayVec<Datagram<N::Buf>, BURST_MAX>,
+) {
+    let (mut socket, mut rx, mut tx, mut consumed) = (SocketId::MAX, 0, 0, 0);
+    let count = |socket: SocketId, rx: u64, tx: u64| {
+        if let Some(page) = pages.get(socket as usize) {
+            page.add(rx, tx);
+        }
+    };
+    for datagram in batch.drain(..) {
+        let (mut buf, parts, action) = datagram.into_parts();
+        if parts.socket != socket {
+            count(socket, rx, tx);
+            (socket, rx, tx) = (parts.socket, 0, 0);
+        }
+        rx += 1;
+        match action {
+            Action::Consume => consumed += 1,
+            Action::Refuse(why) => port.tally.drop(why),
+            Action::Reply => {
+                if fastpath::reply(&mut buf, &parts, &port.view, &port.interface)
+                    || egress::udp_reply(&mut buf, &parts, &port.interface)
+                {
+                    tx += 1;
+                    port.send(buf);
+                } else {
+                    port.tally.drop(DropReason::ReplyImpossible);
+                }
+            }
+        }
+    }
+    count(socket, rx, tx);
+    port.tally.add(Counter::Consumed, consumed);
+}

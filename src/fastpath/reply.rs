@@ -1,0 +1,77 @@
+//! A reply, composed in place: the request's frame becomes the answer's.
+
+use core::net::Ipv4Addr;
+
+use super::{HEAD, MAC_MASK, View, fold, load32, load64, store};
+use crate::io::{Cast, PacketBuf, Parts, PayloadSum};
+use crate::stack::interface::Interface;
+
+/// Turns the request in `buf` into its answer. False, and nothing changed, if it is not of the plain shape or cannot
+/// be answered: then `stack::egress` has the word.
+#[inline(always)]
+pub(super) fn in_place<B: PacketBuf>(buf: &mut B, parts: &Parts, view: &View, interface: &Interface) -> bool {
+    let plain = parts.l3 == 14 && parts.l4 == 34 && parts.sum == PayloadSum::Valid;
+    let end = 34 + usize::from(parts.udp_len);
+    let Some(frame) = buf.unique() else { return false };
+    let len = frame.len();
+    let Some(head) = frame.first_chunk_mut::<HEAD>() else { return false };
+    let addrs = load64::<26>(head);
+    let ports = load32::<34>(head);
+    // An answer larger than the link is not sent. X03, U10: neither the address of no one nor port 0 can be answered.
+    let fits = usize::from(parts.udp_len) + 20 <= usize::from(interface.mtu);
+    if !plain || !fits || ports & 0xffff == 0 || addrs & 0xffff_ffff == 0 {
+        return false;
+    }
+    // U21, RFC 1122 4.1.3.5: from the address that was asked; from our own if that was a group.
+    let reply_addrs = match parts.cast {
+        Cast::Unicast => addrs.rotate_left(32),
+        Cast::Multicast | Cast::Broadcast => {
+            let [a, b, c, d, ..] = addrs.to_le_bytes();
+            let Some(own) = interface.address_towards(Ipv4Addr::new(a, b, c, d)) else { return false };
+            addrs << 32 | u64::from(super::word(own))
+        }
+    };
+    if parts.cast != Cast::Unicast {
+        readdress(head, reply_addrs);
+    }
+    compose(head, view, reply_addrs, ports, parts.udp_len);
+    // E09, CVE-2003-0001: what follows the datagram in a minimum frame is zeros, not what the request had there.
+    if end < 60 {
+        frame.iter_mut().skip(end).for_each(|byte| *byte = 0);
+    }
+    len == end.max(60) || buf.set_len(end.max(60))
+}
+
+/// The UDP checksum after the group gave way to our own address as one of the two that it covers. Swapping the two, and
+/// the ports, leaves it as it is; putting another in place of one does not. RFC 1624 3, equation 3.
+// U05: a result of 0 is sent as 0xffff.
+#[inline(always)]
+fn readdress(head: &mut [u8; HEAD], reply_addrs: u64) {
+    let group = load64::<26>(head) >> 32;
+    let own = reply_addrs & 0xffff_ffff;
+    let field = load32::<38>(head) >> 16;
+    let sum = u64::from(!field & 0xffff) + (!group & 0xffff_ffff) + own;
+    let checksum = crate::wire::checksum::udp_nonzero(!fold(sum));
+    store::<40, 2>(head, checksum.to_le_bytes());
+}
+
+/// Writes the headers, each byte once. I22: TTL 64. The identification is 0 and DF is set: an atomic datagram (RFC
+/// 6864 4), as Linux sends it.
+#[inline(always)]
+fn compose(head: &mut [u8; HEAD], view: &View, addrs: u64, ports: u32, udp_len: u16) {
+    let peer = load64::<6>(head) & MAC_MASK;
+    let total_len = (udp_len + 20).swap_bytes();
+    // Version 4 and 20 bytes, total length, DF, TTL 64, UDP, addresses.
+    let sum = 0x0045 + u64::from(total_len) + 0x0040 + 0x1140 + (addrs & 0xffff_ffff) + (addrs >> 32);
+    let checksum = u64::from(!fold(sum));
+    store::<0, 8>(head, (peer | view.mac << 48).to_le_bytes());
+    let rest_of_mac = (view.mac >> 16).to_le_bytes();
+    let [a, b, c, d, ..] = rest_of_mac;
+    store::<8, 4>(head, [a, b, c, d]);
+    store::<12, 8>(head, (0x0045_0008 | u64::from(total_len) << 32).to_le_bytes());
+    let flags_ttl_sum = (0x1140_0040 | checksum << 32).to_le_bytes();
+    let [a, b, c, d, e, f, ..] = flags_ttl_sum;
+    store::<20, 6>(head, [a, b, c, d, e, f]);
+    store::<26, 8>(head, addrs.to_le_bytes());
+    store::<34, 4>(head, ports.rotate_left(16).to_le_bytes());
+}

@@ -1,0 +1,148 @@
+//! From a plan and started ports to the parts of workers and control. Generic over the world, and without a device.
+
+use core::net::SocketAddrV4;
+
+use crossbeam::channel::{Receiver, Sender};
+
+use super::{Factories, HostError};
+use crate::config::{Plan, ServicePlan};
+use crate::dpdk::{Dpdk, Mbuf};
+use crate::engine::control::{ControlSocket, InitialMembership};
+use crate::engine::counters::{CounterPage, SocketPage};
+use crate::engine::message::{self, PuntSenders, ToWorker};
+use crate::engine::worker::{WorkerParts, WorkerPort, WorkerService};
+use crate::fastpath::Level;
+use crate::io::{Nic, PortId};
+use crate::rng::Rng;
+use crate::stack::groups::ServiceId;
+use crate::stack::interface::Interface;
+use crate::stack::membership::SourceFilter;
+use crate::stack::port_table::{PortTable, Socket};
+
+/// A port's queue pair for one worker, with that worker's replica of the interface.
+pub(super) struct QueuePair<N: Nic> {
+    pub(super) worker: usize,
+    pub(super) rx: N::Rx,
+    pub(super) tx: N::Tx,
+    pub(super) interface: Interface,
+    pub(super) page: CounterPage,
+}
+
+/// The workers of a plan, and what control needs to know of them.
+pub(super) struct Assembly {
+    pub(super) workers: Vec<WorkerParts<Dpdk>>,
+    pub(super) inboxes: Vec<Sender<ToWorker<Mbuf>>>,
+    pub(super) sockets: Vec<ControlSocket>,
+}
+
+/// Makes the parts of every worker.
+pub(super) fn workers(
+    plan: &Plan,
+    factories: &Factories,
+    pairs: Vec<QueuePair<Dpdk>>,
+    pool: &<Dpdk as Nic>::Pool,
+    punt: &PuntSenders<Mbuf>,
+    rng: &mut Rng,
+) -> Result<Assembly, HostError> {
+    let mut ports: Vec<Vec<WorkerPort<Dpdk>>> = plan.workers.iter().map(|_| Vec::new()).collect();
+    for QueuePair { worker, rx, tx, interface, page } in pairs {
+        if let Some(ports) = ports.get_mut(worker) {
+            ports.push(WorkerPort { rx, tx, interface, page });
+        }
+    }
+    let mut sockets = control_sockets(plan);
+    let mut assembly = Assembly { workers: Vec::new(), inboxes: Vec::new(), sockets: Vec::new() };
+    for ports in ports {
+        let (inbox_tx, inbox): (_, Receiver<ToWorker<Mbuf>>) = message::inbox();
+        let here: Vec<PortId> = ports.iter().map(|p| p.interface.port).collect();
+        let (table, socket_pages) = bind(&mut sockets, &here, rng)?;
+        assembly.workers.push(WorkerParts {
+            services: services(plan, factories, &table)?,
+            ports,
+            pool: pool.clone(),
+            table,
+            socket_pages,
+            inbox,
+            punt: punt.clone(),
+            burst: plan.burst,
+            level: Level::detect(),
+            rng: rng.fork(),
+        });
+        assembly.inboxes.push(inbox_tx);
+    }
+    assembly.sockets = sockets;
+    Ok(assembly)
+}
+
+/// Every socket of the plan, each on every one of its ports.
+fn control_sockets(plan: &Plan) -> Vec<ControlSocket> {
+    let mut sockets = Vec::new();
+    for (service, id) in plan.services.iter().zip(0..) {
+        for listen in &service.listen {
+            let local = SocketAddrV4::new(listen.addr, listen.udp_port);
+            let sockets_here = listen.ports.iter().map(|port| Socket { port: *port, local, service: id });
+            sockets.extend(sockets_here.map(|socket| ControlSocket { socket, pages: Vec::new() }));
+        }
+    }
+    sockets
+}
+
+/// One worker's table of the sockets on the ports that it serves, and its counters for each.
+fn bind(
+    sockets: &mut [ControlSocket],
+    here: &[PortId],
+    rng: &mut Rng,
+) -> Result<(PortTable, Vec<SocketPage>), HostError> {
+    let mut table = PortTable::new(rng.u64());
+    let mut pages = Vec::new();
+    for ControlSocket { socket, pages: shown } in sockets.iter_mut().filter(|s| here.contains(&s.socket.port))
+    {
+        // The plan has proven that no two are in one place.
+        table.bind(socket.clone()).map_err(|e| HostError::Service {
+            service: format!("{}", socket.local),
+            problem: e.to_string(),
+        })?;
+        let page = SocketPage::default();
+        shown.push(page.clone());
+        pages.push(page);
+    }
+    Ok((table, pages))
+}
+
+/// One worker's instances of the services that have sockets in `table`.
+fn services(
+    plan: &Plan,
+    factories: &Factories,
+    table: &PortTable,
+) -> Result<Vec<WorkerService<Mbuf>>, HostError> {
+    let has_socket = |id: ServiceId| table.sockets().iter().any(|s| s.service == id);
+    let here = plan.services.iter().zip(0..).filter(|(_, id)| has_socket(*id));
+    here.map(|(service, id)| make(service, id, factories)).collect()
+}
+
+fn make(
+    service: &ServicePlan,
+    id: ServiceId,
+    factories: &Factories,
+) -> Result<WorkerService<Mbuf>, HostError> {
+    let failed = |problem: String| HostError::Service { service: service.name.clone(), problem };
+    let factory = factories.get(&service.kind).ok_or_else(|| {
+        let known: Vec<&str> = factories.keys().map(String::as_str).collect();
+        failed(format!("kind \"{}\" is not registered; known are {}", service.kind, known.join(", ")))
+    })?;
+    Ok(WorkerService { id, service: factory(service).map_err(failed)? })
+}
+
+/// The groups that the plan's services join from the start.
+pub(super) fn memberships(plan: &Plan) -> Vec<InitialMembership> {
+    let mut memberships = Vec::new();
+    for (service, id) in plan.services.iter().zip(0..) {
+        memberships.extend(service.groups.iter().map(|wanted| {
+            let sources = wanted.sources.iter().map(|s| s.addr()).collect();
+            let filter =
+                if wanted.sources.is_empty() { SourceFilter::ANY } else { SourceFilter::Include(sources) };
+            InitialMembership { port: wanted.port, service: id, group: wanted.group, filter }
+        }));
+    }
+    memberships
+}

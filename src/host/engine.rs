@@ -1,0 +1,249 @@
+//! One run of the engine on DPDK, from EAL's start to its end, on the thread that becomes the main lcore.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+
+use super::assemble::{self, Assembly, QueuePair};
+use super::{Factories, HostError};
+use crate::config::Plan;
+use crate::dpdk::{Clock, Dpdk, Eal, EalOptions, Mempool, MempoolOptions, Port, StartedPort};
+use crate::engine::command::{Answer, Command, PoolStats};
+use crate::engine::control::{Control, ControlParts, ControlPortParts};
+use crate::engine::counters::CounterPage;
+use crate::engine::message;
+use crate::engine::run::{ControlInputs, Ended, Request, control_loop, worker_loop};
+use crate::engine::worker::{Worker, WorkerParts};
+use crate::io::PortId;
+use crate::rng::Rng;
+use crate::stack::interface::Interface;
+
+/// Pins the calling thread to `cpu`, if it can be: a preference, not a need.
+pub(super) fn pin(cpu: usize) {
+    if !core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
+        tracing::debug!(cpu, "a thread could not be pinned");
+    }
+}
+
+/// The lcore of worker `n`: 0 is control's.
+const fn lcore_of(worker: usize) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "a machine has fewer CPUs than 2^32")]
+    let worker = worker as u32;
+    worker + 1
+}
+
+/// Starts everything, runs until `shutdown`, ends everything.
+pub(super) fn run(
+    plan: &Plan,
+    factories: &Factories,
+    requests: Receiver<Request>,
+    shutdown: Receiver<()>,
+) -> Result<(), HostError> {
+    let eal = Eal::init(&eal_options(plan))?;
+    let clock = Clock::new(&eal);
+    // Another seed on every host and at every start: G15, or hosts would answer queries in step.
+    let mut rng = Rng::new(RandomState::new().build_hasher().finish());
+    let pool = Mempool::create(&eal, &pool_options(plan))?;
+
+    let (punt, punts) = message::punt_queues();
+    let (mut pairs, mut control_ports) = (Vec::new(), Vec::new());
+    for (index, port) in (0..).map(PortId).zip(&plan.ports) {
+        let queue_pairs = u16::try_from(port.workers.len()).unwrap_or(u16::MAX);
+        let (started, queues) = Port::open(&eal, port, queue_pairs, &pool)?.start()?;
+        let mut interface = Interface::new(index, started.info().mac, port.mtu, port.addresses.clone());
+        interface.tx_udp_checksum = started.info().offloads.iter().any(|o| o == "tx_udp_cksum");
+        let mut pages = Vec::new();
+        for (worker, (rx, tx)) in port.workers.iter().copied().zip(queues) {
+            let page = CounterPage::default();
+            pages.push(page.clone());
+            pairs.push(QueuePair { worker, rx, tx, interface: interface.clone(), page });
+        }
+        control_ports.push(control_port(plan, port, started, interface, pages));
+    }
+    let Assembly { workers, inboxes, sockets } =
+        assemble::workers(plan, factories, pairs, &pool, &punt, &mut rng)?;
+    let pool_counts = pool.clone();
+    let mut control = Control::<Dpdk>::new(
+        clock.now(),
+        ControlParts {
+            ports: control_ports,
+            services: plan.services.iter().map(|s| s.name.clone()).collect(),
+            sockets,
+            pool,
+            pool_stats: Box::new(move || PoolStats {
+                free: pool_counts.free_count(),
+                size: pool_counts.size(),
+            }),
+            workers: inboxes,
+            punts,
+            rng: rng.fork(),
+        },
+    );
+    let (lost_tx, lost) = bounded(plan.workers.len());
+    let inputs = ControlInputs { requests, shutdown, lost };
+    let lcores = Lcores::launch(&eal, plan, clock, workers, &lost_tx)?;
+    control.start(clock.now(), assemble::memberships(plan));
+    say_what_runs(plan, &mut control, clock);
+    let ended = control_loop(&mut control, || clock.now(), &inputs);
+    control.shut_down(clock.now());
+    lcores.stop(ended)
+}
+
+fn eal_options(plan: &Plan) -> EalOptions {
+    let workers = plan.workers.iter().enumerate().map(|(n, worker)| (lcore_of(n), worker.cpu));
+    EalOptions {
+        plan: plan.eal.clone(),
+        lcores: core::iter::once((0, plan.control_cpu)).chain(workers).collect(),
+        devices: plan.ports.iter().map(|port| port.device.clone()).collect(),
+        scan: false,
+    }
+}
+
+fn pool_options(plan: &Plan) -> MempoolOptions {
+    MempoolOptions {
+        name: "mbufs".to_owned(),
+        count: plan.mbufs.count,
+        cache: plan.mbufs.cache,
+        data_room: plan.mbufs.data_room,
+        numa_node: None,
+        shared_cpu: plan.workers.iter().any(|worker| worker.cpu == plan.control_cpu),
+    }
+}
+
+fn control_port(
+    plan: &Plan,
+    port: &crate::config::PortPlan,
+    device: StartedPort,
+    interface: Interface,
+    pages: Vec<CounterPage>,
+) -> ControlPortParts {
+    let cpus = port.workers.iter().filter_map(|w| plan.workers.get(*w)).map(|w| w.cpu).collect();
+    ControlPortParts {
+        device: Box::new(device),
+        interface,
+        gateway4: port.gateway4,
+        workers: port.workers.clone(),
+        cpus,
+        pages,
+    }
+}
+
+/// How long the workers go on turning after the last word of control's: a device sends within microseconds.
+const DRAIN: Duration = Duration::from_millis(20);
+
+/// The running worker lcores. Dropped, they are stopped and waited for: no queue outlives its port.
+struct Lcores<'a> {
+    eal: &'a Eal,
+    stop: Arc<AtomicBool>,
+    launched: usize,
+}
+
+/// Tells control that a worker has come to an end, however it did.
+struct LastWord {
+    worker: usize,
+    lost: Sender<usize>,
+}
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        // Full or gone: control knows already, or has ended itself.
+        let _ = self.lost.try_send(self.worker);
+    }
+}
+
+impl<'a> Lcores<'a> {
+    fn launch(
+        eal: &'a Eal,
+        plan: &Plan,
+        clock: Clock,
+        workers: Vec<WorkerParts<Dpdk>>,
+        lost: &Sender<usize>,
+    ) -> Result<Self, HostError> {
+        let mut lcores = Self { eal, stop: Arc::default(), launched: 0 };
+        let spins = plan.spins();
+        for (n, parts) in workers.into_iter().enumerate() {
+            let stop = Arc::clone(&lcores.stop);
+            let last_word = LastWord { worker: n, lost: lost.clone() };
+            let job = Box::new(move || {
+                let _last_word = last_word;
+                let mut worker = Worker::new(clock.now(), parts);
+                worker_loop(&mut worker, || clock.now(), &stop, spins);
+            });
+            eal.launch(lcore_of(n), job).map_err(|e| HostError::Launch { worker: n, why: e.to_string() })?;
+            lcores.launched += 1;
+        }
+        Ok(lcores)
+    }
+
+    /// Stops the workers, which first send what control handed them, and tells what became of a lost one.
+    fn stop(mut self, ended: Ended) -> Result<(), HostError> {
+        let mut result = Ok(());
+        for (worker, outcome) in self.join() {
+            if let Err(why) = outcome {
+                result = Err(HostError::WorkerLost { worker, why });
+            } else if ended == Ended::WorkerLost(worker) {
+                result = Err(HostError::WorkerLost { worker, why: "it returned".to_owned() });
+            }
+        }
+        result
+    }
+
+    fn join(&mut self) -> Vec<(usize, Result<(), String>)> {
+        if self.launched > 0 {
+            // What control has just handed over, the leaves above all, is to reach the wire before the port stops.
+            thread::sleep(DRAIN);
+        }
+        self.stop.store(true, Ordering::Relaxed);
+        let workers = 0..core::mem::take(&mut self.launched);
+        workers.map(|n| (n, self.eal.wait(lcore_of(n)).map_err(|e| e.to_string()))).collect()
+    }
+}
+
+impl Drop for Lcores<'_> {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+/// Says once what was opened.
+fn say_what_runs(plan: &Plan, control: &mut Control<Dpdk>, clock: Clock) {
+    let (Answer::Ports(ports), Answer::Filter(filters)) =
+        (control.execute(clock.now(), &Command::Ports), control.execute(clock.now(), &Command::Filter))
+    else {
+        return;
+    };
+    for (port, filter) in ports.iter().zip(&filters) {
+        let offloads =
+            if port.info.offloads.is_empty() { "none".into() } else { port.info.offloads.join(" ") };
+        tracing::info!(
+            "port {}: {} ({}), MAC {}, addresses {}, MTU {}, {} queue pair(s) on CPU {:?}, offloads: {offloads}",
+            port.info.name,
+            port.info.device,
+            port.info.driver,
+            port.info.mac,
+            port.addresses.join(" "),
+            port.info.mtu,
+            port.info.rx_queues,
+            port.cpus,
+        );
+        let refused: String =
+            filter.state.refused.iter().map(|(rung, why)| format!("; not {rung}: {why}")).collect();
+        tracing::info!("port {}: multicast filter {}{refused}", port.info.name, filter.state.rung);
+    }
+    for service in &plan.services {
+        let listen: Vec<String> =
+            service.listen.iter().map(|l| format!("{}:{}", l.addr, l.udp_port)).collect();
+        tracing::info!("service {} ({}): listens on {}", service.name, service.kind, listen.join(" "));
+    }
+    tracing::info!(
+        "running: {} worker(s), {}; control on CPU {}, control socket {}",
+        plan.workers.len(),
+        if plan.spins() { "spinning" } else { "resting when idle" },
+        plan.control_cpu,
+        plan.ctl_socket.display()
+    );
+}

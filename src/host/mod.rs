@@ -1,0 +1,157 @@
+//! The assembly: a plan becomes ports, workers, control and a control socket, and runs.
+//!
+//! The one room that knows all the others. The `pollcast` program is a thin shell around it, and so is a program of
+//! yours that brings its own [`Service`]:
+//!
+//! ```no_run
+//! use pollcast::config::{Config, Kind, Machine};
+//! use pollcast::host::{Host, Shutdown, builtin_kinds};
+//! # use pollcast::io::PacketBuf;
+//! # use pollcast::service::{Cx, Datagram, Service};
+//! # struct Shout;
+//! # impl<B: PacketBuf> Service<B> for Shout {
+//! #     fn datagrams(&mut self, _cx: &mut Cx, _burst: &mut [Datagram<B>]) {}
+//! # }
+//! # #[derive(serde::Deserialize)]
+//! # struct Options {}
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let kinds = builtin_kinds().with(Kind::of::<Options>("shout", &[]));
+//! let plan = Config::load("shout.toml".as_ref())?.check(&Machine::here(), &kinds)?;
+//! Host::new(plan).service_kind("shout", |_service| Ok(Box::new(Shout))).run(&Shutdown::default())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Not here: signals, the command line, and `exit`: whoever calls decides when to stop ([`Shutdown`]).
+
+mod assemble;
+mod engine;
+mod error;
+
+use std::collections::BTreeMap;
+use std::thread;
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+
+use crate::config::{Kind, Kinds, Plan, ServicePlan};
+use crate::ctl;
+use crate::dpdk::Mbuf;
+use crate::engine::command::{Answer, Command};
+use crate::engine::run::Request;
+use crate::service::{Echo, EchoOptions, Service};
+
+pub use error::HostError;
+
+/// Commands that may wait for control at once.
+const REQUESTS_WAITING: usize = 32;
+
+/// Makes one instance of a service, for one worker.
+type Factory = Box<dyn Fn(&ServicePlan) -> Result<Box<dyn Service<Mbuf>>, String> + Send + Sync>;
+
+/// The kinds of service that every host has: `echo`.
+#[must_use]
+pub fn builtin_kinds() -> Kinds {
+    Kinds::new().with(Kind::of::<EchoOptions>("echo", EchoOptions::KEYS))
+}
+
+/// Asks a running [`Host`] to stop. Clones ask the same one.
+#[derive(Clone, Debug)]
+pub struct Shutdown {
+    ask: Sender<()>,
+    asked: Receiver<()>,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        let (ask, asked) = bounded(1);
+        Self { ask, asked }
+    }
+}
+
+impl Shutdown {
+    /// The host leaves its groups, drains, stops its ports, and [`Host::run`] returns. From any thread, and also before
+    /// it runs; further requests change nothing.
+    pub fn request(&self) {
+        // Full: someone asked already.
+        let _ = self.ask.try_send(());
+    }
+}
+
+/// A UDP host on DPDK.
+pub struct Host {
+    plan: Plan,
+    factories: BTreeMap<String, Factory>,
+}
+
+impl core::fmt::Debug for Host {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let kinds: Vec<_> = self.factories.keys().collect();
+        f.debug_struct("Host").field("plan", &self.plan).field("kinds", &kinds).finish()
+    }
+}
+
+impl Host {
+    /// The host of `plan`, with the built-in kinds of service.
+    #[must_use]
+    pub fn new(plan: Plan) -> Self {
+        Self { plan, factories: BTreeMap::new() }.service_kind("echo", |service| {
+            let options: EchoOptions =
+                service.options.clone().try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
+            Ok(Box::new(Echo::new(options)))
+        })
+    }
+
+    /// Adds a kind of service, or takes the place of one. `make` is called once for each worker that serves it, with the
+    /// service's part of the plan; what it fails with is reported as an error of the configuration.
+    #[must_use]
+    pub fn service_kind(
+        mut self,
+        kind: &str,
+        make: impl Fn(&ServicePlan) -> Result<Box<dyn Service<Mbuf>>, String> + Send + Sync + 'static,
+    ) -> Self {
+        self.factories.insert(kind.to_owned(), Box::new(make));
+        self
+    }
+
+    /// Runs until `shutdown` is requested, on threads of its own: control (EAL's main lcore), the worker lcores, and the
+    /// control socket's.
+    ///
+    /// # Errors
+    /// A sentence that says what could not be done and what to do about it. DPDK can be started once in a process's
+    /// life: a second run in one process fails.
+    pub fn run(self, shutdown: &Shutdown) -> Result<(), HostError> {
+        let server = ctl::Server::bind(&self.plan.ctl_socket)?;
+        let stopper = server.stopper();
+        let (requests, incoming) = bounded(REQUESTS_WAITING);
+        let control_cpu = self.plan.control_cpu;
+        thread::scope(|scope| {
+            let serve = move || {
+                engine::pin(control_cpu);
+                server.run(|command| ask(&requests, command));
+            };
+            thread::Builder::new().name("ctl".into()).spawn_scoped(scope, serve)?;
+            // EAL pins the thread that starts it: one made for it.
+            let engine = move || engine::run(&self.plan, &self.factories, incoming, shutdown.asked.clone());
+            let result = match thread::Builder::new().name("control".into()).spawn_scoped(scope, engine) {
+                Ok(engine) => {
+                    engine.join().unwrap_or_else(|panic| Err(HostError::panicked("control", &*panic)))
+                }
+                Err(e) => Err(e.into()),
+            };
+            stopper.stop();
+            result
+        })
+    }
+}
+
+/// Asks control, and waits: it answers until it has ended, and then its end of the queue is gone.
+fn ask(requests: &Sender<Request>, command: Command) -> Answer {
+    let (answer, answered) = bounded(1);
+    let sent = requests.send(Request { command, answer }).is_ok();
+    let answer = sent.then(|| answered.recv().ok()).flatten();
+    answer.unwrap_or_else(|| Answer::Error("pollcast is stopping".to_owned()))
+}
+
+/// The kinds of service, by name.
+type Factories = BTreeMap<String, Factory>;

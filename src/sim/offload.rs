@@ -1,0 +1,192 @@
+//! What a NIC does to a frame beside moving it: checksums looked at on reception and filled in on transmission, a VLAN
+//! tag taken off.
+//!
+//! Written without the code of the host under test, so that each checks the other.
+
+use super::rss::{network_layer, u16_at};
+use crate::io::{ChecksumStatus, TxChecksum};
+
+/// What a device says of the checksums of what it received.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum RxChecksum {
+    /// Nothing: `Unknown`.
+    #[default]
+    Unknown,
+    /// It sums, and says `Good` or `Bad`; `Unknown` of what it cannot read.
+    Computed,
+    /// `None`: the fields hold no sum, the data are intact all the same. A virtio peer on the same machine.
+    None,
+    /// `Bad` of everything, as drivers have been seen to do.
+    AlwaysBad,
+}
+
+impl RxChecksum {
+    /// What such a device says of `frame`: of the IPv4 header, and of the UDP datagram.
+    #[must_use]
+    pub fn status(self, frame: &[u8]) -> (ChecksumStatus, ChecksumStatus) {
+        match self {
+            Self::Unknown => (ChecksumStatus::Unknown, ChecksumStatus::Unknown),
+            Self::None => (ChecksumStatus::None, ChecksumStatus::None),
+            Self::AlwaysBad => (ChecksumStatus::Bad, ChecksumStatus::Bad),
+            Self::Computed => {
+                let unknown = ChecksumStatus::Unknown;
+                let read = network_layer(frame).filter(|&(ethertype, _)| ethertype == 0x0800);
+                read.and_then(|(_, packet)| computed(packet)).unwrap_or((unknown, unknown))
+            }
+        }
+    }
+}
+
+fn good_if(right: bool) -> ChecksumStatus {
+    if right { ChecksumStatus::Good } else { ChecksumStatus::Bad }
+}
+
+/// What a device that sums says of an IPv4 packet; nothing of one whose lengths cannot be.
+fn computed(packet: &[u8]) -> Option<(ChecksumStatus, ChecksumStatus)> {
+    let header_len = usize::from(packet.first()? & 0x0f) * 4;
+    let header = packet.get(..header_len).filter(|h| h.len() >= 20)?;
+    let ip = good_if(fold(sum(header)) == 0xffff);
+    let payload = packet.get(header_len..usize::from(u16_at(packet, 2)?));
+    let whole = u16_at(packet, 6)? & 0x3fff == 0 && header.get(9) == Some(&17);
+    let l4 = payload.filter(|_| whole).and_then(|udp| computed_udp(header, udp));
+    Some((ip, l4.unwrap_or(ChecksumStatus::Unknown)))
+}
+
+fn computed_udp(header: &[u8], payload: &[u8]) -> Option<ChecksumStatus> {
+    let len = u16_at(payload, 4)?;
+    let udp = payload.get(..usize::from(len)).filter(|udp| udp.len() >= 8)?;
+    if u16_at(udp, 6)? == 0 {
+        return Some(ChecksumStatus::Good);
+    }
+    let pseudo = sum(header.get(12..20)?) + 17 + u64::from(len);
+    Some(good_if(fold(pseudo + sum(udp)) == 0xffff))
+}
+
+/// Fills in the checksums that `request` names. `None` if it cannot be obeyed: the header is not where it says.
+#[must_use]
+pub fn fill_in(frame: &mut [u8], request: TxChecksum) -> Option<()> {
+    let (l3, header_len) = (usize::from(request.l2_len), usize::from(request.l3_len));
+    let packet = frame.get_mut(l3..)?;
+    if usize::from(*packet.first()?) != 0x40 + header_len / 4 {
+        return None;
+    }
+    if request.ip {
+        let header = packet.get_mut(..header_len)?;
+        let sum = fold(sum(header));
+        header.get_mut(10..12)?.copy_from_slice(&(!sum).to_be_bytes());
+    }
+    if request.udp {
+        let total = usize::from(u16_at(packet, 2)?);
+        let udp = packet.get_mut(header_len..total)?;
+        // The field holds the pseudo-header's sum, so that summing the datagram is all there is to do.
+        let sum = !fold(sum(udp));
+        let sum = if sum == 0 { 0xffff } else { sum };
+        udp.get_mut(6..8)?.copy_from_slice(&sum.to_be_bytes());
+    }
+    Some(())
+}
+
+/// Takes the VLAN tag off: the frame without it, and its tag control information.
+#[must_use]
+pub fn strip_tag(frame: &[u8]) -> Option<(Vec<u8>, u16)> {
+    if u16_at(frame, 12)? != 0x8100 {
+        return None;
+    }
+    let tci = u16_at(frame, 14)?;
+    Some(([frame.get(..12)?, frame.get(16..)?].concat(), tci))
+}
+
+/// The sum of the 16-bit words of `bytes`, an odd one padded with zero.
+fn sum(bytes: &[u8]) -> u64 {
+    let mut words = bytes.chunks_exact(2);
+    let whole: u64 = words.by_ref().map(|w| u64::from(w[0]) << 8 | u64::from(w[1])).sum();
+    whole + words.remainder().first().map_or(0, |&last| u64::from(last) << 8)
+}
+
+/// `sum` in 16 bits, carries added at the low end. RFC 1071 1.
+fn fold(mut sum: u64) -> u16 {
+    loop {
+        match u16::try_from(sum) {
+            Ok(sum) => return sum,
+            Err(_) => sum = (sum & 0xffff) + (sum >> 16),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A UDP datagram, 198.18.0.1:40000 to 198.18.0.2:7, "hi!", without a UDP checksum. The sums here are by hand.
+    fn datagram() -> Vec<u8> {
+        let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x08, 0x00];
+        frame.extend([0x45, 0, 0, 31, 0, 0, 0x40, 0, 64, 17, 0, 0, 198, 18, 0, 1, 198, 18, 0, 2]);
+        frame.extend([0x9c, 0x40, 0, 7, 0, 11, 0, 0, b'h', b'i', b'!']);
+        // 4500+001f+4000+4011+c612+0001+c612+0002 = 2 5157 -> 5159, complemented aea6.
+        frame[24..26].copy_from_slice(&[0xae, 0xa6]);
+        frame
+    }
+
+    const REQUEST: TxChecksum = TxChecksum { ip: true, udp: true, l2_len: 14, l3_len: 20 };
+
+    fn with_pseudo_sum() -> Vec<u8> {
+        let mut frame = datagram();
+        frame[24..26].fill(0);
+        // c612 + 0001 + c612 + 0002 + 0011 + 000b = 1 8c43 -> 8c44.
+        frame[40..42].copy_from_slice(&[0x8c, 0x44]);
+        frame
+    }
+
+    // RFC 768, RFC 791: what is filled in is what a receiver finds right.
+    #[test]
+    fn what_is_filled_in_is_found_good() {
+        let mut frame = with_pseudo_sum();
+        assert!(fill_in(&mut frame, REQUEST).is_some());
+        assert_eq!(frame[24..26], [0xae, 0xa6]);
+        // 8c44 + 9c40 + 0007 + 000b + 6869 + 2100 = 1 b1ff -> b200, complemented 4dff.
+        assert_eq!(frame[40..42], [0x4d, 0xff]);
+        let good = ChecksumStatus::Good;
+        assert_eq!(RxChecksum::Computed.status(&frame), (good, good));
+    }
+
+    #[test]
+    fn each_flipped_bit_is_found_bad() {
+        let mut frame = with_pseudo_sum();
+        assert!(fill_in(&mut frame, REQUEST).is_some());
+        frame[44] ^= 0x10;
+        assert_eq!(RxChecksum::Computed.status(&frame), (ChecksumStatus::Good, ChecksumStatus::Bad));
+        frame[44] ^= 0x10;
+        frame[22] ^= 0x01;
+        assert_eq!(RxChecksum::Computed.status(&frame), (ChecksumStatus::Bad, ChecksumStatus::Good));
+    }
+
+    #[test]
+    fn nothing_is_said_of_what_cannot_be_read() {
+        let mut whole = with_pseudo_sum();
+        assert!(fill_in(&mut whole, REQUEST).is_some());
+        let unknown = ChecksumStatus::Unknown;
+        for end in 0..34 {
+            assert_eq!(RxChecksum::Computed.status(&whole[..end]), (unknown, unknown), "{end}");
+        }
+        let mut fragment = whole.clone();
+        fragment[20] = 0x20;
+        assert_eq!(RxChecksum::Computed.status(&fragment).1, unknown);
+        assert_eq!(RxChecksum::AlwaysBad.status(&whole), (ChecksumStatus::Bad, ChecksumStatus::Bad));
+        assert_eq!(RxChecksum::None.status(&[]), (ChecksumStatus::None, ChecksumStatus::None));
+    }
+
+    #[test]
+    fn a_request_that_points_elsewhere_is_not_obeyed() {
+        let request = TxChecksum { l2_len: 18, ..REQUEST };
+        assert!(fill_in(&mut with_pseudo_sum(), request).is_none());
+        assert!(fill_in(&mut [0; 10], REQUEST).is_none());
+    }
+
+    #[test]
+    fn a_tag_is_taken_off() {
+        let mut tagged = datagram();
+        tagged.splice(12..12, [0x81, 0x00, 0xe0, 0x05]);
+        assert_eq!(strip_tag(&tagged), Some((datagram(), 0xe005)));
+        assert_eq!(strip_tag(&datagram()), None);
+    }
+}

@@ -1,0 +1,295 @@
+//! What a world is made of, and how its host is put together.
+//!
+//! The same parts as on a real NIC, by the same constructors: only the devices differ.
+
+use core::net::{Ipv4Addr, SocketAddrV4};
+
+use super::buf::{ROOM, SimBuf, SimPool};
+use super::net::LinkOptions;
+use super::nic::{NicOptions, SimDevice, SimNic, SimPort, SimRx, SimTx};
+use super::router::RouterOptions;
+use crate::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4};
+use crate::engine::command::PoolStats;
+use crate::engine::control::{Control, ControlParts, ControlPortParts, ControlSocket, InitialMembership};
+use crate::engine::counters::{CounterPage, SocketPage};
+use crate::engine::message::{PuntSenders, inbox, punt_queues};
+use crate::engine::worker::{Worker, WorkerParts, WorkerPort, WorkerService};
+use crate::fastpath::Level;
+use crate::io::{BURST_MAX, PortId};
+use crate::rng::Rng;
+use crate::service::{Echo, EchoOptions, Service};
+use crate::stack::groups::ServiceId;
+use crate::stack::interface::Interface;
+use crate::stack::membership::SourceFilter;
+use crate::stack::port_table::{PortTable, Socket};
+use crate::time::Instant;
+
+/// One port of the host, and the link that it is on.
+#[derive(Clone, Debug)]
+pub struct PortOptions {
+    /// The device. It has a pair of queues for each worker, whatever its own options say.
+    pub nic: NicOptions,
+    /// The host's addresses there.
+    pub addresses: Vec<Ipv4Cidr>,
+    /// The host's default gateway.
+    pub gateway4: Option<Unicast<V4>>,
+    /// How the link treats frames.
+    pub link: LinkOptions,
+    /// The multicast router on the link.
+    pub router: Option<RouterOptions>,
+    /// Addresses of other stations, which answer ARP requests with their [`station_mac`](super::frames::station_mac).
+    pub stations: Vec<Ipv4Addr>,
+}
+
+impl PortOptions {
+    /// Port `index`: the host is 198.18.`index`.2/24 with MAC 02:00:c6:12:`index`:02, the link is perfect, and there is
+    /// no router.
+    #[must_use]
+    pub fn new(index: u8) -> Self {
+        let addr = Ipv4Addr::new(198, 18, index, 2);
+        let nic = NicOptions {
+            name: format!("p{index}"),
+            mac: MacAddr([2, 0, 198, 18, index, 2]),
+            ..NicOptions::default()
+        };
+        let addresses = Unicast::new(addr).and_then(|a| Ipv4Cidr::new(a, 24)).into_iter().collect();
+        Self {
+            nic,
+            addresses,
+            gateway4: None,
+            link: LinkOptions::PERFECT,
+            router: None,
+            stations: Vec::new(),
+        }
+    }
+}
+
+/// A maker of one worker's instance of a service.
+pub type ServiceFactory = Box<dyn Fn() -> Box<dyn Service<SimBuf>>>;
+
+/// A service of the host.
+pub struct ServiceOptions {
+    /// Its name.
+    pub name: String,
+    /// Makes its instances.
+    pub factory: ServiceFactory,
+    /// Where it listens: on every port.
+    pub listen: Vec<SocketAddrV4>,
+    /// What it joins at the start.
+    pub groups: Vec<(PortId, Group<V4>, SourceFilter<V4>)>,
+}
+
+impl core::fmt::Debug for ServiceOptions {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ServiceOptions").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl ServiceOptions {
+    /// An echo on UDP port 7 of every address.
+    #[must_use]
+    pub fn echo() -> Self {
+        Self::echo_with(EchoOptions::default())
+    }
+
+    /// The same with options.
+    #[must_use]
+    pub fn echo_with(options: EchoOptions) -> Self {
+        Self {
+            name: "echo".into(),
+            factory: Box::new(move || Box::new(Echo::new(options.clone()))),
+            listen: vec![SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7)],
+            groups: Vec::new(),
+        }
+    }
+
+    /// Which joins `group` on the first port from the start: from `sources`, or from any if there is none.
+    ///
+    /// # Panics
+    /// The address is not a group.
+    #[must_use]
+    pub fn joining(mut self, group: Ipv4Addr, sources: &[Ipv4Addr]) -> Self {
+        let group = Group::new(group).expect("a group");
+        let filter = if sources.is_empty() {
+            SourceFilter::ANY
+        } else {
+            SourceFilter::Include(sources.iter().copied().collect())
+        };
+        self.groups.push((PortId(0), group, filter));
+        self
+    }
+}
+
+/// What a world is like.
+#[derive(Debug)]
+pub struct WorldOptions {
+    /// The host's ports, each on a link of its own.
+    pub ports: Vec<PortOptions>,
+    /// The host's services.
+    pub services: Vec<ServiceOptions>,
+    /// The host's workers.
+    pub workers: u16,
+    /// The most packets in a burst.
+    pub burst: usize,
+    /// Buffers in the pool.
+    pub buffers: usize,
+    /// Bytes of a buffer.
+    pub room: usize,
+    /// The level of CPU. What happens does not depend on it.
+    pub level: Level,
+}
+
+impl Default for WorldOptions {
+    fn default() -> Self {
+        Self {
+            ports: vec![PortOptions::new(0)],
+            services: vec![ServiceOptions::echo()],
+            workers: 1,
+            burst: 32,
+            buffers: 1024,
+            room: ROOM,
+            level: Level::BASELINE,
+        }
+    }
+}
+
+/// The host, put together.
+pub(super) struct Host {
+    pub(super) pool: SimPool,
+    pub(super) devices: Vec<SimDevice>,
+    pub(super) workers: Vec<Worker<SimNic>>,
+    pub(super) control: Control<SimNic>,
+}
+
+/// The pieces that are collected while ports are opened, one list a worker.
+struct Opened {
+    devices: Vec<SimDevice>,
+    control_ports: Vec<ControlPortParts>,
+    worker_ports: Vec<Vec<WorkerPort<SimNic>>>,
+}
+
+/// Builds the host of `options` at `now`: workers that have not turned, and control that has joined its groups.
+pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host {
+    assert!(
+        (1..=BURST_MAX).contains(&options.burst) && options.workers > 0,
+        "a burst and a worker are needed"
+    );
+    let pool = SimPool::new(options.buffers, options.room);
+    let Opened { devices, control_ports, worker_ports } = open_ports(options, &pool);
+    let table = port_table(options, rng);
+    let (punt, punts) = punt_queues();
+    let mut inboxes = Vec::new();
+    let mut pages: Vec<Vec<SocketPage>> = vec![Vec::new(); table.sockets().len()];
+    let mut workers = Vec::new();
+    for ports in worker_ports {
+        let (sender, receiver) = inbox();
+        inboxes.push(sender);
+        let socket_pages: Vec<SocketPage> = pages.iter().map(|_| SocketPage::default()).collect();
+        pages.iter_mut().zip(&socket_pages).for_each(|(all, page)| all.push(page.clone()));
+        workers.push(Worker::new(
+            now,
+            WorkerParts {
+                ports,
+                pool: pool.clone(),
+                table: table.clone(),
+                socket_pages,
+                services: services(options),
+                inbox: receiver,
+                punt: PuntSenders::clone(&punt),
+                burst: options.burst,
+                level: options.level,
+                rng: rng.fork(),
+            },
+        ));
+    }
+    let sockets = table.sockets().iter().cloned().zip(pages);
+    let mut control = Control::new(
+        now,
+        ControlParts {
+            ports: control_ports,
+            services: options.services.iter().map(|s| s.name.clone()).collect(),
+            sockets: sockets.map(|(socket, pages)| ControlSocket { socket, pages }).collect(),
+            pool: pool.clone(),
+            pool_stats: pool_stats(&pool),
+            workers: inboxes,
+            punts,
+            rng: rng.fork(),
+        },
+    );
+    control.start(now, memberships(options));
+    Host { pool, devices, workers, control }
+}
+
+fn open_ports(options: &WorldOptions, pool: &SimPool) -> Opened {
+    let mut opened = Opened {
+        devices: Vec::new(),
+        control_ports: Vec::new(),
+        worker_ports: (0..options.workers).map(|_| Vec::new()).collect(),
+    };
+    for (id, port) in (0..).map(PortId).zip(&options.ports) {
+        let nic = NicOptions { queues: options.workers, ..port.nic.clone() };
+        let (device, queues, control_side) = SimDevice::new(nic, pool.clone());
+        let mut interface = Interface::new(id, port.nic.mac, port.nic.mtu, port.addresses.clone());
+        interface.tx_udp_checksum = port.nic.tx_checksum;
+        let pages = open_queues(queues, &interface, &mut opened.worker_ports);
+        opened.devices.push(device);
+        opened.control_ports.push(control_port(control_side, interface, port.gateway4, pages));
+    }
+    opened
+}
+
+fn open_queues(
+    queues: Vec<(SimRx, SimTx)>,
+    interface: &Interface,
+    worker_ports: &mut [Vec<WorkerPort<SimNic>>],
+) -> Vec<CounterPage> {
+    let mut pages = Vec::new();
+    for ((rx, tx), ports) in queues.into_iter().zip(worker_ports) {
+        let page = CounterPage::default();
+        pages.push(page.clone());
+        ports.push(WorkerPort { rx, tx, interface: interface.clone(), page });
+    }
+    pages
+}
+
+fn control_port(
+    device: SimPort,
+    interface: Interface,
+    gateway4: Option<Unicast<V4>>,
+    pages: Vec<CounterPage>,
+) -> ControlPortParts {
+    let workers: Vec<usize> = (0..pages.len()).collect();
+    let cpus = workers.clone();
+    ControlPortParts { device: Box::new(device), interface, gateway4, workers, cpus, pages }
+}
+
+fn port_table(options: &WorldOptions, rng: &mut Rng) -> PortTable {
+    let mut table = PortTable::new(rng.u64());
+    for (service, with) in (0..).zip(&options.services) {
+        for port in (0..).map(PortId).take(options.ports.len()) {
+            for local in &with.listen {
+                table.bind(Socket { port, local: *local, service }).expect("a free place");
+            }
+        }
+    }
+    table
+}
+
+fn services(options: &WorldOptions) -> Vec<WorkerService<SimBuf>> {
+    let made = (0..).zip(&options.services);
+    made.map(|(id, s)| WorkerService { id, service: (s.factory)() }).collect()
+}
+
+fn memberships(options: &WorldOptions) -> Vec<InitialMembership> {
+    let of = |(service, with): (ServiceId, &ServiceOptions)| -> Vec<InitialMembership> {
+        let groups = with.groups.iter().cloned();
+        groups.map(|(port, group, filter)| InitialMembership { port, service, group, filter }).collect()
+    };
+    (0..).zip(&options.services).flat_map(of).collect()
+}
+
+fn pool_stats(pool: &SimPool) -> Box<dyn Fn() -> PoolStats + Send> {
+    let pool = pool.clone();
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Box::new(move || PoolStats { free: count(pool.free()), size: count(pool.size()) })
+}

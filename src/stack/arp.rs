@@ -1,0 +1,166 @@
+//! ARP (RFC 826, RFC 5227): what a received packet teaches, and what answers it.
+
+use core::time::Duration;
+
+use super::interface::Interface;
+use super::neighbor::NeighborCache;
+use crate::addr::V4;
+use crate::io::DropReason;
+use crate::time::Instant;
+use crate::wire::arp::Operation;
+
+pub use crate::wire::arp::{FRAME_LEN, Packet};
+
+/// The least time between two defences of an address. A06, RFC 5227 2.4: DEFEND_INTERVAL.
+const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What a received ARP packet led to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// This packet answers it, or defends our address.
+    Answer(Packet),
+    /// The cache learned from it, and nothing is to be said.
+    Learned,
+    /// It concerns others, or claims our address too soon after the last defence.
+    Ignored(DropReason),
+}
+
+/// When an address of ours was last defended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Defence {
+    last: Option<Instant>,
+}
+
+impl Defence {
+    /// Whether a defence may be sent now; if so, it is noted as sent.
+    fn may_defend(&mut self, now: Instant) -> bool {
+        let due = self.last.is_none_or(|last| now.since(last) >= DEFEND_INTERVAL);
+        if due {
+            self.last = Some(now);
+        }
+        due
+    }
+}
+
+/// Deals with `packet`, whose sender ingress has found to be one host (A03, A07).
+pub fn input(
+    now: Instant,
+    packet: &Packet,
+    interface: &Interface,
+    cache: &mut NeighborCache<V4>,
+    defence: &mut Defence,
+) -> Outcome {
+    let sender = packet.sender_addr;
+    // A06, RFC 5227 2.4: another host uses our address. Its claim is not believed, and answered once in ten seconds.
+    if interface.is_own(sender) {
+        return if packet.sender_mac != interface.mac && defence.may_defend(now) {
+            Outcome::Answer(Packet::announcement(interface.mac, sender))
+        } else {
+            Outcome::Ignored(DropReason::ArpConflict)
+        };
+    }
+    let for_us = interface.is_own(packet.target_addr);
+    let asks_us = for_us && packet.operation == Operation::Request;
+    // A04, RFC 826: any packet updates an entry, a request to us creates one; an answer nobody asked for does not.
+    // A05, RFC 5227 2.1.1: a probe's 0.0.0.0 is no address. Who is not on this link is answered (A15), not remembered.
+    let on_link = interface.addresses().iter().any(|a| a.contains(sender));
+    let learned = !sender.is_unspecified() && on_link && cache.heard(now, sender, packet.sender_mac, asks_us);
+    match packet.operation {
+        // A01: to whoever asked, by unicast. A02: for our own addresses alone.
+        Operation::Request if for_us => Outcome::Answer(packet.reply(interface.mac)),
+        _ if learned => Outcome::Learned,
+        _ => Outcome::Ignored(DropReason::ArpNotForUs),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addr::{Ipv4Cidr, MacAddr, Unicast};
+    use crate::io::PortId;
+    use core::net::Ipv4Addr;
+
+    const OWN_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+    const PEER_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+
+    fn v4(s: &str) -> Ipv4Addr {
+        s.parse().unwrap()
+    }
+
+    struct Host(Interface, NeighborCache<V4>, Defence);
+
+    impl Host {
+        fn new() -> Self {
+            let addr = Ipv4Cidr::new(Unicast::new(v4("198.18.0.2")).unwrap(), 24).unwrap();
+            let interface = Interface::new(PortId(0), OWN_MAC, 1500, vec![addr]);
+            Self(interface, NeighborCache::new(), Defence::default())
+        }
+
+        fn input(&mut self, seconds: u64, packet: Packet) -> Outcome {
+            let now = Instant::ZERO + Duration::from_secs(seconds);
+            input(now, &packet, &self.0, &mut self.1, &mut self.2)
+        }
+    }
+
+    fn request(sender: &str, target: &str) -> Packet {
+        Packet::request(PEER_MAC, v4(sender), v4(target))
+    }
+
+    // A01, A02, RFC 826.
+    #[test]
+    fn a_request_is_answered_for_our_address_alone() {
+        let mut host = Host::new();
+        let Outcome::Answer(answer) = host.input(0, request("198.18.0.1", "198.18.0.2")) else { panic!() };
+        assert_eq!((answer.operation, answer.sender_mac), (Operation::Reply, OWN_MAC));
+        assert_eq!((answer.target_mac, answer.target_addr), (PEER_MAC, v4("198.18.0.1")));
+        for target in ["198.18.0.50", "239.1.1.1", "127.0.0.1", "198.18.0.255", "255.255.255.255"] {
+            let outcome = host.input(0, request("198.18.0.9", target));
+            assert_eq!(outcome, Outcome::Ignored(DropReason::ArpNotForUs), "{target}");
+        }
+    }
+
+    // A04, RFC 826: an answer that nobody asked for fills no cache.
+    #[test]
+    fn an_unsolicited_reply_from_a_stranger_leaves_the_cache_unchanged() {
+        let mut host = Host::new();
+        let reply = request("198.18.0.2", "198.18.0.1").reply(PEER_MAC);
+        assert_eq!(host.input(0, reply), Outcome::Ignored(DropReason::ArpNotForUs));
+        assert_eq!(host.1.lookup(v4("198.18.0.1")), None);
+        host.input(0, request("198.18.0.1", "198.18.0.2"));
+        assert_eq!(host.1.lookup(v4("198.18.0.1")), Some(PEER_MAC), "a request to us creates an entry");
+        let moved = Packet { sender_mac: MacAddr([2, 0, 0, 0, 0, 7]), ..reply };
+        assert_eq!(host.input(1, moved), Outcome::Learned);
+        assert_eq!(host.1.lookup(v4("198.18.0.1")), Some(moved.sender_mac), "and any packet updates it");
+    }
+
+    // A05, RFC 5227 2.1.1.
+    #[test]
+    fn a_probe_is_answered_and_not_remembered() {
+        let mut host = Host::new();
+        let Outcome::Answer(answer) = host.input(0, Packet::probe(PEER_MAC, v4("198.18.0.2"))) else {
+            panic!()
+        };
+        assert_eq!(answer.target_addr, Ipv4Addr::UNSPECIFIED);
+        assert_eq!(host.1.rows().count(), 0);
+    }
+
+    // A06, RFC 5227 2.4.
+    #[test]
+    fn a_claim_to_our_address_is_countered_once_in_ten_seconds_and_never_believed() {
+        let mut host = Host::new();
+        let claim = request("198.18.0.2", "198.18.0.2");
+        let defence = Outcome::Answer(Packet::announcement(OWN_MAC, v4("198.18.0.2")));
+        assert_eq!(host.input(0, claim), defence);
+        assert_eq!(host.input(5, claim), Outcome::Ignored(DropReason::ArpConflict));
+        assert_eq!(host.input(10, claim), defence);
+        assert_eq!(host.1.rows().count(), 0);
+    }
+
+    // A15: Linux answers a sender from another subnet; it is no neighbour all the same.
+    #[test]
+    fn a_sender_from_another_subnet_is_answered_and_not_remembered() {
+        let mut host = Host::new();
+        assert!(matches!(host.input(0, request("192.0.2.9", "198.18.0.2")), Outcome::Answer(_)));
+        assert_eq!(host.1.rows().count(), 0);
+    }
+}

@@ -1,0 +1,189 @@
+//! Group management: telling routers which groups this interface wants.
+//!
+//! IGMP and MLD differ in their packets and agree in their behaviour, so there is one machine per *generation* ([`v2`]:
+//! IGMPv3 and MLDv2) and one file per *format* ([`igmp`]: what the machine says, as frames). "GMP" is RFC 4604's word
+//! for both. The machine of generation 1 (IGMPv1, IGMPv2, MLDv1) will stand beside [`v2`] and be chosen by the format's
+//! file, which is where queries of each version come in.
+//!
+//! Nothing here sends, sleeps or draws lots: changes and queries go in, reports and the next deadline come out; time and
+//! chance are arguments. Not here: who asked for a group ([`membership`](super::membership)), which MACs the NIC passes
+//! ([`io`](crate::io)), the bytes ([`wire`](crate::wire)).
+//!
+//! ```
+//! use pollcast::addr::{Group, V4};
+//! use pollcast::rng::Rng;
+//! use pollcast::stack::gmp::{RecordKind, v2::Host};
+//! use pollcast::stack::membership::SourceFilter;
+//! use pollcast::time::Instant;
+//!
+//! let (mut host, mut rng, now) = (Host::<V4>::new(1468), Rng::new(1), Instant::ZERO);
+//! host.set_filter(now, Group::new("239.1.2.3".parse().unwrap()).unwrap(), SourceFilter::ANY);
+//! let report = host.poll_transmit(now, &mut rng).unwrap();
+//! assert_eq!(report.records[0].kind, RecordKind::ChangeToExclude);
+//! assert!(host.poll_timeout().is_some(), "it will be repeated");
+//! ```
+
+pub mod igmp;
+mod report;
+pub mod v2;
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+use report::Packer;
+pub use report::Report;
+
+use super::source_filter::SourceFilter;
+use crate::addr::{Family, Group};
+pub use crate::wire::igmp::RecordKind;
+
+/// What a router asks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Query<F: Family> {
+    /// Of which groups.
+    pub scope: Scope<F>,
+    /// The time within which it wants its answer.
+    pub max_response: Duration,
+    /// What it says of itself; queries of generation 1 say nothing.
+    pub querier: Option<Querier>,
+}
+
+/// Of which groups, and sources, a query asks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Scope<F: Family> {
+    /// A General Query: of all.
+    General,
+    /// A Group-Specific Query.
+    Group(Group<F>),
+    /// A Group-and-Source-Specific Query; the sources are not empty.
+    GroupAndSources(Group<F>, BTreeSet<F::Addr>),
+}
+
+/// The querier's variables, as its query carries them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Querier {
+    /// The Robustness Variable; 0 if it does not fit its field.
+    pub robustness: u8,
+    /// The Query Interval; zero if it does not say.
+    pub interval: Duration,
+}
+
+/// One Group Record: what a report says of one group. RFC 9776 4.2.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record<F: Family> {
+    /// What is said of the sources.
+    pub kind: RecordKind,
+    /// The group.
+    pub group: Group<F>,
+    /// The sources, sorted.
+    pub sources: Vec<F::Addr>,
+}
+
+impl<F: Family> Record<F> {
+    /// A record of `group`.
+    fn new(kind: RecordKind, group: Group<F>, sources: impl IntoIterator<Item = F::Addr>) -> Self {
+        Self { kind, group, sources: sources.into_iter().collect() }
+    }
+
+    /// The Current-State Record of `group`: its filter mode and its whole source list.
+    fn current_state(group: Group<F>, filter: &SourceFilter<F>) -> Self {
+        let kind = match filter {
+            SourceFilter::Include(_) => RecordKind::ModeIsInclude,
+            SourceFilter::Exclude(_) => RecordKind::ModeIsExclude,
+        };
+        Self::new(kind, group, filter.sources().iter().copied())
+    }
+
+    /// The Filter-Mode-Change Record of `group`: its filter mode and its whole source list.
+    fn filter_mode_change(group: Group<F>, filter: &SourceFilter<F>) -> Self {
+        let kind = match filter {
+            SourceFilter::Include(_) => RecordKind::ChangeToInclude,
+            SourceFilter::Exclude(_) => RecordKind::ChangeToExclude,
+        };
+        Self::new(kind, group, filter.sources().iter().copied())
+    }
+
+    /// The Source-List-Change Records of `group`, without those that would be empty.
+    // G27, RFC 9776 5.1: an empty ALLOW or BLOCK is omitted.
+    fn source_list_change(
+        group: Group<F>,
+        allow: impl IntoIterator<Item = F::Addr>,
+        block: impl IntoIterator<Item = F::Addr>,
+    ) -> Vec<Self> {
+        let mut records = vec![
+            Self::new(RecordKind::AllowNewSources, group, allow),
+            Self::new(RecordKind::BlockOldSources, group, block),
+        ];
+        records.retain(|record| !record.sources.is_empty());
+        records
+    }
+}
+
+/// The records that tell a router of the change from `old` to `new`: the table of RFC 9776 5.1.
+// G25, G26, G27, RFC 9776 5.1.
+#[must_use]
+pub fn state_change<F: Family>(
+    group: Group<F>,
+    old: &SourceFilter<F>,
+    new: &SourceFilter<F>,
+) -> Vec<Record<F>> {
+    match (old, new) {
+        (SourceFilter::Include(a), SourceFilter::Include(b)) => {
+            Record::source_list_change(group, b - a, a - b)
+        }
+        (SourceFilter::Exclude(a), SourceFilter::Exclude(b)) => {
+            Record::source_list_change(group, a - b, b - a)
+        }
+        (SourceFilter::Include(_), SourceFilter::Exclude(_))
+        | (SourceFilter::Exclude(_), SourceFilter::Include(_)) => {
+            vec![Record::filter_mode_change(group, new)]
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod test_family;
+
+#[cfg(test)]
+mod tests {
+    use super::RecordKind::{AllowNewSources, BlockOldSources, ChangeToExclude, ChangeToInclude};
+    use super::test_family::{TestFamily, exclude, for_both_families, include};
+    use super::*;
+
+    // G25, G26, G27, RFC 9776 5.1: the table of state-change records, each line with lists that overlap, and the edges.
+    fn the_state_change_table_of_section_5_1<F: TestFamily>() {
+        type Expected<'a> = &'a [(RecordKind, &'a [u8])];
+        let in_ = include::<F>;
+        let ex = exclude::<F>;
+        let cases: [(SourceFilter<F>, SourceFilter<F>, Expected<'_>); 13] = [
+            // INCLUDE (A) -> INCLUDE (B): ALLOW (B-A), BLOCK (A-B)
+            (in_(&[1, 2]), in_(&[2, 3]), &[(AllowNewSources, &[3]), (BlockOldSources, &[1])]),
+            (in_(&[1]), in_(&[1, 2]), &[(AllowNewSources, &[2])]),
+            (in_(&[1, 2]), in_(&[1]), &[(BlockOldSources, &[2])]),
+            (in_(&[1]), in_(&[1]), &[]),
+            // EXCLUDE (A) -> EXCLUDE (B): ALLOW (A-B), BLOCK (B-A)
+            (ex(&[1, 2]), ex(&[2, 3]), &[(AllowNewSources, &[1]), (BlockOldSources, &[3])]),
+            (ex(&[1]), ex(&[]), &[(AllowNewSources, &[1])]),
+            (ex(&[]), ex(&[]), &[]),
+            // INCLUDE (A) -> EXCLUDE (B): TO_EX (B)
+            (in_(&[1, 2]), ex(&[2, 3]), &[(ChangeToExclude, &[2, 3])]),
+            // EXCLUDE (A) -> INCLUDE (B): TO_IN (B)
+            (ex(&[1, 2]), in_(&[2, 3]), &[(ChangeToInclude, &[2, 3])]),
+            // No state is INCLUDE {}: joining and leaving any source, and one source.
+            (SourceFilter::NONE, SourceFilter::ANY, &[(ChangeToExclude, &[])]),
+            (SourceFilter::ANY, SourceFilter::NONE, &[(ChangeToInclude, &[])]),
+            (SourceFilter::NONE, in_(&[1]), &[(AllowNewSources, &[1])]),
+            (in_(&[1]), SourceFilter::NONE, &[(BlockOldSources, &[1])]),
+        ];
+        let group = F::group(1);
+        for (old, new, expected) in cases {
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(kind, s)| Record::new(*kind, group, s.iter().map(|n| F::source(*n))))
+                .collect();
+            assert_eq!(state_change(group, &old, &new), expected, "{old} -> {new}");
+        }
+    }
+
+    for_both_families!(the_state_change_table_of_section_5_1);
+}

@@ -1,0 +1,345 @@
+//! Which member wants which group, and from which sources.
+//!
+//! A member is whoever may join: a service on a port, later a socket. What the interface must receive follows by
+//! [`SourceFilter::merge`]; what the NIC must let through follows from the groups each time ([`Memberships::macs`]),
+//! so that there are no reference counts to get wrong. Not here: telling routers ([`gmp`](super::gmp)).
+//!
+//! ```
+//! use pollcast::addr::{Group, V4};
+//! use pollcast::stack::membership::{JoinOutcome, Memberships};
+//!
+//! let mut memberships = Memberships::<V4, &str>::new();
+//! let group = Group::new("239.1.2.3".parse().unwrap()).unwrap();
+//! assert_eq!(memberships.join("echo", group), Ok(JoinOutcome::Joined));
+//! assert!(memberships.filter(group).allows("198.18.0.1".parse().unwrap()));
+//! assert_eq!(memberships.macs().len(), 2, "its own, and that of all hosts");
+//! ```
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use crate::addr::{Family, Group, MacAddr, Unicast};
+
+pub use super::source_filter::SourceFilter;
+
+/// What a join did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum JoinOutcome {
+    /// The member wants more than before.
+    Joined,
+    /// It had it already.
+    AlreadyMember,
+}
+
+/// Why a group cannot be joined in this way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum JoinError {
+    /// G48, RFC 4604 2.2.1: a group of the source-specific range is never joined for any source.
+    #[error("the group is in the source-specific range (RFC 4607): name the sources that you want")]
+    SourceRequired,
+    /// RFC 3678 4.1.3: single sources are added to a membership for single sources only.
+    #[error("the member has joined the group for any source: leave it before joining single sources")]
+    JoinedForAnySource,
+    /// RFC 3678 4.1.3: as above, the other way round.
+    #[error("the member has joined single sources of the group: leave it before joining for any source")]
+    JoinedForSources,
+}
+
+/// What a leave did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LeaveOutcome {
+    /// The member wants less than before.
+    Left,
+    /// There was nothing to leave.
+    NotMember,
+}
+
+/// Why a source cannot be left in this way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum LeaveError {
+    /// RFC 3678 4.1.3: single sources are taken from a membership for single sources only.
+    #[error("the member has joined the group for any source, not for single ones: leave the group itself")]
+    JoinedForAnySource,
+}
+
+/// Why a filter cannot be set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SetFilterError {
+    /// G48, RFC 4604 2.2.1: EXCLUDE mode does not exist in the source-specific range.
+    #[error("the group is in the source-specific range (RFC 4607): name the sources that you want")]
+    SourceRequired,
+}
+
+/// The memberships on one interface.
+#[derive(Clone, Debug)]
+pub struct Memberships<F: Family, M: Ord> {
+    /// No group without a member, and no member whose filter is [`SourceFilter::NONE`].
+    groups: BTreeMap<Group<F>, BTreeMap<M, SourceFilter<F>>>,
+}
+
+impl<F: Family, M: Ord> Memberships<F, M> {
+    /// No memberships.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { groups: BTreeMap::new() }
+    }
+
+    /// `member` wants `group` from any source.
+    ///
+    /// # Errors
+    ///
+    /// Refused in the source-specific range, and if `member` has joined single sources of the group.
+    pub fn join(&mut self, member: M, group: Group<F>) -> Result<JoinOutcome, JoinError> {
+        if F::is_ssm(group.addr()) {
+            return Err(JoinError::SourceRequired);
+        }
+        match self.groups.entry(group).or_default().entry(member) {
+            Entry::Vacant(new) => {
+                new.insert(SourceFilter::ANY);
+                Ok(JoinOutcome::Joined)
+            }
+            Entry::Occupied(old) => match old.get() {
+                SourceFilter::Exclude(_) => Ok(JoinOutcome::AlreadyMember),
+                SourceFilter::Include(_) => Err(JoinError::JoinedForSources),
+            },
+        }
+    }
+
+    /// `member` wants `group` from `source`, and from the sources that it joined before.
+    ///
+    /// # Errors
+    ///
+    /// Refused if `member` has joined the group for any source.
+    pub fn join_source(
+        &mut self,
+        member: M,
+        group: Group<F>,
+        source: Unicast<F>,
+    ) -> Result<JoinOutcome, JoinError> {
+        match self.groups.entry(group).or_default().entry(member).or_default() {
+            SourceFilter::Exclude(_) => Err(JoinError::JoinedForAnySource),
+            SourceFilter::Include(wanted) => {
+                let new = wanted.insert(source.addr());
+                Ok(if new { JoinOutcome::Joined } else { JoinOutcome::AlreadyMember })
+            }
+        }
+    }
+
+    /// `member` wants nothing more of `group`.
+    pub fn leave(&mut self, member: &M, group: Group<F>) -> LeaveOutcome {
+        let Entry::Occupied(mut members) = self.groups.entry(group) else { return LeaveOutcome::NotMember };
+        if members.get_mut().remove(member).is_none() {
+            return LeaveOutcome::NotMember;
+        }
+        if members.get().is_empty() {
+            members.remove();
+        }
+        LeaveOutcome::Left
+    }
+
+    /// `member` wants nothing more of `group` from `source`.
+    ///
+    /// # Errors
+    ///
+    /// Refused if `member` has joined the group for any source.
+    pub fn leave_source(
+        &mut self,
+        member: &M,
+        group: Group<F>,
+        source: Unicast<F>,
+    ) -> Result<LeaveOutcome, LeaveError> {
+        let Some(filter) = self.groups.get_mut(&group).and_then(|members| members.get_mut(member)) else {
+            return Ok(LeaveOutcome::NotMember);
+        };
+        match filter {
+            SourceFilter::Exclude(_) => Err(LeaveError::JoinedForAnySource),
+            SourceFilter::Include(wanted) => {
+                if !wanted.remove(&source.addr()) {
+                    return Ok(LeaveOutcome::NotMember);
+                }
+                if wanted.is_empty() {
+                    self.leave(member, group);
+                }
+                Ok(LeaveOutcome::Left)
+            }
+        }
+    }
+
+    /// `member` wants exactly `filter` of `group`: RFC 9776 2, `IPMulticastListen`.
+    ///
+    /// # Errors
+    ///
+    /// Refused for EXCLUDE in the source-specific range.
+    pub fn set_filter(
+        &mut self,
+        member: M,
+        group: Group<F>,
+        filter: SourceFilter<F>,
+    ) -> Result<(), SetFilterError> {
+        if filter.is_none() {
+            self.leave(&member, group);
+            return Ok(());
+        }
+        if F::is_ssm(group.addr()) && matches!(filter, SourceFilter::Exclude(_)) {
+            return Err(SetFilterError::SourceRequired);
+        }
+        self.groups.entry(group).or_default().insert(member, filter);
+        Ok(())
+    }
+
+    /// `member` wants nothing more at all. Returns the groups that it was in.
+    pub fn leave_all(&mut self, member: &M) -> Vec<Group<F>> {
+        let joined: Vec<_> =
+            self.groups.iter().filter(|(_, members)| members.contains_key(member)).map(|(g, _)| *g).collect();
+        for &group in &joined {
+            self.leave(member, group);
+        }
+        joined
+    }
+
+    /// What the interface must receive of `group`.
+    #[must_use]
+    pub fn filter(&self, group: Group<F>) -> SourceFilter<F> {
+        self.groups.get(&group).map_or(SourceFilter::NONE, |members| SourceFilter::merge(members.values()))
+    }
+
+    /// The groups that have members, each with what the interface must receive of it, in order.
+    pub fn groups(&self) -> impl Iterator<Item = (Group<F>, SourceFilter<F>)> + '_ {
+        self.groups.iter().map(|(group, members)| (*group, SourceFilter::merge(members.values())))
+    }
+
+    /// The members of `group`, each with what it wants, in order.
+    pub fn members(&self, group: Group<F>) -> impl Iterator<Item = (&M, &SourceFilter<F>)> + '_ {
+        self.groups.get(&group).into_iter().flatten()
+    }
+
+    /// The Ethernet addresses that the NIC must let through: sorted, without duplicates, always with that of all hosts.
+    ///
+    // E05: derived from the groups, so a MAC stays as long as any group maps to it.
+    // E06, RFC 1112 7.2: without all hosts' no query would be heard.
+    #[must_use]
+    pub fn macs(&self) -> Vec<MacAddr> {
+        let mut macs = vec![F::group_mac(F::ALL_HOSTS)];
+        macs.extend(self.groups.keys().map(|group| group.mac()));
+        macs.sort_unstable();
+        macs.dedup();
+        macs
+    }
+}
+
+impl<F: Family, M: Ord> Default for Memberships<F, M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addr::V4;
+    use crate::stack::gmp::test_family::{TestFamily, exclude, for_both_families, include};
+
+    fn unicast<F: TestFamily>(n: u8) -> Unicast<F> {
+        Unicast::new(F::source(n)).unwrap()
+    }
+
+    fn group4(s: &str) -> Group<V4> {
+        Group::new(s.parse().unwrap()).unwrap()
+    }
+
+    // G31, RFC 9776 3.2: the second of two members changes nothing for the interface.
+    fn the_interface_wants_a_group_as_long_as_a_member_does<F: TestFamily>() {
+        let (mut m, group) = (Memberships::<F, u32>::new(), F::group(1));
+        assert_eq!(m.join(1, group), Ok(JoinOutcome::Joined));
+        assert_eq!(m.join(1, group), Ok(JoinOutcome::AlreadyMember));
+        assert_eq!(m.join(2, group), Ok(JoinOutcome::Joined));
+        assert_eq!(m.filter(group), SourceFilter::ANY);
+        assert_eq!(m.leave(&1, group), LeaveOutcome::Left);
+        assert_eq!(m.leave(&1, group), LeaveOutcome::NotMember);
+        assert_eq!(m.filter(group), SourceFilter::ANY);
+        assert_eq!(m.leave(&2, group), LeaveOutcome::Left);
+        assert_eq!(m.filter(group), SourceFilter::NONE);
+        assert_eq!(m.groups().count(), 0);
+    }
+
+    fn sources_are_joined_and_left_one_by_one<F: TestFamily>() {
+        let (mut m, group) = (Memberships::<F, u32>::new(), F::group(1));
+        assert_eq!(m.join_source(1, group, unicast(1)), Ok(JoinOutcome::Joined));
+        assert_eq!(m.join_source(1, group, unicast(1)), Ok(JoinOutcome::AlreadyMember));
+        assert_eq!(m.join_source(2, group, unicast(2)), Ok(JoinOutcome::Joined));
+        assert_eq!(m.filter(group), include(&[1, 2]));
+        assert_eq!(m.members(group).collect::<Vec<_>>(), [(&1, &include(&[1])), (&2, &include(&[2]))]);
+        assert_eq!(m.leave_source(&1, group, unicast(2)), Ok(LeaveOutcome::NotMember));
+        assert_eq!(m.leave_source(&1, group, unicast(1)), Ok(LeaveOutcome::Left));
+        assert_eq!(m.leave_source(&1, group, unicast(1)), Ok(LeaveOutcome::NotMember));
+        assert_eq!(m.groups().collect::<Vec<_>>(), [(group, include(&[2]))]);
+        assert_eq!(m.leave_source(&2, group, unicast(2)), Ok(LeaveOutcome::Left));
+        assert_eq!(m.groups().count(), 0, "a member without sources is none");
+    }
+
+    // RFC 3678 4.1.3: an application uses one mode a group.
+    fn single_sources_and_any_source_do_not_mix<F: TestFamily>() {
+        let (mut m, group) = (Memberships::<F, u32>::new(), F::group(1));
+        m.join(1, group).unwrap();
+        assert_eq!(m.join_source(1, group, unicast(1)), Err(JoinError::JoinedForAnySource));
+        assert_eq!(m.leave_source(&1, group, unicast(1)), Err(LeaveError::JoinedForAnySource));
+        assert_eq!(m.filter(group), SourceFilter::ANY);
+        m.join_source(2, group, unicast(1)).unwrap();
+        assert_eq!(m.join(2, group), Err(JoinError::JoinedForSources));
+    }
+
+    fn a_filter_replaces_what_was_there<F: TestFamily>() {
+        let (mut m, group) = (Memberships::<F, u32>::new(), F::group(1));
+        m.set_filter(1, group, exclude(&[1, 2])).unwrap();
+        assert_eq!(m.filter(group), exclude(&[1, 2]));
+        m.set_filter(1, group, include(&[3])).unwrap();
+        assert_eq!(m.filter(group), include(&[3]));
+        m.set_filter(1, group, SourceFilter::NONE).unwrap();
+        assert_eq!(m.groups().count(), 0);
+    }
+
+    fn a_member_leaves_all_its_groups_and_only_its_own<F: TestFamily>() {
+        let mut m = Memberships::<F, u32>::new();
+        m.join(1, F::group(1)).unwrap();
+        m.join(1, F::group(2)).unwrap();
+        m.join(2, F::group(2)).unwrap();
+        assert_eq!(m.leave_all(&1), [F::group(1), F::group(2)]);
+        assert_eq!(m.groups().map(|(g, _)| g).collect::<Vec<_>>(), [F::group(2)]);
+    }
+
+    for_both_families!(
+        the_interface_wants_a_group_as_long_as_a_member_does,
+        sources_are_joined_and_left_one_by_one,
+        single_sources_and_any_source_do_not_mix,
+        a_filter_replaces_what_was_there,
+        a_member_leaves_all_its_groups_and_only_its_own
+    );
+
+    // G48, RFC 4604 2.2.1, RFC 4607 1.
+    #[test]
+    fn the_source_specific_range_knows_no_exclude_mode() {
+        let (mut m, group) = (Memberships::<V4, u32>::new(), group4("232.1.2.3"));
+        assert_eq!(m.join(1, group), Err(JoinError::SourceRequired));
+        assert_eq!(m.set_filter(1, group, SourceFilter::ANY), Err(SetFilterError::SourceRequired));
+        assert_eq!(m.groups().count(), 0);
+        assert_eq!(m.join_source(1, group, unicast(1)), Ok(JoinOutcome::Joined));
+    }
+
+    // E05: 239.1.1.1 and 238.129.1.1 share 01:00:5e:01:01:01. E06, RFC 1112 7.2: all hosts' MAC is always there.
+    #[test]
+    fn a_shared_mac_stays_until_the_last_of_its_groups_is_left() {
+        let mut m = Memberships::<V4, u32>::new();
+        let all_hosts = MacAddr([1, 0, 0x5e, 0, 0, 1]);
+        let shared = MacAddr([1, 0, 0x5e, 1, 1, 1]);
+        assert_eq!(m.macs(), [all_hosts]);
+        m.join(1, group4("239.1.1.1")).unwrap();
+        m.join(1, group4("238.129.1.1")).unwrap();
+        m.join(1, group4("224.0.0.1")).unwrap();
+        assert_eq!(m.macs(), [all_hosts, shared]);
+        m.leave(&1, group4("239.1.1.1"));
+        m.leave(&1, group4("224.0.0.1"));
+        assert_eq!(m.macs(), [all_hosts, shared]);
+        m.leave(&1, group4("238.129.1.1"));
+        assert_eq!(m.macs(), [all_hosts]);
+    }
+}

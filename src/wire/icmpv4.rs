@@ -1,0 +1,341 @@
+//! ICMP for IPv4 (RFC 792): a view of a received message, the answer to an echo, and errors that quote.
+
+use super::checksum::{self, Sum};
+use super::ipv4;
+
+/// Bytes of the header: type, code, checksum, and four whose meaning depends on the type.
+pub const HEADER_LEN: usize = 8;
+
+/// Type: echo reply.
+pub const TYPE_ECHO_REPLY: u8 = 0;
+/// Type: destination unreachable.
+pub const TYPE_UNREACHABLE: u8 = 3;
+/// Type: source quench. C11, RFC 6633 3: ignored, never sent.
+pub const TYPE_SOURCE_QUENCH: u8 = 4;
+/// Type: redirect.
+pub const TYPE_REDIRECT: u8 = 5;
+/// Type: echo request.
+pub const TYPE_ECHO_REQUEST: u8 = 8;
+/// Type: time exceeded.
+pub const TYPE_TIME_EXCEEDED: u8 = 11;
+/// Type: parameter problem; the first of the last four bytes points at it.
+pub const TYPE_PARAMETER_PROBLEM: u8 = 12;
+/// Type: time stamp request.
+pub const TYPE_TIMESTAMP: u8 = 13;
+/// Type: time stamp reply.
+pub const TYPE_TIMESTAMP_REPLY: u8 = 14;
+
+/// Code of destination unreachable: the protocol.
+pub const CODE_PROTOCOL_UNREACHABLE: u8 = 2;
+/// Code of destination unreachable: the port.
+pub const CODE_PORT_UNREACHABLE: u8 = 3;
+/// Code of destination unreachable: too long, and must not be fragmented.
+pub const CODE_FRAGMENTATION_NEEDED: u8 = 4;
+/// Code of time exceeded: fragments were missing.
+pub const CODE_REASSEMBLY_TIME: u8 = 1;
+
+/// The most bytes of an error, its IPv4 header included. C02, RFC 1812 4.3.2.3.
+pub const ERROR_PACKET_MAX: usize = 576;
+
+/// The most bytes that an error quotes.
+pub const QUOTE_MAX: usize = ERROR_PACKET_MAX - ipv4::HEADER_LEN - HEADER_LEN;
+
+/// Whether a message of this type is about another packet: nothing may answer it with an error (C03, RFC 1122 3.2.2).
+#[inline]
+#[must_use]
+pub const fn is_error(icmp_type: u8) -> bool {
+    matches!(
+        icmp_type,
+        TYPE_UNREACHABLE | TYPE_SOURCE_QUENCH | TYPE_REDIRECT | TYPE_TIME_EXCEEDED | TYPE_PARAMETER_PROBLEM
+    )
+}
+
+/// Why these bytes are no ICMP message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Icmpv4Error {
+    /// Shorter than a header.
+    Truncated,
+    /// The checksum is wrong. Only [`Icmpv4::verify`] says so.
+    Checksum,
+}
+
+/// An ICMP message.
+#[derive(Clone, Copy, Debug)]
+pub struct Icmpv4<'a> {
+    header: &'a [u8; HEADER_LEN],
+    data: &'a [u8],
+}
+
+impl<'a> Icmpv4<'a> {
+    /// The message that `l4`, the payload of an IPv4 packet, is.
+    ///
+    /// # Errors
+    /// [`Icmpv4Error::Truncated`]; the checksum is not looked at.
+    // C07, RFC 792: every message has at least these eight bytes.
+    #[inline]
+    pub fn parse(l4: &'a [u8]) -> Result<Self, Icmpv4Error> {
+        let (header, data) = l4.split_first_chunk::<HEADER_LEN>().ok_or(Icmpv4Error::Truncated)?;
+        Ok(Self { header, data })
+    }
+
+    /// Verifies the checksum, over the whole message.
+    ///
+    /// # Errors
+    /// [`Icmpv4Error::Checksum`].
+    // C07, RFC 792.
+    #[inline]
+    pub fn verify(&self) -> Result<(), Icmpv4Error> {
+        let sum = Sum::of(self.header).add_bytes(self.data);
+        if sum.is_whole() { Ok(()) } else { Err(Icmpv4Error::Checksum) }
+    }
+
+    /// Its type.
+    #[inline]
+    #[must_use]
+    pub const fn icmp_type(&self) -> u8 {
+        self.header[0]
+    }
+
+    /// Its code.
+    #[inline]
+    #[must_use]
+    pub const fn code(&self) -> u8 {
+        self.header[1]
+    }
+
+    /// The checksum field.
+    #[inline]
+    #[must_use]
+    pub const fn checksum(&self) -> u16 {
+        u16::from_be_bytes([self.header[2], self.header[3]])
+    }
+
+    /// The last four bytes of the header, whose meaning depends on the type.
+    #[inline]
+    #[must_use]
+    pub const fn rest(&self) -> u32 {
+        let h = self.header;
+        u32::from_be_bytes([h[4], h[5], h[6], h[7]])
+    }
+
+    /// The identifier of an echo.
+    #[inline]
+    #[must_use]
+    pub const fn echo_id(&self) -> u16 {
+        u16::from_be_bytes([self.header[4], self.header[5]])
+    }
+
+    /// The sequence number of an echo.
+    #[inline]
+    #[must_use]
+    pub const fn echo_sequence(&self) -> u16 {
+        u16::from_be_bytes([self.header[6], self.header[7]])
+    }
+
+    /// What follows the header: the data of an echo, the packet that an error quotes.
+    #[inline]
+    #[must_use]
+    pub const fn data(&self) -> &'a [u8] {
+        self.data
+    }
+}
+
+/// Makes an echo request, whose checksum is right, its own reply, in place. False, and nothing changed: it is none.
+// C06, RFC 1122 3.2.2.6: identifier, sequence and data stay as they are, and so does the checksum's rightness.
+// C09: the code stays too, whatever it is.
+#[must_use]
+pub fn make_echo_reply(message: &mut [u8]) -> bool {
+    let Some(header) = message.first_chunk_mut::<HEADER_LEN>() else { return false };
+    if header[0] != TYPE_ECHO_REQUEST {
+        return false;
+    }
+    let old = u16::from_be_bytes([TYPE_ECHO_REQUEST, header[1]]);
+    let new = u16::from_be_bytes([TYPE_ECHO_REPLY, header[1]]);
+    let updated = checksum::update(u16::from_be_bytes([header[2], header[3]]), old, new);
+    header[0] = TYPE_ECHO_REPLY;
+    header[2..4].copy_from_slice(&updated.to_be_bytes());
+    // C06: of a reply that is zeros throughout, 0 is the wrong checksum. Only summing tells.
+    if updated == 0 {
+        let anew = Sum::of(message).finish();
+        if let Some(header) = message.first_chunk_mut::<HEADER_LEN>() {
+            header[2..4].copy_from_slice(&anew.to_be_bytes());
+        }
+    }
+    true
+}
+
+/// Writes a message with its checksum to the front of `out` and returns its length in bytes. `None`: `out` is too short.
+///
+/// `rest` is the last four bytes of the header: identifier and sequence, pointer, next-hop MTU.
+#[must_use]
+pub fn emit(icmp_type: u8, code: u8, rest: u32, data: &[u8], out: &mut [u8]) -> Option<usize> {
+    let len = HEADER_LEN + data.len();
+    let (header, tail) = out.get_mut(..len)?.split_first_chunk_mut::<HEADER_LEN>()?;
+    let sum = Sum::ZERO.add_u16(u16::from_be_bytes([icmp_type, code])).add_u32(rest).add_bytes(data);
+    let [c0, c1] = sum.finish().to_be_bytes();
+    let [r0, r1, r2, r3] = rest.to_be_bytes();
+    *header = [icmp_type, code, c0, c1, r0, r1, r2, r3];
+    tail.copy_from_slice(data);
+    Some(len)
+}
+
+/// Writes an error about the packet `quote` ([`Ipv4::bytes`](ipv4::Ipv4::bytes): header first, the link's padding gone) to
+/// the front of `out` and returns its length in bytes: at most 556, behind a header of 20. `None`: `out` is too short.
+// C02, RFC 1812 4.3.2.3: as much of the packet as fits in 576 bytes.
+#[must_use]
+pub fn emit_error(icmp_type: u8, code: u8, rest: u32, quote: &[u8], out: &mut [u8]) -> Option<usize> {
+    let quote = quote.get(..QUOTE_MAX).unwrap_or(quote);
+    emit(icmp_type, code, rest, quote, out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn echo_request(rest: u32, data: &[u8]) -> Vec<u8> {
+        let mut out = vec![0xee; 8 + data.len()];
+        assert_eq!(emit(TYPE_ECHO_REQUEST, 0, rest, data, &mut out), Some(8 + data.len()));
+        out
+    }
+
+    // RFC 792: type, code, checksum, identifier, sequence, data. 0800 + 1234 + 0001 + 6869 = 829e.
+    #[test]
+    fn an_echo_is_laid_out_as_rfc_792_says() {
+        let message = echo_request(0x1234_0001, b"hi");
+        assert_eq!(message, [8, 0, 0x7d, 0x61, 0x12, 0x34, 0, 1, b'h', b'i']);
+        let icmp = Icmpv4::parse(&message).unwrap();
+        assert_eq!(
+            (icmp.icmp_type(), icmp.code(), icmp.checksum(), icmp.rest()),
+            (8, 0, 0x7d61, 0x1234_0001)
+        );
+        assert_eq!((icmp.echo_id(), icmp.echo_sequence(), icmp.data()), (0x1234, 1, &b"hi"[..]));
+        assert_eq!(icmp.verify(), Ok(()));
+    }
+
+    // C07, RFC 792: the checksum covers the whole message.
+    #[test]
+    fn one_wrong_bit_anywhere_is_seen() {
+        let good = echo_request(0x1234_0001, b"hello");
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Icmpv4::parse(&bad).unwrap().verify(), Err(Icmpv4Error::Checksum), "bit {bit}");
+        }
+    }
+
+    // C07, E17: less than eight bytes are none.
+    #[test]
+    fn a_message_cut_within_its_header_is_refused() {
+        let message = echo_request(1, &[0x5a; 52]);
+        for len in 0..60 {
+            assert_eq!(Icmpv4::parse(&message[..len]).is_ok(), len >= 8, "{len} bytes");
+            let mut out = [0xee; 60];
+            assert_eq!(emit(8, 0, 1, &[0x5a; 52], &mut out[..len]), None);
+            assert_eq!(out, [0xee; 60]);
+        }
+        assert_eq!(Icmpv4::parse(&message[..7]).unwrap_err(), Icmpv4Error::Truncated);
+    }
+
+    // C06, RFC 1122 3.2.2.6.
+    #[test]
+    fn an_echo_reply_differs_in_type_and_checksum_only() {
+        let mut message = echo_request(0x1234_0001, b"hello");
+        let request = message.clone();
+        assert!(make_echo_reply(&mut message));
+        assert_eq!((message[0], message[1], &message[4..]), (0, 0, &request[4..]));
+        assert_eq!(Icmpv4::parse(&message).unwrap().verify(), Ok(()));
+    }
+
+    // C06, RFC 1624 4: of an echo with nothing in it, the reply is zeros, and the checksum of zeros is 0xffff.
+    #[test]
+    fn the_reply_to_an_empty_echo_has_a_checksum_of_all_ones() {
+        for len in [0, 1, 56] {
+            let mut message = echo_request(0, &vec![0; len]);
+            assert!(make_echo_reply(&mut message));
+            assert_eq!(message[..4], [0, 0, 0xff, 0xff]);
+            assert_eq!(Icmpv4::parse(&message).unwrap().verify(), Ok(()));
+        }
+        // And where the data sum to 0xffff, 0 is right.
+        let mut message = echo_request(0xffff_0000, &[]);
+        assert!(make_echo_reply(&mut message));
+        assert_eq!(message[..4], [0, 0, 0, 0]);
+        assert_eq!(Icmpv4::parse(&message).unwrap().verify(), Ok(()));
+    }
+
+    #[test]
+    fn only_echo_requests_become_replies() {
+        for icmp_type in (0..=255).filter(|t| *t != TYPE_ECHO_REQUEST) {
+            let mut message = [icmp_type; 20];
+            assert!(!make_echo_reply(&mut message));
+            assert_eq!(message, [icmp_type; 20]);
+        }
+        for len in 0..8 {
+            let mut message = [8; 8];
+            assert!(!make_echo_reply(&mut message[..len]));
+            assert_eq!(message, [8; 8]);
+        }
+    }
+
+    // C02, RFC 1812 4.3.2.3: 1400 bytes are quoted up to 576 in all; 29 bytes wholly.
+    #[test]
+    fn an_error_quotes_as_much_as_fits_in_576_bytes() {
+        let packet: Vec<u8> = (0..1400u32).map(|i| u8::try_from(i % 251).unwrap()).collect();
+        let mut out = [0xee; 1500];
+        let len = emit_error(TYPE_UNREACHABLE, CODE_PORT_UNREACHABLE, 0, &packet, &mut out).unwrap();
+        assert_eq!(20 + len, 576);
+        let icmp = Icmpv4::parse(&out[..len]).unwrap();
+        assert_eq!((icmp.icmp_type(), icmp.code(), icmp.rest(), icmp.verify()), (3, 3, 0, Ok(())));
+        assert_eq!(icmp.data(), &packet[..548]);
+        assert_eq!(out[len], 0xee);
+
+        let len = emit_error(TYPE_PARAMETER_PROBLEM, 0, 0x1400_0000, &packet[..29], &mut out).unwrap();
+        assert_eq!(Icmpv4::parse(&out[..len]).unwrap().data(), &packet[..29]);
+        assert_eq!(out[4], 0x14);
+    }
+
+    // C03, RFC 1122 3.2.2: destination unreachable, source quench, redirect, time exceeded, parameter problem.
+    #[test]
+    fn errors_are_told_from_questions() {
+        let errors: Vec<u8> = (0..=255).filter(|t| is_error(*t)).collect();
+        assert_eq!(errors, [3, 4, 5, 11, 12]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_parse_or_do_not(mut bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            if let Ok(icmp) = Icmpv4::parse(&bytes) {
+                prop_assert_eq!(icmp.data(), &bytes[8..]);
+                let _ = icmp.verify();
+            }
+            let _ = make_echo_reply(&mut bytes);
+        }
+
+        #[test]
+        fn what_is_emitted_reads_back(
+            head: (u8, u8, u32),
+            data in proptest::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let mut out = [0; 200];
+            let len = emit(head.0, head.1, head.2, &data, &mut out).unwrap();
+            let icmp = Icmpv4::parse(&out[..len]).unwrap();
+            prop_assert_eq!((icmp.icmp_type(), icmp.code(), icmp.rest()), head);
+            prop_assert_eq!(icmp.data(), data.as_slice());
+            prop_assert_eq!(icmp.verify(), Ok(()));
+        }
+
+        // C06: the update is the checksum that would be computed, for every request.
+        #[test]
+        fn the_reply_to_any_echo_is_what_would_be_emitted(
+            code: u8,
+            rest: u32,
+            data in proptest::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let (mut request, mut reply) = ([0; 48], [0; 48]);
+            let len = emit(TYPE_ECHO_REQUEST, code, rest, &data, &mut request).unwrap();
+            emit(TYPE_ECHO_REPLY, code, rest, &data, &mut reply).unwrap();
+            prop_assert!(make_echo_reply(&mut request[..len]));
+            prop_assert_eq!(request, reply);
+        }
+    }
+}

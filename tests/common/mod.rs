@@ -1,0 +1,44 @@
+//! What the whole-program tests share: namespaces, a running pollcast, a raw socket at the other end of its wire, and
+//! frames that are built and read without pollcast's own code.
+//!
+//! ```ignore
+//! static LAB: Shared = Shared::new(|| Lab::mute(ECHO));
+//!
+//! #[test]
+//! fn an_echo_comes_back() {
+//!     let Some(mut lab) = LAB.lock() else { return };
+//!     let answer = lab.answer(&udp_frame(PEER, 4000, HOST, 7, b"hello")).udp();
+//!     assert_eq!(answer.payload, b"hello");
+//! }
+//! ```
+//!
+//! Everything ends with the test process, even if that is killed: namespaces have no names, and programs get SIGTERM.
+#![allow(dead_code, unreachable_pub, unused_imports)] // Each test file uses its part of it.
+
+pub mod frames;
+pub mod lab;
+pub mod linux;
+pub mod netns;
+pub mod pollcast;
+pub mod raw_peer;
+pub mod read;
+pub mod testpmd;
+
+pub use frames::*;
+pub use lab::*;
+pub use linux::Linux;
+pub use netns::Netns;
+pub use pollcast::{Config, PROGRAM, Pollcast};
+pub use raw_peer::RawPeer;
+pub use read::*;
+pub use testpmd::Bridge;
+
+/// An echo service on port 7 that has joined a group, and another for one source, and answers broadcast too.
+pub const ECHO: &str = r#"
+[[service]]
+name = "echo"
+kind = "echo"
+listen = ["0.0.0.0:7"]
+groups = [{ group = "239.1.2.3" }, { group = "232.1.2.3", sources = ["198.18.0.1"] }]
+answer_broadcast = true
+"#;

@@ -1,0 +1,74 @@
+//! dpdk-testpmd as a bridge: it passes frames between two devices, and changes nothing.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::netns::Netns;
+
+/// A running bridge. Killed when dropped; told to end when the test process ends.
+#[derive(Debug)]
+pub struct Bridge {
+    child: Child,
+    prefix: String,
+    log: PathBuf,
+}
+
+impl Bridge {
+    /// Between the virtual devices `one` and `other`, in the namespace. Waits until it forwards.
+    pub fn start(netns: &Netns, name: &str, one: &str, other: &str) -> Self {
+        let prefix = format!("pc-{}-{name}", std::process::id());
+        let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{prefix}.log"));
+        let child = netns.spawn("dpdk-testpmd", |command| {
+            // Memory that the other end of a vhost pair can map, without hugepages. It polls on CPU 0: the worker of
+            // the program under test has the last one.
+            command.args(["--no-huge", "-m", "512", "--no-shconf", "--single-file-segments", "--no-pci"]);
+            command.args([
+                "--lcores",
+                "0@0,1@0",
+                "--file-prefix",
+                &prefix,
+                "--vdev",
+                one,
+                "--vdev",
+                other,
+                "--",
+            ]);
+            command.args(["--forward-mode=io", "--total-num-mbufs=8192", "--auto-start", "--no-flush-rx"]);
+            // Without this it ends with its standard input.
+            command.args(["--stats-period=1000", "--no-lsc-interrupt"]);
+            command.stdin(Stdio::null());
+            command
+                .stdout(File::create(&log).unwrap())
+                .stderr(File::options().append(true).open(&log).unwrap());
+        });
+        let mut bridge = Self { child, prefix, log };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !bridge.said().contains("Press enter to exit") && !bridge.said().contains("Port statistics") {
+            let ended = bridge.child.try_wait().unwrap();
+            assert!(
+                ended.is_none() && Instant::now() < deadline,
+                "dpdk-testpmd: {ended:?}\n{}",
+                bridge.said()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+        bridge
+    }
+
+    /// What it said so far.
+    pub fn said(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(Path::new("/run/dpdk").join(&self.prefix));
+        let _ = fs::remove_file(&self.log);
+    }
+}

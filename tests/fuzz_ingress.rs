@@ -1,0 +1,132 @@
+//! Frames, valid and mutated, through the whole packet path for a short time: no panic, no packet lost or doubled.
+//!
+//! Every run replays `fuzz/corpus/ingress`, then mutates it for `POLLCAST_FUZZ_SECONDS` (3) with `POLLCAST_FUZZ_SEED` (a
+//! fresh one). A failure prints its input as a file to keep there, with a sentence of yours as its first line.
+
+#![cfg(feature = "sim")]
+
+#[allow(unreachable_pub, dead_code, reason = "the fuzz crate exports it")]
+#[path = "../fuzz/src/ingress.rs"]
+mod ingress;
+#[allow(unreachable_pub, dead_code, reason = "the fuzz crate exports it")]
+#[path = "../fuzz/src/mutate.rs"]
+mod mutate;
+#[allow(unreachable_pub, dead_code, reason = "the fuzz crate exports it")]
+#[path = "../fuzz/src/script.rs"]
+mod script;
+#[allow(unreachable_pub, dead_code, reason = "the fuzz crate exports it")]
+#[path = "../fuzz/src/session.rs"]
+mod session;
+
+use std::path::Path;
+
+use ingress::{Build, Host};
+use pollcast::rng::Rng;
+use pollcast::sim::frames::{IcmpFrame, UdpFrame};
+use script::{Kept, Step};
+
+/// The kept scripts, by name.
+fn corpus() -> Vec<(String, Kept)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/ingress");
+    let files =
+        std::fs::read_dir(folder).expect("the corpus is there").map(|entry| entry.expect("a file").path());
+    let mut kept: Vec<_> = files
+        .map(|path| {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let text = std::fs::read_to_string(&path).expect("a text file");
+            let script = script::read(&text).unwrap_or_else(|what| panic!("{name}: {what}"));
+            (name, script)
+        })
+        .collect();
+    kept.sort_by(|a, b| a.0.cmp(&b.0));
+    kept
+}
+
+/// The files whose sums are wrong on purpose, or do not cover what the length says.
+const UNSUMMED: [&str; 6] = [
+    "icmp-bad",
+    "ip-bad-header",
+    "truncated-igmp",
+    "udp-bad-checksum",
+    "udp-no-checksum",
+    "udp-short-length",
+];
+
+// The corpus was made by scapy: its sums are a second opinion on ours.
+#[test]
+fn mending_sums_changes_no_frame_whose_sums_are_right() {
+    for (name, kept) in corpus() {
+        let is_right = |step: &Step| match step {
+            Step::Frame(frame) => {
+                let mut mended = frame.clone();
+                mutate::mend_sums(&mut mended);
+                mended == *frame
+            }
+            Step::Turn | Step::Wait(_) | Step::Stall | Step::Starve(_) => true,
+        };
+        assert_eq!(kept.steps.iter().all(is_right), !UNSUMMED.contains(&name.as_str()), "{name}");
+    }
+}
+
+#[test]
+fn every_kept_script_survives_being_written_and_coded() {
+    let corpus = corpus();
+    assert!(corpus.len() > 50, "only {} kept scripts", corpus.len());
+    for (name, kept) in corpus {
+        assert!(!kept.steps.is_empty(), "{name}: no step");
+        assert_eq!(script::decode(&script::encode(&kept.steps)), kept.steps, "{name}");
+        assert_eq!(script::read(&script::write(&kept.sentence, &kept.steps)), Ok(kept), "{name}");
+    }
+}
+
+#[test]
+fn the_kept_scripts_pass() {
+    for (name, kept) in corpus() {
+        if let Some(said) = session::failure(&|steps: &Vec<Step>| ingress::body(steps), &kept.steps) {
+            panic!("{name} ({}): {said}", kept.sentence);
+        }
+    }
+}
+
+// A fuzz run over a host that answers nothing would find nothing.
+#[test]
+fn the_host_under_test_answers() {
+    let sent_for = |name: &str| {
+        let (_, kept) = corpus().into_iter().find(|(kept, _)| kept == name).expect("a kept script");
+        let mut host = Host::new(Build::plain());
+        host.play(&kept.steps);
+        host.sent
+    };
+    let echo = |name| {
+        let sent = sent_for(name);
+        assert_eq!(sent.len(), 1, "{name}");
+        UdpFrame::read(&sent[0]).expect("an echo").payload
+    };
+    assert_eq!(echo("udp-unicast"), b"pollcast");
+    assert_eq!(echo("udp-group"), b"pollcast");
+    assert_eq!(echo("udp-ssm"), b"pollcast");
+    assert_eq!(echo("udp-empty"), b"");
+    assert_eq!(sent_for("udp-group-alias"), Vec::<Vec<u8>>::new());
+    assert_eq!(sent_for("icmp-echo").len(), 2);
+    let unreachable = sent_for("udp-closed-port");
+    assert_eq!(IcmpFrame::read(&unreachable[0]).map(|i| (i.kind, i.code)), Ok((3, 3)));
+}
+
+#[test]
+fn mutated_scripts_pass() {
+    let seed = session::seed();
+    let corpus: Vec<_> = corpus().into_iter().map(|(_, kept)| kept.steps).collect();
+    let next = |rng: &mut Rng| {
+        let mut steps = corpus[mutate::below(rng, corpus.len())].clone();
+        mutate::mutate(rng, &mut steps, &corpus);
+        steps
+    };
+    let body = |steps: &Vec<Step>| ingress::body(steps);
+    match session::run(&mut Rng::new(seed), session::budget(), next, script::smaller, body) {
+        Ok(inputs) => println!("{inputs} scripts, POLLCAST_FUZZ_SEED={seed}"),
+        Err(failure) => {
+            let kept = script::write("What went wrong here.", &failure.input);
+            panic!("POLLCAST_FUZZ_SEED={seed}: {}\nKeep this in fuzz/corpus/ingress:\n{kept}", failure.said);
+        }
+    }
+}

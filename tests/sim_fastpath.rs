@@ -1,0 +1,245 @@
+//! The fast path against the slow one: whatever the first takes, the second delivers the same, and answers the same.
+
+#![cfg(feature = "sim")]
+
+use core::net::Ipv4Addr;
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use pollcast::addr::{Group, Ipv4Cidr, MacAddr, Unicast};
+use pollcast::fastpath::{Level, Lookup, Sink, View, ingress_burst, reply};
+use pollcast::io::{BufPool, Burst, ChecksumStatus, PacketBuf, Parts, PortId, RxMeta};
+use pollcast::rng::Rng;
+use pollcast::sim::buf::{SimBuf, SimPool};
+use pollcast::stack::egress;
+use pollcast::stack::groups::GroupTable;
+use pollcast::stack::ingress::{Ingress, Verdict};
+use pollcast::stack::interface::Interface;
+use pollcast::stack::membership::SourceFilter;
+use pollcast::stack::port_table::{PortTable, Socket};
+use pollcast::time::Instant;
+use pollcast::wire::ethernet::{ETHERTYPE_IPV4, Header};
+use pollcast::wire::{ipv4, udp};
+
+const OWN_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+const PEER_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+
+fn v4(s: &str) -> Ipv4Addr {
+    s.parse().unwrap()
+}
+
+struct World {
+    interface: Interface,
+    table: PortTable,
+    view: View,
+    pool: SimPool,
+}
+
+impl World {
+    fn new(addresses: &[(&str, u8)]) -> Self {
+        let cidr = |(a, p): &(&str, u8)| Ipv4Cidr::new(Unicast::new(v4(a)).unwrap(), *p).unwrap();
+        let mut interface = Interface::new(PortId(0), OWN_MAC, 1500, addresses.iter().map(cidr).collect());
+        let group = |g, filter| (Group::new(v4(g)).unwrap(), 0, filter);
+        let only = SourceFilter::Include(BTreeSet::from([v4("198.18.0.1")]));
+        let joined = [group("239.1.2.3", SourceFilter::ANY), group("232.1.2.3", only)];
+        interface.groups = Box::new(GroupTable::new(3, joined.into_iter()));
+        let mut table = PortTable::new(5);
+        for local in ["0.0.0.0:7", "198.18.0.2:9"] {
+            table.bind(Socket { port: PortId(0), local: local.parse().unwrap(), service: 0 }).unwrap();
+        }
+        let view = View::of(&interface);
+        Self { interface, table, view, pool: SimPool::new(16, 2048) }
+    }
+
+    fn buf(&self, frame: &[u8], meta: RxMeta) -> SimBuf {
+        let mut buf = self.pool.alloc_copy(frame).unwrap();
+        buf.set_rx_meta(meta);
+        buf
+    }
+
+    /// What the fast path takes, on every level of this CPU.
+    fn fast(&self, level: Level, frame: &[u8], meta: RxMeta) -> Option<(SimBuf, Parts)> {
+        #[derive(Default)]
+        struct Taken(Option<(SimBuf, Parts)>, Vec<SimBuf>);
+        impl Sink<SimBuf> for Taken {
+            fn deliver(&mut self, buf: SimBuf, parts: Parts) {
+                self.0 = Some((buf, parts));
+            }
+            fn slow(&mut self, buf: SimBuf) {
+                self.1.push(buf);
+            }
+        }
+        let mut taken = Taken::default();
+        let mut burst = Burst::new();
+        burst.push(self.buf(frame, meta)).unwrap();
+        let lookup = Lookup { view: &self.view, interface: &self.interface, table: &self.table };
+        ingress_burst(level, &mut burst, lookup, &mut taken);
+        assert!(taken.1.iter().all(|b| b.data() == frame), "what is not taken is untouched");
+        assert_eq!(usize::from(taken.0.is_some()) + taken.1.len(), 1);
+        taken.0
+    }
+
+    fn slow(&self, frame: &[u8], meta: RxMeta) -> Verdict<SimBuf> {
+        let mut ingress = Ingress::new(Instant::ZERO, &mut Rng::new(1));
+        ingress.ingress(Instant::ZERO, self.buf(frame, meta), &self.interface, &self.table, &self.pool)
+    }
+
+    /// Both paths over one frame. Returns whether the fast one took it.
+    fn compare(&self, frame: &[u8], meta: RxMeta) -> bool {
+        let mut took = false;
+        for level in [Level::BASELINE, Level::detect()] {
+            let Some((mut fast_buf, fast_parts)) = self.fast(level, frame, meta) else { continue };
+            took = true;
+            let Verdict::Deliver(mut slow_buf, slow_parts) = self.slow(frame, meta) else {
+                panic!("the fast path took what the slow one refuses: {frame:02x?}")
+            };
+            assert_eq!(fast_parts, slow_parts);
+            let slow_answered = egress::udp_reply(&mut slow_buf, &slow_parts, &self.interface);
+            if reply(&mut fast_buf, &fast_parts, &self.view, &self.interface) {
+                assert!(slow_answered);
+                assert_eq!(fast_buf.data(), slow_buf.data(), "request {frame:02x?}");
+            }
+        }
+        took
+    }
+}
+
+/// A right UDP frame, at least 60 bytes long; the padding is not zeros.
+fn frame(src: &str, dst: &str, ports: (u16, u16), payload: &[u8]) -> Vec<u8> {
+    let (src, dst) = (v4(src), v4(dst));
+    let group = Group::<pollcast::addr::V4>::new(dst);
+    let link = Header { dst: group.map_or(OWN_MAC, Group::mac), src: PEER_MAC, ethertype: ETHERTYPE_IPV4 };
+    let header = udp::Repr::new(ports.0, ports.1, payload.len()).unwrap();
+    let ip = ipv4::Repr {
+        tos: 0xb8,
+        id: 0x1234,
+        dont_fragment: false,
+        ttl: 9,
+        protocol: 17,
+        src,
+        dst,
+        payload_len: header.length(),
+        router_alert: false,
+    };
+    let mut frame = vec![0xaa; (42 + payload.len()).max(60)];
+    let rest = ip.emit(link.emit(&mut frame).unwrap()).unwrap();
+    let rest = header.emit(header.checksum_v4(src, dst, payload), rest).unwrap();
+    rest[..payload.len()].copy_from_slice(payload);
+    frame
+}
+
+fn meta(ip: ChecksumStatus, l4: ChecksumStatus) -> RxMeta {
+    RxMeta { ip_checksum: ip, l4_checksum: l4, ..RxMeta::default() }
+}
+
+#[test]
+fn plain_datagrams_take_the_fast_path_whatever_their_length() {
+    let world = World::new(&[("198.18.0.2", 24)]);
+    for len in 0..=1472 {
+        let payload: Vec<u8> = (0..len).map(|i| u8::try_from(i % 251).unwrap()).collect();
+        let frame = frame("198.18.0.1", "198.18.0.2", (4000, 7), &payload);
+        assert!(world.compare(&frame, RxMeta::default()), "length {len}");
+    }
+}
+
+#[test]
+fn joined_groups_take_the_fast_path_and_others_do_not() {
+    let world = World::new(&[("198.18.0.2", 24)]);
+    let takes = |src, dst| world.compare(&frame(src, dst, (4000, 7), b"hello"), RxMeta::default());
+    assert!(takes("198.18.0.1", "239.1.2.3"));
+    assert!(takes("198.18.0.1", "232.1.2.3"));
+    assert!(!takes("198.18.0.9", "232.1.2.3"), "a source that was not joined");
+    // E04, RFC 1112 6.4: the same MAC, another group.
+    assert!(!takes("198.18.0.1", "239.129.2.3"));
+    assert!(!takes("198.18.0.1", "239.1.2.4"));
+}
+
+#[test]
+fn every_status_of_the_checksums_gives_the_same_on_both_paths() {
+    use ChecksumStatus::{Bad, Good, None, Unknown};
+    let world = World::new(&[("198.18.0.2", 24)]);
+    let right = frame("198.18.0.1", "198.18.0.2", (4000, 7), b"hello");
+    let mut zero = right.clone();
+    zero[40..42].copy_from_slice(&[0, 0]);
+    let mut wrong = right.clone();
+    wrong[44] ^= 1;
+    for (ip, l4) in [Bad, Good, None, Unknown]
+        .into_iter()
+        .flat_map(|ip| [Bad, Good, None, Unknown].into_iter().map(move |l4| (ip, l4)))
+    {
+        let meta = meta(ip, l4);
+        assert!(world.compare(&right, meta), "{meta:?}");
+        assert!(world.compare(&zero, meta), "{meta:?}");
+        // The device's word is taken where it says "good" or "verified", and nowhere else.
+        assert_eq!(world.compare(&wrong, meta), l4 == Good || l4 == None, "{meta:?}");
+    }
+}
+
+#[test]
+fn several_addresses_are_all_ours() {
+    let world = World::new(&[("198.18.0.2", 24), ("198.19.0.2", 24), ("198.19.7.4", 31)]);
+    let takes = |src, dst| world.compare(&frame(src, dst, (4000, 7), b"hello"), RxMeta::default());
+    for dst in ["198.18.0.2", "198.19.0.2", "198.19.7.4"] {
+        assert!(takes("198.18.0.1", dst), "{dst}");
+        // I09, CA-1997-28.
+        assert!(!takes(dst, "198.18.0.2"), "from {dst}");
+    }
+    // I08, RFC 1122 3.2.1.3(e).
+    assert!(!takes("198.19.0.255", "198.18.0.2"));
+    assert!(takes("198.19.7.5", "198.18.0.2"), "a /31 has no broadcast address");
+}
+
+#[test]
+fn an_interface_without_an_address_takes_nothing() {
+    let world = World::new(&[]);
+    assert!(!world.compare(&frame("198.18.0.1", "198.18.0.2", (4000, 7), b"hello"), RxMeta::default()));
+    assert!(!world.compare(&frame("198.18.0.1", "0.0.0.0", (4000, 7), b"hello"), RxMeta::default()));
+}
+
+fn any_status() -> impl Strategy<Value = ChecksumStatus> {
+    use ChecksumStatus::{Bad, Good, None, Unknown};
+    prop_oneof![4 => Just(Unknown), 1 => Just(Good), 1 => Just(Bad), 1 => Just(None)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// Frames near the plain shape: a right one with bytes changed where it matters, cut or grown at the end.
+    #[test]
+    fn both_paths_agree_on_mutated_frames(
+        src in prop_oneof![Just("198.18.0.1"), Just("198.18.0.2"), Just("198.18.0.255"), Just("127.0.0.1"),
+            Just("0.0.0.0"), Just("224.0.0.1"), Just("240.0.0.1"), Just("8.8.8.8")],
+        dst in prop_oneof![4 => Just("198.18.0.2"), 1 => Just("198.18.0.255"), 1 => Just("239.1.2.3"),
+            1 => Just("232.1.2.3"), 1 => Just("239.129.2.3"), 1 => Just("198.18.0.77")],
+        ports in (prop_oneof![Just(0u16), Just(7), Just(4000)], prop_oneof![Just(7u16), Just(9), Just(0), Just(80)]),
+        payload in prop::collection::vec(any::<u8>(), 0..80),
+        changes in prop::collection::vec((0usize..60, any::<u8>()), 0..3),
+        cut in prop_oneof![4 => Just(None), 1 => (0usize..100).prop_map(Some)],
+        statuses in (any_status(), any_status()),
+    ) {
+        let world = World::new(&[("198.18.0.2", 24)]);
+        let mut frame = frame(src, dst, ports, &payload);
+        for (at, byte) in changes {
+            frame[at] = byte;
+        }
+        if let Some(len) = cut {
+            frame.resize(len, 0x55);
+        }
+        world.compare(&frame, meta(statuses.0, statuses.1));
+    }
+}
+
+// U05, RFC 768: a sum that comes out as 0 is sent as 0xffff, also when it is updated for a group's answer.
+#[test]
+fn an_answer_never_carries_the_checksum_zero() {
+    let world = World::new(&[("198.18.0.2", 24)]);
+    for dst in ["198.18.0.2", "239.1.2.3"] {
+        for word in 0..=u16::MAX {
+            let request = frame("198.18.0.1", dst, (4000, 7), &word.to_be_bytes());
+            let (mut buf, parts) = world.fast(Level::BASELINE, &request, RxMeta::default()).unwrap();
+            assert!(reply(&mut buf, &parts, &world.view, &world.interface));
+            assert_ne!(&buf.data()[40..42], &[0, 0], "{dst} {word:#x}");
+        }
+    }
+}
