@@ -78,7 +78,7 @@ fn vhost(socket: &str) {
     let eal = Eal::init(&options(&[&device])).unwrap();
     let (port, mut rx, mut tx, pool) = start(&eal, &device);
     println!("ready");
-    let (done, ended) = std::sync::mpsc::channel();
+    let (done, ended) = crossbeam::channel::bounded(1);
     let input = std::thread::spawn(move || {
         std::io::stdin().lines().for_each(drop);
         done.send(()).unwrap();
