@@ -1,3 +1,5 @@
+//! The ladder against devices that refuse in every way that drivers do.
+
 use super::*;
 
 /// A device that refuses what it is told to, and forgets nothing of what it is asked.
