@@ -65,7 +65,10 @@ fn give_up(what: &str) -> ! {
          --no-default-features: everything but the real ports.",
         OLDEST.0, OLDEST.1
     );
-    #[expect(clippy::disallowed_methods, reason = "a build script ends with a sentence, not with a panic's trace")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a build script ends with a sentence, not with a panic's trace"
+    )]
     exit(1);
 }
 

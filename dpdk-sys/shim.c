@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "shim.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,13 +19,44 @@ static ssize_t log_write(void *cookie, const char *text, size_t len)
 	return (ssize_t)len;
 }
 
+static FILE *log_stream, *real_stdout, *real_stderr;
+static unsigned int captures;
+static pthread_mutex_t capture_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* EAL prints its fatal error and its usage, and libbpf all it has to say, without DPDK's log. In the GNU C library these
+ * are variables like any other; Rust's own standard streams do not pass through them. */
+static void capture_or_release(void)
+{
+	if (log_stream == NULL)
+		return;
+	if (captures > 0 && real_stdout == NULL) {
+		fflush(stdout);
+		real_stdout = stdout;
+		real_stderr = stderr;
+		stdout = log_stream;
+		stderr = log_stream;
+	} else if (captures == 0 && real_stdout != NULL) {
+		fflush(log_stream);
+		stdout = real_stdout;
+		stderr = real_stderr;
+		real_stdout = NULL;
+	}
+}
+
+void shim_capture(int on)
+{
+	pthread_mutex_lock(&capture_lock);
+	captures += on ? 1 : -1;
+	capture_or_release();
+	pthread_mutex_unlock(&capture_lock);
+}
+
 int shim_eal_init(int argc, char **argv, shim_log_write write)
 {
 	/* Lives as long as the process, as DPDK's log does. */
 	static shim_log_write cookie;
 	static const cookie_io_functions_t functions = { .write = log_write };
-	FILE *old_stdout = stdout, *old_stderr = stderr, *log;
-	int ret;
+	FILE *log;
 
 	cookie = write;
 	log = fopencookie(&cookie, "w", functions);
@@ -35,15 +67,11 @@ int shim_eal_init(int argc, char **argv, shim_log_write write)
 	setvbuf(log, NULL, _IOLBF, 0);
 	rte_openlog_stream(log);
 
-	/* EAL prints its fatal error, and the usage after a bad argument, without its log. In the GNU C library these
-	 * are variables like any other; Rust's own standard streams do not pass through them. */
-	stdout = log;
-	stderr = log;
-	ret = rte_eal_init(argc, argv);
-	stdout = old_stdout;
-	stderr = old_stderr;
-	fflush(log);
-	return ret;
+	pthread_mutex_lock(&capture_lock);
+	log_stream = log;
+	capture_or_release();
+	pthread_mutex_unlock(&capture_lock);
+	return rte_eal_init(argc, argv);
 }
 
 uint64_t shim_tsc(void)

@@ -88,8 +88,11 @@ enum shim_limits {
 /* The reason of the last failure on this thread. */
 int shim_errno(void);
 
-/* `rte_eal_init` with DPDK's log, and what DPDK prints past its log, going to `write`. */
 typedef void (*shim_log_write)(int level, const char *text, size_t len);
+/* Sends the C library's standard output and error to DPDK's log (`on` is 1), and back (0); nests. Does nothing before
+ * `shim_eal_init`. */
+void shim_capture(int on);
+/* `rte_eal_init` with DPDK's log going to `write`, from now on. */
 int shim_eal_init(int argc, char **argv, shim_log_write write);
 
 /* The time stamp counter. */

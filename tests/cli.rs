@@ -2,12 +2,15 @@
 #![cfg(all(feature = "dpdk", feature = "cli"))]
 
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use pollcast::ctl::{Server, Stopper};
 use pollcast::engine::command::{self, Answer, DoneAnswer, DropAnswer, GroupAnswer};
 
@@ -305,6 +308,136 @@ fn a_full_disk_is_one_sentence_and_status_1() {
     let err = String::from_utf8(output.stderr).unwrap();
     assert!(
         err.starts_with("pollcast: cannot write to standard output: ") && err.lines().count() == 1,
+        "{err}"
+    );
+}
+
+/// `pollcast run` on a port that receives nothing and sends into a file: no NIC, no network, no hugepages.
+struct Host {
+    dir: tempfile::TempDir,
+    child: Child,
+}
+
+impl Host {
+    fn start(test: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Self::config(dir.path(), test);
+        let mut command = pollcast(&["run"]);
+        let child = command.arg(config).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        Self { dir, child }
+    }
+
+    fn config(dir: &Path, test: &str) -> PathBuf {
+        let prefix = format!("pollcast-cli-{test}-{}", std::process::id());
+        let socket = dir.join("run/ctl.sock");
+        let text = format!(
+            "[eal]\nhugepages = \"none\"\nfile_prefix = {prefix:?}\n[ctl]\nsocket = {socket:?}\n\
+             [workers]\nidle = \"adaptive\"\n\
+             [[port]]\ndevice = \"net_pcap0,tx_pcap={}\"\naddresses = [\"198.18.0.2/24\"]\nmac = \"02:00:00:00:00:02\"\n\
+             [[service]]\nkind = \"echo\"\nlisten = [\"0.0.0.0:7\"]\n",
+            dir.join(format!("{test}.pcap")).display()
+        );
+        let config = dir.join(format!("{test}.toml"));
+        fs::write(&config, text).unwrap();
+        config
+    }
+
+    fn ctl(&self, args: &[&str]) -> (i32, String, String) {
+        let mut command = pollcast(&["ctl", "--socket"]);
+        outcome(command.arg(self.dir.path().join("run/ctl.sock")).args(args))
+    }
+
+    /// Waits until it answers.
+    fn wait(&self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.ctl(&["ports"]).0 != 0 {
+            assert!(Instant::now() < deadline, "no answer");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        nix::sys::signal::kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+    }
+
+    /// Its exit status and what it said.
+    fn end(&mut self) -> (i32, String) {
+        let status = self.child.wait().unwrap();
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (status.code().expect("not ended by a signal"), said)
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // In vain if it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn run_answers_until_a_signal_asks_it_to_stop() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut host = Host::start(signal.as_str());
+        host.wait();
+        // The tap driver's fallback when its real-time signals pile up.
+        host.signal(Signal::SIGIO);
+        let (status, out, err) = host.ctl(&["join", "239.9.9.9"]);
+        assert_eq!((status, &*err), (0, ""), "{out}");
+        assert!(host.ctl(&["groups"]).1.contains("239.9.9.9"));
+        host.signal(signal);
+        let (status, said) = host.end();
+        assert_eq!(status, 0, "{said}");
+        assert!(
+            said.contains("02:00:00:00:00:02") && said.contains("net_pcap"),
+            "says what it opened: {said}"
+        );
+        assert!(!said.contains("WARN"), "ends clean: {said}");
+        assert!(!host.dir.path().join("run/ctl.sock").exists());
+    }
+}
+
+#[test]
+fn a_second_run_on_one_socket_is_one_sentence_and_status_1() {
+    let mut host = Host::start("first");
+    host.wait();
+    let config = Host::config(host.dir.path(), "second");
+    let (status, _, err) = run(&["run", config.to_str().unwrap()]);
+    let sentence = format!(
+        "pollcast: the control socket {} is in use by a running pollcast; stop it or give [ctl] socket another path\n",
+        host.dir.path().join("run/ctl.sock").display()
+    );
+    assert_eq!((status, err), (1, sentence));
+    assert_eq!(host.ctl(&["ports"]).0, 0, "the first is still there");
+    host.signal(Signal::SIGTERM);
+    assert_eq!(host.end().0, 0);
+}
+
+#[test]
+fn devices_lists_a_vdev_and_the_rung_that_answers() {
+    let (status, out, err) = run(&["devices", "--vdev", "net_null0", "--probe", "--json"]);
+    assert_eq!((status, &*err), (0, ""));
+    let devices: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let null = devices.as_array().unwrap().iter().find(|d| d["name"] == "net_null0").unwrap();
+    assert_eq!(null["driver"], "net_null");
+    assert_eq!(null["filter"]["rung"], "unfiltered");
+    let why = null["filter"]["refused"][0].as_array().unwrap();
+    assert!(why[0] == "addr_list" && why[1].as_str().unwrap().contains("ENOTSUP"), "{why:?}");
+
+    let (status, out, _) = run(&["devices", "--vdev", "net_null0"]);
+    assert_eq!(status, 0);
+    assert!(out.contains("net_null0\n  driver      net_null\n"), "{out}");
+    assert!(!out.contains("rung"), "not asked for: {out}");
+}
+
+#[test]
+fn a_device_that_cannot_be_made_is_one_sentence_and_status_1() {
+    let (status, out, err) = run(&["devices", "--vdev", "net_nonsense0"]);
+    assert_eq!((status, &*out), (1, ""));
+    assert!(
+        err.starts_with("pollcast: ") && err.contains("net_nonsense0") && err.lines().count() == 1,
         "{err}"
     );
 }

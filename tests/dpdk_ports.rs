@@ -44,3 +44,179 @@ fn a_ring_gives_back_what_was_sent_and_the_pool_is_full_again() {
         eal.cleanup().unwrap();
     });
 }
+
+#[test]
+fn a_full_ring_refuses_and_what_it_refused_stays_in_the_burst() {
+    alone("a_full_ring_refuses_and_what_it_refused_stays_in_the_burst", || {
+        let eal = Eal::init(&options(&["net_ring0"])).unwrap();
+        let pool = pool(&eal, 2047);
+        let (port, mut rx, mut tx) = started(&eal, "net_ring0", &pool);
+        let mut sent = 0_u16;
+        let mut burst = Burst::new();
+        while burst.is_empty() {
+            for i in 0..64_u16 {
+                burst.push(pool.alloc_copy(&(sent + i).to_be_bytes()).unwrap()).unwrap();
+            }
+            sent += u16::try_from(tx.tx_burst(&mut burst)).unwrap();
+        }
+        // The first of those left is the next to go.
+        assert_eq!(burst.iter().next().unwrap().data(), sent.to_be_bytes());
+        assert_eq!(pool.size() - pool.free_count(), u32::from(sent) + u32::try_from(burst.len()).unwrap());
+        drop(burst);
+        assert_eq!(pool.size() - pool.free_count(), u32::from(sent));
+
+        let mut received = 0_u16;
+        let mut burst = Burst::new();
+        while rx.rx_burst(&mut burst, 64) > 0 {
+            for buf in burst.drain() {
+                assert_eq!(buf.data(), received.to_be_bytes());
+                received += 1;
+            }
+        }
+        assert_eq!(received, sent);
+        assert_eq!(pool.free_count(), pool.size());
+        drop((port, rx, tx, pool));
+        eal.cleanup().unwrap();
+    });
+}
+
+#[test]
+fn an_exhausted_pool_gives_no_buffer_and_recovers() {
+    alone("an_exhausted_pool_gives_no_buffer_and_recovers", || {
+        let eal = Eal::init(&options(&[])).unwrap();
+        let pool = pool(&eal, 127);
+        let held: Vec<_> = std::iter::from_fn(|| pool.alloc()).collect();
+        assert_eq!(held.len(), 127);
+        assert_eq!(pool.free_count(), 0);
+        assert!(pool.alloc_copy(&[0; 60]).is_none());
+        drop(held);
+        assert_eq!(pool.free_count(), 127);
+        assert!(pool.alloc_copy(&[0; 3000]).is_none(), "too large");
+        assert_eq!(pool.free_count(), 127, "and given back");
+    });
+}
+
+#[test]
+fn a_shared_buffer_is_nobodys_to_write_and_is_freed_once() {
+    alone("a_shared_buffer_is_nobodys_to_write_and_is_freed_once", || {
+        let eal = Eal::init(&options(&[])).unwrap();
+        let pool = pool(&eal, 127);
+        let mut first = pool.alloc_copy(b"one packet, two readers").unwrap();
+        assert!(first.unique().is_some());
+        let mut second = first.share();
+        assert!(first.unique().is_none() && second.unique().is_none());
+        assert!(!first.set_len(4) && !second.set_len(400));
+        assert_eq!(first.data(), second.data());
+        assert_eq!(pool.free_count(), 126);
+        let reader = std::thread::spawn(move || assert_eq!(second.data(), b"one packet, two readers"));
+        reader.join().unwrap();
+        assert_eq!(pool.free_count(), 126);
+        first.unique().unwrap()[..3].copy_from_slice(b"ONE");
+        assert_eq!(&first.data()[..10], b"ONE packet");
+        drop(first);
+        assert_eq!(pool.free_count(), 127);
+    });
+}
+
+// E09, CVE-2003-0001: padding is zeros, never what lay there before.
+#[test]
+fn what_is_appended_is_zeros() {
+    alone("what_is_appended_is_zeros", || {
+        let eal = Eal::init(&options(&[])).unwrap();
+        let pool = pool(&eal, 7);
+        // Every buffer has held something.
+        let dirty: Vec<_> = std::iter::from_fn(|| pool.alloc_copy(&[0xAA; 1500])).collect();
+        assert_eq!(dirty.len(), 7);
+        drop(dirty);
+        let mut buf = pool.alloc_copy(&[0xBB; 20]).unwrap();
+        assert!(buf.set_len(60));
+        assert_eq!(buf.data()[..20], [0xBB; 20]);
+        assert_eq!(buf.data()[20..], [0; 40]);
+        assert!(buf.set_len(10) && buf.set_len(30));
+        assert_eq!(buf.data()[10..], [0; 20], "what was cut is gone");
+        let room = 2176 - 128;
+        assert!(buf.set_len(room) && !buf.set_len(room + 1) && !buf.set_len(usize::MAX));
+        assert_eq!(buf.data().len(), room);
+        assert!(buf.set_len(0) && buf.data().is_empty());
+    });
+}
+
+/// A pcap file of these frames.
+fn capture(frames: &[Vec<u8>]) -> Vec<u8> {
+    let word = |n: u32| n.to_le_bytes();
+    let mut file = [word(0xa1b2_c3d4), word(0x0004_0002), word(0), word(0), word(65535), word(1)].concat();
+    for frame in frames {
+        let len = word(u32::try_from(frame.len()).unwrap());
+        file.extend([word(0), word(0), len, len].concat());
+        file.extend(frame);
+    }
+    file
+}
+
+#[test]
+fn a_frame_of_several_segments_is_seen_as_such_and_freed_whole() {
+    alone("a_frame_of_several_segments_is_seen_as_such_and_freed_whole", || {
+        let dir = tempfile::tempdir().unwrap();
+        let (input, output) = (dir.path().join("in.pcap"), dir.path().join("out.pcap"));
+        let frames: Vec<Vec<u8>> = [60, 5000, 61].into_iter().zip(1..).map(|(len, b)| vec![b; len]).collect();
+        std::fs::write(&input, capture(&frames)).unwrap();
+        let device = format!("net_pcap0,rx_pcap={},tx_pcap={}", input.display(), output.display());
+
+        let eal = Eal::init(&options(&[&device])).unwrap();
+        let pool = pool(&eal, 511);
+        let (port, mut rx, mut tx) = started(&eal, &device, &pool);
+        let mut burst = Burst::new();
+        assert_eq!(rx.rx_burst(&mut burst, 32), 3);
+        let mut bufs: Vec<_> = burst.drain().collect();
+        assert!(bufs[0].is_single_segment() && bufs[0].unique().is_some());
+        assert!(!bufs[1].is_single_segment() && bufs[1].unique().is_none() && !bufs[1].set_len(100));
+        assert!(bufs[1].data().len() < 5000 && bufs[1].data().iter().all(|b| *b == 2));
+        let again = bufs[1].share();
+        assert_eq!(pool.size() - pool.free_count(), 2 + 3);
+        drop(bufs.remove(1));
+        assert_eq!(pool.size() - pool.free_count(), 2 + 3, "every segment is counted");
+        drop(again);
+        assert_eq!(pool.size() - pool.free_count(), 2);
+
+        for buf in bufs {
+            burst.push(buf).unwrap();
+        }
+        assert_eq!(tx.tx_burst(&mut burst), 2);
+        assert_eq!(pool.free_count(), pool.size());
+        drop((port, rx, tx, pool));
+        eal.cleanup().unwrap();
+        let written = std::fs::read(&output).unwrap();
+        assert_eq!(written.len(), 24 + 2 * 16 + 60 + 61);
+        assert_eq!(written[24 + 16..][..60], [1; 60]);
+    });
+}
+
+#[test]
+fn queues_keep_their_port_open_and_the_port_its_pool() {
+    alone("queues_keep_their_port_open_and_the_port_its_pool", || {
+        let eal = Eal::init(&options(&["net_null0"])).unwrap();
+        let pool = pool(&eal, 1023);
+        let (port, mut rx, tx) = started(&eal, "net_null0", &pool);
+        drop((port, pool, tx));
+        let mut burst = Burst::new();
+        // net_null receives as many as are asked for.
+        assert_eq!(rx.rx_burst(&mut burst, 32), 32);
+        assert!(burst.iter().all(|buf| buf.data().len() == 64));
+        drop(rx);
+        drop(burst);
+        // The pool was kept for what was out, and is all home now.
+        eal.cleanup().unwrap();
+    });
+}
+
+#[test]
+fn a_device_without_an_address_needs_one_configured() {
+    alone("a_device_without_an_address_needs_one_configured", || {
+        let eal = Eal::init(&options(&["net_ring0"])).unwrap();
+        let pool = pool(&eal, 1023);
+        let mut plan = port("net_ring0");
+        plan.mac = None;
+        let error = Port::open(&eal, &plan, 1, &pool).unwrap_err();
+        assert!(error.to_string().contains("has no Ethernet address of its own"), "{error}");
+    });
+}

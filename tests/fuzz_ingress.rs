@@ -117,7 +117,7 @@ fn mutated_scripts_pass() {
     let seed = session::seed();
     let corpus: Vec<_> = corpus().into_iter().map(|(_, kept)| kept.steps).collect();
     let next = |rng: &mut Rng| {
-        let mut steps = corpus[rng.below(corpus.len() as u64) as usize].clone();
+        let mut steps = corpus[mutate::below(rng, corpus.len())].clone();
         mutate::mutate(rng, &mut steps, &corpus);
         steps
     };

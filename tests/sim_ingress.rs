@@ -331,7 +331,7 @@ fn options_are_walked_and_source_routes_refused() {
         |options: &[u8]| UdpFrame { options: options.to_vec(), ..udp("198.18.0.2:7", b"hello") }.frame();
     for options in [[0x94, 4, 0, 0], [0x9e, 4, 0, 0], [1, 1, 1, 0]] {
         assert_eq!(host.delivers(&with(&options)).0, b"hello");
-        assert_eq!(host.echoes(&with(&options)).options, [], "answers carry no options");
+        assert!(host.echoes(&with(&options)).options.is_empty(), "answers carry no options");
     }
     for options in [[7, 0, 0, 0], [7, 1, 0, 0], [7, 39, 4, 0]] {
         host.drops(&with(&options), DropReason::Ipv4OptionInvalid);

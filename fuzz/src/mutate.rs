@@ -11,7 +11,7 @@ const STEPS_MAX: usize = 24;
 const TELLING: [u8; 16] = [0, 1, 4, 5, 6, 7, 8, 0x0f, 0x11, 0x45, 0x46, 0x7f, 0x80, 0xe0, 0xfe, 0xff];
 
 /// A number in `0..bound`; 0 if there is none.
-fn below(rng: &mut Rng, bound: usize) -> usize {
+pub fn below(rng: &mut Rng, bound: usize) -> usize {
     usize::try_from(rng.below(u64::try_from(bound).unwrap_or(u64::MAX))).unwrap_or(0)
 }
 
@@ -167,6 +167,74 @@ fn put_sum(data: &mut [u8], at: usize, extra: u32) {
     let value = !fold(sum(data) + extra) & 0xffff;
     let value = u16::try_from(if value == 0 && extra != 0 { 0xffff } else { value }).unwrap_or(0);
     write_at(data, at, &value.to_be_bytes());
+}
+
+/// Words that mean something in a configuration, or nearly.
+const WORDS: [&str; 22] = [
+    "0",
+    "1",
+    "-1",
+    "64",
+    "65535",
+    "65536",
+    "18446744073709551616",
+    "1.5",
+    "true",
+    "\"\"",
+    "\"auto\"",
+    "[]",
+    "{}",
+    "[[",
+    "\"224.0.0.1\"",
+    "\"239.1.2.3\"",
+    "\"0.0.0.0:0\"",
+    "\"198.18.0.2/33\"",
+    "\"p1\"",
+    "name",
+    "\u{e9}",
+    "\0",
+];
+
+/// A change or a few of `text`, with lines taken from `others`.
+pub fn mutate_text(rng: &mut Rng, text: &mut String, others: &[String]) {
+    for _ in 0..=below(rng, 3) {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let at = below(rng, lines.len());
+        match below(rng, 7) {
+            0 if !lines.is_empty() => {
+                lines.remove(at);
+            }
+            1 => {
+                if let Some(other) = others.get(below(rng, others.len())) {
+                    let line = other.lines().nth(below(rng, other.lines().count())).unwrap_or_default();
+                    lines.insert(at, line.to_owned());
+                }
+            }
+            2 if !lines.is_empty() => {
+                let to = below(rng, lines.len());
+                lines.swap(at, to);
+            }
+            _ => {
+                if let Some(line) = lines.get_mut(at) {
+                    change_line(rng, line);
+                }
+            }
+        }
+        *text = lines.join("\n");
+    }
+}
+
+/// Puts a word in the place of what follows `=`, or anywhere, or takes something out.
+fn change_line(rng: &mut Rng, line: &mut String) {
+    let places: Vec<_> = line.char_indices().map(|(i, _)| i).chain([line.len()]).collect();
+    let (a, b) = (places[below(rng, places.len())], places[below(rng, places.len())]);
+    let word = WORDS[below(rng, WORDS.len())];
+    match (below(rng, 4), line.find('=')) {
+        (0, _) => line.replace_range(a.min(b)..a.max(b), ""),
+        (1, _) => line.insert_str(a, word),
+        (_, Some(equals)) => line.replace_range(equals + 1.., &format!(" {word}")),
+        (_, None) => line.replace_range(a.min(b)..a.max(b), word),
+    }
 }
 
 #[cfg(test)]

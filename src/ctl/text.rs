@@ -13,6 +13,7 @@ use crate::engine::command::{
     Answer, DropAnswer, FilterAnswer, GroupAnswer, NeighborAnswer, PortAnswer, PortStats, SocketAnswer,
     StatsAnswer,
 };
+use crate::io::FilterState;
 
 /// Which rows are shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -81,12 +82,15 @@ fn render_stats(stats: &StatsAnswer, rows: Rows) -> String {
 }
 
 /// One block of lines for each of `items`, with an empty line between them.
-fn blocks<T>(items: &[T], none: &str, block: impl Fn(&T) -> String) -> String {
+pub(crate) fn blocks<T>(items: &[T], none: &str, block: impl Fn(&T) -> String) -> String {
     if items.is_empty() { none.to_owned() } else { items.iter().map(block).collect::<Vec<_>>().join("\n") }
 }
 
 /// A title, and indented lines of `key  value` under it; a line without a value is left out.
-fn titled(title: String, lines: impl IntoIterator<Item = (&'static str, Option<String>)>) -> String {
+pub(crate) fn titled(
+    title: String,
+    lines: impl IntoIterator<Item = (&'static str, Option<String>)>,
+) -> String {
     let mut text = title + "\n";
     for (key, value) in lines {
         if let Some(value) = value {
@@ -161,7 +165,6 @@ fn render_groups(groups: &[GroupAnswer]) -> String {
 
 fn filter_block(filter: &FilterAnswer) -> String {
     let FilterAnswer { port, driver, state, not_in_set, aliases } = filter;
-    let switch = |on: bool| if on { "on" } else { "off" };
     let filters = !(state.all_multicast || state.promiscuous) && state.rung.filters();
     let unwanted = match (*not_in_set, filters) {
         (0, _) => "none passed".into(),
@@ -172,30 +175,23 @@ fn filter_block(filter: &FilterAnswer) -> String {
         0 => "none passed".into(),
         n => format!("{} passed: groups not joined that share the MAC of one that is", frames(n)),
     };
-    let mut text = titled(
-        format!("{port}  {driver}"),
-        [
-            ("rung", Some(state.rung.to_string())),
-            (
-                "read back",
-                Some(format!(
-                    "all-multicast {}, promiscuous {}",
-                    switch(state.all_multicast),
-                    switch(state.promiscuous)
-                )),
-            ),
-            ("capacity", state.capacity.map(|n| format!("{n} group addresses"))),
-            ("not in set", Some(unwanted)),
-            ("aliases", Some(aliases)),
-        ],
-    );
-    for (rung, why) in &state.refused {
-        text.push_str(&format!("  {:<10}  {rung}: {why}\n", "refused"));
-    }
-    for mac in &state.macs {
-        text.push_str(&format!("  {:<10}  {mac}\n", "passes"));
-    }
-    text
+    let mut lines = filter_lines(state);
+    lines.extend([("not in set", Some(unwanted)), ("aliases", Some(aliases))]);
+    lines.extend(state.macs.iter().map(|mac| ("passes", Some(mac.to_string()))));
+    titled(format!("{port}  {driver}"), lines)
+}
+
+/// How a filter is done and why, as lines of a block.
+pub(crate) fn filter_lines(state: &FilterState) -> Vec<(&'static str, Option<String>)> {
+    let switch = |on: bool| if on { "on" } else { "off" };
+    let (all_multicast, promiscuous) = (switch(state.all_multicast), switch(state.promiscuous));
+    let head = [
+        ("rung", Some(state.rung.to_string())),
+        ("read back", Some(format!("all-multicast {all_multicast}, promiscuous {promiscuous}"))),
+        ("capacity", state.capacity.map(|n| format!("{n} group addresses"))),
+    ];
+    let refused = state.refused.iter().map(|(rung, why)| ("refused", Some(format!("{rung}: {why}"))));
+    head.into_iter().chain(refused).collect()
 }
 
 fn render_neighbors(neighbors: &[NeighborAnswer]) -> String {
@@ -228,7 +224,7 @@ fn render_drops(drops: &[DropAnswer], rows: Rows) -> String {
 }
 
 /// `a, b, c`; `-` for none.
-fn list<T: Display>(items: &[T]) -> String {
+pub(crate) fn list<T: Display>(items: &[T]) -> String {
     if items.is_empty() {
         return "-".into();
     }
@@ -236,7 +232,12 @@ fn list<T: Display>(items: &[T]) -> String {
 }
 
 fn frames(n: u64) -> String {
-    if n == 1 { "1 frame".into() } else { format!("{n} frames") }
+    count(n, "frame", "frames")
+}
+
+/// `1 frame`, `2 frames`.
+pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// The two largest units that say it: `7 s`, `3 min 20 s`, `2 h 5 min`, `12 d 1 h`.

@@ -77,7 +77,7 @@ fn try_filter(
     let plan = PortPlan {
         name: name.to_owned(),
         device: name.to_owned(),
-        mac: None,
+        mac: Some(port::mac_address(port_id).ok().filter(|mac| mac.is_unicast()).unwrap_or(SOME_MAC)),
         addresses: Vec::new(),
         gateway4: None,
         mtu: 1500.clamp(mtu_min, mtu_max),
@@ -91,6 +91,9 @@ fn try_filter(
     let (mut port, _queues) = port.start().map_err(|error| error.to_string())?;
     Ok(port.mc_filter().apply(&two_groups()).clone())
 }
+
+/// For devices that have none of their own: locally administered.
+const SOME_MAC: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 0x01]);
 
 /// The group of all hosts, which every host has, and one of an organisation's own.
 fn two_groups() -> Vec<MacAddr> {

@@ -20,31 +20,33 @@ impl DpdkError {
     pub const INVALID: Self = Self(libc::EINVAL);
     /// DPDK was started before.
     pub const ALREADY: Self = Self(libc::EALREADY);
-    /// Not allowed.
-    pub const PERMISSION: Self = Self(libc::EPERM);
-    /// Not allowed to open something.
-    pub const ACCESS: Self = Self(libc::EACCES);
 
-    /// Of a function that returns a negative errno, or -1 and sets `rte_errno`; what is not negative is the result.
-    ///
-    /// # Errors
-    /// The return value is negative.
+    /// A driver returned -1. That would be -EPERM, but most drivers that do so have nothing to say.
+    pub const UNSAID: Self = Self(1);
+
+    /// Of a function that returns a negative errno; what is not negative is the result.
     pub(super) fn check(ret: i32) -> Result<u32, Self> {
-        match u32::try_from(ret) {
-            Ok(value) => Ok(value),
-            // Drivers return -1 where they have nothing to say, and EPERM is 1: then `rte_errno` knows better, if set.
-            Err(_) if ret == -1 => match Self::last() {
-                Self(0) => Err(Self(1)),
-                last => Err(last),
-            },
-            Err(_) => Err(Self(ret.checked_neg().unwrap_or(libc::EIO))),
-        }
+        u32::try_from(ret).map_err(|_| Self(ret.checked_neg().unwrap_or(libc::EIO)))
+    }
+
+    /// Of a function that returns a negative number and sets `rte_errno`.
+    pub(super) fn check_last(ret: i32) -> Result<u32, Self> {
+        u32::try_from(ret).map_err(|_| Self::last())
     }
 
     /// Of a function that sets `rte_errno`.
     pub(super) fn last() -> Self {
         // SAFETY: reads a variable of this thread.
         Self(unsafe { sys::shim_errno() })
+    }
+
+    /// As the end of a sentence, with what was logged.
+    pub(super) fn with_log(self, log: &str) -> String {
+        match log {
+            "" => self.to_string(),
+            log if self == Self::UNSAID => log.to_owned(),
+            log => format!("{self} ({log})"),
+        }
     }
 
     /// The errno, positive.
@@ -56,7 +58,6 @@ impl DpdkError {
     /// Its name, as `ENOTSUP`, for those that DPDK and its drivers use.
     const fn name(self) -> Option<&'static str> {
         Some(match self.0 {
-            libc::EPERM => "EPERM",
             libc::ENOENT => "ENOENT",
             libc::EINTR => "EINTR",
             libc::EIO => "EIO",
@@ -87,6 +88,9 @@ impl DpdkError {
 
 impl fmt::Display for DpdkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::UNSAID {
+            return f.write_str("the driver gives no reason (-1)");
+        }
         // SAFETY: takes any number, and returns a string that lives until the next call on this thread.
         let text = unsafe { sys::rte_strerror(self.0) };
         // SAFETY: as above; it ends in a zero and is copied before anything else is called.
@@ -118,6 +122,9 @@ mod tests {
             DpdkError::check(-libc::ENOSPC).unwrap_err().to_string(),
             "No space left on device (-ENOSPC)"
         );
+        assert_eq!(DpdkError::check(-1).unwrap_err().to_string(), "the driver gives no reason (-1)");
+        assert_eq!(DpdkError::UNSAID.with_log("no ring"), "no ring");
+        assert_eq!(DpdkError::INVALID.with_log("no ring"), "Invalid argument (-EINVAL) (no ring)");
         assert_eq!(DpdkError::check(3), Ok(3));
         assert!(DpdkError::check(i32::MIN).is_err());
     }

@@ -25,11 +25,12 @@ const _: () = assert!(size_of::<Option<Mbuf>>() == size_of::<*mut sys::rte_mbuf>
 const _: () = assert!(align_of::<Option<Mbuf>>() == align_of::<*mut sys::rte_mbuf>());
 // `unique` reads data_off, refcnt, nb_segs and port as one word.
 const REARM: usize = sys::SHIM_MBUF_DATA_OFF as usize;
-const _: () = assert!(REARM % 8 == 0);
+const _: () = assert!(REARM.is_multiple_of(8));
 const _: () = assert!(sys::SHIM_MBUF_REFCNT as usize == REARM + 2);
 const _: () = assert!(sys::SHIM_MBUF_NB_SEGS as usize == REARM + 4);
 const _: () = assert!(sys::SHIM_MBUF_PORT as usize == REARM + 6);
-const _: () = assert!(sys::SHIM_MBUF_OL_FLAGS % 8 == 0 && sys::SHIM_MBUF_TX_OFFLOAD % 8 == 0);
+const _: () =
+    assert!(sys::SHIM_MBUF_OL_FLAGS.is_multiple_of(8) && sys::SHIM_MBUF_TX_OFFLOAD.is_multiple_of(8));
 // The two bits of a checksum's state mean: neither, unknown; both, none.
 const _: () = assert!(sys::SHIM_RX_IP_CKSUM_BAD & sys::SHIM_RX_IP_CKSUM_GOOD == 0);
 const _: () = assert!(sys::SHIM_RX_L4_CKSUM_BAD & sys::SHIM_RX_L4_CKSUM_GOOD == 0);
@@ -128,6 +129,18 @@ impl PacketBuf for Mbuf {
     #[inline]
     fn is_single_segment(&self) -> bool {
         self.read::<u16>(sys::SHIM_MBUF_NB_SEGS) == 1
+    }
+
+    #[inline]
+    fn is_plain(&self) -> bool {
+        // The RSS hash and the time stamp that a driver may add say nothing of the bytes.
+        const SAID: u64 = sys::SHIM_RX_IP_CKSUM_GOOD
+            | sys::SHIM_RX_IP_CKSUM_BAD
+            | sys::SHIM_RX_L4_CKSUM_GOOD
+            | sys::SHIM_RX_L4_CKSUM_BAD
+            | sys::SHIM_RX_VLAN_STRIPPED;
+        let rearm = self.atomic(sys::SHIM_MBUF_DATA_OFF).load(Ordering::Relaxed);
+        rearm & REARM_MASK == REARM_UNIQUE && self.ol_flags() & (SAID | INDIRECT) == 0
     }
 
     #[inline]

@@ -39,8 +39,8 @@ pub struct MempoolOptions {
 /// Why there is no pool.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "cannot make a pool of {count} packet buffers of {data_room} bytes: {error}{}; give DPDK more memory (eal.memory_mb)",
-    if log.is_empty() { String::new() } else { format!(" (DPDK: {log})") }
+    "cannot make a pool of {count} packet buffers of {data_room} bytes: {}; give DPDK more memory (eal.memory_mb)",
+        error.with_log(log)
 )]
 pub struct MempoolError {
     /// Buffers asked for.

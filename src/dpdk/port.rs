@@ -100,10 +100,20 @@ pub enum PortError {
         /// The most.
         max: u16,
     },
+    /// A device without an Ethernet address, and none configured.
+    #[error(
+        "port {port}: the device {device} has no Ethernet address of its own: give the port one (its key `mac`)"
+    )]
+    NoMac {
+        /// The port's name.
+        port: String,
+        /// Its device.
+        device: String,
+    },
     /// A refusal in the driver's words.
     #[error(
-        "port {port}: the device {device} refuses {step}: {error}{}",
-        if log.is_empty() { String::new() } else { format!(" (DPDK: {log})") }
+        "port {port}: the device {device} refuses {step}: {}",
+        error.with_log(log)
     )]
     Refused {
         /// The port's name.
@@ -346,7 +356,11 @@ impl Opening<'_> {
             let MacAddr([a, b, c, d, e, f]) = devices_own;
             return Ok((self.plan.mac.unwrap_or(MacAddr([a, b, c, d, e, f ^ 1])), false));
         }
-        let Some(mac) = self.plan.mac else { return Ok((devices_own, false)) };
+        let Some(mac) = self.plan.mac else {
+            let (port, device) = (self.plan.name.clone(), self.plan.device.clone());
+            let own = devices_own.is_unicast().then_some((devices_own, false));
+            return own.ok_or(PortError::NoMac { port, device });
+        };
         let mut ours = sys::rte_ether_addr { addr_bytes: mac.0 };
         // SAFETY: the port is ours and configured; the address is copied.
         let ret = unsafe { sys::rte_eth_dev_default_mac_addr_set(self.port_id, &raw mut ours) };
@@ -385,7 +399,7 @@ impl Port<Stopped> {
             _pool: pool.clone(),
             eal: Arc::clone(eal.shared()),
         });
-        let opening = Opening { plan, port_id, listener: Listener::new() };
+        let opening = Opening { plan, port_id, listener: Listener::capturing() };
         let info = device_info(port_id).map_err(|error| opening.refused("to tell its limits", error))?;
         fits(plan, &info, queue_pairs)?;
 
@@ -427,7 +441,7 @@ impl Port<Stopped> {
     pub fn start(self) -> Result<(StartedPort, Vec<(RxQueue, TxQueue)>), PortError> {
         let Self { opened, info, state } = self;
         let Stopped { queue_pairs, prepare, policy, mac_slots, keep_promiscuous } = state;
-        let listener = Listener::new();
+        let listener = Listener::capturing();
         let port_id = opened.port_id;
         // SAFETY: the port is ours, configured and stopped.
         let ret = unsafe { sys::rte_eth_dev_start(port_id) };

@@ -154,10 +154,13 @@ mod tests {
         let slots = &mut burst.spare()[..8];
         let n = fill(slots, |slots, room| {
             assert_eq!(room, 8);
-            // SAFETY: eight slots; a copy without counting, as a driver's.
-            unsafe {
-                slots.write(Some(Rc::new(())));
-                slots.add(1).write(Some(core::ptr::read(&held_by_the_driver)));
+            // SAFETY: an exact copy, and forgotten in the end, as a driver's.
+            let uncounted = unsafe { core::ptr::read(&held_by_the_driver) };
+            for (i, value) in [Rc::new(()), uncounted].into_iter().enumerate() {
+                // SAFETY: there are eight slots.
+                let slot = unsafe { slots.add(i) };
+                // SAFETY: as above; it holds `None`.
+                unsafe { slot.write(Some(value)) };
             }
             1
         });

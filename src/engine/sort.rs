@@ -5,7 +5,7 @@ use arrayvec::ArrayVec;
 use super::counters::{Counter, Tally};
 use super::message::{PuntClass, PuntSenders};
 use crate::fastpath::Sink;
-use crate::io::{BURST_MAX, BufPool, Burst, DropReason, PacketBuf, Parts};
+use crate::io::{BURST_MAX, BufPool, Burst, DropReason, Parts};
 use crate::service::Datagram;
 use crate::stack::ingress::{Ingress, Punted, Verdict};
 use crate::stack::interface::Interface;
@@ -23,26 +23,24 @@ pub(super) struct Sorter<'a, P: BufPool> {
     pub(super) tx_burst: &'a mut Burst<P::Buf>,
     pub(super) tally: &'a mut Tally,
     pub(super) delivered: &'a mut ArrayVec<Datagram<P::Buf>, BURST_MAX>,
-    /// Bytes received in this burst: counted in a register, added once.
-    pub(super) bytes: u64,
-    /// Packets of this burst that took the fast path.
-    pub(super) fast: u64,
+    /// Datagrams of this burst that were delivered by the slow path.
+    pub(super) slowly: u64,
 }
 
 impl<P: BufPool> Sink<P::Buf> for Sorter<'_, P> {
     #[inline(always)]
     fn deliver(&mut self, buf: P::Buf, parts: Parts) {
-        self.bytes += buf.data().len() as u64;
-        self.fast += 1;
         self.push(Datagram::new(buf, parts));
     }
 
     #[inline(never)]
     fn slow(&mut self, buf: P::Buf) {
-        self.bytes += buf.data().len() as u64;
         let verdict = self.ingress.ingress(self.now, buf, self.interface, self.table, self.pool);
         match verdict {
-            Verdict::Deliver(buf, parts) => self.push(Datagram::new(buf, parts)),
+            Verdict::Deliver(buf, parts) => {
+                self.slowly += 1;
+                self.push(Datagram::new(buf, parts));
+            }
             Verdict::Hairpin(buf) => {
                 self.tally.add(Counter::IcmpEcho, 1);
                 self.transmit(buf);
@@ -65,11 +63,12 @@ impl<P: BufPool> Sink<P::Buf> for Sorter<'_, P> {
 }
 
 impl<P: BufPool> Sorter<'_, P> {
-    /// Adds what was counted in registers.
-    pub(super) fn finish(self) {
-        self.tally.add(Counter::RxBytes, self.bytes);
-        self.tally.add(Counter::FastPath, self.fast);
-        self.tally.add(Counter::Delivered, self.delivered.len() as u64);
+    /// Counts the burst, once, however many packets it had.
+    pub(super) fn finish(self, bytes: u64) {
+        let delivered = self.delivered.len() as u64;
+        self.tally.add(Counter::RxBytes, bytes);
+        self.tally.add(Counter::FastPath, delivered - self.slowly.min(delivered));
+        self.tally.add(Counter::Delivered, delivered);
     }
 
     #[inline(always)]

@@ -179,12 +179,11 @@ impl<N: Nic> Worker<N> {
             tx_burst,
             tally,
             delivered: &mut self.delivered,
-            bytes: 0,
-            fast: 0,
+            slowly: 0,
         };
         let lookup = Lookup { view, interface, table: &self.table };
-        fastpath::ingress_burst(self.level, &mut self.rx_burst, lookup, &mut sorter);
-        sorter.finish();
+        let bytes = fastpath::ingress_burst(self.level, &mut self.rx_burst, lookup, &mut sorter);
+        sorter.finish(bytes);
     }
 
     /// Lets each service have its datagrams, in one call, and carries its decisions out.

@@ -52,13 +52,14 @@ impl Level {
 }
 
 /// Sorts a received burst: right datagrams are delivered, everything else goes the slow way. `rx` is empty afterwards.
+/// Returns how many bytes it held.
 #[inline]
 pub fn ingress_burst<B: PacketBuf>(
     level: Level,
     rx: &mut Burst<B>,
     lookup: Lookup<'_>,
     sink: &mut impl Sink<B>,
-) {
+) -> u64 {
     match level.0 {
         Isa::Baseline => accept::burst(rx, lookup, sink),
         #[cfg(target_arch = "x86_64")]
@@ -69,8 +70,8 @@ pub fn ingress_burst<B: PacketBuf>(
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2,movbe,popcnt")]
-fn ingress_burst_v3<B: PacketBuf>(rx: &mut Burst<B>, lookup: Lookup<'_>, sink: &mut impl Sink<B>) {
-    accept::burst(rx, lookup, sink);
+fn ingress_burst_v3<B: PacketBuf>(rx: &mut Burst<B>, lookup: Lookup<'_>, sink: &mut impl Sink<B>) -> u64 {
+    accept::burst(rx, lookup, sink)
 }
 
 /// Turns the request in `buf` into its answer in place; false if the slow way must. Small enough to need no level.

@@ -17,8 +17,9 @@ pub(super) fn in_place<B: PacketBuf>(buf: &mut B, parts: &Parts, view: &View, in
     let Some(head) = frame.first_chunk_mut::<HEAD>() else { return false };
     let addrs = load64::<26>(head);
     let ports = load32::<34>(head);
-    // X03, U10: neither the address of no one nor port 0 can be answered.
-    if !plain || ports & 0xffff == 0 || addrs & 0xffff_ffff == 0 {
+    // An answer larger than the link is not sent. X03, U10: neither the address of no one nor port 0 can be answered.
+    let fits = usize::from(parts.udp_len) + 20 <= usize::from(interface.mtu);
+    if !plain || !fits || ports & 0xffff == 0 || addrs & 0xffff_ffff == 0 {
         return false;
     }
     // U21, RFC 1122 4.1.3.5: from the address that was asked; from our own if that was a group.

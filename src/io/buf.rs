@@ -52,6 +52,13 @@ pub trait PacketBuf: Sized + Send + core::fmt::Debug + 'static {
     /// Whether [`data`](Self::data) is the whole frame: it has one segment.
     fn is_single_segment(&self) -> bool;
 
+    /// Whether the packet is as plain as can be: one segment, shared with no one, and the device said nothing of it, of
+    /// its checksums or of a tag. False is always a right answer; true saves the fast path from asking one by one.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.is_single_segment() && self.rx_meta() == RxMeta::default()
+    }
+
     /// The bytes, writable: only if no other handle shares them, and the buffer is direct and has one segment.
     fn unique(&mut self) -> Option<&mut [u8]>;
 

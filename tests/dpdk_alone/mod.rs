@@ -1,4 +1,5 @@
 //! One EAL a process: each test runs in a process of its own, this program again with the one test chosen.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::net::Ipv4Addr;
 use std::process::Command;
@@ -47,7 +48,6 @@ pub(crate) fn options(devices: &[&str]) -> EalOptions {
 }
 
 /// A small pool.
-#[allow(dead_code)]
 pub(crate) fn pool(eal: &Eal, count: u32) -> Mempool {
     let options = MempoolOptions {
         name: "test".into(),
@@ -61,12 +61,11 @@ pub(crate) fn pool(eal: &Eal, count: u32) -> Mempool {
 }
 
 /// A port with nothing special.
-#[allow(dead_code)]
 pub(crate) fn port(device: &str) -> PortPlan {
     PortPlan {
         name: "p0".into(),
         device: device.into(),
-        mac: None::<MacAddr>,
+        mac: Some(MacAddr([0x02, 0, 0, 0, 0, 0x02])),
         addresses: vec![Ipv4Cidr::new(Unicast::new(Ipv4Addr::new(198, 18, 0, 2)).unwrap(), 24).unwrap()],
         gateway4: None,
         mtu: 1500,

@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
-use std::sync::mpsc;
 use std::time::Instant;
+
+use crossbeam::channel::bounded;
 
 use super::*;
 use crate::ctl::{Client, CtlError};
@@ -133,13 +134,11 @@ fn stopping_is_prompt_with_silent_clients_and_removes_the_socket() {
 
 #[test]
 fn an_answer_under_way_is_sent_before_the_end() {
-    let (started, has_started) = mpsc::channel();
-    let (release, released) = mpsc::channel::<()>();
-    let released = Mutex::new(released);
-    let started = Mutex::new(started);
+    let (started, has_started) = bounded(1);
+    let (release, released) = bounded::<()>(1);
     let mut running = Running::new(move |command| {
-        started.lock().unwrap().send(()).unwrap();
-        released.lock().unwrap().recv().unwrap();
+        started.send(()).unwrap();
+        released.recv().unwrap();
         repeat(command)
     });
     let path = running.path();

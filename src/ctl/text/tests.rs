@@ -154,10 +154,10 @@ p0  net_af_packet
   rung        promiscuous
   read back   all-multicast off, promiscuous on
   capacity    64 group addresses
-  not in set  3 frames passed
-  aliases     none passed
   refused     addr_list: set_mc_addr_list: Operation not supported (-ENOTSUP)
   refused     mac_table: mac_addr_add: Operation not supported (-ENOTSUP)
+  not in set  3 frames passed
+  aliases     none passed
   passes      01:00:5e:00:00:01
 ";
     assert_eq!(text(json, Rows::Counted), expected);

@@ -114,7 +114,7 @@ pub enum EalError {
     },
 
     /// The driver refused the device.
-    #[error("the device {device} cannot be used: {error}{}", said(log))]
+    #[error("the device {device} cannot be used: {}", error.with_log(log))]
     Probe {
         /// The device.
         device: String,
@@ -125,7 +125,7 @@ pub enum EalError {
     },
 
     /// DPDK did not start, for a reason of its own.
-    #[error("DPDK does not start: {error}{}", said(log))]
+    #[error("DPDK does not start: {}", error.with_log(log))]
     Init {
         /// Its error.
         error: DpdkError,
@@ -136,9 +136,4 @@ pub enum EalError {
     /// Something of DPDK's is still in use, so that it cannot end.
     #[error("DPDK cannot end: {0}")]
     InUse(String),
-}
-
-/// What was logged, as the end of a sentence.
-fn said(log: &str) -> String {
-    if log.is_empty() { String::new() } else { format!(" (DPDK: {log})") }
 }

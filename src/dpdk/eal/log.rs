@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use dpdk_sys as sys;
+
 /// Lines kept.
 const KEPT: usize = 256;
 
@@ -35,13 +37,27 @@ fn log() -> MutexGuard<'static, Log> {
 #[derive(Debug)]
 pub(in crate::dpdk) struct Listener {
     from: u64,
+    /// Whether the C library's standard output and error go to DPDK's log, too.
+    capturing: bool,
 }
+
+/// What DPDK says after it has said why.
+const CONSEQUENCES: &[&str] =
+    &["Driver cannot attach the device", "Failed to attach device on primary process"];
 
 impl Listener {
     pub(in crate::dpdk) fn new() -> Self {
         LISTENERS.fetch_add(1, Ordering::Relaxed);
         let log = log();
-        Self { from: log.first + log.lines.len() as u64 }
+        Self { from: log.first + log.lines.len() as u64, capturing: false }
+    }
+
+    /// One that also keeps what drivers and their libraries (libbpf, libxdp) print past DPDK's log. For start-up: what
+    /// others print through C's streams meanwhile is kept from them, too.
+    pub(in crate::dpdk) fn capturing() -> Self {
+        // SAFETY: changes two variables of the C library's, under a lock of its own.
+        unsafe { sys::shim_capture(1) };
+        Self { capturing: true, ..Self::new() }
     }
 
     /// The errors since, as one line; if there were none, the last thing that was said.
@@ -50,7 +66,9 @@ impl Listener {
         let since =
             || log.lines.iter().zip(log.first..).filter(|(_, number)| *number >= self.from).map(|(l, _)| l);
         let mut errors: Vec<&str> = Vec::new();
-        for (_, line) in since().filter(|(level, line)| *level <= LEVEL_ERROR && !line.is_empty()) {
+        let is_cause =
+            |line: &str| !line.is_empty() && !CONSEQUENCES.iter().any(|known| line.contains(known));
+        for (_, line) in since().filter(|(level, line)| *level <= LEVEL_ERROR && is_cause(line)) {
             let line =
                 line.strip_prefix("EAL: FATAL: ").or_else(|| line.strip_prefix("EAL: ")).unwrap_or(line);
             if errors.last() != Some(&line) {
@@ -69,6 +87,10 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         LISTENERS.fetch_sub(1, Ordering::Relaxed);
+        if self.capturing {
+            // SAFETY: as in `capturing`, whose effect this undoes.
+            unsafe { sys::shim_capture(0) };
+        }
     }
 }
 

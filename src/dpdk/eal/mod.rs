@@ -179,7 +179,8 @@ impl Eal {
     /// Ends DPDK, if nothing of it is in use any more. Dropping the EAL does the same without a word.
     ///
     /// # Errors
-    /// Something is still in use; DPDK then stays as it is until the process ends.
+    /// Something is still in use: DPDK's memory then stays until the process ends. After a port of `net_af_xdp` it
+    /// always is, for the driver keeps its buffers (seen with 22.11).
     pub fn cleanup(self) -> Result<(), EalError> {
         self.end()
         // The drop that follows finds nothing left to do: `end` looks again and cleans up at most once.
@@ -188,8 +189,8 @@ impl Eal {
     fn end(&self) -> Result<(), EalError> {
         let Some(prefix) = lock(&self.shared.prefix).take() else { return Ok(()) };
         if let Some(what) = self.what_is_in_use() {
-            // DPDK stays, and so does its prefix, until the process ends.
-            core::mem::forget(prefix);
+            // DPDK's memory stays until the process ends, which is soon; its files are needed by nobody now.
+            self.remove_files(prefix);
             return Err(EalError::InUse(what));
         }
         let listener = Listener::new();
@@ -197,11 +198,15 @@ impl Eal {
         // and ports of ours no buffer is out. `prefix` was taken, so this happens once.
         let ret = unsafe { sys::rte_eal_cleanup() };
         drop(listener);
+        self.remove_files(prefix);
+        DpdkError::check(ret).map(drop).map_err(|error| EalError::InUse(error.to_string()))
+    }
+
+    fn remove_files(&self, prefix: PrefixLock) {
         if let Some(dir) = &self.shared.runtime_dir {
             prefix::remove_runtime_dir(dir);
         }
         drop(prefix);
-        DpdkError::check(ret).map(drop).map_err(|error| EalError::InUse(error.to_string()))
     }
 
     fn what_is_in_use(&self) -> Option<String> {
@@ -232,7 +237,7 @@ impl EalHandle {
     /// DPDK has no lcore id left.
     pub fn register_thread(&self) -> Result<ThreadGuard, DpdkError> {
         // SAFETY: EAL runs, since `self` holds on to it.
-        DpdkError::check(unsafe { sys::rte_thread_register() })?;
+        DpdkError::check_last(unsafe { sys::rte_thread_register() })?;
         Ok(ThreadGuard { _eal: Arc::clone(&self.0), on_this_thread: PhantomData })
     }
 }
@@ -246,7 +251,7 @@ impl Drop for ThreadGuard {
 
 /// `rte_eal_init`.
 fn start(args: &[String]) -> Result<(), EalError> {
-    let listener = Listener::new();
+    let listener = Listener::capturing();
     let refused = |error, log| EalError::Init { error, log };
     let strings: Result<Vec<CString>, _> = args.iter().map(|arg| CString::new(arg.as_str())).collect();
     let Ok(strings) = strings else {
@@ -266,9 +271,17 @@ fn start(args: &[String]) -> Result<(), EalError> {
     if ret >= 0 {
         return Ok(());
     }
-    match DpdkError::last() {
-        DpdkError::ALREADY => Err(EalError::AlreadyStarted),
-        error => Err(refused(error, listener.heard())),
+    let (error, log) = (DpdkError::last(), listener.heard());
+    if error == DpdkError::ALREADY {
+        return Err(EalError::AlreadyStarted);
+    }
+    // Of a device that is neither a vdev nor an address on a bus.
+    let unknown = log.split_once("failed to parse device \"").and_then(|(_, rest)| rest.split_once('"'));
+    match unknown {
+        Some((device, _)) => {
+            Err(EalError::NoDevice { device: device.to_owned(), remedy: NO_DRIVER.to_owned() })
+        }
+        None => Err(refused(error, log)),
     }
 }
 
@@ -288,7 +301,7 @@ fn runtime_dir() -> Option<PathBuf> {
 fn make(device: Device<'_>) -> Result<(), EalError> {
     let no_device =
         |remedy: &str| EalError::NoDevice { device: device.text.to_owned(), remedy: remedy.to_owned() };
-    let listener = Listener::new();
+    let listener = Listener::capturing();
     if device.is_virtual() {
         let text = CString::new(device.text).map_err(|_| no_device("its name holds a zero byte"))?;
         // SAFETY: EAL runs; the string ends in a zero and is copied.

@@ -99,6 +99,7 @@ impl Drop for PrefixLock {
 }
 
 /// The process that holds DPDK's lock on `config`, if any.
+#[expect(clippy::cast_possible_truncation, reason = "the kinds of lock are 0, 1 and 2")]
 fn dpdk_holder(config: &Path) -> Option<i32> {
     let file = OpenOptions::new().read(true).write(true).open(config).ok()?;
     // SAFETY: a plain C structure, for which zeros are a value: the whole file, from its start.

@@ -16,10 +16,10 @@
 //! # }
 //! ```
 
-mod arp;
-mod icmp;
-mod igmp;
-mod udp;
+pub mod arp;
+pub mod icmp;
+pub mod igmp;
+pub mod udp;
 
 pub use arp::ArpFrame;
 pub use icmp::IcmpFrame;

@@ -1,0 +1,8 @@
+//! The fuzz bodies, and what feeds them: see README.md beside this crate.
+
+pub mod config;
+pub mod ingress;
+pub mod mutate;
+pub mod parse;
+pub mod script;
+pub mod session;

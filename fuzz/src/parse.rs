@@ -1,0 +1,117 @@
+//! The body: bytes through every parser of `wire`.
+//!
+//! Nothing panics; whatever a view shows lies inside what it was given; what is parsed and written again is what was
+//! read; and the wide checksum is the one of RFC 1071, word by word.
+
+use pollcast::wire::{arp, checksum, ethernet, icmpv4, igmp, ipv4, udp, vlan};
+
+/// Whether `part` lies inside `whole`.
+fn is_inside(part: &[u8], whole: &[u8]) -> bool {
+    let (part, whole) = (part.as_ptr_range(), whole.as_ptr_range());
+    whole.start <= part.start && part.end <= whole.end
+}
+
+/// RFC 1071, by the letter: whether the 16-bit words of `data` sum up to all ones.
+fn is_whole(data: &[u8]) -> bool {
+    let words = data.chunks(2).map(|w| u64::from(w[0]) << 8 | w.get(1).map_or(0, |b| u64::from(*b)));
+    let mut sum: u64 = words.sum();
+    while sum >> 16 != 0 {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum == 0xffff
+}
+
+/// Parses `data` as a frame and as what each layer carries.
+pub fn fuzz_parse(data: &[u8]) {
+    link(data);
+    arp(data);
+    network(data);
+    assert_eq!(checksum::verify(data), is_whole(data), "the Internet checksum");
+    icmp(data);
+    group_management(data);
+    datagram(data);
+}
+
+fn link(data: &[u8]) {
+    if let Some((header, rest)) = ethernet::Header::parse(data) {
+        let mut out = [0; ethernet::HEADER_LEN];
+        assert!(header.emit(&mut out).is_some_and(|left| left.is_empty()));
+        assert_eq!([&out[..], rest].concat(), data, "an Ethernet header read and written");
+        arp(rest);
+        network(rest);
+    }
+    if let Ok(untagged) = vlan::untag(data) {
+        assert!(is_inside(untagged.l3, data));
+        arp(untagged.l3);
+        network(untagged.l3);
+    }
+}
+
+fn arp(data: &[u8]) {
+    if let Some(packet) = arp::Packet::parse(data) {
+        let mut out = [0; arp::PACKET_LEN];
+        assert!(packet.emit_packet(&mut out).is_some_and(|left| left.is_empty()));
+        assert_eq!(out, data[..arp::PACKET_LEN], "an ARP packet read and written");
+    }
+}
+
+fn network(data: &[u8]) {
+    let Ok(packet) = ipv4::Ipv4::parse(data) else { return };
+    assert!(is_inside(packet.payload(), packet.bytes()) && is_inside(packet.bytes(), data));
+    assert_eq!(packet.bytes().len(), usize::from(packet.total_len()));
+    assert_eq!(packet.header_len() + packet.payload().len(), packet.bytes().len());
+    assert_eq!(
+        packet.verify().is_ok(),
+        is_whole(&packet.bytes()[..packet.header_len()]),
+        "the header's checksum"
+    );
+    assert!(packet.options().count() <= 40, "options without end");
+    if let Err(bad) = packet.scan_options() {
+        assert!((20..60).contains(&bad.pointer) && usize::from(bad.pointer) < packet.header_len());
+    }
+    icmp(packet.payload());
+    group_management(packet.payload());
+    if let Some(udp) = datagram(packet.payload()) {
+        let pseudo = [&data[12..20], &[0, 17], &udp.length().to_be_bytes()].concat();
+        let whole = [&pseudo, &packet.payload()[..usize::from(udp.length())]].concat();
+        let right = udp.checksum() == 0 || is_whole(&whole);
+        assert_eq!(udp.verify_v4(packet.src(), packet.dst()).is_ok(), right, "the UDP checksum");
+    }
+}
+
+fn datagram(data: &[u8]) -> Option<udp::Udp<'_>> {
+    let udp = udp::Udp::parse(data).ok()?;
+    assert!(is_inside(udp.payload(), data));
+    assert_eq!(udp.payload().len() + udp::HEADER_LEN, usize::from(udp.length()));
+    Some(udp)
+}
+
+fn icmp(data: &[u8]) {
+    let Ok(message) = icmpv4::Icmpv4::parse(data) else { return };
+    assert!(is_inside(message.data(), data));
+    assert_eq!(message.verify().is_ok(), is_whole(data), "the ICMP checksum");
+    let mut reply = data.to_vec();
+    let is_request = message.icmp_type() == icmpv4::TYPE_ECHO_REQUEST;
+    assert_eq!(icmpv4::make_echo_reply(&mut reply), is_request);
+    if is_request && message.verify().is_ok() {
+        assert!(is_whole(&reply), "the checksum of an echo reply");
+        assert_eq!((reply[0], &reply[4..]), (icmpv4::TYPE_ECHO_REPLY, &data[4..]), "an echo reply");
+    }
+}
+
+fn group_management(data: &[u8]) {
+    match igmp::Message::parse(data) {
+        Ok(igmp::Message::Query(query)) => {
+            assert_eq!(query.sources.iter().count(), query.sources.len());
+            assert!(query.sources.len() * 4 <= data.len());
+            assert!(query.group.is_some() || query.sources.is_empty(), "sources without a group");
+        }
+        Ok(igmp::Message::ReportV3(report)) => {
+            let sources: usize = report.records().map(|record| record.sources.len()).sum();
+            assert!(sources * 4 <= data.len(), "more sources than bytes");
+        }
+        Ok(igmp::Message::ReportV1(_) | igmp::Message::ReportV2(_) | igmp::Message::LeaveV2(_)) => {}
+        Err(igmp::IgmpError::Checksum) => assert!(!is_whole(data), "the IGMP checksum"),
+        Err(_) => assert!(data.len() < 8 || is_whole(data), "something else than the checksum first"),
+    }
+}

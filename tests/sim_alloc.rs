@@ -1,0 +1,226 @@
+//! No heap allocation per packet: a worker's turn asks the allocator for nothing once it is warm.
+//!
+//! An allocator can be replaced only by an `unsafe impl`; this one adds a count and hands every call on.
+#![cfg(feature = "sim")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::net::Ipv4Addr;
+
+use pollcast::engine::Counter;
+use pollcast::fastpath::Level;
+use pollcast::io::DropReason;
+use pollcast::rng::Rng;
+use pollcast::sim::frames::{ArpFrame, IcmpFrame, IgmpQuery, UdpFrame, UdpSum};
+use pollcast::sim::nic::NicOptions;
+use pollcast::sim::offload::RxChecksum;
+use pollcast::sim::setup::{PortOptions, ServiceOptions, WorldOptions};
+use pollcast::sim::world::World;
+
+thread_local! {
+    /// Of this thread alone: tests run beside each other.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+fn count() {
+    // A thread that is ending has no counter any more, and nobody asks for its count.
+    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
+}
+
+// SAFETY: every call is handed on unchanged to the system's allocator, which keeps the contract; counting touches a
+// thread-local number that needs no allocation and no destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps this call's contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps this call's contract.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps this call's contract; `at` came from the system's allocator, as all that we give.
+        unsafe { System.realloc(at, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps this call's contract; `at` came from the system's allocator, as all that we give.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often `act` asked the heap for memory.
+fn allocations(act: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.get();
+    act();
+    ALLOCATIONS.get() - before
+}
+
+const PEER: &str = "198.18.0.1:40000";
+const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
+
+fn world(seed: u64, nic: NicOptions) -> World {
+    let port = PortOptions::new(0);
+    let nic = NicOptions { name: port.nic.name.clone(), mac: port.nic.mac, ..nic };
+    let mut world = World::new(
+        seed,
+        &WorldOptions {
+            ports: vec![PortOptions { nic, ..port }],
+            services: vec![ServiceOptions::echo().joining(GROUP, &[])],
+            level: Level::detect(),
+            ..WorldOptions::default()
+        },
+    );
+    world.run_for(std::time::Duration::from_secs(5));
+    world
+}
+
+/// Lets the worker see `frames` over and over, some in every turn, and counts what its turns ask of the heap, the first
+/// round left out. Returns how many frames the NIC sent in the rounds that counted.
+#[track_caller]
+fn assert_none(world: &mut World, frames: &[Vec<u8>]) -> usize {
+    let mut out = Vec::with_capacity(2048);
+    let (mut asked, mut sent) = (0, 0);
+    for round in 0..40 {
+        for burst in frames.chunks(100) {
+            for frame in burst {
+                world.inject(0, frame);
+            }
+            let in_turns = allocations(|| while world.turn_worker(0) > 0 {});
+            if round > 0 {
+                asked += in_turns;
+            }
+            while world.device(0).transmit_into(&mut out) {
+                sent += usize::from(round > 0);
+            }
+        }
+        // Control takes what was handed to it, so that its queues do not stay full.
+        world.settle();
+    }
+    assert_eq!(asked, 0, "heap allocations in {} packets", 39 * frames.len());
+    sent
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(black_box(Vec::<u8>::with_capacity(7)))), 1);
+    assert_eq!(allocations(|| drop(black_box(Vec::<u8>::new()))), 0);
+}
+
+#[test]
+fn unicast_echo() {
+    let frames = (0..=1472).step_by(7).map(|n| UdpFrame::new(PEER, "198.18.0.2:7", &vec![9; n]).frame());
+    let frames: Vec<_> = frames.collect();
+    let mut world = world(1, NicOptions::default());
+    assert_eq!(assert_none(&mut world, &frames), 39 * frames.len());
+}
+
+#[test]
+fn unicast_echo_by_every_way_of_summing() {
+    for rx_checksum in [RxChecksum::Computed, RxChecksum::None, RxChecksum::AlwaysBad] {
+        for (tx_checksum, sum) in [(false, UdpSum::Right), (true, UdpSum::Absent)] {
+            let mut world = world(2, NicOptions { rx_checksum, tx_checksum, ..NicOptions::default() });
+            let frames = [0, 1, 18, 500]
+                .map(|n| UdpFrame::new(PEER, "198.18.0.2:7", &vec![9; n]).with_sum(sum).frame());
+            assert_eq!(assert_none(&mut world, &frames), 39 * frames.len());
+        }
+    }
+}
+
+#[test]
+fn multicast_echo() {
+    let frames: Vec<_> = (0..200u8).map(|i| UdpFrame::new(PEER, "239.1.2.3:7", &[i; 40]).frame()).collect();
+    let mut world = world(3, NicOptions::default());
+    assert_eq!(assert_none(&mut world, &frames), 39 * frames.len());
+}
+
+#[test]
+fn icmp_echo() {
+    let (peer, host) = (Ipv4Addr::new(198, 18, 0, 1), Ipv4Addr::new(198, 18, 0, 2));
+    let frames: Vec<_> =
+        (0..200u16).map(|i| IcmpFrame::echo(peer, host, 7, i, &vec![1; usize::from(i)]).frame()).collect();
+    let mut world = world(4, NicOptions::default());
+    assert_eq!(assert_none(&mut world, &frames), 39 * frames.len());
+}
+
+// C05, RFC 1812 4.3.2.8: errors are limited; what is withheld costs no more than what is sent.
+#[test]
+fn a_storm_at_closed_ports_from_many_sources() {
+    let frame = |i: u16| {
+        let [high, low] = i.to_be_bytes();
+        UdpFrame::new(
+            &format!("198.18.{}.{}:4000", high + 1, low.max(1)),
+            &format!("198.18.0.2:{}", 1000 + i),
+            b"scan",
+        )
+        .frame()
+    };
+    let frames: Vec<_> = (0..600).map(frame).collect();
+    let mut world = world(5, NicOptions::default());
+    assert_none(&mut world, &frames);
+    assert_eq!(world.drops(DropReason::UdpNoPort), 40 * 600);
+    let (sent, withheld) = (world.count(Counter::IcmpErrors), world.count(Counter::IcmpWithheld));
+    assert_eq!(sent + withheld, 40 * 600);
+    assert!(sent > 0 && withheld > sent);
+}
+
+#[test]
+fn drops_of_many_kinds() {
+    let right = UdpFrame::new(PEER, "198.18.0.2:7", b"hello");
+    let mut frames = vec![
+        right.clone().with_sum(UdpSum::Wrong).frame(),
+        UdpFrame::new(PEER, "239.129.2.3:7", b"alias").frame(),
+        UdpFrame::new("198.18.0.255:40000", "198.18.0.2:7", b"martian").frame(),
+        UdpFrame::new("198.18.0.2:40000", "198.18.0.2:7", b"land").frame(),
+        UdpFrame::new("198.18.0.1:19", "198.18.0.2:7", b"reflector").frame(),
+        UdpFrame::new(PEER, "255.255.255.255:7", b"broadcast").frame(),
+        UdpFrame { tci: Some(5), ..right.clone() }.frame(),
+        UdpFrame { fragment: 0x2000, ..right.clone() }.frame(),
+        UdpFrame { options: vec![0x83, 4, 4, 1], ..right.clone() }.frame(),
+    ];
+    let whole = right.frame();
+    frames.extend((6..whole.len()).map(|end| whole[..end].to_vec()));
+    let mut world = world(6, NicOptions::default());
+    let sent = assert_none(&mut world, &frames);
+    // Frames of 47 to 59 bytes lost their padding alone.
+    assert_eq!(sent, 39 * 13, "{:?}", world.all_drops());
+}
+
+// A flood of what is punted: the queues fill, the rest is dropped; the worker asks the heap for nothing either way.
+#[test]
+fn what_goes_to_control() {
+    let (peer, host) = (Ipv4Addr::new(198, 18, 0, 1), Ipv4Addr::new(198, 18, 0, 2));
+    let mut frames = vec![ArpFrame::request(peer, host).frame(); 400];
+    frames.extend(vec![IgmpQuery::general(Ipv4Addr::new(198, 18, 0, 254)).frame(); 400]);
+    let mut world = world(7, NicOptions::default());
+    assert_none(&mut world, &frames);
+    assert!(world.drops(DropReason::PuntQueueFull) > 0);
+}
+
+#[test]
+fn a_mixture_with_rings_too_small() {
+    let mut rng = Rng::new(8);
+    let frames: Vec<_> = (0..500)
+        .map(|i| match rng.below(4) {
+            0 => UdpFrame::new(PEER, "239.1.2.3:7", &vec![1; i]).frame(),
+            1 => UdpFrame::new(PEER, "198.18.0.2:9", &vec![2; i]).frame(),
+            2 => (0..60 + rng.below(900)).map(|_| rng.u64() as u8).collect(),
+            _ => UdpFrame::new(PEER, "198.18.0.2:7", &vec![3; i]).frame(),
+        })
+        .collect();
+    let nic = NicOptions { tx_descriptors: 8, rx_descriptors: 60, ..NicOptions::default() };
+    let mut world = world(8, nic);
+    assert_none(&mut world, &frames);
+    assert!(world.count(Counter::TxRefused) > 0 && world.device(0).stats().imissed > 0);
+}
