@@ -2,6 +2,7 @@
 //!
 //! An allocator can be replaced only by an `unsafe impl`; this one adds a count and hands every call on.
 #![cfg(feature = "sim")]
+#![expect(clippy::cast_possible_truncation, reason = "random bytes, and small numbers of the test's own")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -2,6 +2,7 @@
 //!
 //! The world asserts after every turn that no packet was lost or doubled, and after every moment that no buffer was.
 #![cfg(feature = "sim")]
+#![expect(clippy::cast_possible_truncation, reason = "random bytes, and small numbers of the test's own")]
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 

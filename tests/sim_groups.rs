@@ -2,6 +2,7 @@
 //!
 //! The router reads reports strictly and keeps its state by RFC 9776 6.4; it shares no code with the host.
 #![cfg(feature = "sim")]
+#![expect(clippy::cast_possible_truncation, reason = "random bytes, and small numbers of the test's own")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};

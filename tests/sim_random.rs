@@ -3,6 +3,7 @@
 //!
 //! The world asserts conservation after every turn and prints its seed when a test fails; `random(SEED)` repeats it.
 #![cfg(feature = "sim")]
+#![expect(clippy::cast_possible_truncation, reason = "random bytes, and small numbers of the test's own")]
 
 use std::net::Ipv4Addr;
 use std::time::Duration;

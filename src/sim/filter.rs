@@ -1,6 +1,6 @@
 //! A multicast filter that really filters.
 //!
-//! [`Hardware`] is the device's side: it decides frame by frame. [`SimFilter`] is the driver's side: it programs the
+//! `Hardware` is the device's side: it decides frame by frame. [`SimFilter`] is the driver's side: it programs the
 //! hardware by the ladder of [`Rung`]s. What devices can do differs, and [`Abilities`] says what this one can.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! A simulated NIC: finite rings, several queues, RSS, checksum offloads, and the filter of [`filter`](super::filter).
+//! A simulated NIC: finite rings, several queues, RSS, checksum offloads, and the filter of [`filter`].
 //!
 //! [`SimDevice`] is the side of the wire: it is handed frames and asked for them. [`SimRx`], [`SimTx`] and [`SimPort`]
 //! are the side of the host, through the traits of [`io`](crate::io). Both share one state under a lock, which one
