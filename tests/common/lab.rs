@@ -258,7 +258,8 @@ pub fn may_use_hugepages(free: u32) -> bool {
     free >= WANTED
 }
 
-fn say_skipped(why: &str) {
+/// Says that the calling test is skipped, and why.
+pub fn say_skipped(why: &str) {
     let test = thread::current().name().unwrap_or("a test").to_owned();
     // Not by eprintln!, which the test runner would keep to itself.
     let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
