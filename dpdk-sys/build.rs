@@ -45,7 +45,9 @@ fn main() {
     for name in ["shim.h", "shim.c", "build.rs"] {
         println!("cargo::rerun-if-changed={name}");
     }
-    println!("cargo::rerun-if-env-changed=PKG_CONFIG_PATH");
+    for variable in ["PKG_CONFIG", "PKG_CONFIG_PATH", "LIBCLANG_PATH"] {
+        println!("cargo::rerun-if-env-changed={variable}");
+    }
 
     let version = installed_version();
     pass_on_version(version);

@@ -91,11 +91,14 @@ lab_dir() {
     printf -v "$1" '%s' "$dir"
 }
 
-# lab_spawn VARIABLE COMMAND...: starts it in the background; its process id goes to VARIABLE.
+# lab_spawn VARIABLE COMMAND...: starts it in the background; its process id goes to VARIABLE. It has a process group of
+# its own: Ctrl-C is for this script, which then ends it in peace.
 lab_spawn() {
     local variable=$1
     shift
+    set -m
     "$@" &
+    set +m
     LAB_PIDS+=($!)
     printf -v "$variable" '%s' "$!"
 }

@@ -15,7 +15,7 @@ use pollcast::dpdk::{Clock, Eal, EalError, EalOptions, LcoreError, Memory, Port,
 use pollcast::io::{BufPool, Rung};
 
 fn refusal(options: &EalOptions) -> String {
-    let error = Eal::init(options).err().expect("EAL must not start");
+    let error = Eal::init(options).expect_err("EAL must not start");
     let sentence = error.to_string();
     assert!(!sentence.contains('\n'), "one sentence: {sentence}");
     sentence
@@ -87,7 +87,7 @@ fn jobs_run_on_their_lcores_and_a_panic_is_reported() {
 fn a_busy_lcore_takes_no_second_job_and_keeps_dpdk_alive() {
     alone("a_busy_lcore_takes_no_second_job_and_keeps_dpdk_alive", || {
         let eal = Eal::init(&options(&[])).unwrap();
-        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let (stop, stopped) = crossbeam::channel::bounded::<()>(1);
         eal.launch(1, Box::new(move || assert!(stopped.recv().is_err()))).unwrap();
         assert!(eal.is_running(1));
         let refused = eal.launch(1, Box::new(|| ())).unwrap_err();

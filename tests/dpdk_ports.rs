@@ -220,3 +220,28 @@ fn a_device_without_an_address_needs_one_configured() {
         assert!(error.to_string().contains("has no Ethernet address of its own"), "{error}");
     });
 }
+
+#[test]
+fn each_queue_pair_is_handed_out_once_and_moves_to_its_thread() {
+    alone("each_queue_pair_is_handed_out_once_and_moves_to_its_thread", || {
+        let eal = Eal::init(&options(&["net_null0"])).unwrap();
+        let pool = pool(&eal, 1023);
+        let (started, queues) = Port::open(&eal, &port("net_null0"), 3, &pool).unwrap().start().unwrap();
+        assert_eq!((started.info().rx_queues, started.info().tx_queues, queues.len()), (3, 3, 3));
+        let threads: Vec<_> = queues
+            .into_iter()
+            .map(|(mut rx, mut tx)| {
+                std::thread::spawn(move || {
+                    let mut burst = Burst::new();
+                    for _ in 0..50 {
+                        assert_eq!(rx.rx_burst(&mut burst, 16), 16);
+                        assert_eq!(tx.tx_burst(&mut burst), 16);
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(pool.free_count(), pool.size());
+        assert_eq!(started.device_stats().opackets, 3 * 50 * 16);
+    });
+}

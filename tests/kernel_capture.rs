@@ -76,7 +76,8 @@ fn tshark_finds_nothing_wrong_with_our_frames() {
         return;
     }
     let mut lab = Lab::mute(ECHO);
-    let capture = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("capture-{}.pcap", std::process::id()));
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let capture = dir.path().join("capture.pcap");
     let mut tcpdump = lab.netns.spawn("tcpdump", |command| {
         command.args(["-i", DEVICE, "-U", "--immediate-mode", "-Z", "root", "-w"]).arg(&capture);
         command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -112,5 +113,4 @@ fn tshark_finds_nothing_wrong_with_our_frames() {
     {
         assert_ne!(tshark(&capture, &format!("{ours} && {kind}")), "", "no frame of ours with {kind}");
     }
-    std::fs::remove_file(&capture).unwrap();
 }

@@ -68,8 +68,8 @@ impl Host {
     fn delivers(&mut self, frame: &[u8]) -> (Vec<u8>, Cast) {
         match self.see(frame) {
             Verdict::Deliver(buf, parts) => {
-                let (start, end) = (usize::from(parts.l4) + 8, usize::from(parts.l4 + parts.udp_len));
-                (buf.data()[start..end].to_vec(), parts.cast)
+                let (start, end) = (parts.l4() + 8, parts.l4() + usize::from(parts.udp_len()));
+                (buf.data()[start..end].to_vec(), parts.cast())
             }
             other => panic!("expected a delivery, got {other:?} for {frame:02x?}"),
         }
@@ -79,7 +79,7 @@ impl Host {
     #[track_caller]
     fn echoes(&mut self, frame: &[u8]) -> UdpFrame {
         let Verdict::Deliver(mut buf, parts) = self.see(frame) else { panic!("not delivered") };
-        assert!(egress::udp_reply(&mut buf, &parts, &self.interface));
+        assert!(egress::udp_reply(&mut buf, parts, &self.interface));
         UdpFrame::read(buf.data()).expect("a right answer")
     }
 }
@@ -145,7 +145,7 @@ fn trailing_bytes_are_ignored_and_the_padding_of_an_answer_is_zeros() {
     frame[43..].fill(0xee);
     frame.extend([0xee; 20]);
     let Verdict::Deliver(mut buf, parts) = host.see(&frame) else { panic!() };
-    assert!(egress::udp_reply(&mut buf, &parts, &host.interface));
+    assert!(egress::udp_reply(&mut buf, parts, &host.interface));
     assert_eq!(buf.data().len(), 60);
     assert!(buf.data()[43..].iter().all(|&b| b == 0));
 }
@@ -307,8 +307,8 @@ fn a_source_without_an_address_reaches_all_and_is_never_answered() {
     let frame =
         UdpFrame { source_mac: station_mac(PEER), ..UdpFrame::new("0.0.0.0:68", "255.255.255.255:7", b"x") };
     let Verdict::Deliver(mut buf, parts) = host.see(&frame.frame()) else { panic!() };
-    assert_eq!(parts.cast, Cast::Broadcast);
-    assert!(!egress::udp_reply(&mut buf, &parts, &host.interface));
+    assert_eq!(parts.cast(), Cast::Broadcast);
+    assert!(!egress::udp_reply(&mut buf, parts, &host.interface));
 }
 
 // I13, RFC 1122 3.3.6.
@@ -377,7 +377,7 @@ fn the_udp_checksum_is_verified_by_what_the_device_says() {
     let sum = |sum| udp("198.18.0.2:7", b"hello").with_sum(sum).frame();
     let mut verdict =
         |frame: &[u8], l4_checksum| match host.see_as(frame, RxMeta { l4_checksum, ..RxMeta::default() }) {
-            Verdict::Deliver(_, parts) => Ok(parts.sum),
+            Verdict::Deliver(_, parts) => Ok(parts.sum()),
             Verdict::Drop(why) => Err(why),
             other => panic!("{other:?}"),
         };
@@ -397,7 +397,7 @@ fn the_answer_to_a_partial_checksum_has_a_whole_one() {
     let partial = udp("198.18.0.2:7", b"hello").with_sum(UdpSum::Partial).frame();
     let meta = RxMeta { l4_checksum: ChecksumStatus::None, ..RxMeta::default() };
     let Verdict::Deliver(mut buf, parts) = host.see_as(&partial, meta) else { panic!() };
-    assert!(egress::udp_reply(&mut buf, &parts, &host.interface));
+    assert!(egress::udp_reply(&mut buf, parts, &host.interface));
     assert_eq!(UdpFrame::read(buf.data()).unwrap().sum, UdpSum::Right);
 }
 

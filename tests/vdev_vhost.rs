@@ -4,12 +4,11 @@
 
 mod common;
 
-use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
-use std::path::Path;
 use std::time::Duration;
 
 use common::*;
+use tempfile::TempDir;
 
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
 
@@ -17,9 +16,11 @@ const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
 struct Pair {
     lab: Lab,
     _bridge: Bridge,
+    /// Where the pair's socket is.
+    _dir: TempDir,
 }
 
-/// The device of pollcast and that of the bridge, on this socket.
+/// What pollcast is of the pair.
 enum Role {
     VirtioUser,
     Vhost,
@@ -28,31 +29,25 @@ enum Role {
 fn pair(role: &Role) -> Pair {
     let netns = Netns::new();
     let tap = format!("net_tap1,iface={DEVICE}");
-    let (name, vhost, virtio_user) = match role {
-        Role::VirtioUser => ("virtio", "testpmd", "pollcast"),
-        Role::Vhost => ("vhost", "pollcast", "testpmd"),
-    };
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.sock", std::process::id()));
-    let _ = fs::remove_file(&path);
-    let path = path.display();
-    let vhost_device = format!("net_vhost0,iface={path},queues=1");
-    let virtio_device = format!("net_virtio_user0,path={path},queues=1");
-    let _ = (vhost, virtio_user);
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let socket = dir.path().join("vhost.sock");
+    let vhost_device = format!("net_vhost0,iface={},queues=1", socket.display());
+    let virtio_device = format!("net_virtio_user0,path={},queues=1", socket.display());
     // Who has the vhost end makes the socket.
     let (pollcast, bridge) = match role {
         Role::VirtioUser => {
-            let bridge = Bridge::start(&netns, name, &vhost_device, &tap);
+            let bridge = Bridge::start(&netns, "virtio", &vhost_device, &tap);
             (Pollcast::start(&netns, &Config::new(&virtio_device, ECHO)), bridge)
         }
         Role::Vhost => {
             let pollcast = Pollcast::start(&netns, &Config::new(&vhost_device, ECHO));
-            (pollcast, Bridge::start(&netns, name, &virtio_device, &tap))
+            (pollcast, Bridge::start(&netns, "vhost", &virtio_device, &tap))
         }
     };
     netns.ip(&format!("link set {DEVICE} address 02:00:00:00:00:01 up"));
     netns.ip(&format!("addr add 198.18.0.1/24 dev {DEVICE}"));
     let wire = Wire::new(RawPeer::new(&netns, DEVICE));
-    Pair { lab: Lab { pollcast, wire, netns }, _bridge: bridge }
+    Pair { lab: Lab { pollcast, wire, netns }, _bridge: bridge, _dir: dir }
 }
 
 fn client(lab: &Lab) -> UdpSocket {
@@ -74,7 +69,7 @@ fn assert_echo(socket: &UdpSocket, to: Ipv4Addr, payload: &[u8]) {
 
 /// What must be true of either role.
 fn echoes_over_the_ring(role: &Role, driver: &str) {
-    let Pair { mut lab, _bridge } = pair(role);
+    let Pair { mut lab, _bridge, _dir } = pair(role);
     assert_eq!(lab.pollcast.ctl(&["ports"])[0]["driver"], driver);
     lab.netns.run("ping", &["-c", "2", "-i", "0.1", "-W", "3", "198.18.0.2"]);
     let socket = client(&lab);

@@ -189,8 +189,8 @@ impl<N: Nic> Worker<N> {
     /// Lets each service have its datagrams, in one call, and carries its decisions out.
     fn serve(&mut self, now: Instant, index: usize) {
         while let Some(first) = self.delivered.first() {
-            let service = service_of(&self.table, first.parts().socket);
-            let mine = |d: &Datagram<N::Buf>| service_of(&self.table, d.parts().socket) == service;
+            let service = service_of(&self.table, first.parts().socket());
+            let mine = |d: &Datagram<N::Buf>| service_of(&self.table, d.parts().socket()) == service;
             let batch = if self.services.len() == 1 || self.delivered.iter().all(mine) {
                 &mut self.delivered
             } else {
@@ -264,17 +264,17 @@ fn carry_out<N: Nic>(
     };
     for datagram in batch.drain(..) {
         let (mut buf, parts, action) = datagram.into_parts();
-        if parts.socket != socket {
+        if parts.socket() != socket {
             count(socket, rx, tx);
-            (socket, rx, tx) = (parts.socket, 0, 0);
+            (socket, rx, tx) = (parts.socket(), 0, 0);
         }
         rx += 1;
         match action {
             Action::Consume => consumed += 1,
             Action::Refuse(why) => port.tally.drop(why),
             Action::Reply => {
-                if fastpath::reply(&mut buf, &parts, &port.view, &port.interface)
-                    || egress::udp_reply(&mut buf, &parts, &port.interface)
+                if fastpath::reply(&mut buf, parts, &port.view, &port.interface)
+                    || egress::udp_reply(&mut buf, parts, &port.interface)
                 {
                     tx += 1;
                     port.send(buf);

@@ -2,6 +2,7 @@
 
 use core::net::Ipv4Addr;
 
+use super::dispatch::{Level, sum_long};
 use super::{HEAD, MAC_MASK, View, fold, load32, load64};
 use crate::io::{Burst, Cast, ChecksumStatus, PacketBuf, Parts, PayloadSum, RxMeta};
 use crate::stack::groups::Admission;
@@ -28,25 +29,33 @@ pub struct Lookup<'a> {
     pub table: &'a PortTable,
 }
 
-/// The socket that the last unicast packet of this burst was for.
+/// The last unicast datagram of this burst that was looked up: where it went to, and the socket there.
 struct Memo {
     key: u64,
     socket: SocketId,
 }
 
+/// No datagram yet: no key has this value, for a destination is 32 bits and a port 16.
+const NOTHING: u64 = u64::MAX;
+
 /// Sorts a burst. Returns how many bytes it held.
 #[inline(always)]
-pub(super) fn burst<B: PacketBuf>(rx: &mut Burst<B>, lookup: Lookup<'_>, sink: &mut impl Sink<B>) -> u64 {
+pub(super) fn burst<B: PacketBuf>(
+    level: Level,
+    rx: &mut Burst<B>,
+    lookup: Lookup<'_>,
+    sink: &mut impl Sink<B>,
+) -> u64 {
     rx.iter().for_each(PacketBuf::prefetch);
-    let mut memo = Memo { key: u64::MAX, socket: 0 };
+    let mut memo = Memo { key: NOTHING, socket: 0 };
     let mut bytes = 0;
     for buf in rx.drain() {
         bytes += buf.data().len() as u64;
         // Twice the same function: where the device said nothing, all that asks what it said falls away.
         let parts = if buf.is_plain() {
-            accept::<B, true>(&buf, lookup, &mut memo)
+            accept::<B, true>(level, &buf, lookup, &mut memo)
         } else {
-            accept::<B, false>(&buf, lookup, &mut memo)
+            accept_what_was_said(level, &buf, lookup, &mut memo)
         };
         match parts {
             Some(parts) => sink.deliver(buf, parts),
@@ -56,48 +65,94 @@ pub(super) fn burst<B: PacketBuf>(rx: &mut Burst<B>, lookup: Lookup<'_>, sink: &
     bytes
 }
 
+/// Apart, so that the plain case keeps its values in registers.
+#[inline(never)]
+fn accept_what_was_said<B: PacketBuf>(
+    level: Level,
+    buf: &B,
+    lookup: Lookup<'_>,
+    memo: &mut Memo,
+) -> Option<Parts> {
+    accept::<B, false>(level, buf, lookup, memo)
+}
+
 /// The parts of `buf`, if it is a plain UDP datagram with nothing wrong and a socket that wants it.
 #[inline(always)]
-fn accept<B: PacketBuf, const PLAIN: bool>(buf: &B, lookup: Lookup<'_>, memo: &mut Memo) -> Option<Parts> {
-    let Lookup { view, interface, .. } = lookup;
+fn accept<B: PacketBuf, const PLAIN: bool>(
+    level: Level,
+    buf: &B,
+    lookup: Lookup<'_>,
+    memo: &mut Memo,
+) -> Option<Parts> {
+    let view = lookup.view;
     let frame = buf.data();
     let head: &[u8; HEAD] = frame.first_chunk()?;
     let meta = if PLAIN { RxMeta::default() } else { buf.rx_meta() };
-    let dst_mac = load64::<0>(head) & MAC_MASK;
-    let src_mac = load64::<6>(head) & MAC_MASK;
+    if !PLAIN && (meta.stripped_tci.is_some() || !buf.is_single_segment()) {
+        return None;
+    }
     // From the EtherType to the identification, and from the fragment field to half the source address.
     let type_to_id = load64::<12>(head);
     let fragment_to_src = load64::<20>(head);
-    let addrs = load64::<26>(head);
-
     // One test for every field whose value is known: EtherType IPv4, version 4, header of 20 bytes, neither more
     // fragments nor an offset (the reserved bit is ignored, I05), protocol UDP.
     let unlike = ((type_to_id & 0x00ff_ffff) ^ 0x0045_0008) | ((fragment_to_src & 0xff00_ff3f) ^ 0x1100_0000);
-    let looped = src_mac & 1 != 0 || src_mac == view.mac;
-    if unlike != 0 || looped || (!PLAIN && (meta.stripped_tci.is_some() || !buf.is_single_segment())) {
+    let src_mac = load64::<6>(head) & MAC_MASK;
+    if unlike != 0 || src_mac & 1 != 0 || src_mac == view.mac {
         return None;
     }
 
     // I03, U01, U02: the lengths agree and lie inside the frame. Other legal lengths (U03) take the slow path.
-    let total_len = usize::from(swapped(type_to_id >> 32));
     let udp_len = swapped(u64::from(load32::<38>(head)));
-    if total_len != usize::from(udp_len) + 20 || udp_len < 8 {
+    if swapped(type_to_id >> 32) != udp_len.wrapping_add(20) || udp_len < 8 {
         return None;
     }
-    let udp = frame.get(34..14 + total_len)?;
+    let udp = frame.get(34..)?.get(..usize::from(udp_len))?;
 
-    let (src, dst) = (low32(addrs), low32(addrs >> 32));
-    if !view.is_foreign_host(src) || !ip_sum_is_right(meta, type_to_id, fragment_to_src, addrs) {
+    let addrs = load64::<26>(head);
+    if !view.is_foreign_host(low32(addrs)) || !ip_sum_is_right(meta, type_to_id, fragment_to_src, addrs) {
         return None;
     }
-    let sum = udp_sum(meta, udp, addrs, udp_len)?;
-    let udp_port = swapped(u64::from(load32::<34>(head)) >> 16);
-    let (cast, socket) = if dst_mac == view.mac {
-        (Cast::Unicast, unicast(lookup, memo, dst, udp_port)?)
-    } else {
-        (Cast::Multicast, multicast(lookup, dst_mac, src, dst, udp_port)?)
-    };
-    Some(Parts { l3: 14, l4: 34, udp_len, cast, sum, port: interface.port, socket })
+    let sum = udp_sum(level, meta, udp, addrs, udp_len)?;
+    let dst_mac = load64::<0>(head) & MAC_MASK;
+    let to = To { addrs, udp_port: swapped(u64::from(load32::<34>(head)) >> 16), dst_mac };
+    let parts = Parts::new(14, 34, udp_len).on(lookup.interface.port).with_sum(sum);
+    if to.key() == memo.key && dst_mac == view.mac {
+        return Some(parts.for_socket(memo.socket));
+    }
+    let (socket, cast) = look_up(lookup, memo, &to)?;
+    Some(parts.to(cast).for_socket(socket))
+}
+
+/// From whom and to whom a datagram is.
+struct To {
+    addrs: u64,
+    udp_port: u16,
+    dst_mac: u64,
+}
+
+impl To {
+    /// Destination and port in one word.
+    #[inline(always)]
+    fn key(&self) -> u64 {
+        (self.addrs >> 32) << 16 | u64::from(self.udp_port)
+    }
+}
+
+/// The socket that wants it, and to whom it was addressed.
+#[inline(never)]
+fn look_up(lookup: Lookup<'_>, memo: &mut Memo, to: &To) -> Option<(SocketId, Cast)> {
+    let Lookup { view, interface, table } = lookup;
+    let (src, dst) = (low32(to.addrs), low32(to.addrs >> 32));
+    if to.dst_mac != view.mac {
+        return multicast(lookup, to.dst_mac, src, dst, to.udp_port).map(|socket| (socket, Cast::Multicast));
+    }
+    if !view.is_own(dst) {
+        return None;
+    }
+    let socket = table.unicast(interface.port, Ipv4Addr::from(dst.to_le_bytes()), to.udp_port)?;
+    *memo = Memo { key: to.key(), socket };
+    Some((socket, Cast::Unicast))
 }
 
 /// The low 16 bits, which were loaded from a big-endian field.
@@ -133,7 +188,7 @@ fn ip_sum_is_right(meta: RxMeta, type_to_id: u64, fragment_to_src: u64, addrs: u
 
 /// What the UDP checksum field is worth; `None` if it is wrong. U04, RFC 1122 4.1.3.4: 0 is no checksum.
 #[inline(always)]
-fn udp_sum(meta: RxMeta, udp: &[u8], addrs: u64, udp_len: u16) -> Option<PayloadSum> {
+fn udp_sum(level: Level, meta: RxMeta, udp: &[u8], addrs: u64, udp_len: u16) -> Option<PayloadSum> {
     let field_is_zero = udp.get(6..8) == Some(&[0, 0]);
     match meta.l4_checksum {
         ChecksumStatus::None => Some(PayloadSum::Absent),
@@ -142,27 +197,32 @@ fn udp_sum(meta: RxMeta, udp: &[u8], addrs: u64, udp_len: u16) -> Option<Payload
         ChecksumStatus::Bad | ChecksumStatus::Unknown => {
             // The pseudo-header: addresses, protocol 17, and the UDP length.
             let pseudo = (addrs & 0xffff_ffff) + (addrs >> 32) + 0x1100 + u64::from(udp_len.swap_bytes());
-            Sum::of(udp).add_words(pseudo).is_whole().then_some(PayloadSum::Valid)
+            let sum = if udp.len() < SHORT { short_sum(udp) } else { sum_long(level, udp) };
+            sum.add_words(pseudo).is_whole().then_some(PayloadSum::Valid)
         }
     }
 }
 
+/// Below this many bytes a chain of words is quicker than a call to what sums in vectors.
+const SHORT: usize = 128;
+
+/// The sum of at least eight bytes, a word at a time; the last few are shifted out of the last eight, without a loop or
+/// a branch. [`Sum::of`] is unrolled where it is inlined, which costs more than it gains for so few.
 #[inline(always)]
-fn unicast(lookup: Lookup<'_>, memo: &mut Memo, dst: u32, udp_port: u16) -> Option<SocketId> {
-    let key = u64::from(dst) << 16 | u64::from(udp_port);
-    if key == memo.key {
-        return Some(memo.socket);
+fn short_sum(bytes: &[u8]) -> Sum {
+    let mut sum = Sum::ZERO;
+    let mut rest = bytes;
+    while let Some((word, after)) = rest.split_first_chunk::<8>() {
+        sum = sum.add_words(u64::from_le_bytes(*word));
+        rest = after;
     }
-    if !lookup.view.is_own(dst) {
-        return None;
-    }
-    let socket = lookup.table.unicast(lookup.interface.port, Ipv4Addr::from(dst.to_le_bytes()), udp_port)?;
-    *memo = Memo { key, socket };
-    Some(socket)
+    let last = bytes.last_chunk::<8>().map_or(0, |last| u64::from_le_bytes(*last));
+    // By 64 less the bits of the rest, in two steps: a rest of nothing is shifted out whole.
+    sum.add_words(last >> 1 >> (63 - 8 * rest.len()))
 }
 
 /// E01, E04, RFC 1112 6.4: the MAC is the group's own, the group is joined, and by the socket's service for this source.
-#[inline(always)]
+#[inline]
 fn multicast(lookup: Lookup<'_>, dst_mac: u64, src: u32, dst: u32, udp_port: u16) -> Option<SocketId> {
     // 01:00:5e and the low 23 bits: 1110 at the top of the first octet, one bit of the second cleared.
     let group_mac = 0x005e_0001 | u64::from(dst >> 8 & 0x00ff_ff7f) << 24;

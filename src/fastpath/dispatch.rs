@@ -9,6 +9,7 @@ use super::accept::{self, Lookup, Sink};
 use super::{View, reply as in_place};
 use crate::io::{Burst, PacketBuf, Parts};
 use crate::stack::interface::Interface;
+use crate::wire::checksum::Sum;
 
 /// A level of CPU. Holding one proves that this CPU has it: only [`Level::detect`] makes any but the baseline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,21 +62,49 @@ pub fn ingress_burst<B: PacketBuf>(
     sink: &mut impl Sink<B>,
 ) -> u64 {
     match level.0 {
-        Isa::Baseline => accept::burst(rx, lookup, sink),
+        Isa::Baseline => accept::burst(level, rx, lookup, sink),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a level of this kind is made only by `detect`, which found every feature that is enabled here.
-        Isa::X86V3 => unsafe { ingress_burst_v3(rx, lookup, sink) },
+        Isa::X86V3 => unsafe { ingress_burst_v3(level, rx, lookup, sink) },
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2,movbe,popcnt")]
-fn ingress_burst_v3<B: PacketBuf>(rx: &mut Burst<B>, lookup: Lookup<'_>, sink: &mut impl Sink<B>) -> u64 {
-    accept::burst(rx, lookup, sink)
+fn ingress_burst_v3<B: PacketBuf>(
+    level: Level,
+    rx: &mut Burst<B>,
+    lookup: Lookup<'_>,
+    sink: &mut impl Sink<B>,
+) -> u64 {
+    accept::burst(level, rx, lookup, sink)
+}
+
+/// The sum of many bytes, by vectors as wide as the CPU has. A call: the burst function keeps its registers for headers.
+#[inline(always)]
+pub(super) fn sum_long(level: Level, bytes: &[u8]) -> Sum {
+    match level.0 {
+        Isa::Baseline => sum_long_baseline(bytes),
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::X86V3 => unsafe { sum_long_v3(bytes) },
+    }
+}
+
+#[inline(never)]
+fn sum_long_baseline(bytes: &[u8]) -> Sum {
+    Sum::of(bytes)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline(never)]
+fn sum_long_v3(bytes: &[u8]) -> Sum {
+    Sum::of(bytes)
 }
 
 /// Turns the request in `buf` into its answer in place; false if the slow way must. Small enough to need no level.
 #[inline]
-pub fn reply<B: PacketBuf>(buf: &mut B, parts: &Parts, view: &View, interface: &Interface) -> bool {
+pub fn reply<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, interface: &Interface) -> bool {
     in_place::in_place(buf, parts, view, interface)
 }

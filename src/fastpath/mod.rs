@@ -36,6 +36,8 @@ pub struct View {
     mac: u64,
     addr: u32,
     broadcast: u32,
+    /// The largest UDP datagram, header included, in one packet on this link.
+    udp_len_max: u16,
     /// Address and broadcast address of every address but the primary one.
     others: Vec<(u32, u32)>,
 }
@@ -62,7 +64,8 @@ impl View {
         let mut all = interface.addresses().iter().map(numbers);
         // An interface without an address matches nothing: 0.0.0.0 never passes as a destination here.
         let (addr, broadcast) = all.next().unwrap_or((0, u32::MAX));
-        Self { mac: mac_word(interface.mac), addr, broadcast, others: all.collect() }
+        let udp_len_max = interface.mtu.saturating_sub(20);
+        Self { mac: mac_word(interface.mac), addr, broadcast, udp_len_max, others: all.collect() }
     }
 
     /// Whether `addr` is ours.
@@ -72,15 +75,19 @@ impl View {
             || (!self.others.is_empty() && self.others.iter().any(|o| o.0 == addr))
     }
 
-    /// Whether `addr` can be one host, and is not us: I07 to I11 in two compares.
+    /// Whether `addr` can be one host, and is not us: I07 to I11.
     #[inline(always)]
     fn is_foreign_host(&self, addr: u32) -> bool {
         let first = addr & 0xff;
         let ordinary = first.wrapping_sub(1) < 223 && first != 127;
         let ours = addr == self.addr || addr == self.broadcast;
-        ordinary
-            && !ours
-            && (self.others.is_empty() || !self.others.iter().any(|o| o.0 == addr || o.1 == addr))
+        ordinary && !ours && (self.others.is_empty() || !self.is_of_others(addr))
+    }
+
+    /// Whether `addr` is one of the further addresses or their broadcasts.
+    #[inline(never)]
+    fn is_of_others(&self, addr: u32) -> bool {
+        self.others.iter().any(|o| o.0 == addr || o.1 == addr)
     }
 }
 

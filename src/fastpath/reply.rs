@@ -5,54 +5,61 @@ use core::net::Ipv4Addr;
 use super::{HEAD, MAC_MASK, View, fold, load32, load64, store};
 use crate::io::{Cast, PacketBuf, Parts, PayloadSum};
 use crate::stack::interface::Interface;
+use crate::wire::checksum::udp_nonzero;
+use crate::wire::ethernet::MIN_FRAME;
 
 /// Turns the request in `buf` into its answer. False, and nothing changed, if it is not of the plain shape or cannot
 /// be answered: then `stack::egress` has the word.
 #[inline(always)]
-pub(super) fn in_place<B: PacketBuf>(buf: &mut B, parts: &Parts, view: &View, interface: &Interface) -> bool {
-    let plain = parts.l3 == 14 && parts.l4 == 34 && parts.sum == PayloadSum::Valid;
-    let end = 34 + usize::from(parts.udp_len);
+pub(super) fn in_place<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, interface: &Interface) -> bool {
+    const UNICAST: Parts = Parts::new(14, 34, 0).with_sum(PayloadSum::Valid);
+    let unicast = parts.is_shaped_like(UNICAST);
+    let plain = unicast || parts.is_shaped_like(UNICAST.to(Cast::Multicast));
     let Some(frame) = buf.unique() else { return false };
     let len = frame.len();
     let Some(head) = frame.first_chunk_mut::<HEAD>() else { return false };
     let addrs = load64::<26>(head);
     let ports = load32::<34>(head);
     // An answer larger than the link is not sent. X03, U10: neither the address of no one nor port 0 can be answered.
-    let fits = usize::from(parts.udp_len) + 20 <= usize::from(interface.mtu);
+    let fits = parts.udp_len() <= view.udp_len_max;
     if !plain || !fits || ports & 0xffff == 0 || addrs & 0xffff_ffff == 0 {
         return false;
     }
     // U21, RFC 1122 4.1.3.5: from the address that was asked; from our own if that was a group.
-    let reply_addrs = match parts.cast {
-        Cast::Unicast => addrs.rotate_left(32),
-        Cast::Multicast | Cast::Broadcast => {
-            let [a, b, c, d, ..] = addrs.to_le_bytes();
-            let Some(own) = interface.address_towards(Ipv4Addr::new(a, b, c, d)) else { return false };
-            addrs << 32 | u64::from(super::word(own))
-        }
+    let reply_addrs = if unicast {
+        addrs.rotate_left(32)
+    } else {
+        let Some(addrs) = readdress(head, addrs, interface) else { return false };
+        addrs
     };
-    if parts.cast != Cast::Unicast {
-        readdress(head, reply_addrs);
-    }
-    compose(head, view, reply_addrs, ports, parts.udp_len);
-    // E09, CVE-2003-0001: what follows the datagram in a minimum frame is zeros, not what the request had there.
-    if end < 60 {
-        frame.iter_mut().skip(end).for_each(|byte| *byte = 0);
-    }
-    len == end.max(60) || buf.set_len(end.max(60))
+    compose(head, view, reply_addrs, ports, parts.udp_len());
+    let end = 34 + usize::from(parts.udp_len());
+    end == len && len >= MIN_FRAME || trim(buf, end)
 }
 
-/// The UDP checksum after the group gave way to our own address as one of the two that it covers. Swapping the two, and
-/// the ports, leaves it as it is; putting another in place of one does not. RFC 1624 3, equation 3.
+/// Ends the frame where its datagram does.
+// E09, CVE-2003-0001: what fills a minimum frame up is zeros, not what the request had there.
+#[inline(never)]
+fn trim<B: PacketBuf>(buf: &mut B, end: usize) -> bool {
+    if let Some(frame) = buf.unique() {
+        frame.iter_mut().skip(end).for_each(|byte| *byte = 0);
+    }
+    buf.set_len(end.max(MIN_FRAME))
+}
+
+/// The addresses of the answer to a group's datagram, and the UDP checksum under them: the group gives way to our own
+/// address as one of the two that it covers. Swapping the two, and the ports, leaves it as it is; putting another in place
+/// of one does not. RFC 1624 3, equation 3.
 // U05: a result of 0 is sent as 0xffff.
-#[inline(always)]
-fn readdress(head: &mut [u8; HEAD], reply_addrs: u64) {
-    let group = load64::<26>(head) >> 32;
-    let own = reply_addrs & 0xffff_ffff;
+#[inline(never)]
+fn readdress(head: &mut [u8; HEAD], addrs: u64, interface: &Interface) -> Option<u64> {
+    let [a, b, c, d, ..] = addrs.to_le_bytes();
+    let own = u64::from(super::word(interface.address_towards(Ipv4Addr::new(a, b, c, d))?));
+    let group = addrs >> 32;
     let field = load32::<38>(head) >> 16;
     let sum = u64::from(!field & 0xffff) + (!group & 0xffff_ffff) + own;
-    let checksum = crate::wire::checksum::udp_nonzero(!fold(sum));
-    store::<40, 2>(head, checksum.to_le_bytes());
+    store::<40, 2>(head, udp_nonzero(!fold(sum)).to_le_bytes());
+    Some(addrs << 32 | own)
 }
 
 /// Writes the headers, each byte once. I22: TTL 64. The identification is 0 and DF is set: an atomic datagram (RFC

@@ -16,27 +16,170 @@ pub enum Cast {
 /// What the UDP checksum field of the request is worth to an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PayloadSum {
-    /// It holds the right sum. Swapping addresses and ports leaves it right.
-    Valid,
     /// It holds no sum (0, or a virtio peer's partial one): an answer computes its own.
     Absent,
+    /// It holds the right sum. Swapping addresses and ports leaves it right.
+    Valid,
 }
 
 /// Where the parts of a datagram lie in its packet, and what reception found out. Offsets are proven to lie inside.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+///
+/// Packed into one word and a socket: the fast path makes one of these a packet, and fields stored one by one that a wide
+/// load then reads would stall it.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Parts {
+    word: u64,
+    socket: u32,
+}
+
+const L4_SHIFT: u32 = 16;
+const PORT_SHIFT: u32 = 32;
+const L3_SHIFT: u32 = 48;
+const CAST_SHIFT: u32 = 56;
+const SUM_SHIFT: u32 = 60;
+
+impl Parts {
+    /// The IP header begins at `l3`, the UDP header at `l4`, and the UDP length field says `udp_len`. Unicast, without a
+    /// sum, on port 0, for socket 0, unless said otherwise.
+    #[inline]
+    #[must_use]
+    pub const fn new(l3: u8, l4: u16, udp_len: u16) -> Self {
+        Self { word: (l3 as u64) << L3_SHIFT | (l4 as u64) << L4_SHIFT | udp_len as u64, socket: 0 }
+    }
+
+    /// Came in by `port`.
+    #[inline]
+    #[must_use]
+    pub const fn on(self, port: PortId) -> Self {
+        Self { word: self.word & !(0xffff << PORT_SHIFT) | (port.0 as u64) << PORT_SHIFT, ..self }
+    }
+
+    /// Was addressed to `cast`.
+    #[inline]
+    #[must_use]
+    pub const fn to(self, cast: Cast) -> Self {
+        Self { word: self.word & !(0xf << CAST_SHIFT) | (cast as u64) << CAST_SHIFT, ..self }
+    }
+
+    /// Has a checksum field worth `sum`.
+    #[inline]
+    #[must_use]
+    pub const fn with_sum(self, sum: PayloadSum) -> Self {
+        Self { word: self.word & !(0xf << SUM_SHIFT) | (sum as u64) << SUM_SHIFT, ..self }
+    }
+
+    /// Is for `socket`: an index into the worker's sockets.
+    #[inline]
+    #[must_use]
+    pub const fn for_socket(self, socket: u32) -> Self {
+        Self { socket, ..self }
+    }
+
+    /// With another UDP length.
+    #[inline]
+    #[must_use]
+    pub const fn with_len(self, udp_len: u16) -> Self {
+        Self { word: self.word & !0xffff | udp_len as u64, ..self }
+    }
+
     /// Offset of the IP header.
-    pub l3: u16,
+    #[inline]
+    #[must_use]
+    pub fn l3(self) -> usize {
+        usize::from(self.word.to_le_bytes()[6])
+    }
+
     /// Offset of the UDP header.
-    pub l4: u16,
-    /// The UDP length field: header and payload.
-    pub udp_len: u16,
-    /// To whom it was addressed.
-    pub cast: Cast,
-    /// What the checksum field is worth.
-    pub sum: PayloadSum,
+    #[inline]
+    #[must_use]
+    pub fn l4(self) -> usize {
+        usize::from(self.field(L4_SHIFT))
+    }
+
+    /// The UDP length field: bytes of header and payload.
+    #[inline]
+    #[must_use]
+    pub const fn udp_len(self) -> u16 {
+        self.field(0)
+    }
+
     /// The port that it came in by.
-    pub port: PortId,
-    /// The socket that it is for: an index into the worker's sockets.
-    pub socket: u32,
+    #[inline]
+    #[must_use]
+    pub const fn port(self) -> PortId {
+        PortId(self.field(PORT_SHIFT))
+    }
+
+    /// To whom it was addressed.
+    #[inline]
+    #[must_use]
+    pub const fn cast(self) -> Cast {
+        match self.word >> CAST_SHIFT & 0xf {
+            0 => Cast::Unicast,
+            1 => Cast::Multicast,
+            _ => Cast::Broadcast,
+        }
+    }
+
+    /// What the checksum field is worth.
+    #[inline]
+    #[must_use]
+    pub const fn sum(self) -> PayloadSum {
+        if self.word >> SUM_SHIFT == 0 { PayloadSum::Absent } else { PayloadSum::Valid }
+    }
+
+    /// The socket that it is for.
+    #[inline]
+    #[must_use]
+    pub const fn socket(self) -> u32 {
+        self.socket
+    }
+
+    /// Whether `self` differs from `other` in length, port and socket at most: one compare.
+    #[inline]
+    #[must_use]
+    pub const fn is_shaped_like(self, other: Self) -> bool {
+        const SHAPE: u64 = !(0xffff << PORT_SHIFT | 0xffff);
+        (self.word ^ other.word) & SHAPE == 0
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the low 16 bits are the field")]
+    const fn field(self, shift: u32) -> u16 {
+        (self.word >> shift) as u16
+    }
+}
+
+impl core::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Parts")
+            .field("l3", &self.l3())
+            .field("l4", &self.l4())
+            .field("udp_len", &self.udp_len())
+            .field("cast", &self.cast())
+            .field("sum", &self.sum())
+            .field("port", &self.port())
+            .field("socket", &self.socket)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_packed_is_what_was_said() {
+        for cast in [Cast::Unicast, Cast::Multicast, Cast::Broadcast] {
+            for sum in [PayloadSum::Absent, PayloadSum::Valid] {
+                let plain = Parts::new(22, 0xfffe, 0xfffd).to(cast).with_sum(sum);
+                let p = plain.on(PortId(0xfffc)).for_socket(u32::MAX);
+                assert_eq!((p.l3(), p.l4(), p.udp_len()), (22, 0xfffe, 0xfffd));
+                assert_eq!((p.port(), p.cast(), p.sum(), p.socket()), (PortId(0xfffc), cast, sum, u32::MAX));
+                assert_eq!(p.with_len(8).udp_len(), 8);
+                assert!(p.is_shaped_like(plain.with_len(9)));
+                assert!(!p.is_shaped_like(Parts::new(14, 0xfffe, 0xfffd).to(cast).with_sum(sum)));
+            }
+        }
+    }
 }

@@ -44,8 +44,8 @@ impl<B: PacketBuf> Datagram<B> {
     /// Where its parts lie.
     #[inline]
     #[must_use]
-    pub fn parts(&self) -> &Parts {
-        &self.parts
+    pub fn parts(&self) -> Parts {
+        self.parts
     }
 
     /// The payload. May be empty (U11): an empty datagram is a datagram.
@@ -62,7 +62,7 @@ impl<B: PacketBuf> Datagram<B> {
     pub fn payload_mut(&mut self) -> Option<&mut [u8]> {
         let (start, end) = self.payload_range();
         let bytes = self.buf.unique()?.get_mut(start..end)?;
-        self.parts.sum = PayloadSum::Absent;
+        self.parts = self.parts.with_sum(PayloadSum::Absent);
         Some(bytes)
     }
 
@@ -91,26 +91,26 @@ impl<B: PacketBuf> Datagram<B> {
     #[inline]
     #[must_use]
     pub fn cast(&self) -> Cast {
-        self.parts.cast
+        self.parts.cast()
     }
 
     /// The port that it came in by.
     #[inline]
     #[must_use]
     pub fn port(&self) -> PortId {
-        self.parts.port
+        self.parts.port()
     }
 
     /// Its time to live on arrival.
     #[must_use]
     pub fn ttl(&self) -> u8 {
-        self.byte(usize::from(self.parts.l3) + 8)
+        self.byte(self.parts.l3() + 8)
     }
 
     /// Its type of service: DSCP and ECN.
     #[must_use]
     pub fn tos(&self) -> u8 {
-        self.byte(usize::from(self.parts.l3) + 1)
+        self.byte(self.parts.l3() + 1)
     }
 
     /// Sends the payload, as it is then, back to where it came from: from the address that it was sent to, or from
@@ -128,8 +128,8 @@ impl<B: PacketBuf> Datagram<B> {
 
     #[inline]
     fn payload_range(&self) -> (usize, usize) {
-        let l4 = usize::from(self.parts.l4);
-        (l4 + UDP_HEADER, l4 + usize::from(self.parts.udp_len))
+        let l4 = self.parts.l4();
+        (l4 + UDP_HEADER, l4 + usize::from(self.parts.udp_len()))
     }
 
     fn byte(&self, at: usize) -> u8 {
@@ -138,13 +138,13 @@ impl<B: PacketBuf> Datagram<B> {
 
     #[inline]
     fn port_at(&self, offset: usize) -> u16 {
-        let at = usize::from(self.parts.l4) + offset;
+        let at = self.parts.l4() + offset;
         self.buf.data().get(at..at + 2).map_or(0, |b| u16::from_be_bytes([b[0], b[1]]))
     }
 
     #[inline]
     fn ip_at(&self, offset: usize) -> IpAddr {
-        let at = usize::from(self.parts.l3) + offset;
+        let at = self.parts.l3() + offset;
         let octets = self.buf.data().get(at..at + 4).map_or([0; 4], |b| [b[0], b[1], b[2], b[3]]);
         IpAddr::V4(Ipv4Addr::from(octets))
     }

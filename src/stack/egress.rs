@@ -78,8 +78,8 @@ fn write_headers(frame: &mut [u8], dst: MacAddr, src: MacAddr, answer: Answer, l
 /// Turns the UDP request in `buf` into its answer, with the payload that it has now. False if it cannot be answered: a
 /// shared buffer, source port 0 (U10) or address 0.0.0.0 (X03), or larger than the link carries.
 // X01, RFC 862: ports and addresses swapped, length and payload equal.
-pub fn udp_reply<B: PacketBuf>(buf: &mut B, parts: &Parts, interface: &Interface) -> bool {
-    let l4 = L4 { offset: parts.l4, len: parts.udp_len };
+pub fn udp_reply<B: PacketBuf>(buf: &mut B, parts: Parts, interface: &Interface) -> bool {
+    let l4 = L4 { offset: u16::try_from(parts.l4()).unwrap_or(u16::MAX), len: parts.udp_len() };
     let Some((src, dst)) = addresses(buf.data(), parts, interface) else { return false };
     if dst.is_unspecified() || !swap_ports(buf, l4) {
         return false;
@@ -88,16 +88,16 @@ pub fn udp_reply<B: PacketBuf>(buf: &mut B, parts: &Parts, interface: &Interface
         return false;
     }
     // The sum of a request that was right and asked for us by our own address is the sum of its answer.
-    if parts.sum == PayloadSum::Valid && parts.cast == Cast::Unicast {
+    if parts.sum() == PayloadSum::Valid && parts.cast() == Cast::Unicast {
         return true;
     }
-    sum_udp(buf, src, dst, parts.udp_len, interface.tx_udp_checksum)
+    sum_udp(buf, src, dst, parts.udp_len(), interface.tx_udp_checksum)
 }
 
 /// U21, RFC 1122 4.1.3.5: from the address that was asked; from our own if that was a group or broadcast address.
-fn addresses(frame: &[u8], parts: &Parts, interface: &Interface) -> Option<(Ipv4Addr, Ipv4Addr)> {
-    let ip = Ipv4::parse(frame.get(usize::from(parts.l3)..)?).ok()?;
-    let own = match parts.cast {
+fn addresses(frame: &[u8], parts: Parts, interface: &Interface) -> Option<(Ipv4Addr, Ipv4Addr)> {
+    let ip = Ipv4::parse(frame.get(parts.l3()..)?).ok()?;
+    let own = match parts.cast() {
         Cast::Unicast => Some(ip.dst()),
         Cast::Multicast | Cast::Broadcast => interface.address_towards(ip.src()),
     };

@@ -244,12 +244,25 @@ pub fn written(mac: Mac) -> String {
 pub fn may_run() -> bool {
     let root = Uid::effective().is_root();
     if !root {
-        let test = thread::current().name().unwrap_or("a test").to_owned();
-        // Not by eprintln!, which the test runner would keep to itself.
-        let _ =
-            writeln!(std::io::stderr(), "skipped: {test}: needs root for network namespaces and tap devices");
+        say_skipped("needs root for network namespaces and tap devices");
     }
     root
+}
+
+/// Whether as many hugepages are `free` as a small program needs. Says so if not.
+pub fn may_use_hugepages(free: u32) -> bool {
+    const WANTED: u32 = 256;
+    if free < WANTED {
+        say_skipped(&format!("needs {WANTED} free hugepages of 2 MiB, of which there are {free}"));
+    }
+    free >= WANTED
+}
+
+/// Says that the calling test is skipped, and why.
+pub fn say_skipped(why: &str) {
+    let test = thread::current().name().unwrap_or("a test").to_owned();
+    // Not by eprintln!, which the test runner would keep to itself.
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
 }
 
 /// A lab that the tests of one file share, one at a time. It is made for the first of them, and ends with the process.

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::mpsc::{self, SyncSender};
 use std::thread;
@@ -65,7 +66,8 @@ impl Netns {
     /// Starts `program` in the namespace; it gets SIGTERM when the namespace's keeper or this process ends.
     pub fn spawn(&self, program: &str, prepare: impl FnOnce(&mut Command)) -> Child {
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "TERM", "--", program]);
+        // In a process group of its own: Ctrl-C is for this process, whose end then ends the program, by one signal.
+        command.args(["--pdeathsig", "TERM", "--", program]).process_group(0);
         prepare(&mut command);
         let (started, child) = mpsc::sync_channel(1);
         self.keeper.send(Start { command, started }).unwrap();

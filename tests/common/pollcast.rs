@@ -96,6 +96,7 @@ pub struct Pollcast {
     child: Child,
     dir: PathBuf,
     socket: PathBuf,
+    prefix: String,
 }
 
 impl Pollcast {
@@ -133,7 +134,7 @@ impl Pollcast {
                 .stdout(File::create(dir.join("stdout")).unwrap())
                 .stderr(File::create(dir.join("stderr")).unwrap());
         });
-        Self { child, dir, socket }
+        Self { child, dir, socket, prefix }
     }
 
     /// Its process id.
@@ -196,7 +197,7 @@ impl Pollcast {
 
 impl Drop for Pollcast {
     fn drop(&mut self) {
-        let Self { child, dir, socket: _ } = self;
+        let Self { child, dir, socket: _, prefix } = self;
         if let Ok(None) = child.try_wait() {
             let _ = child.kill();
             let _ = child.wait();
@@ -205,8 +206,8 @@ impl Drop for Pollcast {
             eprintln!("pollcast said:\n{}", fs::read_to_string(dir.join("stderr")).unwrap_or_default());
         }
         // What it could not take away itself if it was killed.
-        let _ = fs::remove_dir_all(Path::new("/run/dpdk").join(prefix_of(dir)));
-        let _ = fs::remove_file(format!("/run/pollcast/{}.lock", prefix_of(dir)));
+        let _ = fs::remove_dir_all(Path::new("/run/dpdk").join(&*prefix));
+        let _ = fs::remove_file(format!("/run/pollcast/{prefix}.lock"));
         let _ = fs::remove_dir_all(dir);
     }
 }

@@ -57,11 +57,23 @@ impl Listener {
     pub(in crate::dpdk) fn capturing() -> Self {
         // SAFETY: changes two variables of the C library's, under a lock of its own.
         unsafe { sys::shim_capture(1) };
-        Self { capturing: true, ..Self::new() }
+        let mut listener = Self::new();
+        listener.capturing = true;
+        listener
     }
 
     /// The errors since, as one line; if there were none, the last thing that was said.
     pub(in crate::dpdk) fn heard(&self) -> String {
+        let last = || {
+            let log = log();
+            let said = log.lines.back().filter(|_| log.first + log.lines.len() as u64 > self.from);
+            said.map(|(_, line)| line.clone()).unwrap_or_default()
+        };
+        self.errors().unwrap_or_else(last)
+    }
+
+    /// The errors since, as one line.
+    pub(super) fn errors(&self) -> Option<String> {
         let log = log();
         let since =
             || log.lines.iter().zip(log.first..).filter(|(_, number)| *number >= self.from).map(|(l, _)| l);
@@ -76,10 +88,10 @@ impl Listener {
             }
         }
         match errors.as_slice() {
-            [] => since().last().map(|(_, line)| line.clone()).unwrap_or_default(),
+            [] => None,
             // The first is the cause, the last the consequence.
-            [first, second, _, _, .., last] => [first, second, "...", last].join("; "),
-            few => few.join("; "),
+            [first, second, _, _, .., last] => Some([first, second, "...", last].join("; ")),
+            few => Some(few.join("; ")),
         }
     }
 }
@@ -137,8 +149,10 @@ mod tests {
         say(4, "the thing\n");
         say(4, "EAL: FATAL: Cannot init\nEAL: Cannot init\n");
         assert_eq!(listener.heard(), "cannot open the thing; Cannot init");
+        assert_eq!(LISTENERS.load(Ordering::Relaxed), 1);
         drop(listener);
-        let listener = Listener::new();
+        let listener = Listener::capturing();
+        assert_eq!(LISTENERS.load(Ordering::Relaxed), 1, "each counts once");
         assert_eq!(listener.heard(), "");
         for i in 0..1000 {
             say(4, &format!("line {i}\n"));

@@ -105,7 +105,7 @@ impl Eal {
         if STARTED.swap(true, Ordering::AcqRel) {
             return Err(EalError::AlreadyStarted);
         }
-        start(&args::arguments(options, memory))?;
+        let complaints = start(&args::arguments(options, memory))?;
 
         let workers = options.lcores.iter().skip(1).map(|(lcore, _)| *lcore).collect();
         let shared = Shared {
@@ -118,7 +118,7 @@ impl Eal {
         };
         let eal = Self { shared: Arc::new(shared), jobs: RefCell::default(), on_the_main_lcore: PhantomData };
         for device in &options.devices {
-            make(Device::new(device))?;
+            make(Device::new(device), &complaints)?;
         }
         Ok(eal)
     }
@@ -249,8 +249,8 @@ impl Drop for ThreadGuard {
     }
 }
 
-/// `rte_eal_init`.
-fn start(args: &[String]) -> Result<(), EalError> {
+/// `rte_eal_init`. Returns what it complained of on the way: devices on a bus that it could not use, above all.
+fn start(args: &[String]) -> Result<String, EalError> {
     let listener = Listener::capturing();
     let refused = |error, log| EalError::Init { error, log };
     let strings: Result<Vec<CString>, _> = args.iter().map(|arg| CString::new(arg.as_str())).collect();
@@ -269,9 +269,12 @@ fn start(args: &[String]) -> Result<(), EalError> {
     // to the strings. It was not started before: see STARTED.
     let ret = unsafe { sys::shim_eal_init(count, argv.as_mut_ptr(), Some(log::write)) };
     if ret >= 0 {
-        return Ok(());
+        return Ok(listener.errors().unwrap_or_default());
     }
     let (error, log) = (DpdkError::last(), listener.heard());
+    if let Some(dir) = runtime_dir() {
+        prefix::remove_runtime_dir(&dir);
+    }
     if error == DpdkError::ALREADY {
         return Err(EalError::AlreadyStarted);
     }
@@ -287,18 +290,18 @@ fn start(args: &[String]) -> Result<(), EalError> {
 
 /// Where DPDK keeps its files while it runs.
 fn runtime_dir() -> Option<PathBuf> {
-    // SAFETY: EAL runs.
+    // SAFETY: returns a buffer of EAL's own, which is empty before it starts.
     let dir = unsafe { sys::rte_eal_get_runtime_dir() };
     if dir.is_null() {
         return None;
     }
     // SAFETY: a string of EAL's that lives as long as it does.
     let dir = unsafe { CStr::from_ptr(dir) };
-    Some(PathBuf::from(dir.to_str().ok()?))
+    dir.to_str().ok().filter(|dir| !dir.is_empty()).map(PathBuf::from)
 }
 
 /// Makes a virtual device, or looks whether one on a bus was found.
-fn make(device: Device<'_>) -> Result<(), EalError> {
+fn make(device: Device<'_>, complaints: &str) -> Result<(), EalError> {
     let no_device =
         |remedy: &str| EalError::NoDevice { device: device.text.to_owned(), remedy: remedy.to_owned() };
     let listener = Listener::capturing();
@@ -311,6 +314,12 @@ fn make(device: Device<'_>) -> Result<(), EalError> {
     match port::find(device) {
         Some(_) => Ok(()),
         None if device.is_virtual() => Err(no_device(NO_DRIVER)),
+        // It is there, and something keeps DPDK from it: a missing privilege or driver, which it names.
+        None if complaints.contains(&device.port_name()) => Err(EalError::Probe {
+            device: device.text.to_owned(),
+            error: DpdkError::UNSAID,
+            log: complaints.to_owned(),
+        }),
         None => Err(no_device(
             "compare its address with `lspci -D`, and bind it to a driver that DPDK can use, such as vfio-pci \
              (`dpdk-devbind.py -b vfio-pci ADDRESS`)",

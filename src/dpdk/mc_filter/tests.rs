@@ -1,4 +1,4 @@
-//! The ladder over a device that is made up: what it refuses, and what is then asked of it.
+//! The ladder against devices that refuse in every way that drivers do.
 
 use super::*;
 

@@ -30,7 +30,7 @@ pub(super) fn decide(link: &Link<'_>, meta: RxMeta, interface: &Interface, table
 
 /// Offset in the frame of what the IP header precedes.
 fn l4_offset(link: &Link<'_>, ip: &Ipv4<'_>) -> u16 {
-    link.l3_offset + u16::try_from(ip.header_len()).unwrap_or_default()
+    u16::from(link.l3_offset) + u16::try_from(ip.header_len()).unwrap_or_default()
 }
 
 /// The header's checks, cheapest and most telling first.
@@ -111,7 +111,8 @@ fn udp(
     match find_socket(ip, &udp, cast, interface, table) {
         Ok(socket) => {
             let udp_len = udp.length();
-            Decision::Deliver(Parts { l3, l4, udp_len, cast, sum, port: interface.port, socket })
+            let parts = Parts::new(l3, l4, udp_len).on(interface.port).to(cast).with_sum(sum);
+            Decision::Deliver(parts.for_socket(socket))
         }
         // U09, C01, RFC 1122 4.1.3.1: told to one host, never to many.
         Err(DropReason::UdpNoPort) => Decision::PortUnreachable(l3),

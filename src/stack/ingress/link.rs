@@ -21,7 +21,7 @@ pub(super) struct Link<'a> {
     pub(super) cast: LinkCast,
     pub(super) ethertype: u16,
     /// Bytes before `l3`.
-    pub(super) l3_offset: u16,
+    pub(super) l3_offset: u8,
     /// The rest of the frame, padding included.
     pub(super) l3: &'a [u8],
 }
@@ -43,7 +43,7 @@ impl<'a> Link<'a> {
         if untagged.vid != 0 {
             return Err(DropReason::VlanUnknown);
         }
-        let l3_offset = u16::try_from(untagged.l3_offset).map_err(|_| DropReason::EthernetTruncated)?;
+        let l3_offset = u8::try_from(untagged.l3_offset).map_err(|_| DropReason::EthernetTruncated)?;
         Ok(Self { cast, ethertype: untagged.ethertype, l3_offset, l3: untagged.l3 })
     }
 }

@@ -53,7 +53,7 @@ enum Decision {
     Echo(egress::L4, u8),
     Punt(Punted),
     /// Nobody listens on the port: the packet begins at this offset.
-    PortUnreachable(u16),
+    PortUnreachable(u8),
     Drop(DropReason),
 }
 
@@ -103,7 +103,7 @@ impl Ingress {
         &mut self,
         now: Instant,
         frame: &[u8],
-        l3: u16,
+        l3: u8,
         interface: &Interface,
         pool: &P,
     ) -> Option<P::Buf> {

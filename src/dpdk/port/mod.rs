@@ -3,16 +3,21 @@
 //! The state is in the type: a [`Port<Stopped>`] can be started, and only that hands out queues, each once.
 //! [`StartedPort`] is what control holds on to.
 
+mod device;
+mod error;
+mod filter;
+
 use core::cell::Cell;
-use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
-use std::ffi::CString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dpdk_sys as sys;
 
+pub(super) use self::device::{all, device_info, driver_name, find, mac_address, name, numa_node};
+pub use self::error::PortError;
+use self::filter::Calls;
 use super::eal::{Device, Listener, Shared, lock};
 use super::mc_filter::{FilterCalls, Ladder};
 use super::offload::Offloads;
@@ -20,7 +25,7 @@ use super::queue::{RxQueue, TxQueue, pair};
 use super::{DpdkError, Eal, Mempool};
 use crate::addr::MacAddr;
 use crate::config::plan::PortPlan;
-use crate::io::{DeviceStats, FilterState, McFilter, PortControl, PortInfo};
+use crate::io::{DeviceStats, FilterPolicy, FilterState, McFilter, PortControl, PortInfo};
 
 /// A port that we own, in the state `S`.
 #[derive(Debug)]
@@ -35,7 +40,7 @@ pub struct Port<S> {
 pub struct Stopped {
     queue_pairs: u16,
     prepare: bool,
-    policy: crate::io::FilterPolicy,
+    policy: FilterPolicy,
     mac_slots: u32,
     keep_promiscuous: bool,
 }
@@ -50,84 +55,6 @@ pub struct Started {
 
 /// A started port, as control holds it.
 pub type StartedPort = Port<Started>;
-
-/// Why a port cannot be used.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PortError {
-    /// There is no such device.
-    #[error("port {port}: the device {device} does not exist")]
-    NoDevice {
-        /// The port's name.
-        port: String,
-        /// Its device.
-        device: String,
-    },
-    /// Two ports with one device.
-    #[error("port {port}: the device {device} is in use by another port")]
-    InUse {
-        /// The port's name.
-        port: String,
-        /// Its device.
-        device: String,
-    },
-    /// More workers than queues.
-    #[error(
-        "port {port}: the device {device} has {have} queue pairs and {want} workers want one each: let fewer workers \
-         serve this port (its key `cpus`), or give the device more queues"
-    )]
-    TooFewQueues {
-        /// The port's name.
-        port: String,
-        /// Its device.
-        device: String,
-        /// Queue pairs that it has.
-        have: u16,
-        /// Queue pairs wanted.
-        want: u16,
-    },
-    /// An MTU that the device cannot have.
-    #[error("port {port}: the device {device} takes an mtu from {min} to {max}, not {mtu}")]
-    Mtu {
-        /// The port's name.
-        port: String,
-        /// Its device.
-        device: String,
-        /// Asked for.
-        mtu: u16,
-        /// The least.
-        min: u16,
-        /// The most.
-        max: u16,
-    },
-    /// A device without an Ethernet address, and none configured.
-    #[error(
-        "port {port}: the device {device} has no Ethernet address of its own: give the port one (its key `mac`)"
-    )]
-    NoMac {
-        /// The port's name.
-        port: String,
-        /// Its device.
-        device: String,
-    },
-    /// A refusal in the driver's words.
-    #[error(
-        "port {port}: the device {device} refuses {step}: {}",
-        error.with_log(log)
-    )]
-    Refused {
-        /// The port's name.
-        port: String,
-        /// Its device.
-        device: String,
-        /// What it refuses.
-        step: &'static str,
-        /// Its error.
-        error: DpdkError,
-        /// What it logged.
-        log: String,
-    },
-}
 
 /// An open port of DPDK's: closed when nobody holds on to it any more.
 #[derive(Debug)]
@@ -162,85 +89,6 @@ impl Drop for Opened {
         }
         lock(&self.eal.open_ports).remove(&self.port_id);
     }
-}
-
-/// The number of the port that is `device`.
-pub(super) fn find(device: Device<'_>) -> Option<u16> {
-    let name = device.port_name();
-    let c_name = CString::new(name.as_str()).ok()?;
-    let mut port_id = 0;
-    // SAFETY: EAL runs, as whoever names a device has seen to; the string ends in a zero.
-    let ret = unsafe { sys::rte_eth_dev_get_port_by_name(c_name.as_ptr(), &raw mut port_id) };
-    if ret == 0 {
-        return Some(port_id);
-    }
-    // Drivers with several ports on one device give them names of their own.
-    all().find(|port_id| device_info(*port_id).is_ok_and(|info| device_name(&info) == name))
-}
-
-/// The name of a port, by which it can be opened.
-pub(super) fn name(port_id: u16) -> Option<String> {
-    const ROOM: usize = sys::SHIM_ETH_NAME_MAX_LEN as usize;
-    let mut name: [c_char; ROOM] = [0; ROOM];
-    // SAFETY: takes any number; writes at most as many bytes as there are.
-    let ret = unsafe { sys::rte_eth_dev_get_name_by_port(port_id, name.as_mut_ptr()) };
-    DpdkError::check(ret).ok()?;
-    // SAFETY: DPDK has written a string that ends in a zero.
-    Some(unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy().into_owned())
-}
-
-/// The numbers of all ports.
-pub(super) fn all() -> impl Iterator<Item = u16> {
-    let next = |from: u16| {
-        // SAFETY: takes any number, returns that of a port or one beyond all.
-        let found = unsafe { sys::rte_eth_find_next(from) };
-        (u32::from(found) < sys::SHIM_MAX_ETHPORTS).then_some(found)
-    };
-    core::iter::successors(next(0), move |port_id| next(port_id + 1))
-}
-
-/// What DPDK knows of a port.
-pub(super) fn device_info(port_id: u16) -> Result<sys::rte_eth_dev_info, DpdkError> {
-    let mut info = MaybeUninit::<sys::rte_eth_dev_info>::zeroed();
-    // SAFETY: takes any number; writes to `info`.
-    let ret = unsafe { sys::rte_eth_dev_info_get(port_id, info.as_mut_ptr()) };
-    DpdkError::check(ret)?;
-    // SAFETY: a C structure of numbers and pointers, for which zeros are a value, and DPDK has filled it in.
-    Ok(unsafe { info.assume_init() })
-}
-
-/// The name of a port's device on its bus.
-fn device_name(info: &sys::rte_eth_dev_info) -> String {
-    if info.device.is_null() {
-        return String::new();
-    }
-    // SAFETY: the device of a port that exists.
-    let name = unsafe { sys::rte_dev_name(info.device) };
-    // SAFETY: a string of DPDK's, alive while the device is.
-    unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
-}
-
-/// The name of a port's driver, as `net_tap`.
-pub(super) fn driver_name(info: &sys::rte_eth_dev_info) -> String {
-    if info.driver_name.is_null() {
-        return String::new();
-    }
-    // SAFETY: a constant string of the driver's.
-    unsafe { CStr::from_ptr(info.driver_name) }.to_string_lossy().into_owned()
-}
-
-/// The address that the device has.
-pub(super) fn mac_address(port_id: u16) -> Result<MacAddr, DpdkError> {
-    let mut mac = sys::rte_ether_addr { addr_bytes: [0; 6] };
-    // SAFETY: takes any number; writes to `mac`.
-    let ret = unsafe { sys::rte_eth_macaddr_get(port_id, &raw mut mac) };
-    DpdkError::check(ret).map(|_| MacAddr(mac.addr_bytes))
-}
-
-/// The NUMA node of a port.
-pub(super) fn numa_node(port_id: u16) -> Option<u32> {
-    // SAFETY: takes any number; negative if it does not know.
-    u32::try_from(unsafe { sys::rte_eth_dev_socket_id(port_id) }).ok()
 }
 
 /// Opens one port: what the steps of it share.
@@ -524,62 +372,5 @@ impl PortControl for StartedPort {
 
     fn filter_state(&self) -> &FilterState {
         self.state.filter.state()
-    }
-}
-
-/// The filter calls of a port that is open as long as this lives: it is part of [`Started`].
-#[derive(Debug)]
-struct Calls {
-    port_id: u16,
-}
-
-impl FilterCalls for Calls {
-    fn set_list(&mut self, macs: &[MacAddr]) -> Result<(), DpdkError> {
-        let _details = Listener::new();
-        let mut macs: Vec<_> = macs.iter().map(|mac| sys::rte_ether_addr { addr_bytes: mac.0 }).collect();
-        let count = u32::try_from(macs.len()).map_err(|_| DpdkError::NO_SPACE)?;
-        // SAFETY: the port is ours; `count` addresses are read and copied.
-        let ret = unsafe { sys::rte_eth_dev_set_mc_addr_list(self.port_id, macs.as_mut_ptr(), count) };
-        DpdkError::check(ret).map(drop)
-    }
-
-    fn add_mac(&mut self, mac: MacAddr) -> Result<(), DpdkError> {
-        let _details = Listener::new();
-        let mut mac = sys::rte_ether_addr { addr_bytes: mac.0 };
-        // SAFETY: the port is ours; the address is copied.
-        let ret = unsafe { sys::rte_eth_dev_mac_addr_add(self.port_id, &raw mut mac, 0) };
-        DpdkError::check(ret).map(drop)
-    }
-
-    fn remove_mac(&mut self, mac: MacAddr) -> Result<(), DpdkError> {
-        let _details = Listener::new();
-        let mut mac = sys::rte_ether_addr { addr_bytes: mac.0 };
-        // SAFETY: the port is ours; the address is read.
-        let ret = unsafe { sys::rte_eth_dev_mac_addr_remove(self.port_id, &raw mut mac) };
-        DpdkError::check(ret).map(drop)
-    }
-
-    fn set_all_multicast(&mut self, on: bool) -> Result<(), DpdkError> {
-        let _details = Listener::new();
-        let call = if on { sys::rte_eth_allmulticast_enable } else { sys::rte_eth_allmulticast_disable };
-        // SAFETY: the port is ours.
-        DpdkError::check(unsafe { call(self.port_id) }).map(drop)
-    }
-
-    fn all_multicast(&self) -> bool {
-        // SAFETY: the port is ours.
-        unsafe { sys::rte_eth_allmulticast_get(self.port_id) == 1 }
-    }
-
-    fn set_promiscuous(&mut self, on: bool) -> Result<(), DpdkError> {
-        let _details = Listener::new();
-        let call = if on { sys::rte_eth_promiscuous_enable } else { sys::rte_eth_promiscuous_disable };
-        // SAFETY: the port is ours.
-        DpdkError::check(unsafe { call(self.port_id) }).map(drop)
-    }
-
-    fn promiscuous(&self) -> bool {
-        // SAFETY: the port is ours.
-        unsafe { sys::rte_eth_promiscuous_get(self.port_id) == 1 }
     }
 }

@@ -1,0 +1,65 @@
+//! The multicast filter's calls on a real port.
+
+use dpdk_sys as sys;
+
+use crate::addr::MacAddr;
+use crate::dpdk::DpdkError;
+use crate::dpdk::eal::Listener;
+use crate::dpdk::mc_filter::FilterCalls;
+
+/// The filter calls of a port that is open as long as this lives: it is part of [`Started`].
+#[derive(Debug)]
+pub(super) struct Calls {
+    pub(super) port_id: u16,
+}
+
+impl FilterCalls for Calls {
+    fn set_list(&mut self, macs: &[MacAddr]) -> Result<(), DpdkError> {
+        let _details = Listener::new();
+        let mut macs: Vec<_> = macs.iter().map(|mac| sys::rte_ether_addr { addr_bytes: mac.0 }).collect();
+        let count = u32::try_from(macs.len()).map_err(|_| DpdkError::NO_SPACE)?;
+        // SAFETY: the port is ours; `count` addresses are read and copied.
+        let ret = unsafe { sys::rte_eth_dev_set_mc_addr_list(self.port_id, macs.as_mut_ptr(), count) };
+        DpdkError::check(ret).map(drop)
+    }
+
+    fn add_mac(&mut self, mac: MacAddr) -> Result<(), DpdkError> {
+        let _details = Listener::new();
+        let mut mac = sys::rte_ether_addr { addr_bytes: mac.0 };
+        // SAFETY: the port is ours; the address is copied.
+        let ret = unsafe { sys::rte_eth_dev_mac_addr_add(self.port_id, &raw mut mac, 0) };
+        DpdkError::check(ret).map(drop)
+    }
+
+    fn remove_mac(&mut self, mac: MacAddr) -> Result<(), DpdkError> {
+        let _details = Listener::new();
+        let mut mac = sys::rte_ether_addr { addr_bytes: mac.0 };
+        // SAFETY: the port is ours; the address is read.
+        let ret = unsafe { sys::rte_eth_dev_mac_addr_remove(self.port_id, &raw mut mac) };
+        DpdkError::check(ret).map(drop)
+    }
+
+    fn set_all_multicast(&mut self, on: bool) -> Result<(), DpdkError> {
+        let _details = Listener::new();
+        let call = if on { sys::rte_eth_allmulticast_enable } else { sys::rte_eth_allmulticast_disable };
+        // SAFETY: the port is ours.
+        DpdkError::check(unsafe { call(self.port_id) }).map(drop)
+    }
+
+    fn all_multicast(&self) -> bool {
+        // SAFETY: the port is ours.
+        unsafe { sys::rte_eth_allmulticast_get(self.port_id) == 1 }
+    }
+
+    fn set_promiscuous(&mut self, on: bool) -> Result<(), DpdkError> {
+        let _details = Listener::new();
+        let call = if on { sys::rte_eth_promiscuous_enable } else { sys::rte_eth_promiscuous_disable };
+        // SAFETY: the port is ours.
+        DpdkError::check(unsafe { call(self.port_id) }).map(drop)
+    }
+
+    fn promiscuous(&self) -> bool {
+        // SAFETY: the port is ours.
+        unsafe { sys::rte_eth_promiscuous_get(self.port_id) == 1 }
+    }
+}
