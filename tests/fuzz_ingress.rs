@@ -100,7 +100,13 @@ fn fuzz(share: f64, body: impl Fn(&Vec<Step>)) {
         mutate::mutate(rng, &mut steps, &corpus);
         steps
     };
-    match session::run(&mut Rng::new(seed), session::budget().mul_f64(share), next, script::smaller, body) {
+    match session::run(
+        &mut Rng::new(seed),
+        session::budget().mul_f64(share),
+        next,
+        |steps: &Vec<Step>| script::smaller(steps),
+        body,
+    ) {
         Ok(inputs) => println!("{inputs} scripts, POLLCAST_FUZZ_SEED={seed}"),
         Err(failure) => {
             let kept = script::write("What went wrong here.", &failure.input);

@@ -56,7 +56,8 @@ fn mutated_frames_parse_or_do_not() {
         mutate::mutate(rng, &mut steps, &corpus);
         steps
     };
-    match session::run(&mut Rng::new(seed), budget(), next, script::smaller, body) {
+    match session::run(&mut Rng::new(seed), budget(), next, |steps: &Vec<Step>| script::smaller(steps), body)
+    {
         Ok(inputs) => println!("{inputs} scripts, POLLCAST_FUZZ_SEED={seed}"),
         Err(failure) => {
             let kept = script::write("What went wrong here.", &failure.input);
@@ -82,7 +83,7 @@ fn mutated_configurations_make_a_plan_or_errors_with_their_place() {
         mutate::mutate_text(rng, &mut text, &corpus);
         text
     };
-    match session::run(&mut Rng::new(seed), budget(), next, smaller_text, body) {
+    match session::run(&mut Rng::new(seed), budget(), next, |text: &String| smaller_text(text), body) {
         Ok(inputs) => println!("{inputs} texts, POLLCAST_FUZZ_SEED={seed}"),
         Err(failure) => panic!(
             "POLLCAST_FUZZ_SEED={seed}: {}\nKeep this in fuzz/corpus/config, with a sentence as its first line:\n{}",
@@ -92,7 +93,7 @@ fn mutated_configurations_make_a_plan_or_errors_with_their_place() {
 }
 
 /// The texts one line below `text`.
-fn smaller_text(text: &String) -> Vec<String> {
+fn smaller_text(text: &str) -> Vec<String> {
     let lines: Vec<_> = text.lines().collect();
     (0..lines.len()).map(|gone| [&lines[..gone], &lines[gone + 1..]].concat().join("\n")).collect()
 }

@@ -126,9 +126,9 @@ pub fn write(sentence: &str, steps: &[Step]) -> String {
 }
 
 /// The scripts one step below `steps`: without one of them, or with a frame cut short.
-pub fn smaller(steps: &Vec<Step>) -> Vec<Vec<Step>> {
+pub fn smaller(steps: &[Step]) -> Vec<Vec<Step>> {
     let without = (0..steps.len()).map(|gone| {
-        let mut fewer = steps.clone();
+        let mut fewer = steps.to_vec();
         fewer.remove(gone);
         fewer
     });
@@ -137,7 +137,7 @@ pub fn smaller(steps: &Vec<Step>) -> Vec<Vec<Step>> {
         let lengths =
             [frame.len() / 2, frame.len().saturating_sub(1)].into_iter().filter(|len| *len < frame.len());
         let cut = |len| {
-            let mut fewer = steps.clone();
+            let mut fewer = steps.to_vec();
             fewer[i] = Step::Frame(frame[..len].to_vec());
             fewer
         };

@@ -12,7 +12,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let path = entry?.path();
-        let kept = script::read(&fs::read_to_string(&path)?).map_err(|what| format!("{}: {what}", path.display()))?;
+        let kept = script::read(&fs::read_to_string(&path)?)
+            .map_err(|what| format!("{}: {what}", path.display()))?;
         fs::write(to.join(path.file_stem().unwrap_or_default()), script::encode(&kept.steps))?;
     }
     Ok(())
