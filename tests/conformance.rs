@@ -66,7 +66,8 @@ fn split_range(word: &str) -> Vec<&str> {
 fn cite(path: &str, text: &str, into: &mut Citations) {
     let name = path.strip_prefix("src/").unwrap_or(path);
     let lines: Vec<_> = text.lines().collect();
-    let is_tests = |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ");
+    let is_tests =
+        |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].ends_with('{');
     let all_tests = path.starts_with("tests/") || path.ends_with("/tests.rs") || path.contains("/tests/");
     let first = if all_tests { 0 } else { lines.windows(2).position(is_tests).unwrap_or(lines.len()) };
     for (i, line) in lines.iter().enumerate() {
@@ -202,9 +203,10 @@ mod tests {
     fn code_and_tests_are_told_apart() {
         let mut c = Citations::default();
         cite("src/a.rs", "// A01: x\nfn f() {}\n#[cfg(test)]\nmod tests {\n    // A01, A02: y\n}", &mut c);
+        cite("src/b/mod.rs", "#[cfg(test)]\nmod tests;\n// A06", &mut c);
         cite("src/b/tests.rs", "// A03", &mut c);
         cite("tests/c.rs", "let s = \"A05\"; // A04", &mut c);
-        assert_eq!(c.code.keys().collect::<Vec<_>>(), ["A01"]);
+        assert_eq!(c.code.keys().collect::<Vec<_>>(), ["A01", "A06"]);
         assert_eq!(c.tests.keys().collect::<Vec<_>>(), ["A01", "A02", "A03", "A04"]);
         assert_eq!(c.tests["A04"], BTreeSet::from(["tests/c.rs".to_owned()]));
     }

@@ -5,6 +5,9 @@
 
 #![cfg(feature = "sim")]
 
+#[allow(unreachable_pub, reason = "the fuzz crate exports it")]
+#[path = "../fuzz/src/host.rs"]
+mod host;
 #[allow(unreachable_pub, dead_code, reason = "the fuzz crate exports it")]
 #[path = "../fuzz/src/ingress.rs"]
 mod ingress;
@@ -79,13 +82,51 @@ fn every_kept_script_survives_being_written_and_coded() {
     }
 }
 
-#[test]
-fn the_kept_scripts_pass() {
+/// Replays the corpus into `body`.
+fn replay(body: impl Fn(&Vec<Step>)) {
     for (name, kept) in corpus() {
-        if let Some(said) = session::failure(&|steps: &Vec<Step>| ingress::body(steps), &kept.steps) {
+        if let Some(said) = session::failure(&body, &kept.steps) {
             panic!("{name} ({}): {said}", kept.sentence);
         }
     }
+}
+
+/// Feeds `body` with mutations of the corpus for `share` of the budget.
+fn fuzz(share: f64, body: impl Fn(&Vec<Step>)) {
+    let seed = session::seed();
+    let corpus: Vec<_> = corpus().into_iter().map(|(_, kept)| kept.steps).collect();
+    let next = |rng: &mut Rng| {
+        let mut steps = corpus[mutate::below(rng, corpus.len())].clone();
+        mutate::mutate(rng, &mut steps, &corpus);
+        steps
+    };
+    match session::run(&mut Rng::new(seed), session::budget().mul_f64(share), next, script::smaller, body) {
+        Ok(inputs) => println!("{inputs} scripts, POLLCAST_FUZZ_SEED={seed}"),
+        Err(failure) => {
+            let kept = script::write("What went wrong here.", &failure.input);
+            panic!("POLLCAST_FUZZ_SEED={seed}: {}\nKeep this in fuzz/corpus/ingress:\n{kept}", failure.said);
+        }
+    }
+}
+
+#[test]
+fn the_kept_scripts_pass_ingress() {
+    replay(|steps| ingress::body(steps));
+}
+
+#[test]
+fn the_kept_scripts_leave_a_host_well() {
+    replay(|steps| host::fuzz_host(steps));
+}
+
+#[test]
+fn mutated_scripts_pass_ingress() {
+    fuzz(0.6, |steps| ingress::body(steps));
+}
+
+#[test]
+fn mutated_scripts_leave_a_host_well() {
+    fuzz(0.4, |steps| host::fuzz_host(steps));
 }
 
 // A fuzz run over a host that answers nothing would find nothing.
@@ -110,23 +151,4 @@ fn the_host_under_test_answers() {
     assert_eq!(sent_for("icmp-echo").len(), 2);
     let unreachable = sent_for("udp-closed-port");
     assert_eq!(IcmpFrame::read(&unreachable[0]).map(|i| (i.kind, i.code)), Ok((3, 3)));
-}
-
-#[test]
-fn mutated_scripts_pass() {
-    let seed = session::seed();
-    let corpus: Vec<_> = corpus().into_iter().map(|(_, kept)| kept.steps).collect();
-    let next = |rng: &mut Rng| {
-        let mut steps = corpus[mutate::below(rng, corpus.len())].clone();
-        mutate::mutate(rng, &mut steps, &corpus);
-        steps
-    };
-    let body = |steps: &Vec<Step>| ingress::body(steps);
-    match session::run(&mut Rng::new(seed), session::budget(), next, script::smaller, body) {
-        Ok(inputs) => println!("{inputs} scripts, POLLCAST_FUZZ_SEED={seed}"),
-        Err(failure) => {
-            let kept = script::write("What went wrong here.", &failure.input);
-            panic!("POLLCAST_FUZZ_SEED={seed}: {}\nKeep this in fuzz/corpus/ingress:\n{kept}", failure.said);
-        }
-    }
 }

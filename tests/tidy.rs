@@ -499,3 +499,47 @@ fn every_room_is_in_the_table_of_arrows() {
     }
     assert!(rooms.iter().all(|room| ARROWS.iter().any(|(name, _)| name == room)), "{rooms:?}");
 }
+
+/// The crates that the manifest `manifest` depends on and that `page` does not name.
+fn unexplained(manifest: &str, page: &str) -> Vec<String> {
+    let mut section = "";
+    let mut missing = Vec::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            section = line;
+        } else if section.ends_with("dependencies]")
+            && let Some((name, _)) = line.split_once(" = ")
+            && !page.contains(&format!("`{name}`"))
+        {
+            missing.push(name.to_owned());
+        }
+    }
+    missing
+}
+
+#[test]
+fn every_dependency_is_explained() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).expect(path);
+    let page = read("docs/decisions/dependencies.md");
+    for manifest in ["Cargo.toml", "dpdk-sys/Cargo.toml"] {
+        assert_eq!(
+            unexplained(&read(manifest), &page),
+            Vec::<String>::new(),
+            "of {manifest}, in dependencies.md"
+        );
+    }
+    let made_up = "[dependencies]\nnix = \"1\"\nleft-pad = \"1\"\n[features]\nsim = []";
+    assert_eq!(unexplained(made_up, "| `nix` | namespaces |"), ["left-pad"]);
+}
+
+#[test]
+fn every_decision_is_in_the_index() {
+    let folder = root().join("docs/decisions");
+    let index = std::fs::read_to_string(folder.join("README.md")).expect("the index");
+    let names = std::fs::read_dir(&folder).expect("the folder").map(|e| e.expect("an entry").file_name());
+    let missing: Vec<_> = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| name != "README.md" && !index.contains(&format!("]({name})")))
+        .collect();
+    assert_eq!(missing, Vec::<String>::new());
+}

@@ -215,7 +215,7 @@ impl Host {
 }
 
 /// Whether this host may send `frame` when others only asked.
-fn may_be_sent(frame: &[u8]) -> Result<(), &'static str> {
+pub fn may_be_sent(frame: &[u8]) -> Result<(), &'static str> {
     // The reader knows one kind of tag; the other is answered alike.
     let mut frame = frame.to_vec();
     if frame.get(12..14) == Some(&[0x88, 0xa8]) {

@@ -39,7 +39,7 @@ pub struct Answer {
 /// Turns the frame in `buf`, whose transport part `l4` is already the answer's, into the answer's frame: back to the MAC
 /// address that it came from. False if the buffer is shared or the answer larger than the link carries.
 // E09, CVE-2003-0001: padded with zeros. I22, RFC 1122 3.2.1.7: TTL 64. RFC 6864 4: with DF set the identification has
-// no meaning, and is 0.
+// no meaning, and is 0. E12, 802.1Q: only VLAN 0 is let in, and an untagged answer is of VLAN 0.
 pub fn send_back<B: PacketBuf>(buf: &mut B, l4: L4, answer: Answer, interface: &Interface) -> bool {
     let (start, len) = (usize::from(l4.offset), usize::from(l4.len));
     if ipv4::HEADER_LEN + len > usize::from(interface.mtu) || start < L4_OFFSET {

@@ -34,6 +34,7 @@ fn l4_offset(link: &Link<'_>, ip: &Ipv4<'_>) -> u16 {
 }
 
 /// The header's checks, cheapest and most telling first.
+// I04, RFC 1122 3.2.1.7: the TTL is not among them. It is spent by routers, and 0 and 1 are where they were going.
 fn admit<'a>(link: &Link<'a>, meta: RxMeta, interface: &Interface) -> Result<(Ipv4<'a>, Cast), DropReason> {
     let ip = Ipv4::parse(link.l3).map_err(reason)?;
     // I02, RFC 1122 3.2.1.2: the device's word only where it says that the sum is right; "unknown" is not "good".

@@ -1,0 +1,142 @@
+//! The body: a script through the whole host, workers and control, in a seeded world.
+//!
+//! Beside what the world itself asserts (packets balance after every turn, buffers are where they should be): what is
+//! sent is what a correct host may send; and whatever it was sent, the host still answers, is still a member of its groups, and
+//! leaves them in the end.
+
+use core::net::Ipv4Addr;
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+use pollcast::fastpath::Level;
+use pollcast::io::PortId;
+use pollcast::sim::filter::Abilities;
+use pollcast::sim::frames::{ArpFrame, IcmpFrame, IgmpQuery, IgmpReport, RecordKind, UdpFrame};
+use pollcast::sim::nic::Reception;
+use pollcast::sim::setup::{PortOptions, ServiceOptions, WorldOptions};
+use pollcast::sim::world::World;
+
+use super::ingress::{HOST, HOST_MAC, may_be_sent};
+use super::script::Step;
+
+/// The groups that the host joins: one from any source, one from one.
+const GROUPS: [Ipv4Addr; 2] = [Ipv4Addr::new(239, 1, 2, 3), Ipv4Addr::new(232, 1, 2, 3)];
+const SOURCE: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+
+/// A station that no script speaks for.
+const WITNESS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 77);
+
+fn world() -> World {
+    let mut port = PortOptions::new(0);
+    port.nic.mac = HOST_MAC;
+    port.nic.filter = Abilities::none();
+    let echo = ServiceOptions::echo().joining(GROUPS[0], &[]).joining(GROUPS[1], &[SOURCE]);
+    assert!(echo.groups.iter().all(|(id, ..)| *id == PortId(0)));
+    let options = WorldOptions {
+        ports: vec![port],
+        services: vec![echo],
+        buffers: 128,
+        level: Level::detect(),
+        ..WorldOptions::default()
+    };
+    World::new(1, &options)
+}
+
+/// Plays `steps` to a host, then asks whether it is well.
+pub fn fuzz_host(steps: &[Step]) {
+    let mut world = world();
+    for step in steps {
+        match step {
+            Step::Frame(frame) => {
+                if world.inject(0, frame) == Reception::Missed {
+                    world.settle();
+                }
+            }
+            Step::Turn => world.settle(),
+            Step::Wait(ms) => {
+                plenty(&mut world);
+                world.run_for(Duration::from_millis(u64::from(*ms)));
+            }
+            Step::Stall => world.device(0).stall_tx(true),
+            Step::Starve(left) => {
+                world.settle();
+                world.leave_buffers(usize::from(*left));
+            }
+        }
+    }
+    plenty(&mut world);
+    world.run_for(Duration::from_secs(2));
+    read(&mut world);
+    is_well(&mut world);
+    world.shut_down();
+    let left = reported(&read(&mut world));
+    assert_eq!(left, BTreeSet::from(GROUPS), "groups that were left at the end");
+    assert_eq!(world.pool().outstanding(), 0, "buffers that did not come home");
+}
+
+fn plenty(world: &mut World) {
+    world.return_buffers();
+    world.device(0).stall_tx(false);
+}
+
+/// What was sent since this was last asked: all of it such as a host may send.
+fn read(world: &mut World) -> Vec<Vec<u8>> {
+    let sent = world.take_sent(0);
+    for frame in &sent {
+        if let Err(what) = may_be_sent(frame) {
+            panic!("sent, and {what}: {frame:02x?}");
+        }
+    }
+    sent
+}
+
+/// The groups that reports among `frames` speak of.
+fn reported(frames: &[Vec<u8>]) -> BTreeSet<Ipv4Addr> {
+    let reports = frames.iter().filter_map(|frame| IgmpReport::read(frame).ok().flatten());
+    reports.flat_map(|report| report.records).map(|record| record.group).collect()
+}
+
+/// Whether the host does what it should for a peer of whom it has not heard.
+fn is_well(world: &mut World) {
+    let answers = ask(world, &ArpFrame::request(WITNESS, HOST).frame());
+    let is_ours =
+        |frame: &Vec<u8>| ArpFrame::read(frame).is_ok_and(|a| a.operation == 2 && a.target == WITNESS);
+    assert!(answers.iter().any(is_ours), "an ARP request was not answered");
+
+    for to in [HOST, GROUPS[0]] {
+        let request = UdpFrame::new(&format!("{WITNESS}:40000"), &format!("{to}:7"), b"well?");
+        let answers = ask(world, &request.to_mac(mac_of(to)).frame());
+        let echoes =
+            answers.iter().filter(|frame| UdpFrame::read(frame).is_ok_and(|e| e.payload == b"well?"));
+        assert_eq!(echoes.count(), 1, "echoes of a datagram to {to}");
+    }
+    let ping = IcmpFrame::echo(WITNESS, HOST, 1, 2, b"well?").to_mac(HOST_MAC);
+    let answers = ask(world, &ping.frame());
+    assert!(
+        answers.iter().any(|frame| IcmpFrame::read(frame).is_ok_and(|e| e.kind == 0)),
+        "a ping was not answered"
+    );
+
+    let joined: BTreeSet<_> = world.groups().iter().map(|group| group.group).collect();
+    assert_eq!(joined, BTreeSet::from(GROUPS), "groups that it says it has joined");
+    let query = IgmpQuery { max_response: Duration::from_secs(1), ..IgmpQuery::general(WITNESS) };
+    world.inject(0, &query.frame());
+    world.run_for(Duration::from_secs(1));
+    let sent = read(world);
+    assert_eq!(reported(&sent), BTreeSet::from(GROUPS), "groups in the answer to a query");
+    let leaves = |frame: &Vec<u8>| {
+        let report = IgmpReport::read(frame).ok().flatten();
+        report.is_some_and(|r| r.records.iter().any(|r| r.kind == RecordKind::ToIn && r.sources.is_empty()))
+    };
+    assert!(!sent.iter().any(leaves), "a leave that nobody asked for");
+}
+
+fn mac_of(addr: Ipv4Addr) -> pollcast::addr::MacAddr {
+    pollcast::addr::Group::<pollcast::addr::V4>::new(addr).map_or(HOST_MAC, pollcast::addr::Group::mac)
+}
+
+fn ask(world: &mut World, frame: &[u8]) -> Vec<Vec<u8>> {
+    assert!(matches!(world.inject(0, frame), Reception::Queued(_)), "the host's NIC took no frame");
+    world.settle();
+    read(world)
+}
