@@ -77,14 +77,24 @@ impl<B: PacketBuf> Datagram<B> {
     #[inline]
     #[must_use]
     pub fn destination(&self) -> SocketAddr {
-        SocketAddr::new(self.ip_at(16), self.port_at(2))
+        SocketAddr::new(self.ip_at(16), self.ports().1)
     }
 
     /// The UDP port that it was sent from.
     #[inline]
     #[must_use]
     pub fn source_port(&self) -> u16 {
-        self.port_at(0)
+        self.ports().0
+    }
+
+    /// The UDP ports that it was sent from and to.
+    #[inline]
+    #[must_use]
+    pub fn ports(&self) -> (u16, u16) {
+        let l4 = self.parts.l4();
+        let [a, b, c, d] =
+            self.buf.data().get(l4..).and_then(|b| b.first_chunk()).copied().unwrap_or_default();
+        (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))
     }
 
     /// To whom it was addressed.
@@ -134,12 +144,6 @@ impl<B: PacketBuf> Datagram<B> {
 
     fn byte(&self, at: usize) -> u8 {
         self.buf.data().get(at).copied().unwrap_or_default()
-    }
-
-    #[inline]
-    fn port_at(&self, offset: usize) -> u16 {
-        let at = self.parts.l4() + offset;
-        self.buf.data().get(at..at + 2).map_or(0, |b| u16::from_be_bytes([b[0], b[1]]))
     }
 
     #[inline]

@@ -16,7 +16,8 @@ use crate::time::Instant;
 const REFLECTOR_PORTS: [u16; 18] =
     [7, 13, 17, 19, 37, 53, 69, 111, 123, 137, 161, 389, 427, 1900, 3702, 5353, 11211, 0];
 
-/// Which source ports are not answered: the key `refuse_source_ports`. Port 0 never is.
+/// Which source ports are not answered: the key `refuse_source_ports`. Port 0 never is, nor the port that the datagram was
+/// sent to: it would be another echo's.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(try_from = "RefuseRepr")]
 pub enum RefuseSourcePorts {
@@ -25,7 +26,7 @@ pub enum RefuseSourcePorts {
     Reflectors,
     /// Every port below 1024 too: inetd's rule.
     Below1024,
-    /// None but port 0.
+    /// None but port 0 and the service's own.
     None,
     /// These.
     List(Vec<u16>),
@@ -157,8 +158,10 @@ impl<B: PacketBuf> Service<B> for Echo {
     #[inline]
     fn datagrams(&mut self, cx: &mut Cx, burst: &mut [Datagram<B>]) {
         for datagram in burst {
-            // X02: two echoes, or an echo and a chargen, would never stop. U10: port 0 cannot be answered.
-            if self.refused.contains(datagram.source_port()) {
+            // X02: two echoes, whatever port they share, or an echo and a chargen, would never stop. U10: port 0 cannot be
+            // answered.
+            let (from, to) = datagram.ports();
+            if from == to || self.refused.contains(from) {
                 datagram.refuse(DropReason::EchoReflectorPort);
                 continue;
             }
@@ -170,5 +173,114 @@ impl<B: PacketBuf> Service<B> for Echo {
             }
             datagram.reply();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::{BufPool, Parts, PortId};
+    use crate::service::Action;
+    use crate::sim::buf::{ROOM, SimBuf, SimPool};
+    use crate::sim::frames::UdpFrame;
+
+    /// What `echo` decides of one datagram from UDP port `from` to port `to`.
+    fn decide(echo: &mut Echo, now: Instant, cast: Cast, (from, to): (u16, u16)) -> Action {
+        let frame =
+            UdpFrame::new(&format!("198.18.0.1:{from}"), &format!("198.18.0.2:{to}"), b"hello").frame();
+        let buf = SimPool::new(1, ROOM).alloc_copy(&frame).unwrap();
+        let parts = Parts::new(14, 34, 13).to(cast).on(PortId(0));
+        let mut burst = [Datagram::<SimBuf>::new(buf, parts)];
+        echo.datagrams(&mut Cx { now }, &mut burst);
+        let [datagram] = burst;
+        datagram.into_parts().2
+    }
+
+    fn unicast(options: EchoOptions, ports: (u16, u16)) -> Action {
+        decide(&mut Echo::new(options), Instant::ZERO, Cast::Unicast, ports)
+    }
+
+    fn refusing(refuse_source_ports: RefuseSourcePorts) -> EchoOptions {
+        EchoOptions { refuse_source_ports, ..EchoOptions::default() }
+    }
+
+    const REFUSED: Action = Action::Refuse(DropReason::EchoReflectorPort);
+
+    // X02, CERT CA-1996-01, TA14-017A.
+    #[test]
+    fn reflectors_and_port_0_are_not_answered() {
+        for port in [0, 7, 13, 17, 19, 37, 53, 69, 111, 123, 137, 161, 389, 427, 1900, 3702, 5353, 11211] {
+            assert_eq!(unicast(EchoOptions::default(), (port, 9000)), REFUSED, "port {port}");
+        }
+        assert_eq!(unicast(EchoOptions::default(), (1024, 9000)), Action::Reply);
+        assert_eq!(unicast(EchoOptions::default(), (1023, 9000)), Action::Reply);
+    }
+
+    // X02: an echo on any port, from which another echo on that port would answer.
+    #[test]
+    fn the_services_own_port_is_not_answered_whatever_it_is() {
+        assert_eq!(unicast(refusing(RefuseSourcePorts::None), (9000, 9000)), REFUSED);
+        assert_eq!(unicast(refusing(RefuseSourcePorts::None), (9001, 9000)), Action::Reply);
+    }
+
+    // X02: the inetd rule, none, and a list.
+    #[test]
+    fn which_ports_are_refused_can_be_chosen() {
+        assert_eq!(unicast(refusing(RefuseSourcePorts::Below1024), (1023, 9000)), REFUSED);
+        assert_eq!(unicast(refusing(RefuseSourcePorts::Below1024), (11211, 9000)), REFUSED);
+        assert_eq!(unicast(refusing(RefuseSourcePorts::None), (19, 9000)), Action::Reply);
+        // U10: port 0 cannot be answered, whatever is chosen.
+        assert_eq!(unicast(refusing(RefuseSourcePorts::None), (0, 9000)), REFUSED);
+        assert_eq!(unicast(refusing(RefuseSourcePorts::List(vec![4000])), (4000, 9000)), REFUSED);
+        assert_eq!(unicast(refusing(RefuseSourcePorts::List(vec![4000])), (19, 9000)), Action::Reply);
+    }
+
+    // X04, RFC 1122 3.2.2.6 by analogy.
+    #[test]
+    fn groups_are_answered_and_broadcasts_are_not_unless_configured() {
+        let mut echo = Echo::new(EchoOptions::default());
+        let mut ask = |cast| decide(&mut echo, Instant::ZERO, cast, (4000, 9000));
+        assert_eq!(ask(Cast::Multicast), Action::Reply);
+        assert_eq!(ask(Cast::Broadcast), Action::Refuse(DropReason::EchoGroupOff));
+        let other = EchoOptions { answer_groups: false, answer_broadcast: true, ..EchoOptions::default() };
+        let mut echo = Echo::new(other);
+        let mut ask = |cast| decide(&mut echo, Instant::ZERO, cast, (4000, 9000));
+        assert_eq!(ask(Cast::Multicast), Action::Refuse(DropReason::EchoGroupOff));
+        assert_eq!(ask(Cast::Broadcast), Action::Reply);
+    }
+
+    // X04: capped for each second; unicast is not counted.
+    #[test]
+    fn answers_to_groups_are_capped_a_second() {
+        let mut echo = Echo::new(EchoOptions { group_answers_per_second: 3, ..EchoOptions::default() });
+        let second = |s: u64| Instant::from_ns(s * 1_000_000_000);
+        let mut ask = |now, cast| decide(&mut echo, now, cast, (4000, 9000));
+        for _ in 0..3 {
+            assert_eq!(ask(second(5), Cast::Multicast), Action::Reply);
+        }
+        assert_eq!(ask(second(5), Cast::Multicast), Action::Refuse(DropReason::EchoGroupRate));
+        assert_eq!(ask(second(5), Cast::Unicast), Action::Reply);
+        assert_eq!(ask(second(6), Cast::Multicast), Action::Reply);
+    }
+
+    #[test]
+    fn without_a_cap_every_group_datagram_is_answered() {
+        let mut echo = Echo::new(EchoOptions { group_answers_per_second: 0, ..EchoOptions::default() });
+        for _ in 0..20_000 {
+            assert_eq!(decide(&mut echo, Instant::ZERO, Cast::Multicast, (4000, 9000)), Action::Reply);
+        }
+    }
+
+    #[test]
+    fn options_are_read_from_a_table() {
+        let read = |text: &str| toml::from_str::<EchoOptions>(text);
+        assert_eq!(read("").unwrap(), EchoOptions::default());
+        assert_eq!(
+            read("refuse_source_ports = \"below_1024\"").unwrap(),
+            refusing(RefuseSourcePorts::Below1024)
+        );
+        assert_eq!(read("refuse_source_ports = [7]").unwrap(), refusing(RefuseSourcePorts::List(vec![7])));
+        assert!(read("refuse_source_ports = \"some\"").is_err());
+        assert!(read("answer_gruops = true").is_err());
     }
 }

@@ -153,9 +153,12 @@ impl Port {
     /// E05, E06: the set is derived from the groups each time, with that of all hosts, and applied whole.
     fn apply_filter(&mut self) {
         let macs = self.memberships.macs();
-        let before = self.device.filter_state().rung;
+        let before = self.filter_applied.then(|| self.device.filter_state().rung);
         let rung = self.device.mc_filter().apply(&macs).rung;
-        if rung != before {
+        self.filter_applied = true;
+        if let Some(before) = before
+            && before != rung
+        {
             tracing::info!(port = self.device.info().name, "multicast filter: {before} -> {rung}");
         }
     }

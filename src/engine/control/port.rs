@@ -67,6 +67,8 @@ pub(super) struct Port {
     pub(super) neighbors: NeighborCache<V4>,
     /// Keeps an outsider from choosing groups that collide in the workers' tables.
     pub(super) hash_seed: u64,
+    /// Whether the filter was ever applied: only then is another rung news.
+    pub(super) filter_applied: bool,
     defence: Defence,
     announcements: u8,
     announce_at: Option<Instant>,
@@ -95,6 +97,7 @@ impl Port {
             memberships: Memberships::new(),
             neighbors: NeighborCache::new(),
             hash_seed: rng.u64(),
+            filter_applied: false,
             defence: Defence::default(),
             announcements: 0,
             announce_at: None,
