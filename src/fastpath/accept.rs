@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 
 use super::dispatch::{Level, sum_long};
-use super::{HEAD, MAC_MASK, View, fold, load32, load64};
+use super::{HEAD, MAC_MASK, Own, View, fold, load32, load64};
 use crate::io::{Burst, Cast, ChecksumStatus, PacketBuf, Parts, PayloadSum, RxMeta};
 use crate::stack::groups::Admission;
 use crate::stack::interface::Interface;
@@ -47,15 +47,16 @@ pub(super) fn burst<B: PacketBuf>(
     sink: &mut impl Sink<B>,
 ) -> u64 {
     rx.iter().for_each(PacketBuf::prefetch);
+    let own = Own::of(lookup.view);
     let mut memo = Memo { key: NOTHING, socket: 0 };
     let mut bytes = 0;
     for buf in rx.drain() {
         bytes += buf.data().len() as u64;
         // Twice the same function: where the device said nothing, all that asks what it said falls away.
         let parts = if buf.is_plain() {
-            accept::<B, true>(level, &buf, lookup, &mut memo)
+            accept::<B, true>(level, &buf, own, lookup, &mut memo)
         } else {
-            accept_what_was_said(level, &buf, lookup, &mut memo)
+            accept_what_was_said(level, &buf, own, lookup, &mut memo)
         };
         match parts {
             Some(parts) => sink.deliver(buf, parts),
@@ -70,10 +71,11 @@ pub(super) fn burst<B: PacketBuf>(
 fn accept_what_was_said<B: PacketBuf>(
     level: Level,
     buf: &B,
+    own: Own,
     lookup: Lookup<'_>,
     memo: &mut Memo,
 ) -> Option<Parts> {
-    accept::<B, false>(level, buf, lookup, memo)
+    accept::<B, false>(level, buf, own, lookup, memo)
 }
 
 /// The parts of `buf`, if it is a plain UDP datagram with nothing wrong and a socket that wants it.
@@ -81,10 +83,10 @@ fn accept_what_was_said<B: PacketBuf>(
 fn accept<B: PacketBuf, const PLAIN: bool>(
     level: Level,
     buf: &B,
+    own: Own,
     lookup: Lookup<'_>,
     memo: &mut Memo,
 ) -> Option<Parts> {
-    let view = lookup.view;
     let frame = buf.data();
     let head: &[u8; HEAD] = frame.first_chunk()?;
     let meta = if PLAIN { RxMeta::default() } else { buf.rx_meta() };
@@ -98,7 +100,7 @@ fn accept<B: PacketBuf, const PLAIN: bool>(
     // fragments nor an offset (the reserved bit is ignored, I05), protocol UDP.
     let unlike = ((type_to_id & 0x00ff_ffff) ^ 0x0045_0008) | ((fragment_to_src & 0xff00_ff3f) ^ 0x1100_0000);
     let src_mac = load64::<6>(head) & MAC_MASK;
-    if unlike != 0 || src_mac & 1 != 0 || src_mac == view.mac {
+    if unlike != 0 || src_mac & 1 != 0 || src_mac == own.mac {
         return None;
     }
 
@@ -110,14 +112,16 @@ fn accept<B: PacketBuf, const PLAIN: bool>(
     let udp = frame.get(34..)?.get(..usize::from(udp_len))?;
 
     let addrs = load64::<26>(head);
-    if !view.is_foreign_host(low32(addrs)) || !ip_sum_is_right(meta, type_to_id, fragment_to_src, addrs) {
+    if !own.is_foreign_host(low32(addrs), lookup.view)
+        || !ip_sum_is_right(meta, type_to_id, fragment_to_src, addrs)
+    {
         return None;
     }
     let sum = udp_sum(level, meta, udp, addrs, udp_len)?;
     let dst_mac = load64::<0>(head) & MAC_MASK;
     let to = To { addrs, udp_port: swapped(u64::from(load32::<34>(head)) >> 16), dst_mac };
     let parts = Parts::new(14, 34, udp_len).on(lookup.interface.port).with_sum(sum);
-    if to.key() == memo.key && dst_mac == view.mac {
+    if to.key() == memo.key && dst_mac == own.mac {
         return Some(parts.for_socket(memo.socket));
     }
     let (socket, cast) = look_up(lookup, memo, &to)?;

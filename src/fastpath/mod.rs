@@ -75,19 +75,36 @@ impl View {
             || (!self.others.is_empty() && self.others.iter().any(|o| o.0 == addr))
     }
 
-    /// Whether `addr` can be one host, and is not us: I07 to I11.
-    #[inline(always)]
-    fn is_foreign_host(&self, addr: u32) -> bool {
-        let first = addr & 0xff;
-        let ordinary = first.wrapping_sub(1) < 223 && first != 127;
-        let ours = addr == self.addr || addr == self.broadcast;
-        ordinary && !ours && (self.others.is_empty() || !self.is_of_others(addr))
-    }
-
     /// Whether `addr` is one of the further addresses or their broadcasts.
     #[inline(never)]
     fn is_of_others(&self, addr: u32) -> bool {
         self.others.iter().any(|o| o.0 == addr || o.1 == addr)
+    }
+}
+
+/// What of a [`View`] every packet is compared with, copied once a burst: the compiler keeps it in registers.
+#[derive(Clone, Copy)]
+struct Own {
+    mac: u64,
+    addr: u32,
+    broadcast: u32,
+    /// Whether that is all there is.
+    alone: bool,
+}
+
+impl Own {
+    #[inline(always)]
+    const fn of(view: &View) -> Self {
+        Self { mac: view.mac, addr: view.addr, broadcast: view.broadcast, alone: view.others.is_empty() }
+    }
+
+    /// Whether `addr` can be one host, and is not us: I07 to I11.
+    #[inline(always)]
+    fn is_foreign_host(self, addr: u32, view: &View) -> bool {
+        let first = addr & 0xff;
+        let ordinary = first.wrapping_sub(1) < 223 && first != 127;
+        let ours = addr == self.addr || addr == self.broadcast;
+        ordinary && !ours && (self.alone || !view.is_of_others(addr))
     }
 }
 

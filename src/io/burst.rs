@@ -46,7 +46,9 @@ impl<B> Burst<B> {
     pub fn push(&mut self, buf: B) -> Result<(), B> {
         match self.slots.get_mut(self.len) {
             Some(slot) => {
-                *slot = Some(buf);
+                debug_assert!(slot.is_none(), "a packet behind the end");
+                // An assignment would look whether there is something to drop; behind the end there is nothing.
+                core::mem::forget(slot.replace(buf));
                 self.len += 1;
                 Ok(())
             }
