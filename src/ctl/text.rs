@@ -56,7 +56,9 @@ fn render_stats(stats: &StatsAnswer, rows: Rows) -> String {
     let mut counter = |name: &str, of: &dyn Fn(&PortStats) -> u64| {
         let counts: Vec<u64> = ports.iter().map(of).collect();
         let sum = counts.iter().fold(0, |sum: u64, n| sum.saturating_add(*n));
-        if rows == Rows::All || sum > 0 {
+        // What a device loses is told even where it is nothing: that is what one looks for.
+        let is_loss = matches!(name, "device imissed" | "device ierrors" | "device rx_nombuf");
+        if rows == Rows::All || sum > 0 || is_loss {
             let counts = counts.into_iter().chain((ports.len() > 1).then_some(sum));
             table.row([name.to_owned()].into_iter().chain(counts.map(|n| n.to_string())));
         }

@@ -83,6 +83,7 @@ pub fn control_loop<N: Nic>(
     loop {
         wait(control, &clock, inputs);
         if let Ok(worker) = inputs.lost.try_recv() {
+            control.worker_lost(worker);
             return Ended::WorkerLost(worker);
         }
         if inputs.shutdown.try_recv().is_ok() {

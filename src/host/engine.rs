@@ -18,7 +18,7 @@ use crate::engine::counters::CounterPage;
 use crate::engine::message;
 use crate::engine::run::{ControlInputs, Ended, Request, control_loop, worker_loop};
 use crate::engine::worker::{Worker, WorkerParts};
-use crate::io::PortId;
+use crate::io::{FilterState, PortId, Rung};
 use crate::rng::Rng;
 use crate::stack::interface::Interface;
 
@@ -216,23 +216,23 @@ fn say_what_runs(plan: &Plan, control: &mut Control<Dpdk>, clock: Clock) {
     else {
         return;
     };
-    for (port, filter) in ports.iter().zip(&filters) {
-        let offloads =
-            if port.info.offloads.is_empty() { "none".into() } else { port.info.offloads.join(" ") };
+    for ((port, filter), port_plan) in ports.iter().zip(&filters).zip(&plan.ports) {
+        let info = &port.info;
+        let offloads = if info.offloads.is_empty() { "none".into() } else { info.offloads.join(" ") };
+        let queues: Vec<String> = (port_plan.workers.iter().zip(&port.cpus).enumerate())
+            .map(|(queue, (worker, cpu))| format!("queue {queue}: lcore {} on CPU {cpu}", lcore_of(*worker)))
+            .collect();
         tracing::info!(
-            "port {}: {} ({}), MAC {}, addresses {}, MTU {}, {} queue pair(s) on CPU {:?}, offloads: {offloads}",
-            port.info.name,
-            port.info.device,
-            port.info.driver,
-            port.info.mac,
+            "port {}: {}, driver {}, MAC {}, addresses {}, MTU {}; {}; offloads: {offloads}",
+            info.name,
+            info.device,
+            info.driver,
+            info.mac,
             port.addresses.join(" "),
-            port.info.mtu,
-            port.info.rx_queues,
-            port.cpus,
+            info.mtu,
+            queues.join(", "),
         );
-        let refused: String =
-            filter.state.refused.iter().map(|(rung, why)| format!("; not {rung}: {why}")).collect();
-        tracing::info!("port {}: multicast filter {}{refused}", port.info.name, filter.state.rung);
+        tracing::info!("port {}: multicast filter: {}", info.name, in_words(&filter.state));
     }
     for service in &plan.services {
         let listen: Vec<String> =
@@ -246,4 +246,18 @@ fn say_what_runs(plan: &Plan, control: &mut Control<Dpdk>, clock: Clock) {
         plan.control_cpu,
         plan.ctl_socket.display()
     );
+}
+
+/// The rung of a filter, and why that one.
+fn in_words(filter: &FilterState) -> String {
+    let addresses = filter.macs.len();
+    let why = match filter.rung {
+        Rung::AddrList => format!("the driver took the list of {addresses} group addresses"),
+        Rung::MacTable => format!("the driver took {addresses} group addresses into its MAC table"),
+        Rung::AllMulticast => "every multicast frame passes".to_owned(),
+        Rung::Promiscuous => "every frame passes".to_owned(),
+        Rung::Unfiltered => "the device has no filter".to_owned(),
+    };
+    let refused: String = filter.refused.iter().map(|(rung, why)| format!("; not {rung}: {why}")).collect();
+    format!("{}, {why}{refused}", filter.rung)
 }

@@ -19,17 +19,19 @@ fn stats_leave_out_what_is_zero_on_every_port() {
     let expected = "\
 up 2 h 3 min, 8123 of 8191 mbufs free
 
-                    p0  feed-b    sum
-rx                1200       7   1207
-rx_bytes         72000     420  72420
-tx                1100       7   1107
-a_new_one            1       0      1
-dropped              5       0      5
-device ipackets   1200       7   1207
-device opackets   1100       7   1107
-device ibytes    72000     420  72420
-device obytes    66000     420  66420
-device imissed       3       0      3
+                     p0  feed-b    sum
+rx                 1200       7   1207
+rx_bytes          72000     420  72420
+tx                 1100       7   1107
+a_new_one             1       0      1
+dropped               5       0      5
+device ipackets    1200       7   1207
+device opackets    1100       7   1107
+device ibytes     72000     420  72420
+device obytes     66000     420  66420
+device imissed        3       0      3
+device ierrors        0       0      0
+device rx_nombuf      0       0      0
 ";
     assert_eq!(text(STATS, Rows::Counted), expected);
 }

@@ -158,6 +158,16 @@ impl<N: Nic> Control<N> {
         ports.fold(Some(self.next_link_check), earliest)
     }
 
+    /// A worker is gone: where it sent for control, another one of the port does from now on.
+    pub fn worker_lost(&mut self, lost: usize) {
+        for port in &mut self.ports {
+            port.workers.retain(|worker| *worker != lost);
+            if let Some(first) = port.workers.first() {
+                port.ledger.worker = *first;
+            }
+        }
+    }
+
     /// Leaves every group, telling routers. G45: a clean end says so; a crash ages out.
     pub fn shut_down(&mut self, now: Instant) {
         for port in &mut self.ports {
