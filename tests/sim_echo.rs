@@ -268,7 +268,7 @@ fn a_source_that_was_not_asked_for_is_refused() {
     let mut world = started(12, &WorldOptions { services, ..WorldOptions::default() });
     assert_echo(&mut world, &UdpFrame::new(PEER, "232.1.2.3:7", b"from whom we want"));
     let other = UdpFrame::new("198.18.0.9:40000", "232.1.2.3:7", b"from another");
-    assert_dropped(&mut world, &other.frame(), DropReason::Ipv4SourceFiltered);
+    assert_dropped(&mut world, &other.frame(), DropReason::GroupSourceFiltered);
 }
 
 // I13, RFC 1122 3.3.6: broadcast reaches the socket. X04: the echo answers it only if told to, from its own address.

@@ -174,11 +174,11 @@ impl Port {
                 tracing::error!(worker, "a worker does not read its inbox: its groups are out of date");
             }
         }
-        self.replaced.push(core::mem::replace(&mut self.interface.groups, table));
+        self.replaced.push(core::mem::replace(&mut self.interface.v4.groups, table));
         self.replaced.retain(|table| Arc::strong_count(table) > 1);
     }
 
-    fn admission_table(&self) -> GroupTable {
+    fn admission_table(&self) -> GroupTable<V4> {
         let groups = self.memberships.groups().flat_map(|(group, _)| {
             self.memberships.members(group).map(move |(service, filter)| (group, *service, filter.clone()))
         });

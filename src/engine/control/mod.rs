@@ -228,7 +228,7 @@ impl<N: Nic> Outlet<N> {
     }
 
     /// Renews the groups on every worker of a port. Waits for room: a worker that turns makes some within microseconds.
-    fn renew_groups(&self, port: PortId, worker: usize, table: Arc<GroupTable>) -> bool {
+    fn renew_groups(&self, port: PortId, worker: usize, table: Arc<GroupTable<V4>>) -> bool {
         self.workers
             .get(worker)
             .is_some_and(|w| w.send_timeout(ToWorker::Groups(port, table), RENEW_PATIENCE).is_ok())
