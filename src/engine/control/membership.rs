@@ -156,7 +156,7 @@ impl Port {
         self.apply_filter();
     }
 
-    /// G45: tells routers that nothing is wanted any more, in as few reports as can be, and closes the door.
+    /// G45: tells routers that nothing is wanted any more, in as few reports as can be.
     pub(super) fn leave_all<N: Nic>(&mut self, now: Instant, rng: &mut Rng, out: &Outlet<N>) {
         self.igmp.leave_all(now);
         self.send_reports(now, rng, out);
