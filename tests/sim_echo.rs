@@ -403,6 +403,18 @@ fn an_empty_pool_costs_answers_and_nothing_else() {
     assert_echo(&mut world, &UdpFrame::new(PEER, HOST, b"again"));
 }
 
+// What control could not send for want of a buffer is seen among the drops.
+#[test]
+fn a_frame_of_controls_own_that_finds_no_buffer_is_counted() {
+    let mut world = started(25, &WorldOptions::default());
+    world.leave_buffers(0);
+    world.join(GROUP, None);
+    world.return_buffers();
+    let Answer::Drops(drops) = world.execute(&Command::Drops) else { panic!("not drops") };
+    let no_buffer = drops.iter().find(|drop| drop.reason == DropReason::NoBuffer.name()).unwrap();
+    assert_eq!(no_buffer.packets, 1, "the report of the join");
+}
+
 // E17: a frame in several buffers is not read as one.
 #[test]
 fn a_frame_in_segments_is_refused() {
