@@ -132,7 +132,7 @@ fn control_port(
     }
 }
 
-/// How long the workers go on turning after the last word of control's: a device sends within microseconds.
+/// How long the ports stay after the workers' last words: a device sends within microseconds.
 const DRAIN: Duration = Duration::from_millis(20);
 
 /// The running worker lcores. Dropped, they are stopped and waited for: no queue outlives its port.
@@ -193,13 +193,16 @@ impl<'a> Lcores<'a> {
     }
 
     fn join(&mut self) -> Vec<(usize, Result<(), String>)> {
-        if self.launched > 0 {
-            // What control has just handed over, the leaves above all, is to reach the wire before the port stops.
-            thread::sleep(DRAIN);
-        }
         self.stop.store(true, Ordering::Relaxed);
         let workers = 0..core::mem::take(&mut self.launched);
-        workers.map(|n| (n, self.eal.wait(lcore_of(n)).map_err(|e| e.to_string()))).collect()
+        let ends: Vec<_> =
+            workers.map(|n| (n, self.eal.wait(lcore_of(n)).map_err(|e| e.to_string()))).collect();
+        if !ends.is_empty() {
+            // A worker's last turn hands the device what control handed over, the leaves above all. However late that turn
+            // came, they reach the wire before the port stops.
+            thread::sleep(DRAIN);
+        }
+        ends
     }
 }
 

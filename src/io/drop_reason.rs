@@ -128,7 +128,7 @@ drop_reasons! {
     PuntQueueFull = "punt_queue_full" => None;
     /// The queue to the worker that sends for control was full.
     InboxFull = "inbox_full" => None;
-    /// No buffer was free for an answer.
+    /// No buffer was free for an answer, or for a report or request of our own.
     NoBuffer = "no_buffer" => None;
     /// The worker was stopping.
     Stopping = "stopping" => None;
