@@ -10,6 +10,7 @@ use std::hint::black_box;
 use std::net::Ipv4Addr;
 
 use pollcast::engine::Counter;
+use pollcast::engine::command::{Command, Membership};
 use pollcast::fastpath::Level;
 use pollcast::io::DropReason;
 use pollcast::rng::Rng;
@@ -22,37 +23,39 @@ use pollcast::sim::world::World;
 thread_local! {
     /// Of this thread alone: tests run beside each other.
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static RELEASES: Cell<u64> = const { Cell::new(0) };
 }
 
 struct Counting;
 
-fn count() {
+fn count(calls: &'static std::thread::LocalKey<Cell<u64>>) {
     // A thread that is ending has no counter any more, and nobody asks for its count.
-    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
+    let _ = calls.try_with(|n| n.set(n.get() + 1));
 }
 
 // SAFETY: every call is handed on unchanged to the system's allocator, which keeps the contract; counting touches a
 // thread-local number that needs no allocation and no destructor.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(&ALLOCATIONS);
         // SAFETY: the caller keeps this call's contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(&ALLOCATIONS);
         // SAFETY: the caller keeps this call's contract.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        count(&ALLOCATIONS);
         // SAFETY: the caller keeps this call's contract; `at` came from the system's allocator, as all that we give.
         unsafe { System.realloc(at, layout, size) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        count(&RELEASES);
         // SAFETY: the caller keeps this call's contract; `at` came from the system's allocator, as all that we give.
         unsafe { System.dealloc(at, layout) }
     }
@@ -66,6 +69,13 @@ fn allocations(act: impl FnOnce()) -> u64 {
     let before = ALLOCATIONS.get();
     act();
     ALLOCATIONS.get() - before
+}
+
+/// How often `act` gave memory back to the heap.
+fn releases(act: impl FnOnce()) -> u64 {
+    let before = RELEASES.get();
+    act();
+    RELEASES.get() - before
 }
 
 const PEER: &str = "198.18.0.1:40000";
@@ -117,6 +127,7 @@ fn assert_none(world: &mut World, frames: &[Vec<u8>]) -> usize {
 fn the_counter_counts() {
     assert_eq!(allocations(|| drop(black_box(Vec::<u8>::with_capacity(7)))), 1);
     assert_eq!(allocations(|| drop(black_box(Vec::<u8>::new()))), 0);
+    assert_eq!(releases(|| drop(black_box(Vec::<u8>::with_capacity(7)))), 1);
 }
 
 #[test]
@@ -224,4 +235,28 @@ fn a_mixture_with_rings_too_small() {
     let mut world = world(8, nic);
     assert_none(&mut world, &frames);
     assert!(world.count(Counter::TxRefused) > 0 && world.device(0).stats().imissed > 0);
+}
+
+// A table of ten thousand groups is tens of thousands of pieces of memory: to give them back takes a worker longer than
+// its ring can wait. Control, which made the table, also takes it down.
+#[test]
+fn another_table_of_groups_costs_a_worker_nothing() {
+    let group = |n: u32| Ipv4Addr::from_bits(u32::from(GROUP) + n);
+    let echo = (0..10_000).fold(ServiceOptions::echo(), |echo, n| echo.joining(group(n), &[]));
+    let mut world = World::new(9, &WorldOptions { services: vec![echo], ..WorldOptions::default() });
+    world.run_for(std::time::Duration::from_secs(5));
+    for n in 10_000..10_003 {
+        world.command(&Command::Join(Membership {
+            group: group(n),
+            source: None,
+            service: None,
+            port: None,
+        }));
+        let (mut asked, mut freed) = (0, 0);
+        asked += allocations(|| freed = releases(|| while world.turn_worker(0) > 0 {}));
+        assert_eq!((asked, freed), (0, 0), "calls to the heap, after the join of {}", group(n));
+        let request = UdpFrame::new(PEER, &format!("{}:7", group(n)), b"to the newest group");
+        world.take_sent(0);
+        assert_eq!(world.exchange(0, &request.frame()).len(), 1 + 1, "the report, and the answer");
+    }
 }

@@ -1,5 +1,7 @@
 //! What travels between threads: bounded, and never waited for by a worker.
 
+use std::sync::Arc;
+
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::io::PortId;
@@ -11,7 +13,7 @@ pub enum ToWorker<B> {
     /// Send this frame on this port.
     Transmit(PortId, B),
     /// From now on these are the groups of this port.
-    Groups(PortId, Box<GroupTable>),
+    Groups(PortId, Arc<GroupTable>),
 }
 
 /// To control: a packet that only control can deal with.

@@ -35,7 +35,7 @@ struct Memo {
     socket: SocketId,
 }
 
-/// No datagram yet: no key has this value, for a destination is 32 bits and a port 16.
+/// No datagram yet: a key has zeros where this has ones.
 const NOTHING: u64 = u64::MAX;
 
 /// Sorts a burst. Returns how many bytes it held.
@@ -111,51 +111,41 @@ fn accept<B: PacketBuf, const PLAIN: bool>(
     }
     let udp = frame.get(34..)?.get(..usize::from(udp_len))?;
 
-    let addrs = load64::<26>(head);
-    if !own.is_foreign_host(low32(addrs), lookup.view)
-        || !ip_sum_is_right(meta, type_to_id, fragment_to_src, addrs)
-    {
+    let src = load32::<26>(head);
+    let addrs = u64::from(src) + u64::from(load32::<30>(head));
+    if !own.is_foreign_host(src, lookup.view) || !ip_sum_is_right(meta, head, addrs) {
         return None;
     }
     let sum = udp_sum(level, meta, udp, addrs, udp_len)?;
-    let dst_mac = load64::<0>(head) & MAC_MASK;
-    let to = To { addrs, udp_port: swapped(u64::from(load32::<34>(head)) >> 16), dst_mac };
     let parts = Parts::new(14, 34, udp_len).on(lookup.interface.port).with_sum(sum);
-    if to.key() == memo.key && dst_mac == own.mac {
+    if to_key(head) == memo.key && load64::<0>(head) & MAC_MASK == own.mac {
         return Some(parts.for_socket(memo.socket));
     }
-    let (socket, cast) = look_up(lookup, memo, &to)?;
+    let (socket, cast) = look_up(lookup, memo, head)?;
     Some(parts.to(cast).for_socket(socket))
 }
 
-/// From whom and to whom a datagram is.
-struct To {
-    addrs: u64,
-    udp_port: u16,
-    dst_mac: u64,
+/// Destination address and port in one word, the source port between them masked out.
+#[inline(always)]
+fn to_key(head: &[u8; HEAD]) -> u64 {
+    load64::<30>(head) & 0xffff_0000_ffff_ffff
 }
 
-impl To {
-    /// Destination and port in one word.
-    #[inline(always)]
-    fn key(&self) -> u64 {
-        (self.addrs >> 32) << 16 | u64::from(self.udp_port)
-    }
-}
-
-/// The socket that wants it, and to whom it was addressed.
+/// The socket that wants the datagram, and to whom it was addressed.
 #[inline(never)]
-fn look_up(lookup: Lookup<'_>, memo: &mut Memo, to: &To) -> Option<(SocketId, Cast)> {
+fn look_up(lookup: Lookup<'_>, memo: &mut Memo, head: &[u8; HEAD]) -> Option<(SocketId, Cast)> {
     let Lookup { view, interface, table } = lookup;
-    let (src, dst) = (low32(to.addrs), low32(to.addrs >> 32));
-    if to.dst_mac != view.mac {
-        return multicast(lookup, to.dst_mac, src, dst, to.udp_port).map(|socket| (socket, Cast::Multicast));
+    let (src, dst) = (load32::<26>(head), load32::<30>(head));
+    let udp_port = swapped(u64::from(load32::<34>(head)) >> 16);
+    let dst_mac = load64::<0>(head) & MAC_MASK;
+    if dst_mac != view.mac {
+        return multicast(lookup, dst_mac, src, dst, udp_port).map(|socket| (socket, Cast::Multicast));
     }
     if !view.is_own(dst) {
         return None;
     }
-    let socket = table.unicast(interface.port, Ipv4Addr::from(dst.to_le_bytes()), to.udp_port)?;
-    *memo = Memo { key: to.key(), socket };
+    let socket = table.unicast(interface.port, Ipv4Addr::from(dst.to_le_bytes()), udp_port)?;
+    *memo = Memo { key: to_key(head), socket };
     Some((socket, Cast::Unicast))
 }
 
@@ -166,26 +156,16 @@ const fn swapped(word: u64) -> u16 {
     (word as u16).swap_bytes()
 }
 
+/// I02, RFC 1122 3.2.1.2: the device's verdict if it has one that can be trusted, else our own sum. `addrs` is the sum of
+/// the two addresses as they were loaded.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the low 32 bits are what is wanted")]
-const fn low32(word: u64) -> u32 {
-    word as u32
-}
-
-/// I02, RFC 1122 3.2.1.2: the device's verdict if it has one that can be trusted, else our own sum.
-#[inline(always)]
-fn ip_sum_is_right(meta: RxMeta, type_to_id: u64, fragment_to_src: u64, addrs: u64) -> bool {
+fn ip_sum_is_right(meta: RxMeta, head: &[u8; HEAD], addrs: u64) -> bool {
     match meta.ip_checksum {
         ChecksumStatus::Good | ChecksumStatus::None => true,
         ChecksumStatus::Bad | ChecksumStatus::Unknown => {
-            // Twenty bytes in 16- and 32-bit pieces, each from an even offset: no carry leaves 64 bits.
-            let sum = (type_to_id >> 16 & 0xffff)
-                + (type_to_id >> 32)
-                + (fragment_to_src & 0xffff_ffff)
-                + (fragment_to_src >> 32 & 0xffff)
-                + (addrs & 0xffff_ffff)
-                + (addrs >> 32);
-            fold(sum) == 0xffff
+            // Five words of 32 bits: no carry leaves 64.
+            let rest = [load32::<14>(head), load32::<18>(head), load32::<22>(head)];
+            fold(rest.into_iter().fold(addrs, |sum, word| sum + u64::from(word))) == 0xffff
         }
     }
 }
@@ -200,7 +180,7 @@ fn udp_sum(level: Level, meta: RxMeta, udp: &[u8], addrs: u64, udp_len: u16) -> 
         ChecksumStatus::Good => Some(PayloadSum::Valid),
         ChecksumStatus::Bad | ChecksumStatus::Unknown => {
             // The pseudo-header: addresses, protocol 17, and the UDP length.
-            let pseudo = (addrs & 0xffff_ffff) + (addrs >> 32) + 0x1100 + u64::from(udp_len.swap_bytes());
+            let pseudo = addrs + 0x1100 + u64::from(udp_len.swap_bytes());
             let sum = if udp.len() < SHORT { short_sum(udp) } else { sum_long(level, udp) };
             sum.add_words(pseudo).is_whole().then_some(PayloadSum::Valid)
         }

@@ -82,6 +82,17 @@ impl View {
     }
 }
 
+/// Whether an address whose first octet this is can be one host's: not 0/8, 127/8, a group or reserved.
+static CAN_BE_HOST: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut first = 1;
+    while first < 224 {
+        table[first] = first != 127;
+        first += 1;
+    }
+    table
+};
+
 /// What of a [`View`] every packet is compared with, copied once a burst: the compiler keeps it in registers.
 #[derive(Clone, Copy)]
 struct Own {
@@ -101,10 +112,9 @@ impl Own {
     /// Whether `addr` can be one host, and is not us: I07 to I11.
     #[inline(always)]
     fn is_foreign_host(self, addr: u32, view: &View) -> bool {
-        let first = addr & 0xff;
-        let ordinary = first.wrapping_sub(1) < 223 && first != 127;
+        let [first, ..] = addr.to_le_bytes();
         let ours = addr == self.addr || addr == self.broadcast;
-        ordinary && !ours && (self.alone || !view.is_of_others(addr))
+        CAN_BE_HOST[usize::from(first)] && !ours && (self.alone || !view.is_of_others(addr))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Where the parts of a datagram lie in its packet: what ingress hands to a service.
 
+use core::num::NonZeroU64;
+
 use super::PortId;
 
 /// To whom a datagram was addressed.
@@ -28,9 +30,12 @@ pub enum PayloadSum {
 /// load then reads would stall it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Parts {
-    word: u64,
+    /// Never 0, by its top bit: so that an `Option` of this is two registers.
+    word: NonZeroU64,
     socket: u32,
 }
+
+const TOP: u64 = 1 << 63;
 
 const L4_SHIFT: u32 = 16;
 const PORT_SHIFT: u32 = 32;
@@ -38,34 +43,45 @@ const L3_SHIFT: u32 = 48;
 const CAST_SHIFT: u32 = 56;
 const SUM_SHIFT: u32 = 60;
 
+/// `word` with its top bit set.
+#[inline]
+const fn nonzero(word: u64) -> NonZeroU64 {
+    match NonZeroU64::new(word | TOP) {
+        Some(word) => word,
+        // Not reached: the top bit is set.
+        None => NonZeroU64::MAX,
+    }
+}
+
 impl Parts {
     /// The IP header begins at `l3`, the UDP header at `l4`, and the UDP length field says `udp_len`. Unicast, without a
     /// sum, on port 0, for socket 0, unless said otherwise.
     #[inline]
     #[must_use]
     pub const fn new(l3: u8, l4: u16, udp_len: u16) -> Self {
-        Self { word: (l3 as u64) << L3_SHIFT | (l4 as u64) << L4_SHIFT | udp_len as u64, socket: 0 }
+        let word = (l3 as u64) << L3_SHIFT | (l4 as u64) << L4_SHIFT | udp_len as u64;
+        Self { word: nonzero(word), socket: 0 }
     }
 
     /// Came in by `port`.
     #[inline]
     #[must_use]
     pub const fn on(self, port: PortId) -> Self {
-        Self { word: self.word & !(0xffff << PORT_SHIFT) | (port.0 as u64) << PORT_SHIFT, ..self }
+        self.with(PORT_SHIFT, 0xffff, port.0 as u64)
     }
 
     /// Was addressed to `cast`.
     #[inline]
     #[must_use]
     pub const fn to(self, cast: Cast) -> Self {
-        Self { word: self.word & !(0xf << CAST_SHIFT) | (cast as u64) << CAST_SHIFT, ..self }
+        self.with(CAST_SHIFT, 0xf, cast as u64)
     }
 
     /// Has a checksum field worth `sum`.
     #[inline]
     #[must_use]
     pub const fn with_sum(self, sum: PayloadSum) -> Self {
-        Self { word: self.word & !(0xf << SUM_SHIFT) | (sum as u64) << SUM_SHIFT, ..self }
+        self.with(SUM_SHIFT, 0x7, sum as u64)
     }
 
     /// Is for `socket`: an index into the worker's sockets.
@@ -79,14 +95,14 @@ impl Parts {
     #[inline]
     #[must_use]
     pub const fn with_len(self, udp_len: u16) -> Self {
-        Self { word: self.word & !0xffff | udp_len as u64, ..self }
+        self.with(0, 0xffff, udp_len as u64)
     }
 
     /// Offset of the IP header.
     #[inline]
     #[must_use]
     pub fn l3(self) -> usize {
-        usize::from(self.word.to_le_bytes()[6])
+        usize::from(self.word.get().to_le_bytes()[6])
     }
 
     /// Offset of the UDP header.
@@ -114,7 +130,7 @@ impl Parts {
     #[inline]
     #[must_use]
     pub const fn cast(self) -> Cast {
-        match self.word >> CAST_SHIFT & 0xf {
+        match self.word.get() >> CAST_SHIFT & 0xf {
             0 => Cast::Unicast,
             1 => Cast::Multicast,
             _ => Cast::Broadcast,
@@ -125,7 +141,7 @@ impl Parts {
     #[inline]
     #[must_use]
     pub const fn sum(self) -> PayloadSum {
-        if self.word >> SUM_SHIFT == 0 { PayloadSum::Absent } else { PayloadSum::Valid }
+        if self.word.get() >> SUM_SHIFT & 0x7 == 0 { PayloadSum::Absent } else { PayloadSum::Valid }
     }
 
     /// The socket that it is for.
@@ -140,13 +156,19 @@ impl Parts {
     #[must_use]
     pub const fn is_shaped_like(self, other: Self) -> bool {
         const SHAPE: u64 = !(0xffff << PORT_SHIFT | 0xffff);
-        (self.word ^ other.word) & SHAPE == 0
+        (self.word.get() ^ other.word.get()) & SHAPE == 0
     }
 
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "the low 16 bits are the field")]
     const fn field(self, shift: u32) -> u16 {
-        (self.word >> shift) as u16
+        (self.word.get() >> shift) as u16
+    }
+
+    /// With `value` in the field of `mask` at `shift`.
+    #[inline]
+    const fn with(self, shift: u32, mask: u64, value: u64) -> Self {
+        Self { word: nonzero(self.word.get() & !(mask << shift) | value << shift), ..self }
     }
 }
 

@@ -367,9 +367,15 @@ impl World {
 
     /// Has the host carry out a command, and settles.
     pub fn execute(&mut self, command: &Command) -> Answer {
-        let answer = self.control.execute(self.now, command);
+        let answer = self.command(command);
         self.settle();
         answer
+    }
+
+    /// Has control carry out a command, of which the workers have not heard yet.
+    #[expect(clippy::must_use_candidate, reason = "what it did is seen in the world")]
+    pub fn command(&mut self, command: &Command) -> Answer {
+        self.control.execute(self.now, command)
     }
 
     /// Has the host join `group` on its only port for its only service, from `source` alone if one is named.

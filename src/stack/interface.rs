@@ -1,6 +1,7 @@
 //! A port as a worker sees it: its addresses and what it may trust. A replica; control alone changes it.
 
 use core::net::Ipv4Addr;
+use std::sync::Arc;
 
 use super::groups::GroupTable;
 use crate::addr::{Ipv4Cidr, MacAddr};
@@ -41,8 +42,8 @@ pub struct Interface {
     pub mac: MacAddr,
     /// The largest IP packet, in bytes.
     pub mtu: u16,
-    /// The joined groups, and who wants them.
-    pub groups: Box<GroupTable>,
+    /// The joined groups, and who wants them: one table for all workers of the port, which control makes and takes down.
+    pub groups: Arc<GroupTable>,
     /// Whether the port fills in UDP checksums on transmission.
     pub tx_udp_checksum: bool,
     addresses: Vec<Ipv4Cidr>,
@@ -52,7 +53,7 @@ impl Interface {
     /// The interface of `port`, with no group joined. The first of `addresses` is the primary one.
     #[must_use]
     pub fn new(port: PortId, mac: MacAddr, mtu: u16, addresses: Vec<Ipv4Cidr>) -> Self {
-        Self { port, mac, mtu, groups: Box::default(), tx_udp_checksum: false, addresses }
+        Self { port, mac, mtu, groups: Arc::default(), tx_udp_checksum: false, addresses }
     }
 
     /// Its addresses, the primary one first.

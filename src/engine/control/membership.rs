@@ -3,6 +3,8 @@
 //! On join: the NIC's filter, the workers' admission, then the report, so that what the router sends finds the door
 //! open. On leave: the report, admission, then the filter.
 
+use std::sync::Arc;
+
 use super::port::Port;
 use super::{Control, Outlet};
 use crate::addr::{Group, Unicast, V4};
@@ -163,12 +165,17 @@ impl Port {
         }
     }
 
-    fn apply_admission<N: Nic>(&self, out: &Outlet<N>) {
+    /// One table for all workers. The one that it takes the place of stays until no worker has it any more: it is many
+    /// pieces of memory, and giving those back would keep a worker from its ring.
+    fn apply_admission<N: Nic>(&mut self, out: &Outlet<N>) {
+        let table = Arc::new(self.admission_table());
         for worker in &self.workers {
-            if !out.renew_groups(self.interface.port, *worker, self.admission_table()) {
+            if !out.renew_groups(self.interface.port, *worker, Arc::clone(&table)) {
                 tracing::error!(worker, "a worker does not read its inbox: its groups are out of date");
             }
         }
+        self.replaced.push(core::mem::replace(&mut self.interface.groups, table));
+        self.replaced.retain(|table| Arc::strong_count(table) > 1);
     }
 
     fn admission_table(&self) -> GroupTable {

@@ -9,6 +9,7 @@ mod membership;
 mod port;
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use crossbeam::channel::Sender;
 
@@ -18,7 +19,7 @@ use super::message::{Punt, PuntReceivers, ToWorker};
 use crate::addr::{Group, V4};
 use crate::io::{Nic, PacketBuf, PortId};
 use crate::rng::Rng;
-use crate::stack::groups::ServiceId;
+use crate::stack::groups::{GroupTable, ServiceId};
 use crate::stack::membership::SourceFilter;
 use crate::stack::port_table::Socket;
 use crate::time::{Instant, earliest};
@@ -227,10 +228,10 @@ impl<N: Nic> Outlet<N> {
     }
 
     /// Renews the groups on every worker of a port. Waits for room: a worker that turns makes some within microseconds.
-    fn renew_groups(&self, port: PortId, worker: usize, table: crate::stack::groups::GroupTable) -> bool {
+    fn renew_groups(&self, port: PortId, worker: usize, table: Arc<GroupTable>) -> bool {
         self.workers
             .get(worker)
-            .is_some_and(|w| w.send_timeout(ToWorker::Groups(port, Box::new(table)), RENEW_PATIENCE).is_ok())
+            .is_some_and(|w| w.send_timeout(ToWorker::Groups(port, table), RENEW_PATIENCE).is_ok())
     }
 }
 

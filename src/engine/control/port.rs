@@ -2,6 +2,7 @@
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
+use std::sync::Arc;
 
 use super::Outlet;
 use crate::addr::{Unicast, V4};
@@ -10,7 +11,7 @@ use crate::io::{DropReason, Nic, PortControl, PortId};
 use crate::rng::Rng;
 use crate::stack::arp::{self, Defence, FRAME_LEN, Outcome, Packet};
 use crate::stack::gmp::igmp::Igmp;
-use crate::stack::groups::ServiceId;
+use crate::stack::groups::{GroupTable, ServiceId};
 use crate::stack::ingress;
 use crate::stack::interface::Interface;
 use crate::stack::membership::Memberships;
@@ -67,6 +68,8 @@ pub(super) struct Port {
     pub(super) neighbors: NeighborCache<V4>,
     /// Keeps an outsider from choosing groups that collide in the workers' tables.
     pub(super) hash_seed: u64,
+    /// Tables of groups that workers may still have.
+    pub(super) replaced: Vec<Arc<GroupTable>>,
     /// Whether the filter was ever applied: only then is another rung news.
     pub(super) filter_applied: bool,
     defence: Defence,
@@ -97,6 +100,7 @@ impl Port {
             memberships: Memberships::new(),
             neighbors: NeighborCache::new(),
             hash_seed: rng.u64(),
+            replaced: Vec::new(),
             filter_applied: false,
             defence: Defence::default(),
             announcements: 0,
