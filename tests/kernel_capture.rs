@@ -79,7 +79,21 @@ fn tshark_finds_nothing_wrong_with_our_frames() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let capture = dir.path().join("capture.pcap");
     let mut tcpdump = lab.netns.spawn("tcpdump", |command| {
-        command.args(["-i", DEVICE, "-U", "--immediate-mode", "-Z", "root", "-w"]).arg(&capture);
+        // Room for a burst: by default each frame takes a quarter of a megabyte of a buffer of two.
+        command.args([
+            "-i",
+            DEVICE,
+            "-s",
+            "2000",
+            "-B",
+            "16384",
+            "-U",
+            "--immediate-mode",
+            "-Z",
+            "root",
+            "-w",
+        ]);
+        command.arg(&capture);
         command.stdout(Stdio::null()).stderr(Stdio::null());
     });
     // It writes the file's header when it listens.
@@ -111,6 +125,7 @@ fn tshark_finds_nothing_wrong_with_our_frames() {
             "igmp.record_type == 6",
         ])
     {
-        assert_ne!(tshark(&capture, &format!("{ours} && {kind}")), "", "no frame of ours with {kind}");
+        let found = tshark(&capture, &format!("{ours} && {kind}"));
+        assert_ne!(found, "", "no frame of ours with {kind} among\n{}", tshark(&capture, "frame"));
     }
 }

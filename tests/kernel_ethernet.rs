@@ -174,7 +174,9 @@ fn the_answer_to_a_priority_tagged_request_is_in_no_vlan() {
     let Some(mut lab) = LAB.lock() else { return };
     let path = std::env::temp_dir().join(format!("pc-{}-tag.pcap", std::process::id()));
     let mut tcpdump = lab.netns.spawn("tcpdump", |command| {
-        command.args(["-i", DEVICE, "-U", "-Q", "in", "--immediate-mode", "-w"]).arg(&path);
+        command
+            .args(["-i", DEVICE, "-s", "2000", "-U", "-Q", "in", "--immediate-mode", "-Z", "root", "-w"])
+            .arg(&path);
         command.stdout(Stdio::null()).stderr(Stdio::null());
     });
     // Until it listens, and has written down what it heard.
