@@ -19,7 +19,7 @@ use crate::engine::control::{Control, ControlParts, ControlPortParts};
 use crate::engine::counters::CounterPage;
 use crate::engine::message;
 use crate::engine::request::Request;
-use crate::engine::run::{ControlInputs, Ended, control_loop, worker_loop};
+use crate::engine::run::{ControlInputs, Ended, control_loop, last_words, worker_loop};
 use crate::engine::worker::{Worker, WorkerParts};
 use crate::io::{FilterState, PortId, Refused, Rung};
 use crate::rng::Rng;
@@ -93,7 +93,7 @@ pub(super) fn run(
     say_what_runs(plan, &mut control, clock);
     let ended = control_loop(&mut control, || clock.now(), &inputs);
     tracing::info!("stopping: the groups are left, then the ports stopped");
-    control.shut_down(clock.now());
+    last_words(&mut control, || clock.now());
     lcores.stop(ended)
 }
 
@@ -140,7 +140,7 @@ fn control_port(
 const DRAIN: Duration = Duration::from_millis(20);
 
 /// How often a worker that panicked looks whether control has come to its end.
-const LAST_WORDS_INTERVAL: Duration = Duration::from_millis(1);
+const PANICKED_REST: Duration = Duration::from_millis(1);
 
 /// The running worker lcores. Dropped, they are stopped and waited for: no queue outlives its port.
 struct Lcores<'a> {
@@ -171,7 +171,7 @@ fn work(clock: Clock, parts: WorkerParts<Dpdk>, stop: &AtomicBool, spins: bool, 
     let Err(panic) = turned else { return };
     drop(last_word);
     while !stop.load(Ordering::Relaxed) {
-        thread::sleep(LAST_WORDS_INTERVAL);
+        thread::sleep(PANICKED_REST);
     }
     // The service that panicked may do so once more when it is told of the end.
     let _once_more = catch_unwind(AssertUnwindSafe(|| worker.stop(clock.now())));
