@@ -101,7 +101,7 @@ fn another_host_with_our_address_is_countered_once_and_not_believed() {
     let Some(mut lab) = LAB.lock() else { return };
     let thief = Host::number(23).with_ip(HOST.ip);
     let claim = Arp::request(thief, HOST.ip).frame_to(BROADCAST);
-    let seen = lab.wire.exchange(std::slice::from_ref(&claim), Duration::from_millis(100));
+    let seen = lab.wire.exchange_all(std::slice::from_ref(&claim), Duration::from_millis(100));
     let answer = seen.iter().find(|frame| frame.is_arp()).expect("a defence");
     assert_eq!((answer.dst(), answer.src()), (BROADCAST, HOST.mac));
     let announcement = answer.arp();

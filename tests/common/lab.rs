@@ -48,8 +48,16 @@ impl Wire {
         Self { raw, fences: 0 }
     }
 
-    /// Sends frames, waits until the host has dealt with them and `settle` beyond, and returns what it sent.
+    /// Sends frames, waits until the host has dealt with them and `settle` beyond, and returns what may be its answers:
+    /// reports of groups and announcements of addresses come at times of their own.
     pub fn exchange(&mut self, frames: &[Vec<u8>], settle: Duration) -> Vec<Frame> {
+        let mut seen = self.exchange_all(frames, settle);
+        seen.retain(is_asked_for);
+        seen
+    }
+
+    /// The same, with what comes unasked.
+    pub fn exchange_all(&mut self, frames: &[Vec<u8>], settle: Duration) -> Vec<Frame> {
         self.raw.drain();
         for frame in frames {
             self.raw.send(frame);
@@ -82,7 +90,7 @@ impl Wire {
     }
 }
 
-/// Whether a frame may be an answer: reports of groups and announcements of addresses come at times of their own.
+/// Whether a frame may be an answer.
 fn is_asked_for(frame: &Frame) -> bool {
     let announces = |frame: &Frame| frame.is_arp() && frame.arp().sender.ip == frame.arp().target.ip;
     !frame.carries(IGMP) && !announces(frame)
@@ -171,7 +179,6 @@ impl Lab {
     pub fn answer_and_drops(&mut self, frame: &[u8], reasons: &[&str]) -> Frame {
         let before = self.drops();
         let mut seen = self.wire.exchange(&[frame.to_vec()], Duration::from_millis(5));
-        seen.retain(is_asked_for);
         let patience = Instant::now() + ANSWER_PATIENCE;
         while seen.is_empty() && Instant::now() < patience {
             seen.extend(self.wire.next(patience).filter(is_asked_for));
@@ -201,8 +208,7 @@ impl Lab {
     /// Asserts that none of `frames` is answered, and each counted as dropped; by how much each counter rose.
     pub fn assert_silent(&mut self, frames: &[Vec<u8>]) -> BTreeMap<String, u64> {
         let before = self.drops();
-        let mut seen = self.wire.exchange(frames, SILENCE);
-        seen.retain(is_asked_for);
+        let seen = self.wire.exchange(frames, SILENCE);
         assert!(seen.is_empty(), "answered: {seen:?}");
         let drops = self.new_drops(&before, u64::try_from(frames.len()).unwrap());
         assert_eq!(drops.values().sum::<u64>(), u64::try_from(frames.len()).unwrap(), "dropped: {drops:?}");
