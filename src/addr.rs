@@ -84,6 +84,12 @@ pub trait Family: Copy + Eq + Ord + Hash + fmt::Debug + Send + Sync + 'static {
     /// Its addresses.
     type Addr: Copy + Eq + Ord + Hash + fmt::Debug + fmt::Display + Send + Sync + Into<IpAddr> + 'static;
 
+    /// The version in the first four bits of its header: 4, 6.
+    const VERSION: u8;
+
+    /// Bits of an address: 32, 128.
+    const BITS: u8;
+
     /// The address of no one: `0.0.0.0`, `::`.
     const UNSPECIFIED: Self::Addr;
 
@@ -95,6 +101,18 @@ pub trait Family: Copy + Eq + Ord + Hash + fmt::Debug + Send + Sync + 'static {
 
     /// Whether one host may have `addr`: not a group, not unspecified, not broadcast, not loopback.
     fn is_unicast(addr: Self::Addr) -> bool;
+
+    /// Whether `addr` means everyone on the link: `255.255.255.255`, and nothing in IPv6.
+    fn is_limited_broadcast(addr: Self::Addr) -> bool;
+
+    /// The address of everyone on the link of `addr/prefix`: none for IPv6, nor for /31 and /32 (RFC 3021).
+    fn directed_broadcast(addr: Self::Addr, prefix: u8) -> Option<Self::Addr>;
+
+    /// How many leading bits `a` and `b` have in common.
+    fn common_bits(a: Self::Addr, b: Self::Addr) -> u8;
+
+    /// Whether a host may have `addr` on a link of `prefix` bits: in IPv4, not the network's own address.
+    fn is_assignable(addr: Self::Addr, prefix: u8) -> bool;
 
     /// Whether membership of `group` is ever reported. G04, RFC 9776 5; L04, RFC 9777 6: never for the group of all
     /// hosts, nor (IPv6) for groups that do not leave the interface.
@@ -113,6 +131,8 @@ pub struct V4;
 
 impl Family for V4 {
     type Addr = Ipv4Addr;
+    const VERSION: u8 = 4;
+    const BITS: u8 = 32;
     const UNSPECIFIED: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
     const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
 
@@ -123,6 +143,22 @@ impl Family for V4 {
     fn is_unicast(addr: Ipv4Addr) -> bool {
         let first = addr.octets()[0];
         first != 0 && first != 127 && first < 224
+    }
+
+    fn is_limited_broadcast(addr: Ipv4Addr) -> bool {
+        addr.is_broadcast()
+    }
+
+    fn directed_broadcast(addr: Ipv4Addr, prefix: u8) -> Option<Ipv4Addr> {
+        (prefix < 31).then(|| Ipv4Addr::from_bits(addr.to_bits() | host_mask_v4(prefix)))
+    }
+
+    fn common_bits(a: Ipv4Addr, b: Ipv4Addr) -> u8 {
+        count((a.to_bits() ^ b.to_bits()).leading_zeros())
+    }
+
+    fn is_assignable(addr: Ipv4Addr, prefix: u8) -> bool {
+        prefix >= 31 || addr.to_bits() & host_mask_v4(prefix) != 0
     }
 
     fn is_reported(group: Ipv4Addr) -> bool {
@@ -140,12 +176,27 @@ impl Family for V4 {
     }
 }
 
+/// The bits of an IPv4 address behind `prefix`, at most 32, set.
+const fn host_mask_v4(prefix: u8) -> u32 {
+    match u32::MAX.checked_shr(prefix as u32) {
+        Some(mask) => mask,
+        None => 0,
+    }
+}
+
+/// A count of bits, at most 128.
+fn count(bits: u32) -> u8 {
+    u8::try_from(bits).unwrap_or(u8::MAX)
+}
+
 /// IPv6.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct V6;
 
 impl Family for V6 {
     type Addr = Ipv6Addr;
+    const VERSION: u8 = 6;
+    const BITS: u8 = 128;
     const UNSPECIFIED: Ipv6Addr = Ipv6Addr::UNSPECIFIED;
     const ALL_HOSTS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 
@@ -155,6 +206,22 @@ impl Family for V6 {
 
     fn is_unicast(addr: Ipv6Addr) -> bool {
         !addr.is_multicast() && !addr.is_unspecified() && !addr.is_loopback()
+    }
+
+    fn is_limited_broadcast(_addr: Ipv6Addr) -> bool {
+        false
+    }
+
+    fn directed_broadcast(_addr: Ipv6Addr, _prefix: u8) -> Option<Ipv6Addr> {
+        None
+    }
+
+    fn common_bits(a: Ipv6Addr, b: Ipv6Addr) -> u8 {
+        count((a.to_bits() ^ b.to_bits()).leading_zeros())
+    }
+
+    fn is_assignable(_addr: Ipv6Addr, _prefix: u8) -> bool {
+        true
     }
 
     fn is_reported(group: Ipv6Addr) -> bool {
@@ -245,30 +312,31 @@ impl<F: Family> fmt::Display for Unicast<F> {
     }
 }
 
-/// An IPv4 address of ours with the length of its prefix: one address of a port.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct Ipv4Cidr {
-    addr: Ipv4Addr,
+/// An address of ours with the length of its prefix: one address of a port.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Cidr<F: Family> {
+    addr: F::Addr,
     prefix: u8,
 }
 
-impl Ipv4Cidr {
-    /// `addr/prefix`, if a host may have it: a unicast address, a prefix of at most 32 bits, and neither the
-    /// network's nor the broadcast address of a prefix shorter than 31.
+/// An IPv4 address of ours with the length of its prefix.
+pub type Ipv4Cidr = Cidr<V4>;
+
+impl<F: Family> Cidr<F> {
+    /// `addr/prefix`, if a host may have it: a unicast address, a prefix of no more bits than an address has, and (IPv4)
+    /// neither the network's nor the broadcast address of a prefix shorter than 31.
     #[must_use]
-    pub fn new(addr: Unicast<V4>, prefix: u8) -> Option<Self> {
-        let cidr = Self { addr: addr.addr(), prefix };
-        if prefix > 32 {
-            return None;
-        }
-        let host_bits = cidr.addr.to_bits() & !cidr.mask();
-        let reserved = prefix < 31 && (host_bits == 0 || host_bits == !cidr.mask());
-        (!reserved).then_some(cidr)
+    pub fn new(addr: Unicast<F>, prefix: u8) -> Option<Self> {
+        let addr = addr.addr();
+        let fits = prefix <= F::BITS
+            && F::is_assignable(addr, prefix)
+            && F::directed_broadcast(addr, prefix) != Some(addr);
+        fits.then_some(Self { addr, prefix })
     }
 
     /// The address.
     #[must_use]
-    pub const fn addr(self) -> Ipv4Addr {
+    pub const fn addr(self) -> F::Addr {
         self.addr
     }
 
@@ -278,25 +346,20 @@ impl Ipv4Cidr {
         self.prefix
     }
 
-    /// The netmask as a number.
-    const fn mask(self) -> u32 {
-        if self.prefix == 0 { 0 } else { u32::MAX << (32 - self.prefix as u32) }
-    }
-
     /// Whether `addr` is on this link by its prefix.
     #[must_use]
-    pub const fn contains(self, addr: Ipv4Addr) -> bool {
-        (addr.to_bits() ^ self.addr.to_bits()) & self.mask() == 0
+    pub fn contains(self, addr: F::Addr) -> bool {
+        F::common_bits(self.addr, addr) >= self.prefix
     }
 
-    /// The directed broadcast address; none for /31 and /32 (RFC 3021).
+    /// The directed broadcast address; none for IPv6, nor for /31 and /32 (RFC 3021).
     #[must_use]
-    pub const fn broadcast(self) -> Option<Ipv4Addr> {
-        if self.prefix >= 31 { None } else { Some(Ipv4Addr::from_bits(self.addr.to_bits() | !self.mask())) }
+    pub fn broadcast(self) -> Option<F::Addr> {
+        F::directed_broadcast(self.addr, self.prefix)
     }
 }
 
-impl fmt::Display for Ipv4Cidr {
+impl<F: Family> fmt::Display for Cidr<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.addr, self.prefix)
     }
@@ -347,7 +410,7 @@ mod tests {
 
     #[test]
     fn a_cidr_knows_its_prefix_and_broadcast() {
-        let cidr = |s, p| Ipv4Cidr::new(Unicast::new(v4(s)).unwrap(), p);
+        let cidr = |s, p| Cidr::<V4>::new(Unicast::new(v4(s)).unwrap(), p);
         let c = cidr("198.18.0.2", 24).unwrap();
         assert_eq!(c.broadcast(), Some(v4("198.18.0.255")));
         assert!(c.contains(v4("198.18.0.99")) && !c.contains(v4("198.18.1.2")));
@@ -356,6 +419,15 @@ mod tests {
         assert_eq!(cidr("198.18.0.0", 31).unwrap().broadcast(), None);
         assert!(cidr("198.18.0.1", 33).is_none());
         assert!(cidr("198.18.0.1", 0).unwrap().contains(v4("1.2.3.4")));
+    }
+
+    #[test]
+    fn an_ipv6_cidr_has_no_broadcast() {
+        let addr = |s: &str| s.parse::<Ipv6Addr>().unwrap();
+        let c = Cidr::<V6>::new(Unicast::new(addr("2001:db8::2")).unwrap(), 64).unwrap();
+        assert_eq!(c.broadcast(), None);
+        assert!(c.contains(addr("2001:db8::ffff")) && !c.contains(addr("2001:db8:0:1::2")));
+        assert!(Cidr::<V6>::new(Unicast::new(addr("2001:db8::2")).unwrap(), 129).is_none());
     }
 
     #[test]

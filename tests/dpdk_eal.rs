@@ -326,7 +326,7 @@ fn devices_are_listed_and_probed() {
         for device in devices::list(&eal, true) {
             let state = device.filter.unwrap().unwrap();
             assert_eq!(state.macs.len(), 2);
-            assert_eq!(state.refused[0].0, Rung::AddrList, "{}: {state:?}", device.name);
+            assert_eq!(state.refused[0].rung, Rung::AddrList, "{}: {state:?}", device.name);
         }
         eal.cleanup().unwrap();
     });

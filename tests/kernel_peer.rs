@@ -120,7 +120,7 @@ fn a_group_joined_for_one_source_answers_that_source_alone() {
     assert_echo(&other, GROUP, b"any source", HOST.ip);
     let before = lab.drops();
     assert_silence(&other, SOURCE_GROUP);
-    assert_eq!(lab.drops_since(&before), [("ipv4_source_filtered".to_owned(), 1)].into());
+    assert_eq!(lab.drops_since(&before), [("group_source_filtered".to_owned(), 1)].into());
 }
 
 // C01, RFC 1122 4.1.3.1.

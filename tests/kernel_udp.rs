@@ -142,7 +142,7 @@ fn the_answer_comes_from_the_address_that_was_asked() {
 fn a_group_joined_for_one_source_is_silent_for_others() {
     let Some(mut lab) = LAB.lock() else { return };
     let frame = udp_frame(PEER, 4000, HOST.with_ip(SOURCE_GROUP), 7, b"me too");
-    lab.assert_dropped(&frame, "ipv4_source_filtered");
+    lab.assert_dropped(&frame, "group_source_filtered");
 }
 
 // E16: switches that send multicast as unicast change the frame's address only.

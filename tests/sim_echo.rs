@@ -13,7 +13,7 @@ use pollcast::fastpath::Level;
 use pollcast::io::{BURST_MAX, DropReason, Rung};
 use pollcast::service::EchoOptions;
 use pollcast::sim::filter::{Abilities, Effect};
-use pollcast::sim::frames::{Ethernet, UdpFrame, UdpSum, station_mac};
+use pollcast::sim::frames::{Ethernet, IcmpFrame, UdpFrame, UdpSum, station_mac};
 use pollcast::sim::nic::{NicOptions, Reception};
 use pollcast::sim::offload::RxChecksum;
 use pollcast::sim::setup::{PortOptions, ServiceOptions, WorldOptions};
@@ -268,7 +268,7 @@ fn a_source_that_was_not_asked_for_is_refused() {
     let mut world = started(12, &WorldOptions { services, ..WorldOptions::default() });
     assert_echo(&mut world, &UdpFrame::new(PEER, "232.1.2.3:7", b"from whom we want"));
     let other = UdpFrame::new("198.18.0.9:40000", "232.1.2.3:7", b"from another");
-    assert_dropped(&mut world, &other.frame(), DropReason::Ipv4SourceFiltered);
+    assert_dropped(&mut world, &other.frame(), DropReason::GroupSourceFiltered);
 }
 
 // I13, RFC 1122 3.3.6: broadcast reaches the socket. X04: the echo answers it only if told to, from its own address.
@@ -403,6 +403,18 @@ fn an_empty_pool_costs_answers_and_nothing_else() {
     assert_echo(&mut world, &UdpFrame::new(PEER, HOST, b"again"));
 }
 
+// What control could not send for want of a buffer is seen among the drops.
+#[test]
+fn a_frame_of_controls_own_that_finds_no_buffer_is_counted() {
+    let mut world = started(25, &WorldOptions::default());
+    world.leave_buffers(0);
+    world.join(GROUP, None);
+    world.return_buffers();
+    let Answer::Drops(drops) = world.execute(&Command::Drops) else { panic!("not drops") };
+    let no_buffer = drops.iter().find(|drop| drop.reason == DropReason::NoBuffer.name()).unwrap();
+    assert_eq!(no_buffer.packets, 1, "the report of the join");
+}
+
 // E17: a frame in several buffers is not read as one.
 #[test]
 fn a_frame_in_segments_is_refused() {
@@ -426,6 +438,22 @@ fn an_answer_larger_than_the_link_is_refused() {
         assert_echo(&mut world, &UdpFrame::new(PEER, to, &[1; 572]));
         let request = UdpFrame::new(PEER, to, &[1; 573]);
         assert_dropped(&mut world, &request.frame(), DropReason::ReplyImpossible);
+    }
+}
+
+// C02, RFC 792: an error quotes less where the link carries less than 576 bytes, and at least header and 8 bytes.
+#[test]
+fn an_error_is_no_larger_than_the_link() {
+    for (mtu, error_len) in [(68, 68), (400, 400), (576, 576), (1500, 576)] {
+        let nic = NicOptions { mtu, ..NicOptions::default() };
+        let mut world = started(24, &with_nic(nic));
+        let request = UdpFrame::new(PEER, "198.18.0.2:9", &vec![1; usize::from(mtu) - 28]).frame();
+        let sent = world.exchange(0, &request);
+        assert_eq!(sent.len(), 1);
+        assert_eq!(sent[0].len(), 14 + error_len);
+        let error = IcmpFrame::read(&sent[0]).unwrap();
+        assert_eq!((error.kind, error.code), (3, 3));
+        assert_eq!(error.body[4..], request[14..][..error_len - 28]);
     }
 }
 

@@ -43,7 +43,7 @@ impl World {
         let group = |g, filter| (Group::new(v4(g)).unwrap(), 0, filter);
         let only = SourceFilter::Include(BTreeSet::from([v4("198.18.0.1")]));
         let joined = [group("239.1.2.3", SourceFilter::ANY), group("232.1.2.3", only)];
-        interface.groups = Box::new(GroupTable::new(3, joined.into_iter()));
+        interface.v4.groups = std::sync::Arc::new(GroupTable::new(3, joined.into_iter()));
         let mut table = PortTable::new(5);
         for local in ["0.0.0.0:7", "198.18.0.2:9"] {
             table.bind(Socket { port: PortId(0), local: local.parse().unwrap(), service: 0 }).unwrap();

@@ -524,3 +524,27 @@ fn a_group_survives_a_bad_link() {
     // Given up only if query or answer is lost twice in a row: about 0.06^2 of the intervals.
     assert!(lost < 30, "{lost} of 600 minutes without the group");
 }
+
+// U19: a socket bound to one address receives no group, so a service that has no other would join for nothing. As in a
+// configuration.
+#[test]
+fn a_service_without_a_socket_for_groups_is_not_joined_to_one() {
+    let deaf = ServiceOptions {
+        name: "deaf".into(),
+        listen: vec![SocketAddrV4::new(Ipv4Addr::new(198, 18, 0, 2), 9)],
+        ..ServiceOptions::echo()
+    };
+    let mut world =
+        quiet(40, &WorldOptions { services: vec![ServiceOptions::echo(), deaf], ..with_router() });
+    let membership = |service: &str| Membership {
+        group: GROUP,
+        source: None,
+        service: Some(service.into()),
+        port: Some("p0".into()),
+    };
+    let answer = world.execute(&Command::Join(membership("deaf")));
+    let Answer::Error(why) = answer else { panic!("{answer:?}") };
+    assert!(why.contains("no socket there that receives groups"), "{why}");
+    assert_eq!((world.groups(), world.take_sent(0)), (vec![], vec![]), "nothing is joined, and nothing said");
+    assert!(matches!(world.execute(&Command::Join(membership("echo"))), Answer::Done(_)));
+}

@@ -37,7 +37,7 @@ impl Host {
         let group = |g: [u8; 4], filter| (Group::new(g.into()).unwrap(), 0, filter);
         let only = SourceFilter::Include(BTreeSet::from([PEER]));
         let joined = [group([239, 1, 2, 3], SourceFilter::ANY), group([232, 1, 2, 3], only)];
-        interface.groups = Box::new(GroupTable::new(3, joined.into_iter()));
+        interface.v4.groups = std::sync::Arc::new(GroupTable::new(3, joined.into_iter()));
         let mut table = PortTable::new(5);
         table.bind(Socket { port: PortId(0), local: "0.0.0.0:7".parse().unwrap(), service: 0 }).unwrap();
         let ingress = Ingress::new(Instant::ZERO, &mut Rng::new(1));
@@ -134,7 +134,7 @@ fn a_group_joined_for_one_source_admits_no_other() {
     let mut host = Host::new();
     host.delivers(&udp("232.1.2.3:7", b"x").frame());
     let other = UdpFrame::new("198.18.0.9:4000", "232.1.2.3:7", b"x");
-    host.drops(&other.frame(), DropReason::Ipv4SourceFiltered);
+    host.drops(&other.frame(), DropReason::GroupSourceFiltered);
 }
 
 // E09, CVE-2003-0001; E10, RFC 1122 2.3.3: what lies behind the datagram is neither echoed nor left in the padding.

@@ -97,6 +97,10 @@ fn a_device_without_a_list_of_groups_says_why_it_is_on_a_lower_rung() {
     let mut other = echo(HOST.ip);
     other[5] = 0x99;
     lab.assert_dropped(&other, "ethernet_not_for_us");
+    // The interface is the kernel's, and stays behind: promiscuous no longer than we need it.
+    let is_promiscuous = |netns: &Netns| netns.ip("-d link show ve0").contains("PROMISC");
+    assert!(is_promiscuous(&lab.netns));
     pollcast = lab.pollcast;
     pollcast.stop();
+    assert!(!is_promiscuous(&lab.netns), "pollcast left the interface promiscuous");
 }

@@ -7,8 +7,9 @@
 use core::net::Ipv4Addr;
 use core::time::Duration;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use pollcast::addr::{Group, Ipv4Cidr, MacAddr, Unicast};
+use pollcast::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4};
 use pollcast::engine::Counter;
 use pollcast::engine::counters::{CounterPage, SocketPage};
 use pollcast::engine::message::{PuntReceivers, inbox, punt_queues};
@@ -87,17 +88,17 @@ fn v4(a: u8, b: u8, c: u8, d: u8) -> Ipv4Addr {
     Ipv4Addr::new(a, b, c, d)
 }
 
-fn group_table() -> Box<GroupTable> {
+fn group_table() -> Arc<GroupTable<V4>> {
     let any = Group::new(v4(239, 1, 2, 3)).map(|group| (group, 0, SourceFilter::ANY));
     let sources = BTreeSet::from([v4(198, 18, 0, 1)]);
     let only = Group::new(v4(232, 1, 2, 3)).map(|group| (group, 0, SourceFilter::Include(sources)));
-    Box::new(GroupTable::new(1, any.into_iter().chain(only)))
+    Arc::new(GroupTable::new(1, any.into_iter().chain(only)))
 }
 
 fn interface(tx_udp_checksum: bool) -> Interface {
     let address = Unicast::new(HOST).and_then(|a| Ipv4Cidr::new(a, 24)).expect("a host's address");
     let mut interface = Interface::new(PortId(0), HOST_MAC, 1500, vec![address]);
-    interface.groups = group_table();
+    interface.v4.groups = group_table();
     interface.tx_udp_checksum = tx_udp_checksum;
     interface
 }
@@ -117,7 +118,7 @@ impl Host {
         let (device, queues, _port) = SimDevice::new(options, pool.clone());
         let (rx, tx) = queues.into_iter().next().expect("a pair of queues");
         let mut table = PortTable::new(1);
-        let local = core::net::SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7);
+        let local = (Ipv4Addr::UNSPECIFIED, 7).into();
         table.bind(Socket { port: PortId(0), local, service: 0 }).expect("a free place");
         let (punt, punted) = punt_queues();
         let echo = Echo::new(EchoOptions { answer_broadcast: true, ..EchoOptions::default() });

@@ -19,7 +19,7 @@ pub struct Plan {
     pub control_cpu: usize,
     /// What a worker does when nothing arrives.
     pub idle: Idle,
-    /// The most packets in one call to a device: 1 to [`BURST_MAX`](crate::io::BURST_MAX).
+    /// The most packets in one call to a device: 8 to [`BURST_MAX`](crate::io::BURST_MAX).
     pub burst: usize,
     /// The ports; a [`PortId`] is an index into them.
     pub ports: Vec<PortPlan>,

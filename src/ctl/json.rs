@@ -59,7 +59,8 @@ mod tests {
             (
                 "filter",
                 json!([{"port": "p0", "driver": "net_tap", "rung": "all_multicast",
-                    "refused": [["addr_list", "why"], ["mac_table", "why"]], "macs": ["01:00:5e:00:00:01"],
+                    "refused": [{"rung": "addr_list", "why": "full"}, {"rung": "mac_table", "why": "none"}],
+                    "macs": ["01:00:5e:00:00:01"],
                     "capacity": 64, "all_multicast": true, "promiscuous": false, "not_in_set": 1, "aliases": 2}]),
             ),
             (

@@ -13,7 +13,7 @@ use crate::engine::command::{
     Answer, DropAnswer, FilterAnswer, GroupAnswer, NeighborAnswer, PortAnswer, PortStats, SocketAnswer,
     StatsAnswer,
 };
-use crate::io::FilterState;
+use crate::io::{FilterState, Refused};
 
 /// Which rows are shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -192,7 +192,8 @@ pub(crate) fn filter_lines(state: &FilterState) -> Vec<(&'static str, Option<Str
         ("read back", Some(format!("all-multicast {all_multicast}, promiscuous {promiscuous}"))),
         ("capacity", state.capacity.map(|n| format!("{n} group addresses"))),
     ];
-    let refused = state.refused.iter().map(|(rung, why)| ("refused", Some(format!("{rung}: {why}"))));
+    let refused =
+        state.refused.iter().map(|Refused { rung, why }| ("refused", Some(format!("{rung}: {why}"))));
     head.into_iter().chain(refused).collect()
 }
 

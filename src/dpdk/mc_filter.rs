@@ -6,7 +6,7 @@
 
 use super::DpdkError;
 use crate::addr::MacAddr;
-use crate::io::{FilterPolicy, FilterState, McFilter, Rung, dense_steps};
+use crate::io::{FilterPolicy, FilterState, McFilter, Refused, Rung, dense_steps};
 
 /// What the ladder asks of a device.
 pub(super) trait FilterCalls {
@@ -61,7 +61,7 @@ impl<C: FilterCalls> Ladder<C> {
     }
 
     /// From the best rung that the policy allows downwards, until one answers.
-    fn climb(&mut self, want: &[MacAddr]) -> (Rung, Vec<(Rung, String)>) {
+    fn climb(&mut self, want: &[MacAddr]) -> (Rung, Vec<Refused>) {
         let mut refused = Vec::new();
         for &rung in allowed(self.policy) {
             let answer = match rung {
@@ -73,7 +73,7 @@ impl<C: FilterCalls> Ladder<C> {
             };
             match answer {
                 Ok(()) => return (rung, refused),
-                Err(why) => refused.push((rung, why)),
+                Err(why) => refused.push(Refused { rung, why }),
             }
         }
         (Rung::Unfiltered, refused)

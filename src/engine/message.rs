@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 
+use crate::addr::V4;
 use crate::io::PortId;
 use crate::stack::groups::GroupTable;
 
@@ -13,7 +14,7 @@ pub enum ToWorker<B> {
     /// Send this frame on this port.
     Transmit(PortId, B),
     /// From now on these are the groups of this port.
-    Groups(PortId, Arc<GroupTable>),
+    Groups(PortId, Arc<GroupTable<V4>>),
 }
 
 /// To control: a packet that only control can deal with.

@@ -20,6 +20,7 @@ pub mod control;
 pub mod counters;
 pub mod message;
 mod port_io;
+pub mod request;
 pub mod run;
 mod sort;
 pub mod worker;

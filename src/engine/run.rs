@@ -4,10 +4,10 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::thread;
 
-use crossbeam::channel::{Receiver, Select, Sender};
+use crossbeam::channel::{Receiver, Select};
 
-use super::command::{Answer, Command};
 use super::control::Control;
+use super::request::Request;
 use super::worker::Worker;
 use crate::io::Nic;
 use crate::time::Instant;
@@ -21,15 +21,6 @@ const REST_MAX: Duration = Duration::from_micros(100);
 
 /// The longest that control sleeps, so that it notices a stop that came without a message.
 const CONTROL_SLEEP_MAX: Duration = Duration::from_millis(500);
-
-/// A command, and where its answer goes.
-#[derive(Debug)]
-pub struct Request {
-    /// The command.
-    pub command: Command,
-    /// Where to answer.
-    pub answer: Sender<Answer>,
-}
 
 /// Why the control loop ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

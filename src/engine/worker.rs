@@ -221,7 +221,7 @@ impl<N: Nic> Worker<N> {
                 }
                 ToWorker::Groups(port, table) => {
                     if let Some(port) = self.port_mut(port) {
-                        port.interface.groups = table;
+                        port.interface.v4.groups = table;
                         port.view = View::of(&port.interface);
                     }
                 }

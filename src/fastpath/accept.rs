@@ -4,6 +4,7 @@ use core::net::Ipv4Addr;
 
 use super::dispatch::{Level, sum_long};
 use super::{HEAD, MAC_MASK, Own, View, fold, load32, load64};
+use crate::addr::V4;
 use crate::io::{Burst, Cast, ChecksumStatus, PacketBuf, Parts, PayloadSum, RxMeta};
 use crate::stack::groups::Admission;
 use crate::stack::interface::Interface;
@@ -144,7 +145,7 @@ fn look_up(lookup: Lookup<'_>, memo: &mut Memo, head: &[u8; HEAD]) -> Option<(So
     if !view.is_own(dst) {
         return None;
     }
-    let socket = table.unicast(interface.port, Ipv4Addr::from(dst.to_le_bytes()), udp_port)?;
+    let socket = table.unicast::<V4>(interface.port, Ipv4Addr::from(dst.to_le_bytes()), udp_port)?;
     *memo = Memo { key: to_key(head), socket };
     Some((socket, Cast::Unicast))
 }
@@ -214,8 +215,8 @@ fn multicast(lookup: Lookup<'_>, dst_mac: u64, src: u32, dst: u32, udp_port: u16
         return None;
     }
     let Lookup { interface, table, .. } = lookup;
-    let socket = table.any(interface.port, udp_port)?;
+    let socket = table.any::<V4>(interface.port, udp_port)?;
     let (group, source) = (Ipv4Addr::from(dst.to_le_bytes()), Ipv4Addr::from(src.to_le_bytes()));
-    let admission = interface.groups.admission(group, source, table.get(socket)?.service);
+    let admission = interface.v4.groups.admission(group, source, table.get(socket)?.service);
     (admission == Admission::Admitted).then_some(socket)
 }

@@ -61,7 +61,7 @@ impl View {
             // No prefix has the limited broadcast address, and no source may be it: it stands for "none".
             (word(c.addr()), word(c.broadcast().unwrap_or(Ipv4Addr::BROADCAST)))
         };
-        let mut all = interface.addresses().iter().map(numbers);
+        let mut all = interface.v4.addresses().iter().map(numbers);
         // An interface without an address matches nothing: 0.0.0.0 never passes as a destination here.
         let (addr, broadcast) = all.next().unwrap_or((0, u32::MAX));
         let udp_len_max = interface.mtu.saturating_sub(20);

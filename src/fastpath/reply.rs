@@ -54,7 +54,7 @@ fn trim<B: PacketBuf>(buf: &mut B, end: usize) -> bool {
 #[inline(never)]
 fn readdress(head: &mut [u8; HEAD], addrs: u64, interface: &Interface) -> Option<u64> {
     let [a, b, c, d, ..] = addrs.to_le_bytes();
-    let own = u64::from(super::word(interface.address_towards(Ipv4Addr::new(a, b, c, d))?));
+    let own = u64::from(super::word(interface.v4.address_towards(Ipv4Addr::new(a, b, c, d))?));
     let group = addrs >> 32;
     let field = load32::<38>(head) >> 16;
     let sum = u64::from(!field & 0xffff) + (!group & 0xffff_ffff) + own;

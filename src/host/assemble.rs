@@ -1,6 +1,6 @@
 //! From a plan and started ports to the parts of workers and control. Generic over the world, and without a device.
 
-use core::net::SocketAddrV4;
+use core::net::SocketAddr;
 
 use crossbeam::channel::{Receiver, Sender};
 
@@ -79,7 +79,7 @@ fn control_sockets(plan: &Plan) -> Vec<ControlSocket> {
     let mut sockets = Vec::new();
     for (service, id) in plan.services.iter().zip(0..) {
         for listen in &service.listen {
-            let local = SocketAddrV4::new(listen.addr, listen.udp_port);
+            let local = SocketAddr::new(listen.addr.into(), listen.udp_port);
             let sockets_here = listen.ports.iter().map(|port| Socket { port: *port, local, service: id });
             sockets.extend(sockets_here.map(|socket| ControlSocket { socket, pages: Vec::new() }));
         }

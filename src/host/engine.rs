@@ -11,14 +11,16 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use super::assemble::{self, Assembly, QueuePair};
 use super::{Factories, HostError};
 use crate::config::Plan;
+use crate::ctl::text;
 use crate::dpdk::{Clock, Dpdk, Eal, EalOptions, Mempool, MempoolOptions, Port, StartedPort};
 use crate::engine::command::{Answer, Command, PoolStats};
 use crate::engine::control::{Control, ControlParts, ControlPortParts};
 use crate::engine::counters::CounterPage;
 use crate::engine::message;
-use crate::engine::run::{ControlInputs, Ended, Request, control_loop, worker_loop};
+use crate::engine::request::Request;
+use crate::engine::run::{ControlInputs, Ended, control_loop, worker_loop};
 use crate::engine::worker::{Worker, WorkerParts};
-use crate::io::{FilterState, PortId, Rung};
+use crate::io::{FilterState, PortId, Refused, Rung};
 use crate::rng::Rng;
 use crate::stack::interface::Interface;
 
@@ -89,6 +91,7 @@ pub(super) fn run(
     control.start(clock.now(), assemble::memberships(plan));
     say_what_runs(plan, &mut control, clock);
     let ended = control_loop(&mut control, || clock.now(), &inputs);
+    tracing::info!("stopping: the groups are left, then the ports stopped");
     control.shut_down(clock.now());
     lcores.stop(ended)
 }
@@ -132,7 +135,7 @@ fn control_port(
     }
 }
 
-/// How long the workers go on turning after the last word of control's: a device sends within microseconds.
+/// How long the ports stay after the workers' last words: a device sends within microseconds.
 const DRAIN: Duration = Duration::from_millis(20);
 
 /// The running worker lcores. Dropped, they are stopped and waited for: no queue outlives its port.
@@ -193,13 +196,16 @@ impl<'a> Lcores<'a> {
     }
 
     fn join(&mut self) -> Vec<(usize, Result<(), String>)> {
-        if self.launched > 0 {
-            // What control has just handed over, the leaves above all, is to reach the wire before the port stops.
-            thread::sleep(DRAIN);
-        }
         self.stop.store(true, Ordering::Relaxed);
         let workers = 0..core::mem::take(&mut self.launched);
-        workers.map(|n| (n, self.eal.wait(lcore_of(n)).map_err(|e| e.to_string()))).collect()
+        let ends: Vec<_> =
+            workers.map(|n| (n, self.eal.wait(lcore_of(n)).map_err(|e| e.to_string()))).collect();
+        if !ends.is_empty() {
+            // A worker's last turn hands the device what control handed over, the leaves above all. However late that turn
+            // came, they reach the wire before the port stops.
+            thread::sleep(DRAIN);
+        }
+        ends
     }
 }
 
@@ -240,8 +246,8 @@ fn say_what_runs(plan: &Plan, control: &mut Control<Dpdk>, clock: Clock) {
         tracing::info!("service {} ({}): listens on {}", service.name, service.kind, listen.join(" "));
     }
     tracing::info!(
-        "running: {} worker(s), {}; control on CPU {}, control socket {}",
-        plan.workers.len(),
+        "running: {}, {}; control on CPU {}, control socket {}",
+        text::count(plan.workers.len() as u64, "worker", "workers"),
         if plan.spins() { "spinning" } else { "resting when idle" },
         plan.control_cpu,
         plan.ctl_socket.display()
@@ -250,14 +256,15 @@ fn say_what_runs(plan: &Plan, control: &mut Control<Dpdk>, clock: Clock) {
 
 /// The rung of a filter, and why that one.
 fn in_words(filter: &FilterState) -> String {
-    let addresses = filter.macs.len();
+    let addresses = text::count(filter.macs.len() as u64, "group address", "group addresses");
     let why = match filter.rung {
-        Rung::AddrList => format!("the driver took the list of {addresses} group addresses"),
-        Rung::MacTable => format!("the driver took {addresses} group addresses into its MAC table"),
+        Rung::AddrList => format!("the driver took the list of {addresses}"),
+        Rung::MacTable => format!("the driver took {addresses} into its MAC table"),
         Rung::AllMulticast => "every multicast frame passes".to_owned(),
         Rung::Promiscuous => "every frame passes".to_owned(),
         Rung::Unfiltered => "the device has no filter".to_owned(),
     };
-    let refused: String = filter.refused.iter().map(|(rung, why)| format!("; not {rung}: {why}")).collect();
+    let refused: String =
+        filter.refused.iter().map(|Refused { rung, why }| format!("; not {rung}: {why}")).collect();
     format!("{}, {why}{refused}", filter.rung)
 }

@@ -37,14 +37,10 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use crate::config::{Kind, Kinds, Plan, ServicePlan};
 use crate::ctl;
 use crate::dpdk::Mbuf;
-use crate::engine::command::{Answer, Command};
-use crate::engine::run::Request;
+use crate::engine::request;
 use crate::service::{Echo, EchoOptions, Service};
 
 pub use error::HostError;
-
-/// Commands that may wait for control at once.
-const REQUESTS_WAITING: usize = 32;
 
 /// Makes one instance of a service, for one worker.
 type Factory = Box<dyn Fn(&ServicePlan) -> Result<Box<dyn Service<Mbuf>>, String> + Send + Sync>;
@@ -123,12 +119,12 @@ impl Host {
     pub fn run(self, shutdown: &Shutdown) -> Result<(), HostError> {
         let server = ctl::Server::bind(&self.plan.ctl_socket)?;
         let stopper = server.stopper();
-        let (requests, incoming) = bounded(REQUESTS_WAITING);
+        let (requests, incoming) = request::requests();
         let control_cpu = self.plan.control_cpu;
         thread::scope(|scope| {
             let serve = move || {
                 engine::pin(control_cpu);
-                server.run(|command| ask(&requests, command));
+                server.run(|command| requests.ask(command));
             };
             thread::Builder::new().name("ctl".into()).spawn_scoped(scope, serve)?;
             // EAL pins the thread that starts it: one made for it.
@@ -143,14 +139,6 @@ impl Host {
             result
         })
     }
-}
-
-/// Asks control, and waits: it answers until it has ended, and then its end of the queue is gone.
-fn ask(requests: &Sender<Request>, command: Command) -> Answer {
-    let (answer, answered) = bounded(1);
-    let sent = requests.send(Request { command, answer }).is_ok();
-    let answer = sent.then(|| answered.recv().ok()).flatten();
-    answer.unwrap_or_else(|| Answer::Error("pollcast is stopping".to_owned()))
 }
 
 /// The kinds of service, by name.

@@ -85,7 +85,7 @@ drop_reasons! {
     /// The IPv4 group is not joined on this port: it shares the MAC address of one that is, or nobody filtered.
     Ipv4GroupNotJoined = "ipv4_group_not_joined" => Some("UdpIgnoredMulti");
     /// The source is not among those that the group was joined for.
-    Ipv4SourceFiltered = "ipv4_source_filtered" => Some("UdpIgnoredMulti");
+    GroupSourceFiltered = "group_source_filtered" => Some("UdpIgnoredMulti");
     /// A fragment: reassembly is not built yet.
     Ipv4Fragment = "ipv4_fragment" => Some("IpReasmFails");
     /// An IP protocol that this host does not speak.
@@ -128,7 +128,7 @@ drop_reasons! {
     PuntQueueFull = "punt_queue_full" => None;
     /// The queue to the worker that sends for control was full.
     InboxFull = "inbox_full" => None;
-    /// No buffer was free for an answer.
+    /// No buffer was free for an answer, or for a report or request of our own.
     NoBuffer = "no_buffer" => None;
     /// The worker was stopping.
     Stopping = "stopping" => None;

@@ -68,14 +68,22 @@ pub enum FilterPolicy {
     Promiscuous,
 }
 
+/// A rung that did not answer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Refused {
+    /// Which.
+    pub rung: Rung,
+    /// The call and the driver's own words: `set_mc_addr_list: Operation not supported (-ENOTSUP)`.
+    pub why: String,
+}
+
 /// The filter as last applied.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FilterState {
     /// The rung that answered.
     pub rung: Rung,
-    /// Why no better rung: the driver's own words for each rung that refused, best first, as
-    /// `("addr_list", "set_mc_addr_list: Operation not supported (-ENOTSUP)")`.
-    pub refused: Vec<(Rung, String)>,
+    /// Why no better rung: those that refused, best first.
+    pub refused: Vec<Refused>,
     /// The addresses that were asked for, sorted.
     pub macs: Vec<MacAddr>,
     /// The most group addresses that the rung in use can hold, where the device says.

@@ -24,6 +24,6 @@ mod port;
 pub use buf::{BufPool, ChecksumStatus, PacketBuf, RxMeta, TxChecksum};
 pub use burst::{BURST_MAX, Burst};
 pub use drop_reason::DropReason;
-pub use mc_filter::{FilterPolicy, FilterState, McFilter, Rung, dense_steps};
+pub use mc_filter::{FilterPolicy, FilterState, McFilter, Refused, Rung, dense_steps};
 pub use parts::{Cast, Parts, PayloadSum};
 pub use port::{DeviceStats, Nic, PortControl, PortId, PortInfo, RxQueue, TxQueue};

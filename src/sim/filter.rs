@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::addr::MacAddr;
-use crate::io::{FilterPolicy, FilterState, McFilter, Rung, dense_steps};
+use crate::io::{FilterPolicy, FilterState, McFilter, Refused, Rung, dense_steps};
 
 /// How a device matches the addresses of its list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -243,7 +243,7 @@ impl SimFilter {
         for rung in ladder.into_iter().filter(|&rung| rung >= from) {
             match self.try_rung(rung, want) {
                 Ok(()) => return rung,
-                Err(why) => self.state.refused.push((rung, why)),
+                Err(why) => self.state.refused.push(Refused { rung, why }),
             }
         }
         Rung::Unfiltered
@@ -355,9 +355,12 @@ mod tests {
         assert_eq!((state.rung, state.all_multicast, state.promiscuous), (Rung::AllMulticast, true, false));
         assert_eq!(
             state.refused[0],
-            (Rung::AddrList, "set_mc_addr_list: No space left on device (-ENOSPC)".into())
+            Refused {
+                rung: Rung::AddrList,
+                why: "set_mc_addr_list: No space left on device (-ENOSPC)".into()
+            }
         );
-        assert_eq!(state.refused[1].1, "mac_addr_add: Operation not supported (-ENOTSUP)");
+        assert_eq!(state.refused[1].why, "mac_addr_add: Operation not supported (-ENOTSUP)");
         assert!(three.iter().all(|&mac| passes(&filter, mac)) && passes(&filter, group(9, 9)));
         let state = filter.apply(&three[..2]).clone();
         assert_eq!((state.rung, state.all_multicast, state.capacity), (Rung::AddrList, false, Some(2)));

@@ -268,7 +268,7 @@ fn port_table(options: &WorldOptions, rng: &mut Rng) -> PortTable {
     for (service, with) in (0..).zip(&options.services) {
         for port in (0..).map(PortId).take(options.ports.len()) {
             for local in &with.listen {
-                table.bind(Socket { port, local: *local, service }).expect("a free place");
+                table.bind(Socket { port, local: (*local).into(), service }).expect("a free place");
             }
         }
     }

@@ -373,7 +373,6 @@ impl World {
     }
 
     /// Has control carry out a command, of which the workers have not heard yet.
-    #[expect(clippy::must_use_candidate, reason = "what it did is seen in the world")]
     pub fn command(&mut self, command: &Command) -> Answer {
         self.control.execute(self.now, command)
     }

@@ -52,18 +52,18 @@ pub fn input(
 ) -> Outcome {
     let sender = packet.sender_addr;
     // A06, RFC 5227 2.4: another host uses our address. Its claim is not believed, and answered once in ten seconds.
-    if interface.is_own(sender) {
+    if interface.v4.is_own(sender) {
         return if packet.sender_mac != interface.mac && defence.may_defend(now) {
             Outcome::Answer(Packet::announcement(interface.mac, sender))
         } else {
             Outcome::Ignored(DropReason::ArpConflict)
         };
     }
-    let for_us = interface.is_own(packet.target_addr);
+    let for_us = interface.v4.is_own(packet.target_addr);
     let asks_us = for_us && packet.operation == Operation::Request;
     // A04, RFC 826: any packet updates an entry, a request to us creates one; an answer nobody asked for does not.
     // A05, RFC 5227 2.1.1: a probe's 0.0.0.0 is no address. Who is not on this link is answered (A15), not remembered.
-    let on_link = interface.addresses().iter().any(|a| a.contains(sender));
+    let on_link = interface.v4.addresses().iter().any(|a| a.contains(sender));
     let learned = !sender.is_unspecified() && on_link && cache.heard(now, sender, packet.sender_mac, asks_us);
     match packet.operation {
         // A01: to whoever asked, by unicast. A02: for our own addresses alone.

@@ -99,7 +99,7 @@ fn addresses(frame: &[u8], parts: Parts, interface: &Interface) -> Option<(Ipv4A
     let ip = Ipv4::parse(frame.get(parts.l3()..)?).ok()?;
     let own = match parts.cast() {
         Cast::Unicast => Some(ip.dst()),
-        Cast::Multicast | Cast::Broadcast => interface.address_towards(ip.src()),
+        Cast::Multicast | Cast::Broadcast => interface.v4.address_towards(ip.src()),
     };
     own.map(|own| (own, ip.src()))
 }

@@ -1,12 +1,10 @@
 //! The groups that one port admits: a worker's replica of the memberships, made whole by control at every change.
 
-use core::net::Ipv4Addr;
-
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 
 use super::membership::SourceFilter;
-use crate::addr::{Group, MacAddr, V4};
+use crate::addr::{Family, Group, MacAddr};
 
 /// Which service, by its place in the configuration.
 pub type ServiceId = u16;
@@ -24,32 +22,28 @@ pub enum Admission {
 
 /// The groups joined on a port, with the filter of each service.
 #[derive(Clone, Debug)]
-pub struct GroupTable {
-    groups: HashMap<Ipv4Addr, Members, FixedState>,
+pub struct GroupTable<F: Family> {
+    groups: HashMap<F::Addr, Members<F>, FixedState>,
     macs: HashSet<MacAddr, FixedState>,
 }
 
 /// The services that joined one group, in the order of their ids.
-type Members = Vec<(ServiceId, SourceFilter<V4>)>;
+type Members<F> = Vec<(ServiceId, SourceFilter<F>)>;
 
-impl Default for GroupTable {
+impl<F: Family> Default for GroupTable<F> {
     fn default() -> Self {
         Self::new(0, core::iter::empty())
     }
 }
 
-impl GroupTable {
+impl<F: Family> GroupTable<F> {
     /// The table of `memberships`. `seed` keeps an outsider from choosing groups that collide.
-    pub fn new(
-        seed: u64,
-        memberships: impl Iterator<Item = (Group<V4>, ServiceId, SourceFilter<V4>)>,
-    ) -> Self {
-        let mut groups: HashMap<Ipv4Addr, Members, FixedState> =
+    pub fn new(seed: u64, memberships: impl Iterator<Item = (Group<F>, ServiceId, SourceFilter<F>)>) -> Self {
+        let mut groups: HashMap<F::Addr, Members<F>, FixedState> =
             HashMap::with_hasher(FixedState::with_seed(seed));
         let mut macs = HashSet::with_hasher(FixedState::with_seed(seed));
         // E06, G04, RFC 1112 7.2: the group of all hosts is always received, whoever asked.
-        let all_hosts = Group::<V4>::new(Ipv4Addr::new(224, 0, 0, 1));
-        macs.extend(all_hosts.map(Group::mac));
+        macs.insert(F::group_mac(F::ALL_HOSTS));
         for (group, service, filter) in memberships {
             macs.insert(group.mac());
             groups.entry(group.addr()).or_default().push((service, filter));
@@ -60,8 +54,8 @@ impl GroupTable {
     /// Whether any service joined `group`; always for the group of all hosts.
     #[inline]
     #[must_use]
-    pub fn is_joined(&self, group: Ipv4Addr) -> bool {
-        group == Ipv4Addr::new(224, 0, 0, 1) || self.groups.contains_key(&group)
+    pub fn is_joined(&self, group: F::Addr) -> bool {
+        group == F::ALL_HOSTS || self.groups.contains_key(&group)
     }
 
     /// Whether frames to `mac` are wanted: some joined group maps to it.
@@ -74,7 +68,7 @@ impl GroupTable {
     /// Whether `service` gets what `source` sends to `group`.
     #[inline]
     #[must_use]
-    pub fn admission(&self, group: Ipv4Addr, source: Ipv4Addr, service: ServiceId) -> Admission {
+    pub fn admission(&self, group: F::Addr, source: F::Addr, service: ServiceId) -> Admission {
         let member = self.groups.get(&group).and_then(|m| m.iter().find(|(id, _)| *id == service));
         match member {
             None => Admission::NotJoined,
@@ -99,13 +93,15 @@ impl GroupTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::addr::V4;
+    use core::net::Ipv4Addr;
     use std::collections::BTreeSet;
 
     fn v4(s: &str) -> Ipv4Addr {
         s.parse().unwrap()
     }
 
-    fn table(entries: &[(&str, ServiceId, SourceFilter<V4>)]) -> GroupTable {
+    fn table(entries: &[(&str, ServiceId, SourceFilter<V4>)]) -> GroupTable<V4> {
         let entries = entries.iter().map(|(g, s, f)| (Group::new(v4(g)).unwrap(), *s, f.clone()));
         GroupTable::new(7, entries)
     }
@@ -122,7 +118,7 @@ mod tests {
     // E06, RFC 1112 7.2.
     #[test]
     fn the_group_of_all_hosts_is_always_wanted() {
-        let t = GroupTable::default();
+        let t = GroupTable::<V4>::default();
         assert!(t.is_joined(v4("224.0.0.1")));
         assert!(t.is_wanted(MacAddr([1, 0, 0x5e, 0, 0, 1])));
         assert!(!t.is_wanted(MacAddr([1, 0, 0x5e, 0, 0, 2])));

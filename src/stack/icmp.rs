@@ -50,8 +50,12 @@ impl<'a> Offender<'a> {
     }
 }
 
+/// Bytes of an error before what it quotes: headers of IPv4 and of ICMP.
+const QUOTE_OFFSET: usize = ipv4::HEADER_LEN + 8;
+
 /// The frame that tells the sender of `about` that nobody listens there. `None` if no buffer is free.
-// C02, RFC 1812 4.3.2.3: it quotes as much as fits in 576 bytes. C04: from the address that was asked.
+// C02, RFC 1812 4.3.2.3: it quotes as much as fits in 576 bytes, and in what the link carries. C04: from the address that
+// was asked.
 // I23, RFC 1812 4.3.2.5: the type of service stays, with precedence 6 and no congestion bits.
 #[must_use]
 pub fn port_unreachable<P: BufPool>(about: &Offender<'_>, interface: &Interface, pool: &P) -> Option<P::Buf> {
@@ -61,7 +65,8 @@ pub fn port_unreachable<P: BufPool>(about: &Offender<'_>, interface: &Interface,
         return None;
     }
     let frame = buf.unique()?;
-    let quote = about.ip.bytes();
+    let whole = about.ip.bytes();
+    let quote = whole.get(..usize::from(interface.mtu).saturating_sub(QUOTE_OFFSET)).unwrap_or(whole);
     let message = frame.get_mut(OFFSET..)?;
     let len = icmpv4::emit_error(TYPE_UNREACHABLE, CODE_PORT_UNREACHABLE, 0, quote, message)?;
     let header = ipv4::Repr {

@@ -14,7 +14,7 @@
 //!
 //! let addr = Ipv4Cidr::new(Unicast::new("198.18.0.2".parse().unwrap()).unwrap(), 24).unwrap();
 //! let interface = Interface::new(PortId(0), MacAddr([2, 0, 0, 0, 0, 2]), 1500, vec![addr]);
-//! assert_eq!(interface.destination("198.18.0.255".parse().unwrap()), Destination::Broadcast);
+//! assert_eq!(interface.v4.destination("198.18.0.255".parse().unwrap()), Destination::Broadcast);
 //! ```
 
 pub mod arp;

@@ -1,11 +1,12 @@
 //! Which socket a UDP datagram is for.
 
-use core::net::{Ipv4Addr, SocketAddrV4};
+use core::net::{IpAddr, SocketAddr};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::groups::ServiceId;
+use crate::addr::Family;
 use crate::io::PortId;
 
 /// An index into the worker's sockets.
@@ -17,7 +18,7 @@ pub struct Socket {
     /// The NIC port.
     pub port: PortId,
     /// The local address (unspecified: any) and UDP port.
-    pub local: SocketAddrV4,
+    pub local: SocketAddr,
     /// The service.
     pub service: ServiceId,
 }
@@ -33,22 +34,22 @@ pub enum BindError {
     PortZero,
 }
 
-/// The sockets of one UDP port on one NIC port.
+/// The sockets of one family, on one UDP port of one NIC port.
 #[derive(Clone, Debug, Default)]
 struct Bound {
     any: Option<SocketId>,
-    by_address: Vec<(Ipv4Addr, SocketId)>,
+    by_address: Vec<(IpAddr, SocketId)>,
 }
 
-/// From (NIC port, UDP port, address) to the socket.
+/// From (family, NIC port, UDP port, address) to the socket.
 #[derive(Clone, Debug)]
 pub struct PortTable {
     sockets: Vec<Socket>,
-    bound: HashMap<u32, Bound, FixedState>,
+    bound: HashMap<u64, Bound, FixedState>,
 }
 
-const fn key(port: PortId, udp_port: u16) -> u32 {
-    (port.0 as u32) << 16 | udp_port as u32
+const fn key(version: u8, port: PortId, udp_port: u16) -> u64 {
+    (version as u64) << 32 | (port.0 as u64) << 16 | udp_port as u64
 }
 
 impl PortTable {
@@ -63,12 +64,13 @@ impl PortTable {
     /// # Errors
     /// The place is taken, or is UDP port 0.
     pub fn bind(&mut self, socket: Socket) -> Result<SocketId, BindError> {
-        let (addr, udp_port) = (*socket.local.ip(), socket.local.port());
+        let (addr, udp_port) = (socket.local.ip(), socket.local.port());
+        let version = if addr.is_ipv4() { 4 } else { 6 };
         if udp_port == 0 {
             return Err(BindError::PortZero);
         }
         let id = SocketId::try_from(self.sockets.len()).map_err(|_| BindError::InUse)?;
-        let bound = self.bound.entry(key(socket.port, udp_port)).or_default();
+        let bound = self.bound.entry(key(version, socket.port, udp_port)).or_default();
         if addr.is_unspecified() {
             if bound.any.is_some() {
                 return Err(BindError::InUse);
@@ -87,8 +89,12 @@ impl PortTable {
     /// The socket for a datagram to our address `dst`: one bound to the address before one bound to any (U12).
     #[inline]
     #[must_use]
-    pub fn unicast(&self, port: PortId, dst: Ipv4Addr, udp_port: u16) -> Option<SocketId> {
-        let bound = self.bound.get(&key(port, udp_port))?;
+    pub fn unicast<F: Family>(&self, port: PortId, dst: F::Addr, udp_port: u16) -> Option<SocketId> {
+        let bound = self.bound.get(&key(F::VERSION, port, udp_port))?;
+        if bound.by_address.is_empty() {
+            return bound.any;
+        }
+        let dst: IpAddr = dst.into();
         let exact = bound.by_address.iter().find(|(a, _)| *a == dst);
         exact.map(|(_, id)| *id).or(bound.any)
     }
@@ -96,8 +102,8 @@ impl PortTable {
     /// The socket for a group or broadcast datagram: never one bound to a unicast address (U19).
     #[inline]
     #[must_use]
-    pub fn any(&self, port: PortId, udp_port: u16) -> Option<SocketId> {
-        self.bound.get(&key(port, udp_port))?.any
+    pub fn any<F: Family>(&self, port: PortId, udp_port: u16) -> Option<SocketId> {
+        self.bound.get(&key(F::VERSION, port, udp_port))?.any
     }
 
     /// The socket `id`.
@@ -117,6 +123,8 @@ impl PortTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::addr::{V4, V6};
+    use core::net::Ipv4Addr;
 
     fn socket(port: u16, local: &str) -> Socket {
         Socket { port: PortId(port), local: local.parse().unwrap(), service: 0 }
@@ -132,10 +140,10 @@ mod tests {
         let mut t = PortTable::new(1);
         let any = t.bind(socket(0, "0.0.0.0:7")).unwrap();
         let exact = t.bind(socket(0, "198.18.0.2:7")).unwrap();
-        assert_eq!(t.unicast(PortId(0), v4("198.18.0.2"), 7), Some(exact));
-        assert_eq!(t.unicast(PortId(0), v4("198.18.0.3"), 7), Some(any));
-        assert_eq!(t.unicast(PortId(0), v4("198.18.0.2"), 8), None);
-        assert_eq!(t.unicast(PortId(1), v4("198.18.0.2"), 7), None);
+        assert_eq!(t.unicast::<V4>(PortId(0), v4("198.18.0.2"), 7), Some(exact));
+        assert_eq!(t.unicast::<V4>(PortId(0), v4("198.18.0.3"), 7), Some(any));
+        assert_eq!(t.unicast::<V4>(PortId(0), v4("198.18.0.2"), 8), None);
+        assert_eq!(t.unicast::<V4>(PortId(1), v4("198.18.0.2"), 7), None);
     }
 
     // U19: groups and broadcasts go to sockets bound to any address.
@@ -143,7 +151,16 @@ mod tests {
     fn a_socket_bound_to_a_unicast_address_never_receives_groups() {
         let mut t = PortTable::new(1);
         t.bind(socket(0, "198.18.0.2:7")).unwrap();
-        assert_eq!(t.any(PortId(0), 7), None);
+        assert_eq!(t.any::<V4>(PortId(0), 7), None);
+    }
+
+    #[test]
+    fn the_two_families_have_places_of_their_own() {
+        let mut t = PortTable::new(1);
+        let v4_any = t.bind(socket(0, "0.0.0.0:7")).unwrap();
+        let v6_any = t.bind(socket(0, "[::]:7")).unwrap();
+        assert_eq!(t.any::<V4>(PortId(0), 7), Some(v4_any));
+        assert_eq!(t.any::<V6>(PortId(0), 7), Some(v6_any));
     }
 
     #[test]

@@ -4,9 +4,28 @@ use core::net::Ipv4Addr;
 
 use super::checksum::Sum;
 use super::ipv4::PROTOCOL_UDP;
+use crate::addr::{Family, V4};
 
 /// Bytes of the header.
 pub const HEADER_LEN: usize = 8;
+
+/// What an IP version has to say of UDP's checksum.
+pub trait Over: Family {
+    /// Whether a field of 0 says that there is no checksum: over IPv4 only (RFC 768; RFC 8200 8.1).
+    const ZERO_IS_NONE: bool;
+
+    /// The sum of the pseudo-header of a datagram of `len` bytes.
+    fn pseudo(src: Self::Addr, dst: Self::Addr, len: u16) -> Sum;
+}
+
+impl Over for V4 {
+    const ZERO_IS_NONE: bool = true;
+
+    #[inline]
+    fn pseudo(src: Ipv4Addr, dst: Ipv4Addr, len: u16) -> Sum {
+        Sum::pseudo_v4(src, dst, PROTOCOL_UDP, len)
+    }
+}
 
 /// Why these bytes are no UDP datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

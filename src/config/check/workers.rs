@@ -18,6 +18,10 @@ pub(super) struct Workers {
     pub(super) burst: usize,
 }
 
+/// The least packets in a burst: the vector functions of ixgbe (4) and of i40e, ice and iavf (8) receive nothing, ever, if
+/// asked for fewer.
+const BURST_MIN: i64 = 8;
+
 pub(super) fn check(raw: &RawWorkers, machine: &Machine, problems: &mut Problems) -> Workers {
     let RawWorkers { cpus, control_cpu, idle, burst } = raw;
     let cpus = match cpus {
@@ -26,11 +30,12 @@ pub(super) fn check(raw: &RawWorkers, machine: &Machine, problems: &mut Problems
     };
     let control_cpu = control_cpu.as_ref().and_then(|at| check_cpu(at, machine, problems));
     let burst_max = i64::try_from(BURST_MAX).unwrap_or(i64::MAX);
+    let bursts = Limits { too_small: "too small for several drivers", ..Limits::new(BURST_MIN, burst_max) };
     Workers {
         workers: cpus.into_iter().map(|cpu| WorkerPlan { cpu, ports: Vec::new() }).collect(),
         control_cpu: control_cpu.unwrap_or_else(|| machine.control_cpu()),
         idle: idle.as_ref().map(|at| at.value).unwrap_or_default(),
-        burst: Limits::new(1, burst_max).check(burst.as_ref(), 32, problems),
+        burst: bursts.check(burst.as_ref(), 32, problems),
     }
 }
 

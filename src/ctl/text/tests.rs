@@ -147,8 +147,8 @@ p0  net_tap
 #[test]
 fn a_refused_rung_is_shown_with_the_reason() {
     let json = r#"{"answer":"filter","body":[{"port":"p0","driver":"net_af_packet","rung":"promiscuous","refused":[
-        ["addr_list","set_mc_addr_list: Operation not supported (-ENOTSUP)"],
-        ["mac_table","mac_addr_add: Operation not supported (-ENOTSUP)"]],
+        {"rung":"addr_list","why":"set_mc_addr_list: Operation not supported (-ENOTSUP)"},
+        {"rung":"mac_table","why":"mac_addr_add: Operation not supported (-ENOTSUP)"}],
         "macs":["01:00:5e:00:00:01"],"capacity":64,"all_multicast":false,"promiscuous":true,
         "not_in_set":3,"aliases":0}]}"#;
     let expected = "\

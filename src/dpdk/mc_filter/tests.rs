@@ -105,7 +105,10 @@ fn each_refusal_leads_one_rung_down_and_is_kept_in_the_drivers_words() {
     let rung = |device| {
         let mut filter = ladder(device, FilterPolicy::Auto);
         let state = filter.apply(&macs([1, 2]));
-        (state.rung, state.refused.iter().map(|(rung, why)| format!("{rung} {why}")).collect::<Vec<_>>())
+        (
+            state.rung,
+            state.refused.iter().map(|Refused { rung, why }| format!("{rung} {why}")).collect::<Vec<_>>(),
+        )
     };
     let list = "addr_list set_mc_addr_list: Operation not supported (-ENOTSUP)".to_owned();
     let table = "mac_table mac_addr_add: Operation not supported (-ENOTSUP)".to_owned();
@@ -147,7 +150,7 @@ fn a_full_table_goes_down_and_comes_up_again_and_has_no_holes() {
     assert_eq!(filter.state().capacity, Some(3));
     let state = filter.apply(&macs([1, 2, 3, 4])).clone();
     assert_eq!(state.rung, Rung::AllMulticast);
-    assert_eq!(state.refused[1].1, "mac_addr_add: 4 addresses, and the device's table has room for 3");
+    assert_eq!(state.refused[1].why, "mac_addr_add: 4 addresses, and the device's table has room for 3");
     assert_eq!(sent(&filter.calls), macs([]));
     assert_eq!(filter.apply(&macs([2, 4])).rung, Rung::MacTable);
     assert_eq!(sent(&filter.calls), macs([2, 4]));
@@ -190,7 +193,7 @@ fn a_table_that_fails_half_way_is_undone() {
     let mut filter = Ladder::new(virtio(2), FilterPolicy::Auto, 9, false);
     let state = filter.apply(&macs([1, 2, 3]));
     assert_eq!(state.rung, Rung::AllMulticast);
-    assert_eq!(state.refused[1].1, "mac_addr_add: No space left on device (-ENOSPC)");
+    assert_eq!(state.refused[1].why, "mac_addr_add: No space left on device (-ENOSPC)");
     assert_eq!(sent(&filter.calls), macs([]));
 }
 
@@ -203,7 +206,7 @@ fn a_device_that_passes_everything_and_has_no_switch_is_unfiltered() {
     let state = filter.apply(&macs([1])).clone();
     assert_eq!(state.rung, Rung::Unfiltered);
     assert!(state.all_multicast && state.promiscuous, "read back");
-    assert!(state.refused[2].1.contains("cannot be told not to"), "{:?}", state.refused);
+    assert!(state.refused[2].why.contains("cannot be told not to"), "{:?}", state.refused);
 }
 
 #[test]

@@ -76,6 +76,14 @@ impl Drop for Opened {
     fn drop(&mut self) {
         let _details = Listener::new();
         if self.started.load(Ordering::Acquire) {
+            // Of af_packet and af_xdp these are switches of the kernel's interface, which outlives us.
+            let mut calls = Calls { port_id: self.port_id };
+            if calls.promiscuous() {
+                let _may_have_no_switch = calls.set_promiscuous(false);
+            }
+            if calls.all_multicast() {
+                let _may_have_no_switch = calls.set_all_multicast(false);
+            }
             // SAFETY: the port is ours and open, and no queue of it is left.
             let ret = unsafe { sys::rte_eth_dev_stop(self.port_id) };
             if let Err(error) = DpdkError::check(ret) {

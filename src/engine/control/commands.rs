@@ -107,7 +107,7 @@ fn port(port: &Port) -> PortAnswer {
     PortAnswer {
         info: port.device.info().clone(),
         link_up: port.device.link_is_up(),
-        addresses: port.interface.addresses().iter().map(ToString::to_string).collect(),
+        addresses: port.interface.v4.addresses().iter().map(ToString::to_string).collect(),
         gateway4: port.gateway4.map(crate::addr::Unicast::addr),
         cpus: port.cpus.clone(),
     }

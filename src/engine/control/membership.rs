@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::port::Port;
-use super::{Control, Outlet};
+use super::{Control, ControlSocket, Outlet};
 use crate::addr::{Group, Unicast, V4};
 use crate::engine::command::{Answer, DoneAnswer, Membership};
 use crate::io::Nic;
@@ -21,12 +21,19 @@ struct Target {
     service: ServiceId,
     group: Group<V4>,
     source: Option<Unicast<V4>>,
+    /// Whether the service has a socket there that receives groups. U19: one bound to an address does not.
+    can_hear: bool,
 }
 
 impl<N: Nic> Control<N> {
     pub(super) fn join(&mut self, now: Instant, membership: &Membership) -> Answer {
         self.change(membership, |port, target, rng, out| {
-            let Target { service, group, source, .. } = *target;
+            let Target { service, group, source, can_hear, .. } = *target;
+            if !can_hear {
+                return Err("the service has no socket there that receives groups: it needs one with the address 0.0.0.0 \
+                            (its key `listen`)"
+                    .to_owned());
+            }
             let outcome = match source {
                 None => port.memberships.join(service, group),
                 Some(source) => port.memberships.join_source(service, group, source),
@@ -96,7 +103,10 @@ impl<N: Nic> Control<N> {
         let port_names: Vec<&str> = self.ports.iter().map(|p| p.device.info().name.as_str()).collect();
         let port = choose("port", membership.port.as_deref(), &port_names)?;
         let service = ServiceId::try_from(service).map_err(|_| "too many services".to_owned())?;
-        Ok(Target { port, service, group, source })
+        let can_hear = self.sockets.iter().any(|ControlSocket { socket, .. }| {
+            (socket.port.index(), socket.service) == (port, service) && socket.local.ip().is_unspecified()
+        });
+        Ok(Target { port, service, group, source, can_hear })
     }
 }
 
@@ -146,7 +156,7 @@ impl Port {
         self.apply_filter();
     }
 
-    /// G45: tells routers that nothing is wanted any more, in as few reports as can be, and closes the door.
+    /// G45: tells routers that nothing is wanted any more, in as few reports as can be.
     pub(super) fn leave_all<N: Nic>(&mut self, now: Instant, rng: &mut Rng, out: &Outlet<N>) {
         self.igmp.leave_all(now);
         self.send_reports(now, rng, out);
@@ -174,11 +184,11 @@ impl Port {
                 tracing::error!(worker, "a worker does not read its inbox: its groups are out of date");
             }
         }
-        self.replaced.push(core::mem::replace(&mut self.interface.groups, table));
+        self.replaced.push(core::mem::replace(&mut self.interface.v4.groups, table));
         self.replaced.retain(|table| Arc::strong_count(table) > 1);
     }
 
-    fn admission_table(&self) -> GroupTable {
+    fn admission_table(&self) -> GroupTable<V4> {
         let groups = self.memberships.groups().flat_map(|(group, _)| {
             self.memberships.members(group).map(move |(service, filter)| (group, *service, filter.clone()))
         });

@@ -211,11 +211,12 @@ impl<N: Nic> Outlet<N> {
     /// Has `frame` sent on `port` by `worker`. What cannot be is a counted drop: whoever needs it repeats it.
     fn send(&self, port: &mut port::Ledger, frame: &[u8]) {
         use crate::io::{BufPool, DropReason};
+        port.tally.add(Counter::Allocated, 1);
         let Some(buf) = self.pool.alloc_copy(frame) else {
-            tracing::debug!("no buffer for a frame of control's");
+            // It came as far as the pool, and the balance holds: one asked for, one dropped.
+            port.tally.drop(DropReason::NoBuffer);
             return;
         };
-        port.tally.add(Counter::Allocated, 1);
         let sent = self
             .workers
             .get(port.worker)
@@ -228,7 +229,7 @@ impl<N: Nic> Outlet<N> {
     }
 
     /// Renews the groups on every worker of a port. Waits for room: a worker that turns makes some within microseconds.
-    fn renew_groups(&self, port: PortId, worker: usize, table: Arc<GroupTable>) -> bool {
+    fn renew_groups(&self, port: PortId, worker: usize, table: Arc<GroupTable<V4>>) -> bool {
         self.workers
             .get(worker)
             .is_some_and(|w| w.send_timeout(ToWorker::Groups(port, table), RENEW_PATIENCE).is_ok())

@@ -69,7 +69,7 @@ pub(super) struct Port {
     /// Keeps an outsider from choosing groups that collide in the workers' tables.
     pub(super) hash_seed: u64,
     /// Tables of groups that workers may still have.
-    pub(super) replaced: Vec<Arc<GroupTable>>,
+    pub(super) replaced: Vec<Arc<GroupTable<V4>>>,
     /// Whether the filter was ever applied: only then is another rung news.
     pub(super) filter_applied: bool,
     defence: Defence,
@@ -142,7 +142,7 @@ impl Port {
         };
         match arp::input(now, &packet, &self.interface, &mut self.neighbors, &mut self.defence) {
             Outcome::Answer(answer) => {
-                if self.interface.is_own(packet.sender_addr) {
+                if self.interface.v4.is_own(packet.sender_addr) {
                     tracing::warn!(
                         port = self.device.info().name,
                         "{} also claims our address {}: two hosts have it, change one",
@@ -174,7 +174,7 @@ impl Port {
     /// Sends the reports that are due.
     pub(super) fn send_reports<N: Nic>(&mut self, now: Instant, rng: &mut Rng, out: &Outlet<N>) {
         // G35, RFC 9776 4.2.13: from our address, or 0.0.0.0 while there is none.
-        let src = self.interface.addresses().first().and_then(|a| Unicast::new(a.addr()));
+        let src = self.interface.v4.addresses().first().and_then(|a| Unicast::new(a.addr()));
         while self.igmp.next_frame(now, rng, self.interface.mac, src, &mut self.frame) {
             out.send(&mut self.ledger, &self.frame);
         }
@@ -211,7 +211,7 @@ impl Port {
             self.announce(now, out);
         }
         while let Some(request) = self.neighbors.poll_request(now) {
-            let own = self.interface.address_towards(request.addr).unwrap_or(Ipv4Addr::UNSPECIFIED);
+            let own = self.interface.v4.address_towards(request.addr).unwrap_or(Ipv4Addr::UNSPECIFIED);
             let mut packet = Packet::request(self.interface.mac, own, request.addr);
             // A10, RFC 1122 2.3.2.1: a poll goes to the address that is to be confirmed.
             packet.target_mac = request.mac.unwrap_or_default();
@@ -225,7 +225,7 @@ impl Port {
     }
 
     fn announce<N: Nic>(&mut self, now: Instant, out: &Outlet<N>) {
-        let addresses: Vec<Ipv4Addr> = self.interface.addresses().iter().map(|a| a.addr()).collect();
+        let addresses: Vec<Ipv4Addr> = self.interface.v4.addresses().iter().map(|a| a.addr()).collect();
         for addr in addresses {
             self.send_arp(&Packet::announcement(self.interface.mac, addr), out);
         }

@@ -1,16 +1,14 @@
 //! IPv4 on arrival, and what it carries.
 
 use super::link::{Link, LinkCast};
+use super::udp::{self, Datagram};
 use super::{Decision, Punted};
-use crate::io::{Cast, ChecksumStatus, DropReason, Parts, PayloadSum, RxMeta};
+use crate::io::{Cast, ChecksumStatus, DropReason, RxMeta};
 use crate::stack::egress::L4;
-use crate::stack::groups::Admission;
 use crate::stack::interface::{Destination, Interface, Source};
-use crate::stack::port_table::{PortTable, SocketId};
-use crate::wire::checksum::Sum;
+use crate::stack::port_table::PortTable;
 use crate::wire::icmpv4::{self, Icmpv4};
 use crate::wire::ipv4::{Ipv4, Ipv4Error, PROTOCOL_ICMP, PROTOCOL_IGMP, PROTOCOL_UDP};
-use crate::wire::udp::Udp;
 
 /// The packet in `link`, or why it is refused; then its protocol.
 pub(super) fn decide(link: &Link<'_>, meta: RxMeta, interface: &Interface, table: &PortTable) -> Decision {
@@ -18,7 +16,17 @@ pub(super) fn decide(link: &Link<'_>, meta: RxMeta, interface: &Interface, table
         Ok((ip, cast)) => {
             let l4 = l4_offset(link, &ip);
             match ip.protocol() {
-                PROTOCOL_UDP => udp(link, &ip, cast, meta, interface, table),
+                PROTOCOL_UDP => {
+                    let datagram = Datagram {
+                        src: ip.src(),
+                        dst: ip.dst(),
+                        cast,
+                        bytes: ip.payload(),
+                        l3: link.l3_offset,
+                        l4,
+                    };
+                    udp::decide(&datagram, meta, interface.port, &interface.v4, table)
+                }
                 PROTOCOL_ICMP => icmp(&ip, l4, cast),
                 PROTOCOL_IGMP => Decision::Punt(Punted::Igmp),
                 _ => Decision::Drop(DropReason::ProtocolUnknown),
@@ -65,14 +73,14 @@ const fn reason(error: Ipv4Error) -> DropReason {
 }
 
 fn check_destination(link: &Link<'_>, ip: &Ipv4<'_>, interface: &Interface) -> Result<Cast, DropReason> {
-    match interface.destination(ip.dst()) {
+    match interface.v4.destination(ip.dst()) {
         // E15, RFC 1122 3.3.6: a packet for one host in a frame for many is refused, silently.
         Destination::Own if link.cast == LinkCast::Many => Err(DropReason::Ipv4UnicastInGroupFrame),
         Destination::Own => Ok(Cast::Unicast),
         // I13, RFC 1122 3.3.6.
         Destination::Broadcast => Ok(Cast::Broadcast),
         // E04, RFC 1112 6.4: the MAC was shared by 32 groups. E16: whatever MAC the switch chose.
-        Destination::Group if interface.groups.is_joined(ip.dst()) => Ok(Cast::Multicast),
+        Destination::Group if interface.v4.groups.is_joined(ip.dst()) => Ok(Cast::Multicast),
         Destination::Group => Err(DropReason::Ipv4GroupNotJoined),
         // I06, I12, RFC 1122 3.2.1.3: no error, no redirect, no forwarding.
         Destination::Other => Err(DropReason::Ipv4NotForUs),
@@ -81,7 +89,7 @@ fn check_destination(link: &Link<'_>, ip: &Ipv4<'_>, interface: &Interface) -> R
 
 /// I07 to I11: see [`Interface::source`].
 fn check_source(ip: &Ipv4<'_>, cast: Cast, interface: &Interface) -> Result<(), DropReason> {
-    match interface.source(ip.src()) {
+    match interface.v4.source(ip.src()) {
         Source::Host => Ok(()),
         Source::Own => Err(DropReason::Ipv4SourceOwn),
         Source::Martian => Err(DropReason::Ipv4SourceMartian),
@@ -90,73 +98,6 @@ fn check_source(ip: &Ipv4<'_>, cast: Cast, interface: &Interface) -> Result<(), 
             let link_wide = cast == Cast::Broadcast || ip.dst().octets()[..3] == [224, 0, 0];
             let query = cast == Cast::Multicast && ip.protocol() == PROTOCOL_IGMP;
             if link_wide || query { Ok(()) } else { Err(DropReason::Ipv4SourceMartian) }
-        }
-    }
-}
-
-fn udp(
-    link: &Link<'_>,
-    ip: &Ipv4<'_>,
-    cast: Cast,
-    meta: RxMeta,
-    interface: &Interface,
-    table: &PortTable,
-) -> Decision {
-    // U01, U02, U03: the length field rules, within what IP brought.
-    let Ok(udp) = Udp::parse(ip.payload()) else { return Decision::Drop(DropReason::UdpLengthInvalid) };
-    // C01, RFC 1122 4.1.3.4: the checksum before the port, so that a damaged port number provokes nothing.
-    let Some(sum) = payload_sum(&udp, ip, meta) else { return Decision::Drop(DropReason::UdpChecksum) };
-    let l3 = link.l3_offset;
-    let l4 = l4_offset(link, ip);
-    match find_socket(ip, &udp, cast, interface, table) {
-        Ok(socket) => {
-            let udp_len = udp.length();
-            let parts = Parts::new(l3, l4, udp_len).on(interface.port).to(cast).with_sum(sum);
-            Decision::Deliver(parts.for_socket(socket))
-        }
-        // U09, C01, RFC 1122 4.1.3.1: told to one host, never to many.
-        Err(DropReason::UdpNoPort) => Decision::PortUnreachable(l3),
-        Err(why) => Decision::Drop(why),
-    }
-}
-
-/// What the checksum field is worth; `None` if it is wrong. DESIGN: by the mbuf's flag.
-fn payload_sum(udp: &Udp<'_>, ip: &Ipv4<'_>, meta: RxMeta) -> Option<PayloadSum> {
-    match meta.l4_checksum {
-        // A peer on this machine left the field to a device that never came: the data are right, the field is not.
-        ChecksumStatus::None => Some(PayloadSum::Absent),
-        // U04, RFC 768: 0 says that there is none.
-        _ if udp.checksum() == 0 => Some(PayloadSum::Absent),
-        ChecksumStatus::Good => Some(PayloadSum::Valid),
-        ChecksumStatus::Bad | ChecksumStatus::Unknown => {
-            let pseudo = Sum::pseudo_v4(ip.src(), ip.dst(), PROTOCOL_UDP, udp.length());
-            udp.is_whole(pseudo).then_some(PayloadSum::Valid)
-        }
-    }
-}
-
-/// The socket that a datagram is for, or why there is none.
-fn find_socket(
-    ip: &Ipv4<'_>,
-    udp: &Udp<'_>,
-    cast: Cast,
-    interface: &Interface,
-    table: &PortTable,
-) -> Result<SocketId, DropReason> {
-    let (port, udp_port) = (interface.port, udp.dst_port());
-    match cast {
-        // U10: nothing is bound to port 0, so it is unreachable like any other.
-        Cast::Unicast => table.unicast(port, ip.dst(), udp_port).ok_or(DropReason::UdpNoPort),
-        Cast::Broadcast => table.any(port, udp_port).ok_or(DropReason::UdpNoListener),
-        Cast::Multicast => {
-            let id = table.any(port, udp_port).ok_or(DropReason::UdpNoListener)?;
-            let service = table.get(id).ok_or(DropReason::UdpNoListener)?.service;
-            // U16, RFC 9776 3.2: the filter of the one that listens, beside the interface's.
-            match interface.groups.admission(ip.dst(), ip.src(), service) {
-                Admission::Admitted => Ok(id),
-                Admission::SourceFiltered => Err(DropReason::Ipv4SourceFiltered),
-                Admission::NotJoined => Err(DropReason::UdpNoListener),
-            }
         }
     }
 }

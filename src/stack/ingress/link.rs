@@ -63,7 +63,7 @@ fn check_source(src: MacAddr, interface: &Interface) -> Result<(), DropReason> {
 fn check_destination(dst: MacAddr, interface: &Interface) -> Result<LinkCast, DropReason> {
     if dst == interface.mac {
         Ok(LinkCast::Own)
-    } else if dst == MacAddr::BROADCAST || interface.groups.is_wanted(dst) {
+    } else if dst == MacAddr::BROADCAST || interface.wants(dst) {
         Ok(LinkCast::Many)
     } else if dst.is_group() {
         Err(DropReason::EthernetGroupNotJoined)

@@ -6,6 +6,7 @@
 mod arp;
 mod ipv4;
 mod link;
+mod udp;
 
 use crate::io::{BufPool, DropReason, PacketBuf, Parts};
 use crate::rng::Rng;

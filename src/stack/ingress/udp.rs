@@ -1,0 +1,86 @@
+//! UDP on arrival, over either IP version: is it whole, and which socket is it for?
+
+use super::Decision;
+use crate::io::{Cast, ChecksumStatus, DropReason, Parts, PayloadSum, PortId, RxMeta};
+use crate::stack::groups::Admission;
+use crate::stack::interface::Inet;
+use crate::stack::port_table::{PortTable, SocketId};
+use crate::wire::udp::{Over, Udp};
+
+/// What IP makes of a datagram: who, to whom, and where it lies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Datagram<'a, F: Over> {
+    pub(super) src: F::Addr,
+    pub(super) dst: F::Addr,
+    pub(super) cast: Cast,
+    /// The payload of the IP packet.
+    pub(super) bytes: &'a [u8],
+    /// Offset of the IP header in the frame.
+    pub(super) l3: u8,
+    /// Offset of `bytes` in the frame.
+    pub(super) l4: u16,
+}
+
+pub(super) fn decide<F: Over>(
+    datagram: &Datagram<'_, F>,
+    meta: RxMeta,
+    port: PortId,
+    inet: &Inet<F>,
+    table: &PortTable,
+) -> Decision {
+    let Datagram { cast, bytes, l3, l4, .. } = *datagram;
+    // U01, U02, U03: the length field rules, within what IP brought.
+    let Ok(udp) = Udp::parse(bytes) else { return Decision::Drop(DropReason::UdpLengthInvalid) };
+    // C01, RFC 1122 4.1.3.4: the checksum before the port, so that a damaged port number provokes nothing.
+    let Some(sum) = payload_sum(datagram, &udp, meta) else { return Decision::Drop(DropReason::UdpChecksum) };
+    match find_socket(datagram, udp.dst_port(), port, inet, table) {
+        Ok(socket) => {
+            let parts = Parts::new(l3, l4, udp.length()).on(port).to(cast).with_sum(sum);
+            Decision::Deliver(parts.for_socket(socket))
+        }
+        // U09, C01, RFC 1122 4.1.3.1: told to one host, never to many.
+        Err(DropReason::UdpNoPort) => Decision::PortUnreachable(l3),
+        Err(why) => Decision::Drop(why),
+    }
+}
+
+/// What the checksum field is worth; `None` if it is wrong. DESIGN: by the mbuf's flag.
+fn payload_sum<F: Over>(datagram: &Datagram<'_, F>, udp: &Udp<'_>, meta: RxMeta) -> Option<PayloadSum> {
+    match meta.l4_checksum {
+        // A peer on this machine left the field to a device that never came: the data are right, the field is not.
+        ChecksumStatus::None if udp.checksum() != 0 || F::ZERO_IS_NONE => Some(PayloadSum::Absent),
+        // U04, RFC 768: over IPv4, 0 says that there is none.
+        _ if udp.checksum() == 0 => F::ZERO_IS_NONE.then_some(PayloadSum::Absent),
+        ChecksumStatus::Good => Some(PayloadSum::Valid),
+        ChecksumStatus::None | ChecksumStatus::Bad | ChecksumStatus::Unknown => {
+            let pseudo = F::pseudo(datagram.src, datagram.dst, udp.length());
+            udp.is_whole(pseudo).then_some(PayloadSum::Valid)
+        }
+    }
+}
+
+/// The socket that a datagram is for, or why there is none.
+fn find_socket<F: Over>(
+    datagram: &Datagram<'_, F>,
+    udp_port: u16,
+    port: PortId,
+    inet: &Inet<F>,
+    table: &PortTable,
+) -> Result<SocketId, DropReason> {
+    let Datagram { src, dst, cast, .. } = *datagram;
+    match cast {
+        // U10: nothing is bound to port 0, so it is unreachable like any other.
+        Cast::Unicast => table.unicast::<F>(port, dst, udp_port).ok_or(DropReason::UdpNoPort),
+        Cast::Broadcast => table.any::<F>(port, udp_port).ok_or(DropReason::UdpNoListener),
+        Cast::Multicast => {
+            let id = table.any::<F>(port, udp_port).ok_or(DropReason::UdpNoListener)?;
+            let service = table.get(id).ok_or(DropReason::UdpNoListener)?.service;
+            // U16, RFC 9776 3.2: the filter of the one that listens, beside the interface's.
+            match inet.groups.admission(dst, src, service) {
+                Admission::Admitted => Ok(id),
+                Admission::SourceFiltered => Err(DropReason::GroupSourceFiltered),
+                Admission::NotJoined => Err(DropReason::UdpNoListener),
+            }
+        }
+    }
+}
