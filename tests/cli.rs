@@ -423,8 +423,13 @@ fn devices_lists_a_vdev_and_the_rung_that_answers() {
     let null = devices.as_array().unwrap().iter().find(|d| d["name"] == "net_null0").unwrap();
     assert_eq!(null["driver"], "net_null");
     assert_eq!(null["filter"]["rung"], "unfiltered");
-    let why = null["filter"]["refused"][0].as_array().unwrap();
-    assert!(why[0] == "addr_list" && why[1].as_str().unwrap().contains("ENOTSUP"), "{why:?}");
+    let refused = &null["filter"]["refused"][0];
+    assert_eq!(refused["rung"], "addr_list");
+    assert!(refused["why"].as_str().unwrap().contains("ENOTSUP"), "{refused}");
+
+    let (status, out, err) = run(&["devices", "--vdev", "net_null0", "--vdev", "net_null0"]);
+    assert_eq!((status, &*out), (2, ""), "DPDK would make one of them, and say nothing");
+    assert_eq!(err, "pollcast: --vdev net_null0 is given twice: give each a number of its own\n");
 
     let (status, out, _) = run(&["devices", "--vdev", "net_null0"]);
     assert_eq!(status, 0);
