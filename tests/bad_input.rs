@@ -228,7 +228,7 @@ fn assert_starts_again(hugepages: &'static str) {
     for signal in [Signal::SIGTERM, Signal::SIGKILL, Signal::SIGKILL] {
         let mut pollcast = Pollcast::start(&netns, &config);
         netns.ip(&format!("link set {DEVICE} address 02:00:00:00:00:01 up"));
-        let mut wire = Wire::new(RawPeer::new(&netns, DEVICE));
+        let wire = Wire::new(RawPeer::new(&netns, DEVICE));
         let seen = wire.exchange(&[udp_frame(PEER, 4000, HOST, 7, b"again")], Duration::from_millis(50));
         assert!(seen.iter().any(|frame| frame.carries(UDP)), "{seen:?}");
         pollcast.signal(signal);

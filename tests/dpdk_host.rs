@@ -168,6 +168,9 @@ fn a_service_that_panics_ends_the_host_with_a_sentence() {
         assert!(matches!(error, HostError::WorkerLost { worker: 0, .. }), "{error}");
         assert!(error.to_string().contains("a defect of the service"), "{error}");
         assert!(!error.is_configuration());
+        // It was the only worker, and says the last word all the same.
+        let (_, records) = lab.sent();
+        assert_eq!(records.last(), Some(&3), "TO_IN: {records:?}");
     });
 }
 

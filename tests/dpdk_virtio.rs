@@ -155,12 +155,12 @@ fn virtio(socket: &str) {
     // down it is.
     let state = port.mc_filter().apply(&group_macs(5)).clone();
     assert_eq!((state.rung, state.all_multicast), (Rung::AllMulticast, true), "{state:?}");
-    let refused: Vec<_> = state.refused.iter().map(|(rung, why)| (*rung, why.as_str())).collect();
+    let refused: Vec<_> = state.refused.iter().map(|r| (r.rung, r.why.as_str())).collect();
     assert_eq!(refused[0], (Rung::AddrList, "set_mc_addr_list: Operation not supported (-ENOTSUP)"));
     assert_eq!(refused[1], (Rung::MacTable, "mac_addr_add: the driver gives no reason (-1)"));
     let state = port.mc_filter().apply(&group_macs(64)).clone();
     assert_eq!(state.rung, Rung::AllMulticast, "{state:?}");
-    assert_eq!(state.refused[1].1, "mac_addr_add: 64 addresses, and the device's table has room for 63");
+    assert_eq!(state.refused[1].why, "mac_addr_add: 64 addresses, and the device's table has room for 63");
 
     drop((port, rx, tx));
     assert_eq!(pool.free_count(), pool.size());

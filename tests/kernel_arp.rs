@@ -13,7 +13,7 @@ static LAB: Shared = Shared::new(|| Lab::mute(ECHO));
 // A01, RFC 826: a broadcast request and a unicast one.
 #[test]
 fn a_request_for_our_address_is_answered_to_the_asker_alone() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for (to, own) in [(BROADCAST, HOST), (HOST.mac, HOST), (BROADCAST, HOST_SECOND)] {
         let answer = lab.answer(&Arp::request(PEER, own.ip).frame_to(to));
         assert_eq!((answer.dst(), answer.src()), (PEER.mac, HOST.mac));
@@ -24,7 +24,7 @@ fn a_request_for_our_address_is_answered_to_the_asker_alone() {
 // A02, RFC 826: no proxy, by accident or design.
 #[test]
 fn a_request_for_another_address_is_not_answered() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for target in [
         Ipv4Addr::new(198, 18, 0, 50),
         Ipv4Addr::new(239, 1, 2, 3),
@@ -43,7 +43,7 @@ fn a_request_for_another_address_is_not_answered() {
 // A03, RFC 826.
 #[test]
 fn a_packet_of_other_types_or_lengths_is_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let good = Arp::request(PEER, HOST.ip);
     for bad in [
         Arp { hardware: 6, ..good.clone() },
@@ -64,7 +64,7 @@ fn a_packet_of_other_types_or_lengths_is_dropped() {
 // A04, RFC 826: an answer that nobody asked for does not fill the cache.
 #[test]
 fn an_unsolicited_reply_from_a_stranger_is_not_remembered() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let stranger = Host::number(21);
     lab.assert_dropped(&Arp::reply(stranger, stranger).frame_to(BROADCAST), "arp_not_for_us");
     lab.assert_dropped(&Arp::reply(stranger, HOST).frame_to(HOST.mac), "arp_not_for_us");
@@ -74,7 +74,7 @@ fn an_unsolicited_reply_from_a_stranger_is_not_remembered() {
 // A04, RFC 826: who asks us becomes known; whatever is heard of who is known is believed.
 #[test]
 fn who_asks_for_us_is_remembered_and_updated_by_any_packet() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let peer = Host::number(22);
     lab.answer(&Arp::request(peer, HOST.ip).frame_to(BROADCAST));
     assert_eq!(lab.neighbor(peer), Some(written(peer.mac)));
@@ -87,7 +87,7 @@ fn who_asks_for_us_is_remembered_and_updated_by_any_packet() {
 // A05, RFC 5227 2.1.1.
 #[test]
 fn a_probe_is_answered_and_its_missing_address_not_remembered() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let prober = PEER.with_ip(Ipv4Addr::UNSPECIFIED);
     let answer = lab.answer(&Arp::request(prober, HOST.ip).frame_to(BROADCAST));
     assert_eq!(answer.dst(), prober.mac);
@@ -98,10 +98,10 @@ fn a_probe_is_answered_and_its_missing_address_not_remembered() {
 // A06, RFC 5227 2.4: the claim is countered once in ten seconds, and never believed.
 #[test]
 fn another_host_with_our_address_is_countered_once_and_not_believed() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let thief = Host::number(23).with_ip(HOST.ip);
     let claim = Arp::request(thief, HOST.ip).frame_to(BROADCAST);
-    let seen = lab.wire.exchange(std::slice::from_ref(&claim), Duration::from_millis(100));
+    let seen = lab.wire.exchange_all(std::slice::from_ref(&claim), Duration::from_millis(100));
     let answer = seen.iter().find(|frame| frame.is_arp()).expect("a defence");
     assert_eq!((answer.dst(), answer.src()), (BROADCAST, HOST.mac));
     let announcement = answer.arp();
@@ -116,7 +116,7 @@ fn another_host_with_our_address_is_countered_once_and_not_believed() {
 // A07, RFC 5227, RFC 1812 3.3.2.
 #[test]
 fn a_sender_that_is_not_one_host_is_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let senders = [
         PEER.with_ip(Ipv4Addr::new(224, 1, 1, 1)),
         PEER.with_ip(Ipv4Addr::BROADCAST),
@@ -135,7 +135,7 @@ fn a_sender_that_is_not_one_host_is_dropped() {
 // A15: as Linux.
 #[test]
 fn a_sender_from_another_subnet_is_answered() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let foreigner = PEER.with_ip(Ipv4Addr::new(192, 0, 2, 9));
     let answer = lab.answer(&Arp::request(foreigner, HOST.ip).frame_to(BROADCAST));
     assert_eq!(answer.arp(), ArpRead { operation: 2, sender: HOST, target: foreigner });

@@ -24,7 +24,7 @@ fn echo(dst: Mac) -> Vec<u8> {
 // E01, RFC 1112 6.4.
 #[test]
 fn a_frame_to_our_own_address_is_taken_and_answered_from_it() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let answer = lab.answer(&echo(HOST.mac));
     assert_eq!((answer.dst(), answer.src()), (PEER.mac, HOST.mac));
     assert_eq!(answer.udp().payload, b"hello");
@@ -33,14 +33,14 @@ fn a_frame_to_our_own_address_is_taken_and_answered_from_it() {
 // E01, RFC 1112 6.4: tap and many another device hand over everything.
 #[test]
 fn a_frame_to_another_station_is_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     lab.assert_dropped(&echo([2, 0, 0, 0, 0, 0x99]), "ethernet_not_for_us");
 }
 
 // E01, E02, RFC 1112 6.4: a group's address has 23 bits of the group, and no group of ours has this one.
 #[test]
 fn a_frame_to_a_group_address_that_nobody_joined_is_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let other = HOST.with_ip(Ipv4Addr::new(239, 1, 2, 4));
     lab.assert_dropped(&udp_frame(PEER, 4000, other, 7, b"hello"), "ethernet_group_not_joined");
     let mut frame = udp_frame(PEER, 4000, HOST.with_ip(GROUP), 7, b"hello");
@@ -54,16 +54,16 @@ fn a_joined_group_is_handed_to_the_driver_by_its_23_bits() {
     let Some(lab) = LAB.lock() else { return };
     assert!(lab.filter().contains(&"01:00:5e:01:02:03".to_owned()), "{:?}", lab.filter());
     assert!(!lab.filter().contains(&"01:00:5e:01:01:01".to_owned()));
-    lab.pollcast.ctl(&["join", "239.129.1.1"]);
+    lab.change("join", &["239.129.1.1"]);
     assert!(lab.filter().contains(&"01:00:5e:01:01:01".to_owned()), "{:?}", lab.filter());
-    lab.pollcast.ctl(&["leave", "239.129.1.1"]);
+    lab.change("leave", &["239.129.1.1"]);
     assert!(!lab.filter().contains(&"01:00:5e:01:01:01".to_owned()), "{:?}", lab.filter());
 }
 
 // E04, RFC 1112 6.4: 32 groups share a MAC address, and one of them was joined.
 #[test]
 fn a_group_that_shares_the_mac_of_a_joined_one_is_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for alias in [Ipv4Addr::new(239, 129, 2, 3), Ipv4Addr::new(224, 1, 2, 3), Ipv4Addr::new(232, 129, 2, 3)] {
         assert_eq!(group_mac(alias), group_mac(GROUP));
         let frame = udp_frame(PEER, 4000, HOST.with_ip(alias), 7, b"hello");
@@ -75,18 +75,18 @@ fn a_group_that_shares_the_mac_of_a_joined_one_is_dropped() {
 // E05: the set of addresses is derived from the groups that are joined now.
 #[test]
 fn a_mac_stays_in_the_filter_while_one_of_its_groups_is_joined() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let (first, second) = (Ipv4Addr::new(239, 1, 1, 7), Ipv4Addr::new(239, 129, 1, 7));
     let mac = written(group_mac(first));
     for group in [first, second] {
-        lab.pollcast.ctl(&["join", &group.to_string()]);
+        lab.change("join", &[&group.to_string()]);
     }
-    lab.pollcast.ctl(&["leave", &first.to_string()]);
+    lab.change("leave", &[&first.to_string()]);
     assert!(lab.filter().contains(&mac));
     let answer = lab.answer(&udp_frame(PEER, 4000, HOST.with_ip(second), 7, b"still here"));
     assert_eq!(answer.udp().payload, b"still here");
     lab.assert_dropped(&udp_frame(PEER, 4000, HOST.with_ip(first), 7, b"left"), "ipv4_group_not_joined");
-    lab.pollcast.ctl(&["leave", &second.to_string()]);
+    lab.change("leave", &[&second.to_string()]);
     assert!(!lab.filter().contains(&mac));
     lab.assert_dropped(&udp_frame(PEER, 4000, HOST.with_ip(second), 7, b"left"), "ethernet_group_not_joined");
 }
@@ -101,7 +101,7 @@ fn the_all_hosts_address_is_always_in_the_filter() {
 // E09, RFC 894, CVE-2003-0001: padding must not be what an older packet left in the buffer.
 #[test]
 fn a_short_answer_is_padded_to_60_bytes_with_zeros() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     // More long frames than there are buffers: each buffer has held one.
     let long = vec![udp_frame(PEER, 4000, HOST, 7, &[0xaa; 1400]); 250];
     for _ in 0..40 {
@@ -122,7 +122,7 @@ fn a_short_answer_is_padded_to_60_bytes_with_zeros() {
 // E09: whatever makes the answer.
 #[test]
 fn short_answers_of_arp_and_icmp_are_padded_with_zeros_too() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let arp = lab.answer(&Arp::request(PEER, HOST.ip).frame_to(BROADCAST));
     assert_eq!(arp.bytes.len(), 60);
     assert_eq!(arp.bytes[42..], [0; 18]);
@@ -136,7 +136,7 @@ fn short_answers_of_arp_and_icmp_are_padded_with_zeros_too() {
 // E10, RFC 1122 2.3.3, RFC 791: the IP total length ends the packet.
 #[test]
 fn bytes_behind_the_packet_are_neither_refused_nor_echoed() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let mut frame = udp_frame(PEER, 4000, HOST, 7, &[7; 100]);
     frame.extend([0xee; 20]);
     let answer = lab.answer(&frame);
@@ -147,7 +147,7 @@ fn bytes_behind_the_packet_are_neither_refused_nor_echoed() {
 // E11, 802.1Q 6.9: VLAN 0 is a priority and no VLAN, by either tag.
 #[test]
 fn a_priority_tag_is_as_no_tag() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for tpid in [0x8100, 0x88a8] {
         for priority in [0x0000, 0xa000] {
             let answer = lab.answer(&tagged(&echo(HOST.mac), tpid, priority));
@@ -161,7 +161,7 @@ fn a_priority_tag_is_as_no_tag() {
 // E11, 802.1Q 6.9.
 #[test]
 fn a_vlan_that_is_not_configured_is_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     lab.assert_dropped(&tagged(&echo(HOST.mac), 0x8100, 5), "vlan_unknown");
     lab.assert_dropped(&tagged(&echo(HOST.mac), 0x88a8, 5), "vlan_unknown");
     lab.assert_dropped(&tagged(&echo(HOST.mac), 0x8100, 0xefff), "vlan_unknown");
@@ -171,7 +171,7 @@ fn a_vlan_that_is_not_configured_is_dropped() {
 // a capture says what was on the wire.
 #[test]
 fn the_answer_to_a_priority_tagged_request_is_in_no_vlan() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let path = std::env::temp_dir().join(format!("pc-{}-tag.pcap", std::process::id()));
     let mut tcpdump = lab.netns.spawn("tcpdump", |command| {
         command
@@ -205,7 +205,7 @@ fn the_answer_to_a_priority_tagged_request_is_in_no_vlan() {
 // E14, 802.3: no station has a group address, and what comes from our own came round a loop.
 #[test]
 fn a_frame_from_a_group_address_or_from_our_own_is_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let from = |mac| udp_frame(Host { mac, ..PEER }, 4000, HOST, 7, b"hello");
     lab.assert_dropped(&from([3, 0, 0, 0, 0, 1]), "ethernet_source_group");
     lab.assert_dropped(&from(HOST.mac), "ethernet_source_own");
@@ -214,7 +214,7 @@ fn a_frame_from_a_group_address_or_from_our_own_is_dropped() {
 // E13, RFC 1122 2.3.3: lengths and other protocols.
 #[test]
 fn an_ethertype_that_is_not_spoken_here_is_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let packet = &echo(HOST.mac)[14..];
     for ethertype in [0x86dd, 0x88cc, 0x0801, 0x05ff, 0x0040] {
         let frame = ethernet(HOST.mac, PEER.mac, ethertype, packet);
@@ -225,7 +225,7 @@ fn an_ethertype_that_is_not_spoken_here_is_dropped() {
 // E17: every length of every kind of frame. A socket cannot send less than an Ethernet header.
 #[test]
 fn frames_cut_short_at_any_byte_are_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let kinds = [
         ("UDP", echo(HOST.mac)),
         ("tagged UDP", tagged(&echo(HOST.mac), 0x8100, 0)),

@@ -28,7 +28,7 @@ fn header() -> Ipv4 {
 // I01, RFC 1122 3.2.1.1.
 #[test]
 fn another_version_or_an_impossible_header_length_is_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for bad in [
         Ipv4 { version: 5, ..header() },
         Ipv4 { version: 6, ..header() },
@@ -44,7 +44,7 @@ fn another_version_or_an_impossible_header_length_is_dropped() {
 // I02, RFC 1122 3.2.1.2.
 #[test]
 fn a_wrong_header_checksum_is_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for sum in [0x0000, 0xffff, 0x1234] {
         lab.assert_dropped(&echo_with(&Ipv4 { checksum: Some(sum), ..header() }), "ipv4_checksum");
     }
@@ -53,7 +53,7 @@ fn a_wrong_header_checksum_is_dropped() {
 // I03, RFC 791.
 #[test]
 fn a_total_length_shorter_than_the_header_or_longer_than_the_frame_is_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for total in [0, 19] {
         let bad = Ipv4 { total_length: Some(total), ..header() };
         lab.assert_dropped(&echo_with(&bad), "ipv4_header_invalid");
@@ -66,7 +66,7 @@ fn a_total_length_shorter_than_the_header_or_longer_than_the_frame_is_dropped() 
 // I04, RFC 1122 3.2.1.7: it is spent by routers, and we are where it was going.
 #[test]
 fn any_time_to_live_will_do() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for ttl in [0, 1, 255] {
         assert_eq!(lab.answer(&echo_with(&Ipv4 { ttl, ..header() })).udp().payload, b"hello");
     }
@@ -75,7 +75,7 @@ fn any_time_to_live_will_do() {
 // I05, RFC 1122 3.2.1: and "don't fragment" is for those who might.
 #[test]
 fn the_reserved_flag_is_ignored() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for fragment in [0x8000, 0xc000, 0x4000] {
         assert_eq!(lab.answer(&echo_with(&Ipv4 { fragment, ..header() })).udp().payload, b"hello");
     }
@@ -84,7 +84,7 @@ fn the_reserved_flag_is_ignored() {
 // I06, I12, RFC 1122 3.2.1.3: no error, no redirect, no forwarding.
 #[test]
 fn a_packet_for_another_address_is_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let others = [
         Ipv4Addr::new(198, 18, 0, 77),
         Ipv4Addr::new(192, 0, 2, 1),
@@ -102,7 +102,7 @@ fn a_packet_for_another_address_is_dropped() {
 // I07, I08, I10, I11, RFC 1122 3.2.1.3, RFC 6890: such sources make an echo a weapon.
 #[test]
 fn a_source_that_cannot_be_one_host_is_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let martians = [
         GROUP,
         Ipv4Addr::new(224, 0, 0, 1),
@@ -126,7 +126,7 @@ fn a_source_that_cannot_be_one_host_is_dropped() {
 // I09, CA-1997-28: to itself, from itself, port 7 to port 7.
 #[test]
 fn our_own_address_as_source_is_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for own in [HOST, HOST_SECOND] {
         lab.assert_dropped(&udp_frame(PEER.with_ip(own.ip), 7, HOST, 7, b"land"), "ipv4_source_own");
         lab.assert_dropped(&udp_frame(PEER.with_ip(own.ip), 4000, HOST, 7, b"land"), "ipv4_source_own");
@@ -136,7 +136,7 @@ fn our_own_address_as_source_is_dropped() {
 // I10, X03, RFC 1122 3.2.1.3(a): who has no address yet may speak to everyone, but cannot be answered.
 #[test]
 fn the_unspecified_source_is_never_answered() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let nobody = PEER.with_ip(Ipv4Addr::UNSPECIFIED);
     for dst in [Ipv4Addr::BROADCAST, SUBNET_BROADCAST, GROUP, Ipv4Addr::new(224, 0, 0, 1)] {
         lab.assert_silent(&[udp_frame(nobody, 4000, HOST.with_ip(dst), 7, b"hello")]);
@@ -146,7 +146,7 @@ fn the_unspecified_source_is_never_answered() {
 // I13, U21, RFC 1122 3.3.6, 4.1.3.5.
 #[test]
 fn broadcast_datagrams_reach_the_service_and_are_answered_from_our_own_address() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for dst in [Ipv4Addr::BROADCAST, SUBNET_BROADCAST] {
         let answer = lab.answer(&udp_frame(PEER, 4000, HOST.with_ip(dst), 7, b"anyone?"));
         assert_eq!((answer.dst(), answer.src()), (PEER.mac, HOST.mac));
@@ -159,7 +159,7 @@ fn broadcast_datagrams_reach_the_service_and_are_answered_from_our_own_address()
 // I14, RFC 1122 3.2.2.5: lengths that lead nowhere, or out of the header.
 #[test]
 fn options_that_cannot_be_are_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for options in [vec![0x9e, 0, 0, 0], vec![0x9e, 1, 0, 0], vec![0x9e, 39, 0, 0], vec![1, 1, 1, 0x9e]] {
         lab.assert_dropped(&echo_with(&Ipv4 { options, ..header() }), "ipv4_option_invalid");
     }
@@ -168,7 +168,7 @@ fn options_that_cannot_be_are_dropped() {
 // I15, I19, RFC 1122 3.2.1.8, RFC 2113: unknown options, padding and router alert; the answer has none.
 #[test]
 fn options_do_not_stop_a_datagram() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let ten_words = [&[0x9e, 39][..], &[0; 38]].concat();
     for options in
         [ROUTER_ALERT.to_vec(), vec![1, 1, 1, 0], vec![0x9e, 4, 0, 0], vec![0, 0xff, 0xff, 0xff], ten_words]
@@ -182,7 +182,7 @@ fn options_do_not_stop_a_datagram() {
 // I16, RFC 7126 4.3: pending and completed, loose and strict.
 #[test]
 fn source_routes_are_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for kind in [131, 137] {
         for pointer in [4, 8] {
             let options = vec![kind, 7, pointer, 198, 18, 0, 2, 0];
@@ -194,7 +194,7 @@ fn source_routes_are_dropped() {
 // Reassembly is to come. Until then a fragment is no datagram, and (C03, F12) nobody is told.
 #[test]
 fn fragments_are_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for fragment in [0x2000, 0x2001, 0x0001, 0x6000] {
         lab.assert_dropped(&echo_with(&Ipv4 { fragment, ..header() }), "ipv4_fragment");
     }
@@ -203,7 +203,7 @@ fn fragments_are_dropped() {
 // I22, RFC 1112 6.1, RFC 1122 3.2.1.7: and a sender's own choice is not taken over.
 #[test]
 fn unicast_answers_have_a_time_to_live_of_64() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     assert_eq!(lab.answer(&echo_with(&Ipv4 { ttl: 3, ..header() })).ipv4().ttl, 64);
     assert_eq!(lab.answer(&echo_with(&Ipv4 { ttl: 3, dst: GROUP, ..header() })).ipv4().ttl, 64);
     assert_eq!(lab.answer(&ping_frame(PEER, HOST, 1, 1, b"x")).ipv4().ttl, 64);
@@ -215,7 +215,7 @@ fn unicast_answers_have_a_time_to_live_of_64() {
 // C01, RFC 1122 4.1.3.1. C04: from the address that was asked.
 #[test]
 fn a_closed_port_is_told_to_the_sender() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for (peer, own) in [(Host::number(31), HOST), (Host::number(32), HOST_SECOND)] {
         let request = udp_frame(peer, 4000, own, CLOSED, b"anybody?");
         let answer = lab.answer_and_drops(&request, &["udp_no_port"]);
@@ -231,7 +231,7 @@ fn a_closed_port_is_told_to_the_sender() {
 // C01: the checksum before the port, so that a damaged port number provokes nothing.
 #[test]
 fn a_closed_port_is_not_told_if_the_checksum_is_wrong() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let datagram = Udp { checksum: Some(0x1234), ..Udp::new(4000, CLOSED) }.datagram(PEER.ip, HOST.ip, b"x");
     lab.assert_dropped(&frame(PEER, HOST, &header().packet(&datagram)), "udp_checksum");
 }
@@ -239,7 +239,7 @@ fn a_closed_port_is_not_told_if_the_checksum_is_wrong() {
 // C02, RFC 1812 4.3.2.3, RFC 792.
 #[test]
 fn an_error_quotes_what_fits_in_576_bytes() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for (n, len) in [(33, 1400), (34, 521), (35, 520), (36, 519), (37, 0)] {
         let request = udp_frame(Host::number(n), 4000, HOST, CLOSED, &vec![0x5a; len]);
         let icmp = lab.answer_and_drops(&request, &["udp_no_port"]).icmp();
@@ -251,7 +251,7 @@ fn an_error_quotes_what_fits_in_576_bytes() {
 // C02: what stands behind the packet in its frame is no part of it.
 #[test]
 fn an_error_does_not_quote_padding() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let mut request = udp_frame(Host::number(38), 4000, HOST, CLOSED, b"x");
     let packet = request[14..].to_vec();
     request.resize(60, 0xbb);
@@ -263,7 +263,7 @@ fn an_error_does_not_quote_padding() {
 // C03, U09, RFC 1122 3.2.2: to many, or in a frame to many, or about an error.
 #[test]
 fn no_error_is_sent_where_it_could_multiply() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let peer = Host::number(39);
     for dst in [Ipv4Addr::BROADCAST, SUBNET_BROADCAST, GROUP, Ipv4Addr::new(224, 0, 0, 1)] {
         let closed = udp_frame(peer, 4000, HOST.with_ip(dst), CLOSED, b"x");
@@ -283,7 +283,7 @@ fn no_error_is_sent_where_it_could_multiply() {
 // C05, RFC 1812 4.3.2.8: one host spends its own share. Echoes are not limited by it.
 #[test]
 fn errors_are_limited_and_echoes_are_not() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let (flooder, other) = (Host::number(40), Host::number(41));
     let flood = vec![udp_frame(flooder, 4000, HOST, CLOSED, b"x"); 500];
     let errors = lab.wire.exchange(&flood, Duration::from_millis(50)).len();
@@ -298,7 +298,7 @@ fn errors_are_limited_and_echoes_are_not() {
 // C06, RFC 1122 3.2.2.6; odd lengths and sums of 0 and 0xffff among them. I23: the type of service stays.
 #[test]
 fn a_ping_is_answered_with_its_own_data() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     // Sums of the echo reply that fold to each of the edges, by the sequence number.
     let edges =
         (0..=0xffff_u16).filter(|&n| matches!(checksum(&[&echo_request(0x55aa, n, b"abc")]), 0 | 0xffff));
@@ -321,7 +321,7 @@ fn a_ping_is_answered_with_its_own_data() {
 // C07, RFC 792.
 #[test]
 fn a_damaged_or_truncated_icmp_message_is_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let good = echo_request(1, 1, b"hello");
     let carry = |message: &[u8]| frame(PEER, HOST, &Ipv4::new(PEER.ip, HOST.ip, ICMP).packet(message));
     let mut bad = good.clone();
@@ -335,7 +335,7 @@ fn a_damaged_or_truncated_icmp_message_is_dropped() {
 // C08, RFC 2644: many would answer one.
 #[test]
 fn a_ping_to_many_is_not_answered() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for dst in [Ipv4Addr::BROADCAST, SUBNET_BROADCAST, GROUP, Ipv4Addr::new(224, 0, 0, 1)] {
         lab.assert_dropped(&ping_frame(PEER, HOST.with_ip(dst), 1, 1, b"x"), "icmp_echo_group");
     }
@@ -344,7 +344,7 @@ fn a_ping_to_many_is_not_answered() {
 // C10, C11, C12, RFC 1122 3.2.2, RFC 6633: what nothing here waits for, and what nobody knows.
 #[test]
 fn other_icmp_messages_are_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let carry =
         |kind| frame(PEER, HOST, &Ipv4::new(PEER.ip, HOST.ip, ICMP).packet(&icmp(kind, 0, [0; 4], &[0; 28])));
     for unwanted in [0, 3, 4, 5, 11, 12, 13, 14, 15, 17] {

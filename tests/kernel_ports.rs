@@ -92,6 +92,8 @@ fn two_ports_are_two_hosts() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("--service"), "{refused:?}");
     pollcast.ctl(&["join", "239.1.2.5", "--service", "both", "--port", "a"]);
+    // Its worker has read what control told it when it has answered something else.
+    assert_eq!(answered_by(&from_a, a, 7), Some((a, 7).into()));
     assert_eq!(answered_by(&from_a, Ipv4Addr::new(239, 1, 2, 5), 7), Some((a, 7).into()));
     assert_eq!(answered_by(&from_b, Ipv4Addr::new(239, 1, 2, 5), 7), None);
     pollcast.stop();
@@ -128,8 +130,12 @@ fn two_workers_share_a_port() {
     let joined = Ipv4Addr::new(239, 4, 4, 4);
     lab.pollcast.ctl(&["join", &joined.to_string()]);
     let sockets: Vec<_> = (0..16).map(|_| client(&lab.netns, KERNEL.ip)).collect();
+    // Workers have read what control told them when they have answered something else.
+    let all_answer = || sockets.iter().all(|socket| answered_by(socket, HOST.ip, 7).is_some());
+    assert!(all_answer());
     assert!(sockets.iter().all(|socket| answered_by(socket, joined, 7).is_some()));
     lab.pollcast.ctl(&["leave", &joined.to_string()]);
+    assert!(all_answer());
     let before = lab.drops();
     for socket in &sockets {
         socket.set_read_timeout(Some(Duration::from_millis(10))).unwrap();

@@ -22,7 +22,7 @@ fn datagram_with(udp: &Udp, payload: &[u8]) -> Vec<u8> {
 // U01, U02, RFC 768.
 #[test]
 fn an_impossible_length_is_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for length in [0, 7, 14, 0xffff] {
         let bad = Udp { length: Some(length), ..Udp::new(4000, 7) };
         lab.assert_dropped(&datagram_with(&bad, b"hello"), "udp_length_invalid");
@@ -37,7 +37,7 @@ fn an_impossible_length_is_dropped() {
 // U03, RFC 768: what IP brought beyond the length is no part of the datagram, nor of its checksum.
 #[test]
 fn bytes_beyond_the_udp_length_are_not_echoed() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for length in [8, 9, 12] {
         let udp = Udp { length: Some(length), ..Udp::new(4000, 7) };
         let answer = lab.answer(&datagram_with(&udp, b"hello")).udp();
@@ -48,7 +48,7 @@ fn bytes_beyond_the_udp_length_are_not_echoed() {
 // U04, RFC 1122 4.1.3.4. The answer to no checksum has one, or none; it never has a wrong one (see `Frame::udp`).
 #[test]
 fn a_datagram_without_checksum_is_taken() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for payload in [&b"hello"[..], b"", b"odd"] {
         let udp = Udp { checksum: Some(0), ..Udp::new(4000, 7) };
         assert_eq!(lab.answer(&datagram_with(&udp, payload)).udp().payload, payload);
@@ -58,7 +58,7 @@ fn a_datagram_without_checksum_is_taken() {
 // U04, RFC 1122 4.1.3.4.
 #[test]
 fn a_wrong_checksum_is_dropped() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let right = udp_frame(PEER, 4000, HOST, 7, b"hello");
     for at in [34, 36, 42, 46] {
         // A bit of the source port, the destination port, the first and the last byte of payload.
@@ -75,7 +75,7 @@ fn a_wrong_checksum_is_dropped() {
 // U05, RFC 768: a sum that comes to 0 is sent as 0xffff, for 0 says that there is none.
 #[test]
 fn a_checksum_that_comes_to_zero_is_sent_as_ffff() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let payload = (0..=0xffff_u16)
         .map(u16::to_be_bytes)
         .find(|payload| {
@@ -94,7 +94,7 @@ fn a_checksum_that_comes_to_zero_is_sent_as_ffff() {
 // U10, RFC 768.
 #[test]
 fn port_0_is_unreachable() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let answer =
         lab.answer_and_drops(&udp_frame(Host::number(50), 4000, HOST, 0, b"x"), &["udp_no_port"]).icmp();
     assert_eq!((answer.kind, answer.code), (3, 3));
@@ -103,7 +103,7 @@ fn port_0_is_unreachable() {
 // U10, X02, CERT CA-1996-01, TA14-017A: two echoes would never stop.
 #[test]
 fn source_ports_that_are_reflectors_or_0_are_not_answered() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     for sport in [0, 7, 13, 17, 19, 37, 53, 69, 111, 123, 137, 161, 389, 427, 1900, 3702, 5353, 11211] {
         lab.assert_dropped(&udp_frame(PEER, sport, HOST, 7, b"hello"), "echo_reflector_port");
     }
@@ -112,14 +112,14 @@ fn source_ports_that_are_reflectors_or_0_are_not_answered() {
 // U11: an empty datagram is a datagram.
 #[test]
 fn an_empty_datagram_is_echoed() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     assert_eq!(lab.answer(&udp_frame(PEER, 4000, HOST, 7, b"")).udp().payload, b"");
 }
 
 // U21, RFC 1122 4.1.3.5: from the address that was asked; from our own if that was a group's.
 #[test]
 fn the_answer_comes_from_the_address_that_was_asked() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let source = Host::number(1);
     for (from, asked, own) in [
         (PEER, HOST.ip, HOST.ip),
@@ -140,7 +140,7 @@ fn the_answer_comes_from_the_address_that_was_asked() {
 // RFC 9776 3.2, RFC 3678 3: joined for 198.18.0.1 alone.
 #[test]
 fn a_group_joined_for_one_source_is_silent_for_others() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let frame = udp_frame(PEER, 4000, HOST.with_ip(SOURCE_GROUP), 7, b"me too");
     lab.assert_dropped(&frame, "group_source_filtered");
 }
@@ -148,7 +148,7 @@ fn a_group_joined_for_one_source_is_silent_for_others() {
 // E16: switches that send multicast as unicast change the frame's address only.
 #[test]
 fn a_group_datagram_in_a_unicast_frame_is_taken_if_joined() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let mut frame = udp_frame(PEER, 4000, HOST.with_ip(GROUP), 7, b"hello");
     frame[..6].copy_from_slice(&HOST.mac);
     assert_eq!(lab.answer(&frame).udp().payload, b"hello");
@@ -157,7 +157,7 @@ fn a_group_datagram_in_a_unicast_frame_is_taken_if_joined() {
 // X01, RFC 862.
 #[test]
 fn every_payload_comes_back_as_it_was() {
-    let Some(mut lab) = LAB.lock() else { return };
+    let Some(lab) = LAB.lock() else { return };
     let sizes = (0..=70).chain([127, 128, 255, 256, 511, 512, 1000, 1471, 1472]);
     let payloads: Vec<Vec<u8>> =
         sizes.map(|size| (0..size).map(|i| u8::try_from((i * 7 + size) % 251).unwrap()).collect()).collect();
@@ -178,14 +178,14 @@ fn groups_are_not_answered_if_so_configured_and_no_more_often_than_configured() 
     if !may_run() {
         return;
     }
-    let mut off = Lab::mute(&ECHO.replace("answer_broadcast = true", "answer_groups = false"));
+    let off = Lab::mute(&ECHO.replace("answer_broadcast = true", "answer_groups = false"));
     for dst in [GROUP, Ipv4Addr::BROADCAST] {
         off.assert_dropped(&udp_frame(PEER, 4000, HOST.with_ip(dst), 7, b"x"), "echo_group_off");
     }
     assert_eq!(off.answer(&udp_frame(PEER, 4000, HOST, 7, b"unicast")).udp().payload, b"unicast");
     drop(off);
 
-    let mut capped = Lab::mute(&ECHO.replace("answer_broadcast = true", "group_answers_per_second = 5"));
+    let capped = Lab::mute(&ECHO.replace("answer_broadcast = true", "group_answers_per_second = 5"));
     let before = capped.drops();
     assert!(before.is_empty(), "{before:?}");
     let group = udp_frame(PEER, 4000, HOST.with_ip(GROUP), 7, b"x");

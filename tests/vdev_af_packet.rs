@@ -88,7 +88,7 @@ fn a_device_without_a_list_of_groups_says_why_it_is_on_a_lower_rung() {
         assert!(refused.contains(word), "{filter}");
     }
     // E01, E04: the software filters in any case.
-    let mut lab = Lab { pollcast, wire: Wire::new(raw), netns };
+    let lab = Lab { pollcast, wire: Wire::new(raw), netns };
     let echo = |to: Ipv4Addr| udp_frame(PEER, 4000, HOST.with_ip(to), 7, b"hello");
     assert_eq!(lab.answer(&echo(HOST.ip)).udp().payload, b"hello");
     assert_eq!(lab.answer(&echo(GROUP)).udp().ip.src, HOST.ip);

@@ -24,6 +24,7 @@ pub struct Requests(Sender<Request>);
 /// who asked, for ever.
 #[must_use]
 pub fn requests() -> (Requests, Receiver<Request>) {
+    #[expect(clippy::disallowed_methods, reason = "bounded by the threads that ask, as said above")]
     let (sender, receiver) = unbounded();
     (Requests(sender), receiver)
 }

@@ -54,6 +54,9 @@ pub fn worker_loop<N: Nic>(
     worker.stop(clock());
 }
 
+/// The time between the last words and their repeats.
+pub const LAST_WORDS_INTERVAL: Duration = Duration::from_millis(10);
+
 /// What the control loop listens to, beside the workers' packets.
 #[derive(Debug)]
 pub struct ControlInputs {
@@ -86,6 +89,17 @@ pub fn control_loop<N: Nic>(
             let _ = answer.send(control.execute(clock(), &command));
         }
         control.turn(clock());
+    }
+}
+
+/// Has `control` leave its groups, and say so as often as it should. Workers must still turn.
+pub fn last_words<N: Nic>(control: &mut Control<N>, clock: impl Fn() -> Instant) {
+    control.shut_down(clock());
+    loop {
+        thread::sleep(LAST_WORDS_INTERVAL);
+        if !control.repeat_last_words(clock()) {
+            return;
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread;
 
@@ -18,7 +19,7 @@ use crate::engine::control::{Control, ControlParts, ControlPortParts};
 use crate::engine::counters::CounterPage;
 use crate::engine::message;
 use crate::engine::request::Request;
-use crate::engine::run::{ControlInputs, Ended, control_loop, worker_loop};
+use crate::engine::run::{ControlInputs, Ended, control_loop, last_words, worker_loop};
 use crate::engine::worker::{Worker, WorkerParts};
 use crate::io::{FilterState, PortId, Refused, Rung};
 use crate::rng::Rng;
@@ -92,7 +93,7 @@ pub(super) fn run(
     say_what_runs(plan, &mut control, clock);
     let ended = control_loop(&mut control, || clock.now(), &inputs);
     tracing::info!("stopping: the groups are left, then the ports stopped");
-    control.shut_down(clock.now());
+    last_words(&mut control, || clock.now());
     lcores.stop(ended)
 }
 
@@ -138,6 +139,9 @@ fn control_port(
 /// How long the ports stay after the workers' last words: a device sends within microseconds.
 const DRAIN: Duration = Duration::from_millis(20);
 
+/// How often a worker that panicked looks whether control has come to its end.
+const PANICKED_REST: Duration = Duration::from_millis(1);
+
 /// The running worker lcores. Dropped, they are stopped and waited for: no queue outlives its port.
 struct Lcores<'a> {
     eal: &'a Eal,
@@ -145,7 +149,7 @@ struct Lcores<'a> {
     launched: usize,
 }
 
-/// Tells control that a worker has come to an end, however it did.
+/// Tells control that a worker does its work no more, for whatever reason.
 struct LastWord {
     worker: usize,
     lost: Sender<usize>,
@@ -156,6 +160,23 @@ impl Drop for LastWord {
         // Full or gone: control knows already, or has ended itself.
         let _ = self.lost.try_send(self.worker);
     }
+}
+
+/// A worker's life. One that panics receives nothing more, and stays for what control has to say on its ports: it may be
+/// the only one there, and the groups are to be left.
+fn work(clock: Clock, parts: WorkerParts<Dpdk>, stop: &AtomicBool, spins: bool, last_word: LastWord) {
+    let mut worker = Worker::new(clock.now(), parts);
+    // What a panic leaves half done is packets received; the way from the inbox to the wire is not among it.
+    let turned = catch_unwind(AssertUnwindSafe(|| worker_loop(&mut worker, || clock.now(), stop, spins)));
+    let Err(panic) = turned else { return };
+    drop(last_word);
+    while !stop.load(Ordering::Relaxed) {
+        thread::sleep(PANICKED_REST);
+    }
+    // The service that panicked may do so once more when it is told of the end.
+    let _once_more = catch_unwind(AssertUnwindSafe(|| worker.stop(clock.now())));
+    drop(worker);
+    resume_unwind(panic)
 }
 
 impl<'a> Lcores<'a> {
@@ -171,11 +192,7 @@ impl<'a> Lcores<'a> {
         for (n, parts) in workers.into_iter().enumerate() {
             let stop = Arc::clone(&lcores.stop);
             let last_word = LastWord { worker: n, lost: lost.clone() };
-            let job = Box::new(move || {
-                let _last_word = last_word;
-                let mut worker = Worker::new(clock.now(), parts);
-                worker_loop(&mut worker, || clock.now(), &stop, spins);
-            });
+            let job = Box::new(move || work(clock, parts, &stop, spins, last_word));
             eal.launch(lcore_of(n), job).map_err(|e| HostError::Launch { worker: n, why: e.to_string() })?;
             lcores.launched += 1;
         }

@@ -16,6 +16,7 @@ use super::setup::{Host, WorldOptions, build};
 use crate::engine::command::{Answer, Command, GroupAnswer, Membership};
 use crate::engine::control::Control;
 use crate::engine::counters::{Counter, Tally};
+use crate::engine::run::LAST_WORDS_INTERVAL;
 use crate::engine::worker::Worker;
 use crate::io::{BufPool, DropReason};
 use crate::rng::Rng;
@@ -207,7 +208,10 @@ impl World {
     pub fn shut_down(&mut self) {
         self.settle();
         self.control.shut_down(self.now);
-        self.settle();
+        self.run_for(LAST_WORDS_INTERVAL);
+        while self.control.repeat_last_words(self.now) {
+            self.run_for(LAST_WORDS_INTERVAL);
+        }
         self.running = false;
         for worker in &mut self.workers {
             worker.stop(self.now);

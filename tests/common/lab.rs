@@ -1,5 +1,6 @@
 //! A host under test at one end of a wire, and a raw socket at the other.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -39,23 +40,31 @@ const SILENCE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Wire {
     pub raw: RawPeer,
-    fences: u16,
+    fences: Cell<u16>,
 }
 
 impl Wire {
     /// On the wire's far end.
     pub fn new(raw: RawPeer) -> Self {
-        Self { raw, fences: 0 }
+        Self { raw, fences: Cell::new(0) }
     }
 
-    /// Sends frames, waits until the host has dealt with them and `settle` beyond, and returns what it sent.
-    pub fn exchange(&mut self, frames: &[Vec<u8>], settle: Duration) -> Vec<Frame> {
+    /// Sends frames, waits until the host has dealt with them and `settle` beyond, and returns what may be its answers:
+    /// reports of groups and announcements of addresses come at times of their own.
+    pub fn exchange(&self, frames: &[Vec<u8>], settle: Duration) -> Vec<Frame> {
+        let mut seen = self.exchange_all(frames, settle);
+        seen.retain(is_asked_for);
+        seen
+    }
+
+    /// The same, with what comes unasked.
+    pub fn exchange_all(&self, frames: &[Vec<u8>], settle: Duration) -> Vec<Frame> {
         self.raw.drain();
         for frame in frames {
             self.raw.send(frame);
         }
-        self.fences = self.fences.wrapping_add(1);
-        self.raw.send(&ping_frame(FENCE, HOST, 0xfe1c, self.fences, b"fence"));
+        self.fences.update(|fences| fences.wrapping_add(1));
+        self.raw.send(&ping_frame(FENCE, HOST, 0xfe1c, self.fences.get(), b"fence"));
         let mut seen = Vec::new();
         let mut deadline = Instant::now() + ANSWER_PATIENCE;
         let mut fenced = false;
@@ -71,6 +80,11 @@ impl Wire {
         seen
     }
 
+    /// Waits until the host has dealt with all that it has been sent, or (its worker) told by control.
+    pub fn fence(&self) {
+        self.exchange_all(&[], Duration::ZERO);
+    }
+
     /// The next frame that is not a question after a pretended host, which is answered.
     pub fn next(&self, deadline: Instant) -> Option<Frame> {
         loop {
@@ -82,7 +96,7 @@ impl Wire {
     }
 }
 
-/// Whether a frame may be an answer: reports of groups and announcements of addresses come at times of their own.
+/// Whether a frame may be an answer.
 fn is_asked_for(frame: &Frame) -> bool {
     let announces = |frame: &Frame| frame.is_arp() && frame.arp().sender.ip == frame.arp().target.ip;
     !frame.carries(IGMP) && !announces(frame)
@@ -130,8 +144,10 @@ impl Lab {
         Self { pollcast, wire, netns }
     }
 
-    /// The drop counters that are not 0.
+    /// The drop counters that are not 0. What a worker has dropped by now is in them: it writes them at the end of its
+    /// turn, and the fence takes another one.
     pub fn drops(&self) -> BTreeMap<String, u64> {
+        self.wire.fence();
         let answer = self.pollcast.ctl(&["drops"]);
         let rows = answer.as_array().unwrap_or_else(|| panic!("not a list: {answer}"));
         rows.iter()
@@ -163,15 +179,14 @@ impl Lab {
     }
 
     /// The one frame that answers `frame`, of which nothing was dropped.
-    pub fn answer(&mut self, frame: &[u8]) -> Frame {
+    pub fn answer(&self, frame: &[u8]) -> Frame {
         self.answer_and_drops(frame, &[])
     }
 
     /// The one frame that answers `frame`, and asserts which counters of drops rose by one.
-    pub fn answer_and_drops(&mut self, frame: &[u8], reasons: &[&str]) -> Frame {
+    pub fn answer_and_drops(&self, frame: &[u8], reasons: &[&str]) -> Frame {
         let before = self.drops();
         let mut seen = self.wire.exchange(&[frame.to_vec()], Duration::from_millis(5));
-        seen.retain(is_asked_for);
         let patience = Instant::now() + ANSWER_PATIENCE;
         while seen.is_empty() && Instant::now() < patience {
             seen.extend(self.wire.next(patience).filter(is_asked_for));
@@ -187,26 +202,31 @@ impl Lab {
     }
 
     /// Asserts that `frame` is not answered, and counted as dropped for `reason`.
-    pub fn assert_dropped(&mut self, frame: &[u8], reason: &str) {
+    pub fn assert_dropped(&self, frame: &[u8], reason: &str) {
         self.assert_all_dropped(&[frame.to_vec()], reason);
     }
 
     /// Asserts that none of `frames` is answered, and all are counted as dropped for `reason`.
-    pub fn assert_all_dropped(&mut self, frames: &[Vec<u8>], reason: &str) {
+    pub fn assert_all_dropped(&self, frames: &[Vec<u8>], reason: &str) {
         let expected = u64::try_from(frames.len()).unwrap();
         let drops = self.assert_silent(frames);
         assert_eq!(drops, BTreeMap::from([(reason.to_owned(), expected)]), "of {expected} frames");
     }
 
     /// Asserts that none of `frames` is answered, and each counted as dropped; by how much each counter rose.
-    pub fn assert_silent(&mut self, frames: &[Vec<u8>]) -> BTreeMap<String, u64> {
+    pub fn assert_silent(&self, frames: &[Vec<u8>]) -> BTreeMap<String, u64> {
         let before = self.drops();
-        let mut seen = self.wire.exchange(frames, SILENCE);
-        seen.retain(is_asked_for);
+        let seen = self.wire.exchange(frames, SILENCE);
         assert!(seen.is_empty(), "answered: {seen:?}");
         let drops = self.new_drops(&before, u64::try_from(frames.len()).unwrap());
         assert_eq!(drops.values().sum::<u64>(), u64::try_from(frames.len()).unwrap(), "dropped: {drops:?}");
         drops
+    }
+
+    /// `pollcast ctl join ARGS` or `leave`, done: workers are told by message.
+    pub fn change(&self, verb: &str, args: &[&str]) {
+        self.pollcast.ctl(&[&[verb], args].concat());
+        self.wire.fence();
     }
 
     /// The neighbour that pollcast knows by this address, if it does.

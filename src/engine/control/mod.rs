@@ -177,6 +177,19 @@ impl<N: Nic> Control<N> {
         }
     }
 
+    /// Repeats what [`shut_down`](Self::shut_down) said, which a router may not have heard. To be called, a little later
+    /// each time, until it is false: then everything has been said.
+    // RFC 9776 5.1: as often as the robustness variable says, after a time of at most the Unsolicited Report Interval, of
+    // which a program that is to end takes little.
+    pub fn repeat_last_words(&mut self, now: Instant) -> bool {
+        let mut more = false;
+        for port in &mut self.ports {
+            more |= port.repeat_reports(now, &mut self.rng, &self.out);
+            port.publish();
+        }
+        more
+    }
+
     /// The queues on which the loop waits.
     pub(super) const fn punts(&self) -> &PuntReceivers<N::Buf> {
         &self.punts

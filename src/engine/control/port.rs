@@ -182,6 +182,13 @@ impl Port {
         }
     }
 
+    /// Sends the reports that are due next, though it is too early for them. False if there are none.
+    pub(super) fn repeat_reports<N: Nic>(&mut self, now: Instant, rng: &mut Rng, out: &Outlet<N>) -> bool {
+        let Some(at) = self.igmp.poll_timeout() else { return false };
+        self.send_reports(at.max(now), rng, out);
+        true
+    }
+
     /// Announces our addresses, and asks for the gateway.
     pub(super) fn start_announcing(&mut self, now: Instant) {
         self.announcements = ANNOUNCE_NUM;
