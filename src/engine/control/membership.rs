@@ -171,7 +171,7 @@ impl Port {
         if let Some(before) = before
             && before != rung
         {
-            tracing::info!(port = self.device.info().name, "multicast filter: {before} -> {rung}");
+            tracing::info!("port {}: multicast filter: {before} -> {rung}", self.device.info().name);
         }
     }
 
@@ -181,7 +181,7 @@ impl Port {
         let table = Arc::new(self.admission_table());
         for worker in &self.workers {
             if !out.renew_groups(self.interface.port, *worker, Arc::clone(&table)) {
-                tracing::error!(worker, "a worker does not read its inbox: its groups are out of date");
+                tracing::error!("worker {worker} does not read its inbox: its groups are out of date");
             }
         }
         self.replaced.push(core::mem::replace(&mut self.interface.v4.groups, table));
