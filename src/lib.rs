@@ -5,7 +5,61 @@
 //! meets the world through the traits of [`io`], which two worlds fill: `dpdk` (the real one, and the only home of
 //! `unsafe`) and `sim` (a seeded one, for tests).
 //!
-//! `docs/architecture.md` draws the rooms and the packet's way through them.
+//! # A service of your own
+//!
+//! What runs on a socket implements [`service::Service`]; a configuration file says where it listens ([`config`]), and
+//! `host` puts the two together on DPDK and runs them until it is told to stop.
+//!
+//! ```no_run
+//! # #[cfg(not(feature = "dpdk"))]
+//! # fn main() {}
+//! # #[cfg(feature = "dpdk")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use pollcast::config::{Config, Kind, Machine};
+//! use pollcast::host::{Host, Shutdown, builtin_kinds};
+//! use pollcast::io::PacketBuf;
+//! use pollcast::service::{Cx, Datagram, Service};
+//!
+//! /// Answers every datagram with its own payload, in capitals. One instance lives on each worker.
+//! struct Shout;
+//!
+//! impl<B: PacketBuf> Service<B> for Shout {
+//!     fn datagrams(&mut self, _cx: &mut Cx, burst: &mut [Datagram<B>]) {
+//!         for datagram in burst {
+//!             if let Some(payload) = datagram.payload_mut() {
+//!                 payload.make_ascii_uppercase();
+//!                 datagram.reply();
+//!             }
+//!         }
+//!     }
+//! }
+//!
+//! /// The keys of `kind = "shout"` in the file, beside those that every service has: none.
+//! #[derive(serde::Deserialize)]
+//! #[serde(deny_unknown_fields)]
+//! struct ShoutOptions {}
+//!
+//! let kinds = builtin_kinds().with(Kind::of::<ShoutOptions>("shout", &[]));
+//! let plan = Config::load("shout.toml".as_ref())?.check(&Machine::here(), &kinds)?;
+//!
+//! let shutdown = Shutdown::default();
+//! // From another thread, or a signal's: `shutdown.clone().request()`.
+//! Host::new(plan).service_kind("shout", |_plan| Ok(Box::new(Shout))).run(&shutdown)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `shout.toml` has a `[[port]]` with `device` and `addresses`, and a `[[service]]` with `kind = "shout"` and `listen`;
+//! `config/tap.toml` names every key. `examples/outside-service` is this as a program of its own.
+//!
+//! # Features
+//!
+//! `dpdk` (default): `dpdk` and `host`; needs libdpdk. `cli` (default): `cli` and the `pollcast` program. `sim`: the
+//! simulator, for tests of services and of the engine without a device.
+//!
+//! # Inside
+//!
+//! `docs/architecture.md` draws the rooms and the packet's way through them, `docs/glossary.md` has the words.
 #![deny(unsafe_code)]
 
 pub mod addr;

@@ -424,8 +424,12 @@ fn devices_lists_a_vdev_and_the_rung_that_answers() {
     assert_eq!(null["driver"], "net_null");
     assert_eq!(null["filter"]["rung"], "unfiltered");
     let refused = &null["filter"]["refused"][0];
-    assert!(refused["rung"] == "addr_list", "{refused}");
+    assert_eq!(refused["rung"], "addr_list");
     assert!(refused["why"].as_str().unwrap().contains("ENOTSUP"), "{refused}");
+
+    let (status, out, err) = run(&["devices", "--vdev", "net_null0", "--vdev", "net_null0"]);
+    assert_eq!((status, &*out), (2, ""), "DPDK would make one of them, and say nothing");
+    assert_eq!(err, "pollcast: --vdev net_null0 is given twice: give each a number of its own\n");
 
     let (status, out, _) = run(&["devices", "--vdev", "net_null0"]);
     assert_eq!(status, 0);

@@ -105,7 +105,7 @@ fn kinds_and_their_options() {
     assert_errors(
         &format!("{PORT}{SERVICE}group_answers_per_second = -1\nanswer_groups = 0\n"),
         &[
-            "t.toml:7:28: service[0].group_answers_per_second: invalid value: integer `-1`, expected u32",
+            "t.toml:7:28: service[0].group_answers_per_second: invalid value: integer `-1`, expected a whole number from 0 to 4294967295",
             "t.toml:8:17: service[0].answer_groups: invalid type: integer `0`, expected a boolean",
         ],
     );
@@ -124,7 +124,9 @@ fn kinds_of_other_crates_check_their_own_options() {
     );
     assert_errors(
         &format!("{PORT}{}times = 256\n", service("needy")),
-        &["t.toml:7:9: service[0].times: invalid value: integer `256`, expected u8"],
+        &[
+            "t.toml:7:9: service[0].times: invalid value: integer `256`, expected a whole number from 0 to 255",
+        ],
     );
     assert_errors(&format!("{PORT}{}wanted = 1\n", service("needy")), &[]);
 }

@@ -403,6 +403,24 @@ fn after_a_link_came_up_the_switch_is_told_again() {
     assert!(world.device(0).passes(MacAddr([1, 0, 0x5e, 1, 2, 3])));
 }
 
+// G44, RFC 4541 2.1.1: what was said before the link was up was heard by nobody.
+#[test]
+fn a_link_that_comes_up_just_after_the_start_is_told_all() {
+    for seed in 0..20 {
+        let mut options = with_router();
+        options.ports[0].nic.link_up = false;
+        let mut world = World::new(seed, &options);
+        world.join(GROUP, None);
+        // Sooner than links are looked at for the first time, and later than most retransmissions.
+        world.run_for(Duration::from_millis(900));
+        reports(&mut world);
+        world.device(0).set_link_up(true);
+        world.run_for(secs(3));
+        let told = reports(&mut world).into_iter().flat_map(|(_, r)| r.records);
+        assert!(told.into_iter().any(|r| r.group == GROUP), "seed {seed}");
+    }
+}
+
 // E06, RFC 1112 7.2: without the group of all hosts in the filter no query would be heard, and groups would age out.
 #[test]
 fn queries_arrive_because_the_filter_has_all_hosts() {

@@ -106,7 +106,7 @@ pub(super) struct DevicesArgs {
     #[arg(long)]
     pub(super) probe: bool,
     /// Make this virtual device too, as net_tap0,iface=t0; may be repeated
-    #[arg(long = "vdev", value_name = "DEVICE")]
+    #[arg(long = "vdev", value_name = "DEVICE", value_parser = parse_vdev)]
     pub(super) vdevs: Vec<String>,
     /// Print JSON: an array of objects
     #[arg(long)]
@@ -170,6 +170,16 @@ pub(super) struct MembershipArgs {
     pub(super) port: Option<String>,
 }
 
+fn parse_vdev(text: &str) -> Result<String, String> {
+    let name = text.split(',').next().unwrap_or_default();
+    if name.starts_with("net_") && name.ends_with(|c: char| c.is_ascii_digit()) {
+        Ok(text.to_owned())
+    } else {
+        Err("not a virtual device: write its driver with a number, and arguments, as in net_tap0,iface=t0"
+            .to_owned())
+    }
+}
+
 fn parse_group(text: &str) -> Result<Ipv4Addr, String> {
     let group = parse_addr(text)?;
     Group::<V4>::new(group)
@@ -214,6 +224,15 @@ mod tests {
             assert_eq!(socket, PathBuf::from("/s"));
             assert_eq!(membership.group, Ipv4Addr::new(239, 1, 2, 3));
             assert_eq!(membership.port.as_deref(), Some("p0"));
+        }
+    }
+
+    #[test]
+    fn a_vdev_is_a_driver_with_a_number() {
+        assert!(parse_vdev("net_tap0,iface=t0").is_ok());
+        assert!(parse_vdev("net_null12").is_ok());
+        for wrong in ["", "net_tap", "eth0", "0000:03:00.0", ",iface=t0"] {
+            assert!(parse_vdev(wrong).unwrap_err().starts_with("not a virtual device"), "{wrong}");
         }
     }
 

@@ -18,6 +18,7 @@ use crate::io::FilterState;
 const MEMORY_MB: u32 = 256;
 
 pub(super) fn devices(args: &DevicesArgs, out: &mut dyn Write) -> Result {
+    no_name_twice(&args.vdevs)?;
     let found = look(args)?;
     if args.json {
         let devices: Vec<_> = found.iter().map(DeviceJson::of).collect();
@@ -27,6 +28,18 @@ pub(super) fn devices(args: &DevicesArgs, out: &mut dyn Write) -> Result {
         out.write_all(text::blocks(&found, none, block).as_bytes())?;
     }
     Ok(())
+}
+
+/// DPDK would take the first of two devices with one name, and say nothing.
+fn no_name_twice(vdevs: &[String]) -> Result {
+    let name = |vdev: &str| vdev.split(',').next().unwrap_or_default().to_owned();
+    let names: Vec<String> = vdevs.iter().map(|vdev| name(vdev)).collect();
+    match names.iter().enumerate().find(|(i, name)| names.iter().take(*i).any(|other| other == *name)) {
+        Some((_, name)) => {
+            Err(Failure::Asking(format!("--vdev {name} is given twice: give each a number of its own")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// What DPDK sees, asked on a thread made for it: EAL pins the one that starts it.

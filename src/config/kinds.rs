@@ -90,7 +90,7 @@ impl Kind {
 
 /// Reads each option alone, so that every wrong one is found, then all together for what is missing or does not fit.
 fn check_by_serde<Options: DeserializeOwned>(table: &toml::Table) -> Vec<OptionError> {
-    let read = |table: toml::Table| table.try_into::<Options>().err().map(|e| e.message().to_owned());
+    let read = |table: toml::Table| table.try_into::<Options>().err().map(|e| in_words(e.message()));
     let mut errors = Vec::new();
     for (key, value) in table {
         let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
@@ -104,6 +104,24 @@ fn check_by_serde<Options: DeserializeOwned>(table: &toml::Table) -> Vec<OptionE
         errors.push(OptionError { key: None, problem, remedy: String::new() });
     }
     errors
+}
+
+/// Serde's complaint, with the numbers that fit instead of the names of Rust's types.
+fn in_words(message: &str) -> String {
+    let types = [
+        ("u8", u64::from(u8::MAX)),
+        ("u16", u64::from(u16::MAX)),
+        ("u32", u64::from(u32::MAX)),
+        ("u64", u64::MAX),
+        ("usize", u64::MAX),
+    ];
+    let expected = types.iter().find_map(|(name, max)| {
+        message.strip_suffix(name).and_then(|start| start.strip_suffix("expected ")).map(|start| (start, max))
+    });
+    match expected {
+        Some((start, max)) => format!("{start}expected a whole number from 0 to {max}"),
+        None => message.to_owned(),
+    }
 }
 
 /// The kinds of service that a program offers.

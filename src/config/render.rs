@@ -30,7 +30,8 @@ impl Plan {
             Idle::Auto if self.spins() => {
                 "auto: every port is a PCI device, and control has a CPU of its own"
             }
-            Idle::Auto => "auto: a port is not a PCI device, or control shares a worker's CPU",
+            Idle::Auto if self.ports.iter().all(PortPlan::is_pci) => "auto: control shares a worker's CPU",
+            Idle::Auto => "auto: not every port is a PCI device",
             Idle::Spin => "spin",
             Idle::Adaptive => "adaptive",
         };
@@ -108,6 +109,9 @@ fn write_port(port: &PortPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
     match port.mac {
         Some(mac) => writeln!(f, ", MAC {mac}")?,
+        None if port.device.starts_with("net_tap") => {
+            writeln!(f, ", the tap's own MAC but for its last bit")?
+        }
         None => writeln!(f, ", the device's own MAC")?,
     }
     let (rx, tx) = (port.rx_descriptors, port.tx_descriptors);

@@ -89,7 +89,7 @@ impl<C: FilterCalls> Ladder<C> {
         let size = self.table_size;
         if size == 0 || want.len() > usize::try_from(size).unwrap_or(usize::MAX) {
             return Err(format!(
-                "mac_addr_add: {} addresses, and the device's table has room for {size}",
+                "mac_addr_add: the device's table has room for {size} group addresses, and {} are wanted",
                 want.len()
             ));
         }

@@ -53,6 +53,8 @@ pub struct NicOptions {
     pub filter: Abilities,
     /// How far the filter may climb.
     pub filter_policy: FilterPolicy,
+    /// Whether the link is up at the start.
+    pub link_up: bool,
 }
 
 impl Default for NicOptions {
@@ -69,6 +71,7 @@ impl Default for NicOptions {
             vlan_strip: false,
             filter: Abilities::exact(64),
             filter_policy: FilterPolicy::Auto,
+            link_up: true,
         }
     }
 }
@@ -118,7 +121,7 @@ impl SimDevice {
         let hardware = Arc::new(Mutex::new(Hardware::new(options.mac, options.filter)));
         let info = port_info(&options);
         let mc_filter = SimFilter::new(Arc::clone(&hardware), options.filter_policy);
-        let queues = options.queues.max(1);
+        let (queues, link_up) = (options.queues.max(1), options.link_up);
         let ring = |len: usize| (0..queues).map(|_| VecDeque::with_capacity(len)).collect();
         let device = Arc::new(Mutex::new(Device {
             rx: ring(options.rx_descriptors),
@@ -127,7 +130,7 @@ impl SimDevice {
             pool,
             stats: DeviceStats::default(),
             filtered: 0,
-            link_up: true,
+            link_up,
             tx_stalled: false,
         }));
         let pairs = (0..usize::from(queues)).map(|queue| {

@@ -150,7 +150,10 @@ fn a_full_table_goes_down_and_comes_up_again_and_has_no_holes() {
     assert_eq!(filter.state().capacity, Some(3));
     let state = filter.apply(&macs([1, 2, 3, 4])).clone();
     assert_eq!(state.rung, Rung::AllMulticast);
-    assert_eq!(state.refused[1].why, "mac_addr_add: 4 addresses, and the device's table has room for 3");
+    assert_eq!(
+        state.refused[1].why,
+        "mac_addr_add: the device's table has room for 3 group addresses, and 4 are wanted"
+    );
     assert_eq!(sent(&filter.calls), macs([]));
     assert_eq!(filter.apply(&macs([2, 4])).rung, Rung::MacTable);
     assert_eq!(sent(&filter.calls), macs([2, 4]));

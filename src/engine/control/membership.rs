@@ -178,7 +178,7 @@ impl Port {
         if let Some(before) = before
             && before != rung
         {
-            tracing::info!(port = self.device.info().name, "multicast filter: {before} -> {rung}");
+            tracing::info!("port {}: multicast filter: {before} -> {rung}", self.device.info().name);
         }
     }
 
@@ -190,7 +190,7 @@ impl Port {
         self.behind.clone_from(&self.workers);
         self.tell_admission(now, RENEW_PATIENCE, out);
         if !self.behind.is_empty() {
-            tracing::warn!(workers = ?self.behind, "workers do not read their inbox: their groups are out of date");
+            tracing::warn!("workers {:?} do not read their inbox: their groups are out of date", self.behind);
         }
         self.replaced.retain(|table| Arc::strong_count(table) > 1);
     }

@@ -89,6 +89,8 @@ impl Port {
             worker: workers.first().copied().unwrap_or_default(),
             tally: Tally::default(),
         };
+        // G44: what was sent while there was no link is sent again when there is one, at the start too.
+        let link_up = device.link_is_up();
         Self {
             igmp: Igmp::new(interface.mtu),
             device,
@@ -108,7 +110,7 @@ impl Port {
             defence: Defence::default(),
             announcements: 0,
             announce_at: None,
-            link_up: true,
+            link_up,
             frame: Vec::new(),
         }
     }
@@ -144,8 +146,8 @@ impl Port {
             Outcome::Answer(answer) => {
                 if self.interface.v4.is_own(packet.sender_addr) {
                     tracing::warn!(
-                        port = self.device.info().name,
-                        "{} also claims our address {}: two hosts have it, change one",
+                        "port {}: {} also claims our address {}: two hosts have it, change one",
+                        self.device.info().name,
                         packet.sender_mac,
                         packet.sender_addr
                     );
@@ -201,7 +203,7 @@ impl Port {
         let up = self.device.link_is_up();
         let came_up = up && !self.link_up;
         if up != self.link_up {
-            tracing::info!(port = self.device.info().name, "link {}", if up { "up" } else { "down" });
+            tracing::info!("port {}: link {}", self.device.info().name, if up { "up" } else { "down" });
         }
         self.link_up = up;
         if came_up {
