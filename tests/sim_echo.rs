@@ -5,10 +5,12 @@
 #![expect(clippy::cast_possible_truncation, reason = "random bytes, and small numbers of the test's own")]
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
 
 use pollcast::addr::MacAddr;
 use pollcast::engine::Counter;
-use pollcast::engine::command::{Answer, Command, FilterAnswer};
+use pollcast::engine::command::{Answer, Command, FilterAnswer, Membership};
+use pollcast::engine::message::INBOX_LEN;
 use pollcast::fastpath::Level;
 use pollcast::io::{BURST_MAX, DropReason, Rung};
 use pollcast::service::EchoOptions;
@@ -33,7 +35,7 @@ fn with_nic(nic: NicOptions) -> WorldOptions {
 /// A world that has said what a host says at its start, and has been heard.
 fn started(seed: u64, options: &WorldOptions) -> World {
     let mut world = World::new(seed, options);
-    world.run_for(std::time::Duration::from_secs(5));
+    world.run_for(Duration::from_secs(5));
     world.take_sent(0);
     world
 }
@@ -398,7 +400,7 @@ fn an_empty_pool_costs_answers_and_nothing_else() {
     // Control has no buffer for its report; it repeats it when there is one (G24).
     world.join(GROUP, None);
     world.return_buffers();
-    world.run_for(std::time::Duration::from_secs(2));
+    world.run_for(Duration::from_secs(2));
     assert!(!world.take_sent(0).is_empty(), "the report is repeated");
     assert_echo(&mut world, &UdpFrame::new(PEER, HOST, b"again"));
 }
@@ -413,6 +415,24 @@ fn a_frame_of_controls_own_that_finds_no_buffer_is_counted() {
     let Answer::Drops(drops) = world.execute(&Command::Drops) else { panic!("not drops") };
     let no_buffer = drops.iter().find(|drop| drop.reason == DropReason::NoBuffer.name()).unwrap();
     assert_eq!(no_buffer.packets, 1, "the report of the join");
+}
+
+// A worker that was away for so long that its inbox filled is told of its groups when it is back.
+#[test]
+fn a_worker_that_was_away_learns_its_groups_afterwards() {
+    let mut world = started(26, &WorldOptions { buffers: 4096, ..WorldOptions::default() });
+    let group = |n: u32| Ipv4Addr::from_bits(u32::from(GROUP) + n);
+    let join = |n| Command::Join(Membership { group: group(n), source: None, service: None, port: None });
+    // Two messages each: the table and the report.
+    let joins = u32::try_from(INBOX_LEN / 2).unwrap();
+    for n in 0..=joins {
+        assert!(matches!(world.command(&join(n)), Answer::Done(_)));
+    }
+    world.run_for(Duration::from_millis(100));
+    world.take_sent(0);
+    for n in [0, joins] {
+        assert_echo(&mut world, &UdpFrame::new(PEER, &format!("{}:7", group(n)), b"welcome back"));
+    }
 }
 
 // E17: a frame in several buffers is not read as one.

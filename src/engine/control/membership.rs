@@ -3,6 +3,7 @@
 //! On join: the NIC's filter, the workers' admission, then the report, so that what the router sends finds the door
 //! open. On leave: the report, admission, then the filter.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use super::port::Port;
@@ -14,6 +15,12 @@ use crate::rng::Rng;
 use crate::stack::groups::{GroupTable, ServiceId};
 use crate::stack::membership::{JoinOutcome, LeaveOutcome, SourceFilter};
 use crate::time::Instant;
+
+/// How long control waits for room in a worker's inbox, which a worker that turns makes within microseconds.
+const RENEW_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The time between two attempts to reach a worker that made none.
+const TELL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A membership whose names are resolved.
 struct Target {
@@ -135,7 +142,7 @@ impl Port {
     /// Applies every membership at once: one filter, one admission table, few reports.
     pub(super) fn apply_all<N: Nic>(&mut self, now: Instant, rng: &mut Rng, out: &Outlet<N>) {
         self.apply_filter();
-        self.apply_admission(out);
+        self.apply_admission(now, out);
         for (group, filter) in self.memberships.groups() {
             self.igmp.set_filter(now, group, filter);
         }
@@ -144,7 +151,7 @@ impl Port {
 
     fn apply_join<N: Nic>(&mut self, now: Instant, group: Group<V4>, rng: &mut Rng, out: &Outlet<N>) {
         self.apply_filter();
-        self.apply_admission(out);
+        self.apply_admission(now, out);
         self.igmp.set_filter(now, group, self.memberships.filter(group));
         self.send_reports(now, rng, out);
     }
@@ -152,7 +159,7 @@ impl Port {
     fn apply_leave<N: Nic>(&mut self, now: Instant, group: Group<V4>, rng: &mut Rng, out: &Outlet<N>) {
         self.igmp.set_filter(now, group, self.memberships.filter(group));
         self.send_reports(now, rng, out);
-        self.apply_admission(out);
+        self.apply_admission(now, out);
         self.apply_filter();
     }
 
@@ -177,15 +184,22 @@ impl Port {
 
     /// One table for all workers. The one that it takes the place of stays until no worker has it any more: it is many
     /// pieces of memory, and giving those back would keep a worker from its ring.
-    fn apply_admission<N: Nic>(&mut self, out: &Outlet<N>) {
+    fn apply_admission<N: Nic>(&mut self, now: Instant, out: &Outlet<N>) {
         let table = Arc::new(self.admission_table());
-        for worker in &self.workers {
-            if !out.renew_groups(self.interface.port, *worker, Arc::clone(&table)) {
-                tracing::error!("worker {worker} does not read its inbox: its groups are out of date");
-            }
-        }
         self.replaced.push(core::mem::replace(&mut self.interface.v4.groups, table));
+        self.behind.clone_from(&self.workers);
+        self.tell_admission(now, RENEW_PATIENCE, out);
+        if !self.behind.is_empty() {
+            tracing::warn!("workers {:?} do not read their inbox: their groups are out of date", self.behind);
+        }
         self.replaced.retain(|table| Arc::strong_count(table) > 1);
+    }
+
+    /// Gives the table to the workers that do not have it yet.
+    pub(super) fn tell_admission<N: Nic>(&mut self, now: Instant, patience: Duration, out: &Outlet<N>) {
+        let (port, table) = (self.interface.port, &self.interface.v4.groups);
+        self.behind.retain(|worker| !out.renew_groups(port, *worker, Arc::clone(table), patience));
+        self.tell_at = (!self.behind.is_empty()).then(|| now + TELL_INTERVAL);
     }
 
     fn admission_table(&self) -> GroupTable<V4> {

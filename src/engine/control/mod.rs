@@ -241,13 +241,15 @@ impl<N: Nic> Outlet<N> {
         }
     }
 
-    /// Renews the groups on every worker of a port. Waits for room: a worker that turns makes some within microseconds.
-    fn renew_groups(&self, port: PortId, worker: usize, table: Arc<GroupTable<V4>>) -> bool {
-        self.workers
-            .get(worker)
-            .is_some_and(|w| w.send_timeout(ToWorker::Groups(port, table), RENEW_PATIENCE).is_ok())
+    /// Renews the groups of a port on one of its workers. False if its inbox has no room for as long as `patience`.
+    fn renew_groups(
+        &self,
+        port: PortId,
+        worker: usize,
+        table: Arc<GroupTable<V4>>,
+        patience: Duration,
+    ) -> bool {
+        let message = ToWorker::Groups(port, table);
+        self.workers.get(worker).is_some_and(|inbox| inbox.send_timeout(message, patience).is_ok())
     }
 }
-
-/// How long control waits for room in a worker's inbox before it counts the worker as gone.
-const RENEW_PATIENCE: Duration = Duration::from_secs(1);

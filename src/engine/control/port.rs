@@ -69,6 +69,9 @@ pub(super) struct Port {
     pub(super) hash_seed: u64,
     /// Tables of groups that workers may still have.
     pub(super) replaced: Vec<Arc<GroupTable<V4>>>,
+    /// Workers that were not told of the latest table, and when to try again.
+    pub(super) behind: Vec<usize>,
+    pub(super) tell_at: Option<Instant>,
     /// Whether the filter was ever applied: only then is another rung news.
     pub(super) filter_applied: bool,
     defence: Defence,
@@ -101,6 +104,8 @@ impl Port {
             neighbors: NeighborCache::new(),
             hash_seed: rng.u64(),
             replaced: Vec::new(),
+            behind: Vec::new(),
+            tell_at: None,
             filter_applied: false,
             defence: Defence::default(),
             announcements: 0,
@@ -214,6 +219,9 @@ impl Port {
         if self.announce_at.is_some_and(|at| at <= now) {
             self.announce(now, out);
         }
+        if self.tell_at.is_some_and(|at| at <= now) {
+            self.tell_admission(now, Duration::ZERO, out);
+        }
         while let Some(request) = self.neighbors.poll_request(now) {
             let own = self.interface.v4.address_towards(request.addr).unwrap_or(Ipv4Addr::UNSPECIFIED);
             let mut packet = Packet::request(self.interface.mac, own, request.addr);
@@ -225,7 +233,9 @@ impl Port {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        earliest(earliest(self.announce_at, self.neighbors.poll_timeout()), self.igmp.poll_timeout())
+        let deadlines =
+            [self.announce_at, self.tell_at, self.neighbors.poll_timeout(), self.igmp.poll_timeout()];
+        deadlines.into_iter().fold(None, earliest)
     }
 
     fn announce<N: Nic>(&mut self, now: Instant, out: &Outlet<N>) {
