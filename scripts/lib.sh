@@ -31,12 +31,20 @@ need_root() { [ "$(id -u)" -eq 0 ] || die "needs root (network namespaces and ta
 # seconds_since START: with one decimal; START is a value of EPOCHREALTIME.
 seconds_since() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }'; }
 
-# find_cargo: cargo is on the PATH, also under sudo, which drops ~/.cargo/bin.
+# find_cargo: cargo is on the PATH, also under sudo, which drops ~/.cargo/bin, and new enough.
 find_cargo() {
-    command -v cargo >/dev/null && return
-    local home=${SUDO_USER:+$(getent passwd "$SUDO_USER" | cut -d: -f6)}
-    local dir
-    for dir in "${home:-$HOME}/.cargo/bin" "$HOME/.cargo/bin" /usr/local/cargo/bin; do
+    command -v cargo >/dev/null || look_for_cargo
+    local oldest version
+    oldest=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml")
+    version=$(cargo --version | cut -d ' ' -f 2) || die "cargo does not run: is a Rust toolchain installed?"
+    [ "$(printf '%s\n' "$oldest" "$version" | sort -V | head -n 1)" = "$oldest" ] ||
+        die "cargo $version is too old: install Rust $oldest or newer, for instance from https://rustup.rs"
+}
+
+# look_for_cargo: puts its folder on the PATH, wherever rustup or an image of it may have put it.
+look_for_cargo() {
+    local home=${SUDO_USER:+$(getent passwd "$SUDO_USER" | cut -d: -f6)} own=${HOME:-/root} dir
+    for dir in "${home:-$own}/.cargo/bin" "$own/.cargo/bin" /usr/local/cargo/bin; do
         if [ -x "$dir/cargo" ]; then
             PATH=$dir:$PATH
             if [ -n "$home" ] && [ "$dir" = "$home/.cargo/bin" ]; then

@@ -155,11 +155,14 @@ fn a_missing_privilege_is_named() {
         return;
     }
     alone(test, || {
-        let runtime = tempfile::tempdir_in("/tmp").unwrap();
+        let runtime = tempfile::tempdir().unwrap();
         let nobody = nix::unistd::Uid::from_raw(65534);
         nix::unistd::chown(runtime.path(), Some(nobody), None).unwrap();
-        let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["helper_without_privileges", "--exact", "--nocapture"]);
+        // A copy where nobody may go, which the build's own folder need not be.
+        let program = runtime.path().join("program");
+        std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        let mut child = Command::new(program);
+        child.current_dir("/").args(["helper_without_privileges", "--exact", "--nocapture"]);
         child.env("XDG_RUNTIME_DIR", runtime.path()).env("POLLCAST_TEST_UNPRIVILEGED", "1");
         std::os::unix::process::CommandExt::uid(&mut child, 65534);
         let output = child.output().unwrap();

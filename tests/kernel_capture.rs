@@ -76,7 +76,7 @@ fn tshark_finds_nothing_wrong_with_our_frames() {
         return;
     }
     let mut lab = Lab::mute(ECHO);
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let capture = dir.path().join("capture.pcap");
     let mut tcpdump = lab.netns.spawn("tcpdump", |command| {
         // Room for a burst: by default each frame takes a quarter of a megabyte of a buffer of two.
@@ -98,6 +98,7 @@ fn tshark_finds_nothing_wrong_with_our_frames() {
     });
     // It writes the file's header when it listens.
     while !std::fs::metadata(&capture).is_ok_and(|file| file.len() >= 24) {
+        assert!(tcpdump.try_wait().unwrap().is_none(), "tcpdump ended at its start");
         thread::sleep(Duration::from_millis(10));
     }
     provoke_everything(&mut lab);

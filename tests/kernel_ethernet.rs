@@ -172,7 +172,7 @@ fn a_vlan_that_is_not_configured_is_dropped() {
 #[test]
 fn the_answer_to_a_priority_tagged_request_is_in_no_vlan() {
     let Some(lab) = LAB.lock() else { return };
-    let path = std::env::temp_dir().join(format!("pc-{}-tag.pcap", std::process::id()));
+    let path = std::env::temp_dir().join(format!("pollcast-test-{}-tag.pcap", std::process::id()));
     let mut tcpdump = lab.netns.spawn("tcpdump", |command| {
         command
             .args(["-i", DEVICE, "-s", "2000", "-U", "-Q", "in", "--immediate-mode", "-Z", "root", "-w"])

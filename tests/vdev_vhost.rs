@@ -29,7 +29,7 @@ enum Role {
 fn pair(role: &Role) -> Pair {
     let netns = Netns::new();
     let tap = format!("net_tap1,iface={DEVICE}");
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("vhost.sock");
     let vhost_device = format!("net_vhost0,iface={},queues=1", socket.display());
     let virtio_device = format!("net_virtio_user0,path={},queues=1", socket.display());

@@ -122,13 +122,17 @@ impl<N: Nic> Worker<N> {
         worker
     }
 
-    /// One turn: every port's burst, and the inbox. Returns how many packets and messages there were.
+    /// One turn: the inbox, and every port's burst. Returns how many packets and messages there were.
     pub fn turn(&mut self, now: Instant) -> usize {
-        let mut work = 0;
+        // The inbox first: what control was told of, as a join, holds for every packet that is received after it.
+        let mut work = self.read_inbox();
+        if work > 0 {
+            // The transmit burst is empty when a received one is sorted: it may need all of it.
+            self.ports.iter_mut().for_each(PortIo::flush);
+        }
         for index in 0..self.ports.len() {
             work += self.poll_port(now, index);
         }
-        work += self.read_inbox();
         for port in &mut self.ports {
             port.flush();
             port.publish();

@@ -1,6 +1,7 @@
 //! A running `pollcast run` in a namespace, with a configuration, a control socket and an EAL prefix of its own.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -69,19 +70,25 @@ impl Config {
     }
 }
 
-/// A folder of this test process under the build's own, and what is left of processes that ended.
+/// How the names of folders begin; the process id follows, and a number.
+const DIR_PREFIX: &str = "pollcast-test-";
+
+/// A folder of this test process, without what is left of processes that were killed. Among the system's temporary
+/// files: any user may go there, and the way to a socket is short, wherever the checkout is.
 fn new_dir() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    for old in fs::read_dir(base).into_iter().flatten().flatten() {
+    let base = std::env::temp_dir();
+    for old in fs::read_dir(&base).into_iter().flatten().flatten() {
         let name = old.file_name().to_string_lossy().into_owned();
-        let owner = name.strip_prefix("pc-").and_then(|rest| rest.split('-').next());
+        let owner = name.strip_prefix(DIR_PREFIX).and_then(|rest| rest.split('-').next());
         if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
             let _ = fs::remove_dir_all(old.path());
         }
     }
-    let dir = base.join(format!("pc-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
-    fs::create_dir_all(&dir).unwrap();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let dir = base.join(format!("{DIR_PREFIX}{}-{number}", std::process::id()));
+    fs::create_dir(&dir).unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
     dir
 }
 

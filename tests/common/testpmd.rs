@@ -19,8 +19,8 @@ pub struct Bridge {
 impl Bridge {
     /// Between the virtual devices `one` and `other`, in the namespace. Waits until it forwards.
     pub fn start(netns: &Netns, name: &str, one: &str, other: &str) -> Self {
-        let prefix = format!("pc-{}-{name}", std::process::id());
-        let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{prefix}.log"));
+        let prefix = format!("pollcast-test-{}-{name}", std::process::id());
+        let log = std::env::temp_dir().join(format!("{prefix}.log"));
         let child = netns.spawn("dpdk-testpmd", |command| {
             // Memory that the other end of a vhost pair can map, without hugepages. It polls on CPU 0: the worker of
             // the program under test has the last one.

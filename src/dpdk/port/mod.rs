@@ -260,11 +260,11 @@ impl Port<Stopped> {
         fits(plan, &info, queue_pairs)?;
 
         let offered = Offloads { rx: info.rx_offload_capa, tx: info.tx_offload_capa };
-        let offloads = Offloads::choose(offered, plan.checksum);
+        let driver = driver_name(&info);
+        let offloads = Offloads::choose(offered, plan.checksum, &driver);
         opening.configure(queue_pairs, &info, offloads)?;
         opening.set_up_queues(queue_pairs, &info, offloads, pool)?;
         opening.set_mtu()?;
-        let driver = driver_name(&info);
         let (mac, keep_promiscuous) = opening.set_mac(&driver)?;
 
         let port_info = PortInfo {

@@ -73,7 +73,7 @@ impl<N: Nic> Control<N> {
         let done = self.target(membership).and_then(|target| {
             let Some(port) = self.ports.get_mut(target.port) else { return Err("no such port".to_owned()) };
             let verb = act(port, &target, &mut self.rng, &self.out)?;
-            port.publish();
+            port.assert_balance();
             let name = &port.device.info().name;
             let service = self.services.get(usize::from(target.service)).map_or("?", String::as_str);
             let from = target.source.map(|s| format!(" from {s}")).unwrap_or_default();

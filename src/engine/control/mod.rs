@@ -147,7 +147,7 @@ impl<N: Nic> Control<N> {
         self.check_links(now);
         for port in &mut self.ports {
             port.fire_timers(now, &mut self.rng, &self.out);
-            port.publish();
+            port.assert_balance();
         }
         work
     }
@@ -173,7 +173,7 @@ impl<N: Nic> Control<N> {
     pub fn shut_down(&mut self, now: Instant) {
         for port in &mut self.ports {
             port.leave_all(now, &mut self.rng, &self.out);
-            port.publish();
+            port.assert_balance();
         }
     }
 
@@ -185,7 +185,7 @@ impl<N: Nic> Control<N> {
         let mut more = false;
         for port in &mut self.ports {
             more |= port.repeat_reports(now, &mut self.rng, &self.out);
-            port.publish();
+            port.assert_balance();
         }
         more
     }
