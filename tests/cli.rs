@@ -416,6 +416,18 @@ fn a_second_run_on_one_socket_is_one_sentence_and_status_1() {
 }
 
 #[test]
+fn a_question_while_it_stops_neither_waits_nor_delays_the_stop() {
+    let mut host = Host::start("late");
+    host.wait();
+    host.signal(Signal::SIGTERM);
+    let signalled = Instant::now();
+    // Answered still, told that it stops, or sent away: each at once. A client's patience alone is ten seconds.
+    while host.ctl(&["stats"]).0 == 0 {}
+    assert_eq!(host.end().0, 0);
+    assert!(signalled.elapsed() < Duration::from_secs(8), "{:?}", signalled.elapsed());
+}
+
+#[test]
 fn devices_lists_a_vdev_and_the_rung_that_answers() {
     let (status, out, err) = run(&["devices", "--vdev", "net_null0", "--probe", "--json"]);
     assert_eq!((status, &*err), (0, ""));

@@ -2,7 +2,8 @@
 //!
 //! A [`worker::Worker`] does one lcore's work, a [`control::Control`] everything else; each has a `turn(now)` that
 //! never waits, so that one thread can turn them all in a simulated world, and [`run`] has the loops that turn them in
-//! the real one. They share nothing but bounded queues ([`message`]) and pages of counters ([`counters`]).
+//! the real one. They share nothing but bounded queues ([`message`]) and pages of counters ([`counters`]). Other
+//! threads ask control by [`request`].
 //!
 //! Not here: what a packet means (`stack`), how a device is made (`dpdk`, `sim`), and who asks ([`command`] is the
 //! vocabulary, the control socket one speaker of it).

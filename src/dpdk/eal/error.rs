@@ -134,6 +134,6 @@ pub enum EalError {
     },
 
     /// Something of DPDK's is still in use, so that it cannot end.
-    #[error("DPDK cannot end: {0}")]
+    #[error("DPDK cannot be ended in order, its memory stays until the process ends: {0}")]
     InUse(String),
 }

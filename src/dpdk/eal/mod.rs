@@ -217,7 +217,7 @@ impl Eal {
             return Some("a pool, port, queue or thread is still held".to_owned());
         }
         let out: u32 = lock(&self.shared.orphaned_pools).iter().map(PoolPtr::out).sum();
-        (out > 0).then(|| format!("{out} packet buffers are still held"))
+        (out > 0).then(|| format!("packet buffers that a driver or somebody else still holds: {out}"))
     }
 }
 

@@ -88,3 +88,27 @@ pub(in crate::dpdk) fn numa_node(port_id: u16) -> Option<u32> {
     // SAFETY: takes any number; negative if it does not know.
     u32::try_from(unsafe { sys::rte_eth_dev_socket_id(port_id) }).ok()
 }
+
+/// The largest IP packet of a device that tells `max_mtu` and a longest frame. Many tell no `max_mtu`; DPDK then takes an
+/// Ethernet header and its checksum from the frame, and refuses with a bare number what does not fit.
+pub(in crate::dpdk) fn max_mtu(max_mtu: u16, max_frame: u32) -> u16 {
+    const HEADER_AND_CHECKSUM: u32 = 14 + 4;
+    let told = u32::from(max_mtu);
+    let overhead =
+        if max_mtu != u16::MAX && max_frame > told { max_frame - told } else { HEADER_AND_CHECKSUM };
+    u16::try_from(max_frame.saturating_sub(overhead)).map_or(max_mtu, |fits| fits.min(max_mtu))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_packet_follows_from_what_a_driver_tells() {
+        assert_eq!(max_mtu(u16::MAX, 1518), 1500, "af_packet: a frame only");
+        assert_eq!(max_mtu(1500, 1518), 1500);
+        assert_eq!(max_mtu(9702, 9728), 9702, "a NIC that counts two tags, too");
+        assert_eq!(max_mtu(u16::MAX, u32::MAX), u16::MAX, "no limit told");
+        assert_eq!(max_mtu(9000, 1518), 1500, "the frame is the narrower limit");
+    }
+}

@@ -24,8 +24,8 @@ pub enum PortError {
     },
     /// More workers than queues.
     #[error(
-        "port {port}: the device {device} has {have} queue pairs and {want} workers want one each: let fewer workers \
-         serve this port (its key `cpus`), or give the device more queues"
+        "port {port}: {want} workers want a queue pair each, and the device {device} has no more than {have}: let fewer \
+         workers serve this port (its key `cpus`), or give the device more queues"
     )]
     TooFewQueues {
         /// The port's name.
@@ -38,7 +38,9 @@ pub enum PortError {
         want: u16,
     },
     /// An MTU that the device cannot have.
-    #[error("port {port}: the device {device} takes an mtu from {min} to {max}, not {mtu}")]
+    #[error(
+        "port {port}: the device {device} takes an mtu from {min} to {max}, not {mtu}: change the key `mtu`"
+    )]
     Mtu {
         /// The port's name.
         port: String,

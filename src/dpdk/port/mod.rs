@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dpdk_sys as sys;
 
-pub(super) use self::device::{all, device_info, driver_name, find, mac_address, name, numa_node};
+pub(super) use self::device::{all, device_info, driver_name, find, mac_address, max_mtu, name, numa_node};
 pub use self::error::PortError;
 use self::filter::Calls;
 use super::eal::{Device, Listener, Shared, lock};
@@ -328,7 +328,8 @@ fn fits(plan: &PortPlan, info: &sys::rte_eth_dev_info, want: u16) -> Result<(), 
     if want > have {
         return Err(PortError::TooFewQueues { port, device, have, want });
     }
-    let (min, max, mtu) = (info.min_mtu, info.max_mtu, plan.mtu);
+    let (min, max) = (info.min_mtu, max_mtu(info.max_mtu, info.max_rx_pktlen));
+    let mtu = plan.mtu;
     if !(min..=max).contains(&mtu) {
         return Err(PortError::Mtu { port, device, mtu, min, max });
     }
