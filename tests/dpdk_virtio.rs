@@ -160,7 +160,10 @@ fn virtio(socket: &str) {
     assert_eq!(refused[1], (Rung::MacTable, "mac_addr_add: the driver gives no reason (-1)"));
     let state = port.mc_filter().apply(&group_macs(64)).clone();
     assert_eq!(state.rung, Rung::AllMulticast, "{state:?}");
-    assert_eq!(state.refused[1].why, "mac_addr_add: the device's table has room for 63 group addresses, and 64 are wanted");
+    assert_eq!(
+        state.refused[1].why,
+        "mac_addr_add: the device's table has room for 63 group addresses, and 64 are wanted"
+    );
 
     drop((port, rx, tx));
     assert_eq!(pool.free_count(), pool.size());

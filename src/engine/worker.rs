@@ -10,7 +10,7 @@ use super::counters::{Counter, CounterPage, SocketPage, Tally};
 use super::message::{PuntSenders, ToWorker};
 use super::port_io::PortIo;
 use super::sort::Sorter;
-use crate::fastpath::{self, Level, Lookup, View};
+use crate::fastpath::{self, Level, Lookup};
 use crate::io::{BURST_MAX, Burst, DropReason, Nic, PortId, RxQueue};
 use crate::rng::Rng;
 use crate::service::{Action, Cx, Datagram, Service};
@@ -226,7 +226,6 @@ impl<N: Nic> Worker<N> {
                 ToWorker::Groups(port, table) => {
                     if let Some(port) = self.port_mut(port) {
                         port.interface.v4.groups = table;
-                        port.view = View::of(&port.interface);
                     }
                 }
             }

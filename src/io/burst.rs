@@ -66,7 +66,7 @@ impl<B> Burst<B> {
     #[inline]
     pub fn drain(&mut self) -> impl Iterator<Item = B> + '_ {
         let len = core::mem::take(&mut self.len);
-        self.slots[..len].iter_mut().filter_map(Option::take)
+        Drain(self.slots[..len].iter_mut())
     }
 
     /// The empty slots, for a driver to fill from the front; then [`filled`](Self::filled).
@@ -108,6 +108,26 @@ impl<B> Burst<B> {
             self.slots[..self.len].rotate_left(n);
         }
         self.len -= n;
+    }
+}
+
+/// The packets on their way out of a burst.
+struct Drain<'a, B>(core::slice::IterMut<'a, Option<B>>);
+
+impl<B> Iterator for Drain<'_, B> {
+    type Item = B;
+
+    #[inline]
+    fn next(&mut self) -> Option<B> {
+        self.0.find_map(Option::take)
+    }
+}
+
+impl<B> Drop for Drain<'_, B> {
+    // The burst counts itself empty: what stayed behind its end would be overwritten, and lost to its pool.
+    #[inline]
+    fn drop(&mut self) {
+        self.for_each(drop);
     }
 }
 
@@ -165,5 +185,14 @@ mod tests {
         assert_eq!(burst.drain().map(|c| c.0).collect::<Vec<_>>(), [0, 1, 2]);
         assert!(burst.is_empty());
         assert_eq!(drops.get(), 3);
+    }
+
+    #[test]
+    fn what_a_drain_is_not_asked_for_is_dropped() {
+        let drops = Rc::new(Cell::new(0));
+        let mut burst = burst_of(3, &drops);
+        assert_eq!(burst.drain().next().map(|c| c.0), Some(0));
+        assert_eq!(drops.get(), 3);
+        assert!(burst.is_empty() && burst.spare().iter().all(Option::is_none));
     }
 }
