@@ -76,8 +76,8 @@ lab_end() {
     trap '' INT TERM HUP
     for pid in "${LAB_PIDS[@]}"; do lab_stop "$pid" >/dev/null || true; done
     for netns in "${LAB_NETNS[@]}"; do ip netns del "$netns" 2>/dev/null || true; done
-    for dir in "${LAB_DIRS[@]}"; do rm -rf "$dir"; done
     for undo in "${LAB_UNDO[@]}"; do "$undo" || true; done
+    for dir in "${LAB_DIRS[@]}"; do rm -rf "$dir"; done
     exit "$status"
 }
 

@@ -12,7 +12,7 @@
 //! }
 //! ```
 //!
-//! Everything ends with the test process, even if that is killed: namespaces have no names, and programs get SIGTERM.
+//! Everything ends with the test process, even if that is killed: namespaces have no names, and programs have a warden.
 #![allow(dead_code, unreachable_pub, unused_imports)] // Each test file uses its part of it.
 
 pub mod frames;
@@ -23,6 +23,7 @@ pub mod pollcast;
 pub mod raw_peer;
 pub mod read;
 pub mod testpmd;
+pub mod warden;
 
 pub use frames::*;
 pub use lab::*;

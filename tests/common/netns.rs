@@ -1,45 +1,30 @@
-//! Network namespaces without names: each lives in a thread and dies with the process, whatever ends it.
+//! Network namespaces without names: each is held by this process, and by what runs in it.
 
 use std::fs::{self, File};
-use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
-use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
 use nix::sched::{CloneFlags, setns, unshare};
+
+use super::warden;
 
 /// A network namespace of our own, without IPv6 and its chatter.
 #[derive(Debug)]
 pub struct Netns {
     namespace: File,
-    keeper: SyncSender<Start>,
-}
-
-/// A program to start in the namespace, and where to send what came of it.
-struct Start {
-    command: Command,
-    started: SyncSender<io::Result<Child>>,
 }
 
 impl Netns {
     /// A new one, with the loopback device up.
     pub fn new() -> Self {
-        let (made, namespace) = mpsc::sync_channel(1);
-        let (keeper, orders) = mpsc::sync_channel::<Start>(1);
-        // Programs are told to end when the thread that started them does: this one lives as long as the namespace.
-        thread::Builder::new()
-            .name("netns".into())
-            .spawn(move || {
-                unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace (needs root)");
-                made.send(File::open("/proc/thread-self/ns/net").unwrap()).unwrap();
-                for Start { mut command, started } in orders {
-                    let _ = started.send(command.spawn());
-                }
-            })
-            .unwrap();
-        let netns = Self { namespace: namespace.recv().unwrap(), keeper };
+        // In a thread of its own, which alone is in it.
+        let made = thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace (needs root)");
+            File::open("/proc/thread-self/ns/net").unwrap()
+        });
+        let netns = Self { namespace: made.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) };
         netns.enter(|| {
             for which in ["all", "default"] {
                 let key = format!("/proc/sys/net/ipv6/conf/{which}/disable_ipv6");
@@ -63,15 +48,15 @@ impl Netns {
         })
     }
 
-    /// Starts `program` in the namespace; it gets SIGTERM when the namespace's keeper or this process ends.
+    /// Starts `program` in the namespace; it gets SIGTERM when this process ends.
     pub fn spawn(&self, program: &str, prepare: impl FnOnce(&mut Command)) -> Child {
-        let mut command = Command::new("setpriv");
+        let mut command = Command::new(program);
         // In a process group of its own: Ctrl-C is for this process, whose end then ends the program, by one signal.
-        command.args(["--pdeathsig", "TERM", "--", program]).process_group(0);
+        command.process_group(0);
+        warden::watch(&mut command);
         prepare(&mut command);
-        let (started, child) = mpsc::sync_channel(1);
-        self.keeper.send(Start { command, started }).unwrap();
-        child.recv().unwrap().unwrap_or_else(|e| panic!("{program} does not start: {e}"))
+        let child = self.enter(|| command.spawn());
+        child.unwrap_or_else(|e| panic!("{program} does not start: {e}"))
     }
 
     /// Runs a program in the namespace to its end, which must be a good one, and returns what it said.
