@@ -7,6 +7,7 @@ use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use crate::addr::V4;
 use crate::io::PortId;
 use crate::stack::groups::GroupTable;
+use crate::stack::ingress::Punted;
 
 /// To a worker.
 #[derive(Debug)]
@@ -24,15 +25,6 @@ pub struct Punt<B> {
     pub port: PortId,
     /// The frame.
     pub buf: B,
-}
-
-/// Of what kind a punted packet is. Each kind has its own queue, so that a flood of one cannot starve another.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PuntClass {
-    /// ARP.
-    Arp,
-    /// IGMP.
-    Igmp,
 }
 
 /// Messages that a worker's inbox holds.
@@ -55,11 +47,12 @@ impl<B> Clone for PuntSenders<B> {
 }
 
 impl<B> PuntSenders<B> {
-    /// Hands `buf` to control; gives it back if the queue is full.
-    pub fn send(&self, class: PuntClass, port: PortId, buf: B) -> Result<(), B> {
-        let queue = match class {
-            PuntClass::Arp => &self.arp,
-            PuntClass::Igmp => &self.igmp,
+    /// Hands `buf` to control; gives it back if the queue is full. Each kind has its own queue, so that a flood of one
+    /// cannot starve another.
+    pub fn send(&self, kind: Punted, port: PortId, buf: B) -> Result<(), B> {
+        let queue = match kind {
+            Punted::Arp => &self.arp,
+            Punted::Igmp => &self.igmp,
         };
         queue.try_send(Punt { port, buf }).map_err(|e| match e {
             TrySendError::Full(punt) | TrySendError::Disconnected(punt) => punt.buf,

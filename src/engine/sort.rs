@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 
 use super::counters::{Counter, Tally};
-use super::message::{PuntClass, PuntSenders};
+use super::message::PuntSenders;
 use crate::fastpath::Sink;
 use crate::io::{BURST_MAX, BufPool, Burst, DropReason, Parts};
 use crate::service::Datagram;
@@ -87,11 +87,7 @@ impl<P: BufPool> Sorter<'_, P> {
     }
 
     fn hand_to_control(&mut self, kind: Punted, buf: P::Buf) {
-        let class = match kind {
-            Punted::Arp => PuntClass::Arp,
-            Punted::Igmp => PuntClass::Igmp,
-        };
-        match self.punt.send(class, self.interface.port, buf) {
+        match self.punt.send(kind, self.interface.port, buf) {
             Ok(()) => self.tally.add(Counter::Punted, 1),
             Err(_refused) => self.tally.drop(DropReason::PuntQueueFull),
         }
