@@ -21,7 +21,7 @@ mod mc_filter;
 mod parts;
 mod port;
 
-pub use buf::{BufPool, ChecksumStatus, PacketBuf, RxMeta, TxChecksum};
+pub use buf::{BufPool, ChecksumStatus, LARGE_ROOM, PacketBuf, RxMeta, TxChecksum, linearise};
 pub use burst::{BURST_MAX, Burst};
 pub use drop_reason::DropReason;
 pub use mc_filter::{FilterPolicy, FilterState, McFilter, Refused, Rung, dense_steps};
