@@ -28,4 +28,5 @@ pub mod interface;
 pub mod membership;
 pub mod neighbor;
 pub mod port_table;
+pub mod reassembly;
 mod source_filter;
