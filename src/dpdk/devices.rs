@@ -78,8 +78,6 @@ fn try_filter(
         name: name.to_owned(),
         device: name.to_owned(),
         mac: Some(port::mac_address(port_id).ok().filter(|mac| mac.is_unicast()).unwrap_or(SOME_MAC)),
-        addresses: Vec::new(),
-        gateway4: None,
         mtu: 1500.clamp(mtu_min, mtu_max),
         rx_descriptors: 256,
         tx_descriptors: 256,

@@ -50,7 +50,7 @@ drop_reasons! {
     EthernetSourceGroup = "ethernet_source_group" => None;
     /// The source MAC is our own: a loop.
     EthernetSourceOwn = "ethernet_source_own" => None;
-    /// The frame carries a VLAN that is not configured.
+    /// The frame names a VLAN, or none, for which no interface is configured.
     VlanUnknown = "vlan_unknown" => None;
     /// An EtherType that this host does not speak, 802.3 lengths included.
     EtherTypeUnknown = "ethertype_unknown" => None;

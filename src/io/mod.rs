@@ -19,6 +19,7 @@ mod burst;
 mod drop_reason;
 mod mc_filter;
 mod parts;
+mod policy;
 mod port;
 
 pub use buf::{BufPool, ChecksumStatus, PacketBuf, RxMeta, TxChecksum};
@@ -26,4 +27,5 @@ pub use burst::{BURST_MAX, Burst};
 pub use drop_reason::DropReason;
 pub use mc_filter::{FilterPolicy, FilterState, McFilter, Refused, Rung, dense_steps};
 pub use parts::{Cast, Parts, PayloadSum};
-pub use port::{DeviceStats, Nic, PortControl, PortId, PortInfo, RxQueue, TxQueue};
+pub use policy::Policy;
+pub use port::{DeviceStats, InterfaceId, Nic, PortControl, PortId, PortInfo, RxQueue, TxQueue};

@@ -179,7 +179,7 @@ impl<B: PacketBuf> Service<B> for Echo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::{BufPool, Parts, PortId};
+    use crate::io::{BufPool, InterfaceId, Parts};
     use crate::service::Action;
     use crate::sim::buf::{ROOM, SimBuf, SimPool};
     use crate::sim::frames::UdpFrame;
@@ -189,7 +189,7 @@ mod tests {
         let frame =
             UdpFrame::new(&format!("198.18.0.1:{from}"), &format!("198.18.0.2:{to}"), b"hello").frame();
         let buf = SimPool::new(1, ROOM).alloc_copy(&frame).unwrap();
-        let parts = Parts::new(14, 34, 13).to(cast).on(PortId(0));
+        let parts = Parts::new(14, 34, 13).to(cast).on(InterfaceId(0));
         let mut burst = [Datagram::<SimBuf>::new(buf, parts)];
         echo.datagrams(&mut Cx { now }, &mut burst);
         let [datagram] = burst;
