@@ -122,6 +122,8 @@ drop_reasons! {
     EchoGroupOff = "echo_group_off" => None;
     /// The echo service's cap on answers to groups was reached.
     EchoGroupRate = "echo_group_rate" => None;
+    /// The echo service's cap on answers to one source was reached.
+    EchoSourceRate = "echo_source_rate" => None;
     /// A service asked for an answer that cannot be sent: to port 0, or larger than the link.
     ReplyImpossible = "reply_impossible" => None;
     /// The queue to the control thread was full.
