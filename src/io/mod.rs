@@ -1,8 +1,8 @@
 //! The seam that a NIC, real or simulated, fills.
 //!
 //! Here: what the engine asks of a packet buffer, a pool, a queue, a multicast filter and a port ([`Nic`] names one
-//! world's choice of each), and the one list of reasons for which a packet may be dropped. Not here: anything that
-//! knows a protocol, and anything that touches a device.
+//! world's choice of each), the one list of reasons for which a packet may be dropped, and the words for how what is sent
+//! finds its way. Not here: anything that knows a protocol, and anything that touches a device.
 //!
 //! The rule of ownership: a buffer is a value with one owner. It is sent, delivered, handed over or dropped by moving
 //! it; there is no way to do two of these, nor to forget it.
@@ -19,6 +19,7 @@ mod burst;
 mod drop_reason;
 mod mc_filter;
 mod parts;
+mod path;
 mod port;
 
 pub use buf::{BufPool, ChecksumStatus, PacketBuf, RxMeta, TxChecksum};
@@ -26,4 +27,5 @@ pub use burst::{BURST_MAX, Burst};
 pub use drop_reason::DropReason;
 pub use mc_filter::{FilterPolicy, FilterState, McFilter, Refused, Rung, dense_steps};
 pub use parts::{Cast, Parts, PayloadSum};
+pub use path::{PmtuDiscovery, ReplyPath};
 pub use port::{DeviceStats, Nic, PortControl, PortId, PortInfo, RxQueue, TxQueue};
