@@ -114,6 +114,8 @@ pub struct PortPlan {
     pub checksum: Checksum,
     /// How far the multicast filter may climb.
     pub multicast_filter: FilterPolicy,
+    /// Whether any of its interfaces is a VLAN: the device is then asked to take tags off and to insert them, if it can.
+    pub tagged: bool,
     /// The workers that serve it, as indices into [`Plan::workers`]: one queue pair each.
     pub workers: Vec<usize>,
 }

@@ -83,6 +83,7 @@ fn try_filter(
         tx_descriptors: 256,
         checksum: Checksum::Software,
         multicast_filter: FilterPolicy::Auto,
+        tagged: false,
         workers: Vec::new(),
     };
     let port = Port::open(eal, &plan, 1, &pool).map_err(|error| error.to_string())?;

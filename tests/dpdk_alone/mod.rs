@@ -70,6 +70,7 @@ pub(crate) fn port(device: &str) -> PortPlan {
         tx_descriptors: 256,
         checksum: Checksum::Auto,
         multicast_filter: FilterPolicy::Auto,
+        tagged: false,
         workers: vec![0],
     }
 }

@@ -82,6 +82,7 @@ fn check_port(
         tx_descriptors: check_descriptors(raw.tx_descriptors.as_ref(), problems),
         checksum: checksum.as_ref().map(|at| at.value).unwrap_or_default(),
         multicast_filter: multicast_filter.as_ref().map(|at| at.value).unwrap_or_default(),
+        tagged: false,
         workers: workers::of_port(cpus.as_ref(), workers, problems),
     }
 }
