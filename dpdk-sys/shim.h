@@ -34,6 +34,7 @@ enum shim_mbuf_layout {
 	SHIM_MBUF_VLAN_TCI = offsetof(struct rte_mbuf, vlan_tci),
 	SHIM_MBUF_RSS = offsetof(struct rte_mbuf, hash.rss),
 	SHIM_MBUF_BUF_LEN = offsetof(struct rte_mbuf, buf_len),
+	SHIM_MBUF_NEXT = offsetof(struct rte_mbuf, next),
 	SHIM_MBUF_TX_OFFLOAD = offsetof(struct rte_mbuf, tx_offload),
 	/* Where the lengths lie in `tx_offload`, in bits. */
 	SHIM_MBUF_L2_LEN_SHIFT = RTE_MBUF_L2_LEN_OFS,

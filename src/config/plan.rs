@@ -216,6 +216,8 @@ pub struct MbufPlan {
     pub count: u32,
     /// Bytes of data in each, headroom included.
     pub data_room: u16,
+    /// Large buffers beside these, for datagrams that fragments were put together to.
+    pub large: u32,
     /// Buffers that one lcore keeps at hand.
     pub cache: u32,
     /// The sum, a line an item: what for, and how many.

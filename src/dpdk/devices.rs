@@ -70,6 +70,7 @@ fn try_filter(
         count: 4095,
         cache: 0,
         data_room: 2176,
+        large: 0,
         numa_node: port::numa_node(port_id),
         shared_cpu: false,
     };

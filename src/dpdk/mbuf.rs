@@ -3,7 +3,7 @@
 //! An [`Mbuf`] is one pointer, and so is `Option<Mbuf>`: a [`Burst`](crate::io::Burst) of them is the array that a driver
 //! fills and takes from. Fields are reached by the offsets that the shim exports, for their names move between releases.
 
-use core::mem::{align_of, size_of};
+use core::mem::{ManuallyDrop, align_of, size_of};
 use core::ptr::NonNull;
 use core::slice;
 use core::sync::atomic::{AtomicU16, AtomicU64, Ordering};
@@ -46,6 +46,18 @@ const fn rearm(data_off: u16, refcnt: u16, nb_segs: u16, port: u16) -> u64 {
 const REARM_MASK: u64 = rearm(0, u16::MAX, u16::MAX, 0);
 const REARM_UNIQUE: u64 = rearm(0, 1, 1, 0);
 
+/// What the device said on reception, beside the values that go with it.
+const SAID: u64 = sys::SHIM_RX_IP_CKSUM_GOOD
+    | sys::SHIM_RX_IP_CKSUM_BAD
+    | sys::SHIM_RX_L4_CKSUM_GOOD
+    | sys::SHIM_RX_L4_CKSUM_BAD
+    | sys::SHIM_RX_VLAN_STRIPPED
+    | sys::SHIM_RX_RSS_HASH;
+
+/// The size of a large buffer, whose data begin where it does. No driver fills such, so that the second segment of a
+/// received frame is not taken for a body.
+const LARGE: u16 = u16::MAX;
+
 const INDIRECT: u64 = sys::SHIM_MBUF_INDIRECT | sys::SHIM_MBUF_EXTERNAL;
 
 /// What we ask of the device on transmission, but for the tag.
@@ -70,6 +82,15 @@ impl Mbuf {
     #[inline]
     pub(super) unsafe fn from_raw(mbuf: NonNull<sys::rte_mbuf>) -> Self {
         Self(mbuf)
+    }
+
+    /// Lets the data of a fresh buffer begin where the buffer does.
+    #[inline]
+    pub(super) fn take_headroom(&mut self) {
+        if self.is_unique() && self.data_len() == 0 {
+            // SAFETY: an aligned field of a unique buffer, in which there are no data yet.
+            unsafe { self.field::<u16>(sys::SHIM_MBUF_DATA_OFF).write(0) };
+        }
     }
 
     /// The address of the field at `offset`.
@@ -132,6 +153,48 @@ impl Mbuf {
     }
 }
 
+/// Segments behind the first one, and the body.
+impl Mbuf {
+    /// The segment that follows. It is not a handle: the reference is the head's.
+    #[inline]
+    fn next(&self) -> Option<ManuallyDrop<Self>> {
+        // SAFETY: an aligned, initialised field, which only the owner of a unique packet writes; null in the last one.
+        let next = unsafe { self.field::<*mut sys::rte_mbuf>(sys::SHIM_MBUF_NEXT).read() };
+        // The segments of a packet are valid mbufs as long as its head is.
+        NonNull::new(next).map(|next| ManuallyDrop::new(Self(next)))
+    }
+
+    /// Whether it is a buffer of the large pool.
+    #[inline]
+    fn is_large(&self) -> bool {
+        self.read::<u16>(sys::SHIM_MBUF_BUF_LEN) == LARGE && self.read::<u16>(sys::SHIM_MBUF_DATA_OFF) == 0
+    }
+
+    /// The body as a segment.
+    #[inline]
+    fn body_segment(&self) -> Option<ManuallyDrop<Self>> {
+        if self.is_single_segment() { None } else { self.next().filter(|next| next.is_large()) }
+    }
+
+    /// Whether this handle is the only one, whatever the number of segments.
+    #[inline]
+    fn is_unshared(&self) -> bool {
+        const MASK: u64 = rearm(0, u16::MAX, 0, 0);
+        let rearm_data = self.atomic(sys::SHIM_MBUF_DATA_OFF).load(Ordering::Acquire);
+        rearm_data & MASK == rearm(0, 1, 0, 0) && self.ol_flags() & INDIRECT == 0
+    }
+
+    /// Calls `f` with the bytes of each segment of the frame, in order, until it is false.
+    fn each_segment(&self, mut f: impl FnMut(&[u8]) -> bool) {
+        let mut more = f(self.data());
+        let mut next = if self.body_segment().is_some() { None } else { self.next() };
+        while let Some(segment) = next.filter(|_| more) {
+            more = f(segment.data());
+            next = segment.next();
+        }
+    }
+}
+
 impl PacketBuf for Mbuf {
     #[inline]
     fn data(&self) -> &[u8] {
@@ -146,15 +209,72 @@ impl PacketBuf for Mbuf {
     }
 
     #[inline]
+    fn frame_len(&self) -> usize {
+        if self.is_single_segment() {
+            return self.data_len();
+        }
+        let mut len = 0;
+        self.each_segment(|bytes| {
+            len += bytes.len();
+            true
+        });
+        len
+    }
+
+    fn copy_out(&self, offset: usize, out: &mut [u8]) -> usize {
+        let (mut skip, mut done) = (offset, 0);
+        self.each_segment(|bytes| {
+            let from = bytes.get(skip..).unwrap_or_default();
+            skip = skip.saturating_sub(bytes.len());
+            let n = from.len().min(out.len() - done);
+            if let (Some(to), Some(from)) = (out.get_mut(done..done + n), from.get(..n)) {
+                to.copy_from_slice(from);
+            }
+            done += n;
+            done < out.len()
+        });
+        done
+    }
+
+    fn body(&self) -> Option<&[u8]> {
+        let body = self.body_segment()?;
+        let (start, len) = (body.data_ptr(), body.data_len());
+        // SAFETY: as for `data`; the body lives as long as its head, which is borrowed.
+        Some(unsafe { slice::from_raw_parts(start, len) })
+    }
+
+    fn body_mut(&mut self) -> Option<&mut [u8]> {
+        if !self.is_unshared() {
+            return None;
+        }
+        let body = self.body_segment().filter(|body| body.is_unique())?;
+        let (start, len) = (body.data_ptr(), body.data_len());
+        // SAFETY: as for `unique`: nobody shares the body nor its head, which is borrowed mutably.
+        Some(unsafe { slice::from_raw_parts_mut(start, len) })
+    }
+
+    fn attach(&mut self, body: Self) -> Result<(), Self> {
+        if !(self.is_unique() && body.is_unique() && body.is_large()) {
+            return Err(body);
+        }
+        let len = self.data_len() + body.data_len();
+        let body = ManuallyDrop::new(body);
+        // SAFETY: an aligned field of a unique buffer with no segment behind it; from here on the body's reference is
+        // given up with the head's, by `rte_pktmbuf_free`.
+        unsafe { self.field::<*mut sys::rte_mbuf>(sys::SHIM_MBUF_NEXT).write(body.0.as_ptr()) };
+        // SAFETY: as above; nobody else reads the word that it is a part of.
+        unsafe { self.field::<u16>(sys::SHIM_MBUF_NB_SEGS).write(2) };
+        // SAFETY: as above; two 16-bit lengths fit.
+        unsafe { self.field::<u32>(sys::SHIM_MBUF_PKT_LEN).write(u32::try_from(len).unwrap_or(u32::MAX)) };
+        Ok(())
+    }
+
+    #[inline]
     fn is_plain(&self) -> bool {
         // The RSS hash and the time stamp that a driver may add say nothing of the bytes.
-        const SAID: u64 = sys::SHIM_RX_IP_CKSUM_GOOD
-            | sys::SHIM_RX_IP_CKSUM_BAD
-            | sys::SHIM_RX_L4_CKSUM_GOOD
-            | sys::SHIM_RX_L4_CKSUM_BAD
-            | sys::SHIM_RX_VLAN_STRIPPED;
+        const TOLD: u64 = SAID & !sys::SHIM_RX_RSS_HASH;
         let rearm = self.atomic(sys::SHIM_MBUF_DATA_OFF).load(Ordering::Relaxed);
-        rearm & REARM_MASK == REARM_UNIQUE && self.ol_flags() & (SAID | INDIRECT) == 0
+        rearm & REARM_MASK == REARM_UNIQUE && self.ol_flags() & (TOLD | INDIRECT) == 0
     }
 
     #[inline]
@@ -213,6 +333,19 @@ impl PacketBuf for Mbuf {
             stripped_tci: has(sys::SHIM_RX_VLAN_STRIPPED).then(|| self.read::<u16>(sys::SHIM_MBUF_VLAN_TCI)),
             rss_hash: has(sys::SHIM_RX_RSS_HASH).then(|| self.read::<u32>(sys::SHIM_MBUF_RSS)),
         }
+    }
+
+    fn copy_rx_meta(&mut self, other: &Self) {
+        if !self.is_unique() {
+            return;
+        }
+        let flags = self.atomic(sys::SHIM_MBUF_OL_FLAGS);
+        flags.store(self.ol_flags() & !SAID | other.ol_flags() & SAID, Ordering::Relaxed);
+        let (tci, rss) = (other.read::<u16>(sys::SHIM_MBUF_VLAN_TCI), other.read::<u32>(sys::SHIM_MBUF_RSS));
+        // SAFETY: an aligned field of a unique buffer.
+        unsafe { self.field::<u16>(sys::SHIM_MBUF_VLAN_TCI).write(tci) };
+        // SAFETY: as above.
+        unsafe { self.field::<u32>(sys::SHIM_MBUF_RSS).write(rss) };
     }
 
     #[inline]

@@ -114,6 +114,7 @@ fn pool_options(plan: &Plan) -> MempoolOptions {
         count: plan.mbufs.count,
         cache: plan.mbufs.cache,
         data_room: plan.mbufs.data_room,
+        large: plan.mbufs.large,
         numa_node: None,
         shared_cpu: plan.workers.iter().any(|worker| worker.cpu == plan.control_cpu),
     }

@@ -23,7 +23,7 @@ mod parts;
 mod policy;
 mod port;
 
-pub use buf::{BufPool, ChecksumStatus, PacketBuf, RxMeta, TxChecksum};
+pub use buf::{BufPool, ChecksumStatus, LARGE_ROOM, PacketBuf, RxMeta, TxChecksum, linearise};
 pub use burst::{BURST_MAX, Burst};
 pub use choice::{ConflictDetection, PmtuDiscovery, ReplyPath};
 pub use drop_reason::DropReason;

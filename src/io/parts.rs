@@ -42,6 +42,7 @@ const INTERFACE_SHIFT: u32 = 32;
 const L3_SHIFT: u32 = 48;
 const CAST_SHIFT: u32 = 56;
 const TAGGED_SHIFT: u32 = 58;
+const BODY_SHIFT: u32 = 59;
 const SUM_SHIFT: u32 = 60;
 
 /// `word` with its top bit set.
@@ -85,6 +86,13 @@ impl Parts {
         self.with(TAGGED_SHIFT, 1, tagged as u64)
     }
 
+    /// Has its UDP header and payload in the packet's body: `l4` is an offset there.
+    #[inline]
+    #[must_use]
+    pub const fn in_body(self) -> Self {
+        self.with(BODY_SHIFT, 0x1, 1)
+    }
+
     /// Has a checksum field worth `sum`.
     #[inline]
     #[must_use]
@@ -113,11 +121,18 @@ impl Parts {
         usize::from(self.word.get().to_le_bytes()[6])
     }
 
-    /// Offset of the UDP header.
+    /// Offset of the UDP header: in the frame, or in the body if the datagram [is there](Self::is_in_body).
     #[inline]
     #[must_use]
     pub fn l4(self) -> usize {
         usize::from(self.field(L4_SHIFT))
+    }
+
+    /// Whether UDP header and payload are in the packet's body: then `l4` is an offset there.
+    #[inline]
+    #[must_use]
+    pub const fn is_in_body(self) -> bool {
+        self.word.get() >> BODY_SHIFT & 1 != 0
     }
 
     /// The UDP length field: bytes of header and payload.
@@ -185,6 +200,7 @@ impl core::fmt::Debug for Parts {
         f.debug_struct("Parts")
             .field("l3", &self.l3())
             .field("l4", &self.l4())
+            .field("in_body", &self.is_in_body())
             .field("udp_len", &self.udp_len())
             .field("cast", &self.cast())
             .field("sum", &self.sum())
@@ -211,6 +227,8 @@ mod tests {
                 );
                 assert_eq!(p.with_len(8).udp_len(), 8);
                 assert!(p.is_shaped_like(plain.with_len(9)));
+                assert!(!p.is_in_body() && p.in_body().is_in_body() && p.in_body().cast() == cast);
+                assert!(!p.is_shaped_like(p.in_body()));
                 assert!(!p.is_shaped_like(Parts::new(14, 0xfffe, 0xfffd).to(cast).with_sum(sum)));
             }
         }

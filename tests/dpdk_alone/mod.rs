@@ -53,6 +53,7 @@ pub(crate) fn pool(eal: &Eal, count: u32) -> Mempool {
         count,
         cache: 32,
         data_room: 2176,
+        large: 4,
         numa_node: None,
         shared_cpu: true,
     };
