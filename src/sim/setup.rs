@@ -267,6 +267,7 @@ fn interfaces(port: &PortOptions, next: &mut u16) -> Vec<ControlInterfaceParts> 
         *next += 1;
         interface.vlan = vlan;
         interface.tx_udp_checksum = nic.tx_checksum;
+        interface.tx_vlan_insert = nic.vlan_insert;
         let name = match vlan {
             Some(vid) if further => format!("{}.{vid}", nic.name),
             _ => nic.name.clone(),
