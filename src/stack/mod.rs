@@ -17,6 +17,7 @@
 //! assert_eq!(interface.v4.destination("198.18.0.255".parse().unwrap()), Destination::Broadcast);
 //! ```
 
+pub mod acd;
 pub mod arp;
 pub mod egress;
 pub mod gmp;
@@ -28,4 +29,6 @@ pub mod interface;
 pub mod membership;
 pub mod neighbor;
 pub mod port_table;
+pub mod route;
 mod source_filter;
+pub mod waiting;
