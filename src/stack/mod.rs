@@ -22,6 +22,7 @@ pub mod arp;
 pub mod egress;
 pub mod gmp;
 pub mod groups;
+pub mod hops;
 pub mod icmp;
 pub mod icmp_limit;
 pub mod ingress;
