@@ -3,12 +3,18 @@
 //! A [`Group`] *is* multicast, a [`Unicast`] is an address that one host may have: whoever holds one need not ask
 //! again. What IPv4 and IPv6 do differently behind one name is a [`Family`].
 
+mod prefix;
+mod vid;
+
 use core::fmt;
 use core::hash::Hash;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use prefix::Prefix;
+pub use vid::Vid;
 
 /// An Ethernet address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -111,7 +117,7 @@ pub trait Family: Copy + Eq + Ord + Hash + fmt::Debug + Send + Sync + 'static {
     /// How many leading bits `a` and `b` have in common.
     fn common_bits(a: Self::Addr, b: Self::Addr) -> u8;
 
-    /// The first address of `addr/prefix`: the bits behind `prefix` cleared.
+    /// `addr` without the bits behind the first `prefix`.
     fn network(addr: Self::Addr, prefix: u8) -> Self::Addr;
 
     /// Whether a host may have `addr` on a link of `prefix` bits: in IPv4, not the network's own address.
@@ -228,8 +234,7 @@ impl Family for V6 {
     }
 
     fn network(addr: Ipv6Addr, prefix: u8) -> Ipv6Addr {
-        let host = u128::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
-        Ipv6Addr::from_bits(addr.to_bits() & !host)
+        Ipv6Addr::from_bits(addr.to_bits() & !u128::MAX.checked_shr(u32::from(prefix)).unwrap_or(0))
     }
 
     fn is_assignable(_addr: Ipv6Addr, _prefix: u8) -> bool {
@@ -377,61 +382,6 @@ impl<F: Family> fmt::Display for Cidr<F> {
     }
 }
 
-/// A range of addresses: those that begin with the same bits, as a route's destination.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Prefix<F: Family> {
-    network: F::Addr,
-    len: u8,
-}
-
-impl<F: Family> Prefix<F> {
-    /// Every address.
-    pub const ALL: Self = Self { network: F::UNSPECIFIED, len: 0 };
-
-    /// The range of `network/len`, if `len` is no more than an address has bits, and no bit behind it is set.
-    #[must_use]
-    pub fn new(network: F::Addr, len: u8) -> Option<Self> {
-        let fits = len <= F::BITS && F::network(network, len) == network;
-        fits.then_some(Self { network, len })
-    }
-
-    /// Its first address.
-    #[must_use]
-    pub const fn network(self) -> F::Addr {
-        self.network
-    }
-
-    /// Its length in bits.
-    #[must_use]
-    pub const fn bits(self) -> u8 {
-        self.len
-    }
-
-    /// Whether `addr` is in it.
-    #[must_use]
-    pub fn contains(self, addr: F::Addr) -> bool {
-        F::common_bits(self.network, addr) >= self.len
-    }
-}
-
-impl<F: Family> From<Cidr<F>> for Prefix<F> {
-    fn from(cidr: Cidr<F>) -> Self {
-        Self { network: F::network(cidr.addr, cidr.prefix), len: cidr.prefix }
-    }
-}
-
-impl<F: Family> fmt::Debug for Prefix<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl<F: Family> fmt::Display for Prefix<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.network, self.len)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -495,18 +445,6 @@ mod tests {
         assert_eq!(c.broadcast(), None);
         assert!(c.contains(addr("2001:db8::ffff")) && !c.contains(addr("2001:db8:0:1::2")));
         assert!(Cidr::<V6>::new(Unicast::new(addr("2001:db8::2")).unwrap(), 129).is_none());
-    }
-
-    #[test]
-    fn a_prefix_has_no_bits_behind_its_length() {
-        let prefix = |s, len| Prefix::<V4>::new(v4(s), len);
-        assert!(prefix("198.18.4.0", 22).unwrap().contains(v4("198.18.7.255")));
-        assert!(!prefix("198.18.4.0", 22).unwrap().contains(v4("198.18.8.0")));
-        assert!(prefix("198.18.4.1", 22).is_none() && prefix("198.18.4.0", 33).is_none());
-        assert_eq!(prefix("198.18.4.1", 32).unwrap().to_string(), "198.18.4.1/32");
-        assert!(Prefix::<V4>::ALL.contains(v4("1.2.3.4")) && prefix("0.0.0.0", 0) == Some(Prefix::ALL));
-        let six = Cidr::<V6>::new(Unicast::new("2001:db8::1:2".parse().unwrap()).unwrap(), 112).unwrap();
-        assert_eq!(Prefix::from(six).to_string(), "2001:db8::1:0/112");
     }
 
     #[test]

@@ -17,8 +17,8 @@ pub struct Route<F: Family> {
 impl<F: Family> Route<F> {
     /// The default route, through `via`.
     #[must_use]
-    pub const fn default_via(via: Unicast<F>) -> Self {
-        Self { to: Prefix::ALL, via }
+    pub fn default_via(via: Unicast<F>) -> Self {
+        Self { to: Prefix::of(F::UNSPECIFIED, 0), via }
     }
 }
 
@@ -57,8 +57,15 @@ impl<F: Family> Routes<F> {
     /// the first counts.
     #[must_use]
     pub fn new(addresses: Vec<Cidr<F>>, mut routes: Vec<Route<F>>) -> Self {
-        routes.sort_by_key(|r| core::cmp::Reverse(r.to.bits()));
+        routes.sort_by_key(|r| core::cmp::Reverse(r.to.len()));
         Self { addresses, routes }
+    }
+
+    /// The addresses, the primary one first.
+    #[inline]
+    #[must_use]
+    pub fn addresses(&self) -> &[Cidr<F>] {
+        &self.addresses
     }
 
     /// The routes through gateways, the longest prefix first.
@@ -73,7 +80,7 @@ impl<F: Family> Routes<F> {
     pub fn next_hop(&self, dst: F::Addr) -> NextHop<F::Addr> {
         let connected = self.connected(dst).map(Cidr::prefix);
         match self.routes.iter().find(|r| r.to.contains(dst)) {
-            Some(route) if connected.is_none_or(|bits| bits < route.to.bits()) => {
+            Some(route) if connected.is_none_or(|bits| bits < route.to.len()) => {
                 NextHop::Via(route.via.addr())
             }
             _ if connected.is_some() => NextHop::OnLink,
