@@ -130,6 +130,7 @@ fn interfaces(plan: &Plan, id: PortId, mtu: u16, info: &PortInfo) -> Vec<Control
             interface.vlan = with.vlan;
             interface.policy = with.policy;
             interface.tx_udp_checksum = offers("tx_udp_cksum");
+            interface.tx_vlan_insert = offers("tx_vlan_insert");
             ControlInterfaceParts { name: with.name.clone(), interface, gateway4: with.gateway4 }
         })
         .collect()
