@@ -60,6 +60,12 @@ const LARGE: u16 = u16::MAX;
 
 const INDIRECT: u64 = sys::SHIM_MBUF_INDIRECT | sys::SHIM_MBUF_EXTERNAL;
 
+/// What we ask of the device on transmission, but for the tag.
+const TX_CHECKSUMS: u64 = sys::SHIM_TX_IPV4 | sys::SHIM_TX_IP_CKSUM | sys::SHIM_TX_UDP_CKSUM;
+
+/// Bytes of a VLAN tag.
+const TAG_LEN: u16 = 4;
+
 /// Handles on one buffer, half of what the counter can count. Beyond it, counting is no longer safe.
 const SHARES_MAX: u16 = u16::MAX / 2;
 
@@ -126,6 +132,14 @@ impl Mbuf {
     #[inline]
     fn data_len(&self) -> usize {
         usize::from(self.read::<u16>(sys::SHIM_MBUF_DATA_LEN))
+    }
+
+    /// The lengths of the headers of layers 2 and 3, for the device.
+    #[inline]
+    fn set_lengths(&mut self, l2: u8, l3: u8) {
+        let lengths =
+            (u64::from(l2) << sys::SHIM_MBUF_L2_LEN_SHIFT) | (u64::from(l3) << sys::SHIM_MBUF_L3_LEN_SHIFT);
+        self.atomic(sys::SHIM_MBUF_TX_OFFLOAD).store(lengths, Ordering::Relaxed);
     }
 
     /// Whether nobody else can see the bytes, and they are all: one reference, direct, one segment.
@@ -337,8 +351,8 @@ impl PacketBuf for Mbuf {
     #[inline]
     fn set_tx_checksum(&mut self, request: Option<TxChecksum>) {
         let flags = self.atomic(sys::SHIM_MBUF_OL_FLAGS);
-        // Whose memory it is is no offload, and stays.
-        let kept = flags.load(Ordering::Relaxed) & INDIRECT;
+        // Whose memory it is is no offload, and stays; so does a tag to insert.
+        let kept = flags.load(Ordering::Relaxed) & (INDIRECT | sys::SHIM_TX_VLAN);
         let Some(TxChecksum { ip, udp, l2_len, l3_len }) = request else {
             flags.store(kept, Ordering::Relaxed);
             return;
@@ -350,10 +364,31 @@ impl PacketBuf for Mbuf {
         if udp {
             asked |= sys::SHIM_TX_UDP_CKSUM;
         }
-        let lengths = (u64::from(l2_len) << sys::SHIM_MBUF_L2_LEN_SHIFT)
-            | (u64::from(l3_len) << sys::SHIM_MBUF_L3_LEN_SHIFT);
-        self.atomic(sys::SHIM_MBUF_TX_OFFLOAD).store(lengths, Ordering::Relaxed);
-        flags.store(kept | asked, Ordering::Relaxed);
+        self.set_lengths(l2_len, l3_len);
+        self.atomic(sys::SHIM_MBUF_OL_FLAGS).store(kept | asked, Ordering::Relaxed);
+    }
+
+    // Virtual devices' drivers write the tag in front of the frame. vhost's forgets which packet it could not do that
+    // to, so that it would be freed twice: none such is ever handed to a driver.
+    #[inline]
+    fn set_tx_vlan(&mut self, tci: Option<u16>) -> bool {
+        let flags = self.ol_flags();
+        let Some(tci) = tci else {
+            self.atomic(sys::SHIM_MBUF_OL_FLAGS).store(flags & !sys::SHIM_TX_VLAN, Ordering::Relaxed);
+            return true;
+        };
+        if !self.is_unique() || self.read::<u16>(sys::SHIM_MBUF_DATA_OFF) < TAG_LEN {
+            return false;
+        }
+        if flags & TX_CHECKSUMS == 0 {
+            // Some NICs take the place of the tag from the lengths, as testpmd sets them.
+            self.set_lengths(14, 20);
+        }
+        // SAFETY: an aligned field of a unique buffer.
+        unsafe { self.field::<u16>(sys::SHIM_MBUF_VLAN_TCI).write(tci) };
+        let flags = flags & !sys::SHIM_RX_VLAN_STRIPPED | sys::SHIM_TX_VLAN;
+        self.atomic(sys::SHIM_MBUF_OL_FLAGS).store(flags, Ordering::Relaxed);
+        true
     }
 
     #[inline]

@@ -6,18 +6,18 @@
 use arrayvec::ArrayVec;
 use crossbeam::channel::Receiver;
 
+pub use super::answer::Manner;
 use super::counters::{Counter, CounterPage, SocketPage, Tally};
 use super::message::{PuntSenders, ToWorker};
 use super::port_io::PortIo;
 use super::sort::Sorter;
-use crate::fastpath::{self, Level, Lookup};
-use crate::io::{BURST_MAX, Burst, DropReason, Nic, PortId, RxQueue};
+use crate::fastpath::{self, Level, Lookup, Sink};
+use crate::io::{BURST_MAX, Burst, InterfaceId, Nic, PacketBuf, PortId, RxQueue};
 use crate::rng::Rng;
 use crate::service::{Action, Cx, Datagram, Service};
-use crate::stack::egress;
 use crate::stack::groups::ServiceId;
 use crate::stack::ingress::Ingress;
-use crate::stack::interface::Interface;
+use crate::stack::interface::{Interface, Interfaces};
 use crate::stack::port_table::{PortTable, SocketId};
 use crate::time::Instant;
 
@@ -27,12 +27,14 @@ const INBOX_BUDGET: usize = 64;
 /// One port of a worker.
 #[derive(Debug)]
 pub struct WorkerPort<N: Nic> {
+    /// Which port.
+    pub id: PortId,
     /// Its receive queue.
     pub rx: N::Rx,
     /// Its transmit queue.
     pub tx: N::Tx,
-    /// Its addresses and groups.
-    pub interface: Interface,
+    /// What IP has on it: addresses and groups.
+    pub interfaces: Interfaces,
     /// Where its counters are published.
     pub page: CounterPage,
 }
@@ -41,6 +43,8 @@ pub struct WorkerPort<N: Nic> {
 pub struct WorkerService<B> {
     /// Which service of the configuration.
     pub id: ServiceId,
+    /// How its answers leave.
+    pub manner: Manner,
     /// The worker's own instance of it.
     pub service: Box<dyn Service<B>>,
 }
@@ -172,10 +176,10 @@ impl<N: Nic> Worker<N> {
     /// Sorts the burst: datagrams to `delivered`, answers of the stack to the transmit burst, the rest to its counters.
     fn sort(&mut self, now: Instant, index: usize) {
         let Some(port) = self.ports.get_mut(index) else { return };
-        let PortIo { interface, view, tx_burst, tally, .. } = port;
+        let PortIo { interfaces, view, tx_burst, tally, .. } = port;
         let mut sorter = Sorter {
             now,
-            interface,
+            interfaces,
             table: &self.table,
             ingress: &mut self.ingress,
             pool: &self.pool,
@@ -185,8 +189,13 @@ impl<N: Nic> Worker<N> {
             delivered: &mut self.delivered,
             slowly: 0,
         };
-        let lookup = Lookup { view, interface, table: &self.table };
-        let bytes = fastpath::ingress_burst(self.level, &mut self.rx_burst, lookup, &mut sorter);
+        let bytes = match interfaces.untagged() {
+            Some(interface) => {
+                let lookup = Lookup { view, interface, table: &self.table };
+                fastpath::ingress_burst(self.level, &mut self.rx_burst, lookup, &mut sorter)
+            }
+            None => all_slowly(&mut self.rx_burst, &mut sorter),
+        };
         sorter.finish(bytes);
     }
 
@@ -201,11 +210,13 @@ impl<N: Nic> Worker<N> {
                 split(&mut self.delivered, &mut self.batch, mine);
                 &mut self.batch
             };
+            let mut manner = Manner::default();
             if let Some(s) = self.services.iter_mut().find(|s| Some(s.id) == service) {
                 s.service.datagrams(&mut Cx { now }, batch);
+                manner = s.manner;
             }
             let Some(port) = self.ports.get_mut(index) else { return };
-            carry_out(port, &self.socket_pages, batch);
+            carry_out(port, &self.socket_pages, manner, batch);
         }
     }
 
@@ -223,9 +234,9 @@ impl<N: Nic> Worker<N> {
                         port.send(buf);
                     }
                 }
-                ToWorker::Groups(port, table) => {
-                    if let Some(port) = self.port_mut(port) {
-                        port.interface.v4.groups = table;
+                ToWorker::Groups(id, table) => {
+                    if let Some(interface) = self.interface_mut(id) {
+                        interface.v4.groups = table;
                     }
                 }
             }
@@ -234,8 +245,22 @@ impl<N: Nic> Worker<N> {
     }
 
     fn port_mut(&mut self, id: PortId) -> Option<&mut PortIo<N>> {
-        self.ports.iter_mut().find(|p| p.interface.port == id)
+        self.ports.iter_mut().find(|p| p.id == id)
     }
+
+    fn interface_mut(&mut self, id: InterfaceId) -> Option<&mut Interface> {
+        self.ports.iter_mut().find_map(|p| p.interfaces.get_mut(id))
+    }
+}
+
+/// A burst on a port without an untagged interface: nothing in it is for the fast path. Returns how many bytes it held.
+fn all_slowly<B: PacketBuf>(burst: &mut Burst<B>, sink: &mut impl Sink<B>) -> u64 {
+    let mut bytes = 0;
+    for buf in burst.drain() {
+        bytes += buf.data().len() as u64;
+        sink.slow(buf);
+    }
+    bytes
 }
 
 fn service_of(table: &PortTable, socket: SocketId) -> Option<ServiceId> {
@@ -257,6 +282,7 @@ fn split<T, const N: usize>(from: &mut ArrayVec<T, N>, to: &mut ArrayVec<T, N>, 
 fn carry_out<N: Nic>(
     port: &mut PortIo<N>,
     pages: &[SocketPage],
+    manner: Manner,
     batch: &mut ArrayVec<Datagram<N::Buf>, BURST_MAX>,
 ) {
     let (mut socket, mut rx, mut tx, mut consumed) = (SocketId::MAX, 0, 0, 0);
@@ -266,7 +292,7 @@ fn carry_out<N: Nic>(
         }
     };
     for datagram in batch.drain(..) {
-        let (mut buf, parts, action) = datagram.into_parts();
+        let (buf, parts, action) = datagram.into_parts();
         if parts.socket() != socket {
             count(socket, rx, tx);
             (socket, rx, tx) = (parts.socket(), 0, 0);
@@ -275,16 +301,7 @@ fn carry_out<N: Nic>(
         match action {
             Action::Consume => consumed += 1,
             Action::Refuse(why) => port.tally.drop(why),
-            Action::Reply => {
-                if fastpath::reply(&mut buf, parts, &port.view, &port.interface)
-                    || egress::udp_reply(&mut buf, parts, &port.interface)
-                {
-                    tx += 1;
-                    port.send(buf);
-                } else {
-                    port.tally.drop(DropReason::ReplyImpossible);
-                }
-            }
+            Action::Reply => tx += u64::from(port.answer(buf, parts, manner)),
         }
     }
     count(socket, rx, tx);

@@ -36,7 +36,7 @@ pub struct TxChecksum {
     pub ip: bool,
     /// Fill in the UDP checksum.
     pub udp: bool,
-    /// Bytes before the IP header.
+    /// Bytes before the IP header in memory: a tag that the device is to insert is not among them.
     pub l2_len: u8,
     /// Bytes of the IP header.
     pub l3_len: u8,
@@ -103,9 +103,17 @@ pub trait PacketBuf: Sized + Send + core::fmt::Debug + 'static {
     /// if this one is shared.
     fn copy_rx_meta(&mut self, other: &Self);
 
-    /// Asks the device to fill in checksums on transmission; `None` asks for nothing. Also forgets what the device said
+    /// Asks the device to fill in checksums on transmission; `None` asks for none. Also forgets what the device said
     /// on reception. A received buffer asks for nothing until this is called.
     fn set_tx_checksum(&mut self, request: Option<TxChecksum>);
+
+    /// Asks the device to insert a VLAN tag (type 0x8100) with this control information on transmission: the frame in
+    /// memory has none. `None` asks for none. Independent of [`set_tx_checksum`](Self::set_tx_checksum), in any order.
+    ///
+    /// False, and nothing asked for, if the tag cannot be inserted: the buffer is shared or has several segments, or no
+    /// room before its frame, where some drivers put it. Then write the tag into the frame.
+    #[must_use]
+    fn set_tx_vlan(&mut self, tci: Option<u16>) -> bool;
 
     /// Hints that the packet's bookkeeping and first bytes will be needed soon.
     fn prefetch(&self);

@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use crate::io::{Cast, DropReason, PacketBuf, Parts, PayloadSum, PortId};
+use crate::io::{Cast, DropReason, InterfaceId, PacketBuf, Parts, PayloadSum};
 
 /// What a service decided.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,11 +104,11 @@ impl<B: PacketBuf> Datagram<B> {
         self.parts.cast()
     }
 
-    /// The port that it came in by.
+    /// The interface that it came in by.
     #[inline]
     #[must_use]
-    pub fn port(&self) -> PortId {
-        self.parts.port()
+    pub fn interface(&self) -> InterfaceId {
+        self.parts.interface()
     }
 
     /// Its time to live on arrival.

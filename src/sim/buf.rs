@@ -26,6 +26,7 @@ struct Storage {
     body: Option<SimBuf>,
     rx: RxMeta,
     tx: Option<TxChecksum>,
+    tx_vlan: Option<u16>,
 }
 
 impl Storage {
@@ -38,6 +39,7 @@ impl Storage {
             body: None,
             rx: RxMeta::default(),
             tx: None,
+            tx_vlan: None,
         }
     }
 
@@ -51,11 +53,12 @@ impl Storage {
 
     /// Makes it as good as new. Returns its body.
     fn clear(&mut self) -> Option<SimBuf> {
-        let Self { bytes, len, touched, segment, body, rx, tx } = self;
+        let Self { bytes, len, touched, segment, body, rx, tx, tx_vlan } = self;
         if let Some(used) = bytes.get_mut(..*touched) {
             used.fill(POISON);
         }
-        (*len, *touched, *segment, *rx, *tx) = (0, 0, None, RxMeta::default(), None);
+        (*len, *touched, *segment, *rx) = (0, 0, None, RxMeta::default());
+        (*tx, *tx_vlan) = (None, None);
         body.take()
     }
 }
@@ -84,6 +87,12 @@ impl SimBuf {
     #[must_use]
     pub fn tx_checksum(&self) -> Option<TxChecksum> {
         self.storage.as_deref().and_then(|s| s.tx)
+    }
+
+    /// The VLAN tag that the device was asked for.
+    #[must_use]
+    pub fn tx_vlan(&self) -> Option<u16> {
+        self.storage.as_deref().and_then(|s| s.tx_vlan)
     }
 
     /// Sets what the device says of the packet on reception. For devices.
@@ -179,6 +188,15 @@ impl PacketBuf for SimBuf {
             storage.tx = request;
             storage.rx = RxMeta::default();
         }
+    }
+
+    fn set_tx_vlan(&mut self, tci: Option<u16>) -> bool {
+        let Some(storage) = self.storage_mut() else { return tci.is_none() };
+        storage.tx_vlan = tci;
+        if tci.is_some() {
+            storage.rx.stripped_tci = None;
+        }
+        true
     }
 
     fn prefetch(&self) {}
@@ -471,5 +489,26 @@ mod tests {
         let request = Some(TxChecksum { ip: true, udp: true, l2_len: 14, l3_len: 20 });
         buf.set_tx_checksum(request);
         assert_eq!((buf.tx_checksum(), buf.rx_meta()), (request, RxMeta::default()));
+    }
+
+    #[test]
+    fn a_request_for_a_tag_stands_beside_one_for_checksums() {
+        let pool = SimPool::new(1, ROOM);
+        let mut buf = pool.alloc().unwrap();
+        buf.set_rx_meta(RxMeta { stripped_tci: Some(7), ..RxMeta::default() });
+        assert!(buf.set_tx_vlan(Some(100)));
+        assert_eq!(buf.rx_meta().stripped_tci, None);
+        let request = Some(TxChecksum { ip: true, udp: true, l2_len: 14, l3_len: 20 });
+        buf.set_tx_checksum(request);
+        assert_eq!((buf.tx_checksum(), buf.tx_vlan()), (request, Some(100)));
+        let shared = buf.share();
+        assert!(!buf.set_tx_vlan(Some(5)), "it is not ours alone");
+        assert_eq!(buf.tx_vlan(), Some(100));
+        drop(shared);
+        assert!(buf.set_tx_vlan(None));
+        assert_eq!((buf.tx_checksum(), buf.tx_vlan()), (request, None));
+        assert!(buf.set_tx_vlan(Some(100)));
+        drop(buf);
+        assert_eq!(pool.alloc().unwrap().tx_vlan(), None, "forgotten with the packet");
     }
 }

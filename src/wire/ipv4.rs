@@ -1,8 +1,14 @@
 //! The IPv4 header (RFC 791): a view of a received packet, its options, and the header of one to send.
 
+mod options;
+
 use core::net::Ipv4Addr;
 
 use super::checksum::Sum;
+pub use options::{
+    BadOption, EchoedOptions, Ipv4Option, OPTION_END, OPTION_LSRR, OPTION_NOP, OPTION_RECORD_ROUTE,
+    OPTION_ROUTER_ALERT, OPTION_SSRR, OPTION_TIMESTAMP, OPTIONS_MAX, OptionScan, Options, Stamp,
+};
 
 /// Bytes of a header without options.
 pub const HEADER_LEN: usize = 20;
@@ -18,17 +24,6 @@ pub const PROTOCOL_UDP: u8 = 17;
 pub const TTL_UNICAST: u8 = 64;
 /// The time to live of what is sent to a group. I22, RFC 1112 6.1: it stays on the link unless told otherwise.
 pub const TTL_GROUP: u8 = 1;
-
-/// Option: end of the list, one byte.
-pub const OPTION_END: u8 = 0;
-/// Option: nothing, one byte.
-pub const OPTION_NOP: u8 = 1;
-/// Option: loose source and record route.
-pub const OPTION_LSRR: u8 = 131;
-/// Option: strict source and record route.
-pub const OPTION_SSRR: u8 = 137;
-/// Option: Router Alert (RFC 2113).
-pub const OPTION_ROUTER_ALERT: u8 = 148;
 
 /// The Router Alert option as it is sent: G01, RFC 9776 4 and RFC 2113 2.1.
 const ROUTER_ALERT: [u8; 4] = [OPTION_ROUTER_ALERT, 4, 0, 0];
@@ -198,25 +193,16 @@ impl<'a> Ipv4<'a> {
     #[inline]
     #[must_use]
     pub const fn options(&self) -> Options<'a> {
-        Options { rest: self.options, header_len: self.header_len() }
+        Options::of(self.options)
     }
 
     /// Walks the options once, for what a host must know of them.
     ///
     /// # Errors
-    /// The first option whose length cannot be.
+    /// The first option that cannot be.
     #[inline]
     pub fn scan_options(&self) -> Result<OptionScan, BadOption> {
-        let mut scan = OptionScan::default();
-        for option in self.options() {
-            match option?.kind {
-                OPTION_LSRR | OPTION_SSRR => scan.source_route = true,
-                OPTION_ROUTER_ALERT => scan.router_alert = true,
-                // I15, RFC 1122 3.2.1.8: what is not known is passed over.
-                _ => {}
-            }
-        }
-        Ok(scan)
+        if self.options.is_empty() { Ok(OptionScan::default()) } else { options::scan(self.options()) }
     }
 
     /// What it carries, without the link's padding.
@@ -242,71 +228,6 @@ pub fn fill_checksum(header: &mut [u8]) {
     let checksum = Sum::of(header).finish();
     if let Some(field) = header.get_mut(10..12) {
         field.copy_from_slice(&checksum.to_be_bytes());
-    }
-}
-
-/// What a host must know of a packet's options.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct OptionScan {
-    /// A loose or strict source route is among them, pending or completed. I16, RFC 7126 4.3: refused.
-    pub source_route: bool,
-    /// A Router Alert is among them. I19, RFC 2113: of no consequence for UDP.
-    pub router_alert: bool,
-}
-
-/// An option whose length cannot be: less than 2, or beyond the header.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct BadOption {
-    /// Where the option begins, in bytes from the start of the header: the pointer of an ICMP parameter problem.
-    pub pointer: u8,
-}
-
-/// One option of more than one byte.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ipv4Option<'a> {
-    /// Its type byte, copied flag included.
-    pub kind: u8,
-    /// What follows its length byte.
-    pub data: &'a [u8],
-}
-
-/// The options of a packet, without padding. After a [`BadOption`] it ends.
-#[derive(Clone, Debug)]
-pub struct Options<'a> {
-    rest: &'a [u8],
-    header_len: usize,
-}
-
-impl<'a> Options<'a> {
-    /// The option at the front of `rest` and what follows it.
-    fn split(rest: &'a [u8]) -> Option<(Ipv4Option<'a>, &'a [u8])> {
-        let ([kind, len], _) = rest.split_first_chunk::<2>()?;
-        let (option, rest) = rest.split_at_checked(usize::from(*len))?;
-        // A length below 2 would not cover these two bytes; of 0, it would never get on.
-        Some((Ipv4Option { kind: *kind, data: option.get(2..)? }, rest))
-    }
-}
-
-// I14, RFC 1122 3.2.2.5 and RFC 791 3.1: END ends, NOP is one byte, all else has a length of at least 2 within the header.
-// Every step takes at least one byte, so the walk takes at most 40.
-impl<'a> Iterator for Options<'a> {
-    type Item = Result<Ipv4Option<'a>, BadOption>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while let [OPTION_NOP, rest @ ..] = self.rest {
-            self.rest = rest;
-        }
-        if matches!(self.rest, [] | [OPTION_END, ..]) {
-            self.rest = &[];
-            return None;
-        }
-        if let Some((option, rest)) = Self::split(self.rest) {
-            self.rest = rest;
-            return Some(Ok(option));
-        }
-        let pointer = self.header_len - self.rest.len();
-        self.rest = &[];
-        Some(Err(BadOption { pointer: u8::try_from(pointer).unwrap_or(u8::MAX) }))
     }
 }
 
