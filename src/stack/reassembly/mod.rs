@@ -33,7 +33,7 @@ use arrayvec::ArrayVec;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use crate::io::{BufPool, DropReason, PacketBuf};
+use crate::io::{BufPool, DropReason, InterfaceId, PacketBuf};
 use crate::time::Instant;
 use crate::wire::ipv4::{self, Ipv4};
 use coverage::{Coverage, Seen};
@@ -42,11 +42,11 @@ use slab::{Links, List, NIL, Slab};
 /// How much is held, and how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// From a datagram's first fragment to its end. F09, RFC 1122 3.3.2.
+    /// From the first fragment of a datagram that came to its end. F09, RFC 1122 3.3.2.
     pub timeout: Duration,
-    /// Fragments held at once; a refused datagram that is remembered counts as one. At least 1.
+    /// Fragments held at once; a refused datagram that is remembered counts as one. 0: each is dropped.
     pub fragments: u32,
-    /// The same of one source on one interface. At least 1.
+    /// The same of one source on one interface.
     pub fragments_per_source: u32,
 }
 
@@ -56,7 +56,7 @@ pub struct Limits {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Key {
     /// The interface that it came in by.
-    pub interface: u16,
+    pub interface: InterfaceId,
     /// From whom.
     pub src: Ipv4Addr,
     /// To whom.
@@ -102,7 +102,7 @@ pub struct Fragment {
 impl Fragment {
     /// The fragment at offset `l3` of `frame`, which ingress has admitted by `interface`. `None`: it is none.
     #[must_use]
-    pub fn of(frame: &[u8], l3: usize, interface: u16) -> Option<Self> {
+    pub fn of(frame: &[u8], l3: usize, interface: InterfaceId) -> Option<Self> {
         let ip = Ipv4::parse(frame.get(l3..)?).ok().filter(Ipv4::is_fragment)?;
         let key = Key { interface, src: ip.src(), dst: ip.dst(), id: ip.id(), protocol: ip.protocol() };
         Some(Self {
@@ -259,7 +259,7 @@ impl Pending {
 }
 
 /// A source on an interface.
-type SourceKey = (u16, Ipv4Addr);
+type SourceKey = (InterfaceId, Ipv4Addr);
 
 /// The unfinished datagrams of one source.
 #[derive(Clone, Copy, Debug, Default)]
@@ -272,7 +272,7 @@ struct Source {
 #[derive(Debug)]
 pub struct Expired<B> {
     /// The interface that it came in by.
-    pub interface: u16,
+    pub interface: InterfaceId,
     /// Its first fragment, if that came: only then is the sender told (RFC 792; F09). It is counted as dropped.
     pub first: Option<B>,
     /// Offset of the IP header in `first`.
@@ -300,21 +300,16 @@ impl<B: PacketBuf> Reassembler<B> {
     /// datagrams that collide.
     #[must_use]
     pub fn new(limits: Limits, seed: u64) -> Self {
-        let fragments = limits.fragments.max(1);
-        let size = fragments as usize;
+        let size = limits.fragments as usize;
         // Twice what is ever in it: a table that is half empty is tidied in place and never grows.
         let hasher = || FixedState::with_seed(seed);
         Self {
-            limits: Limits {
-                fragments,
-                fragments_per_source: limits.fragments_per_source.clamp(1, fragments),
-                ..limits
-            },
+            limits,
             by_key: HashMap::with_capacity_and_hasher(2 * size, hasher()),
             sources: HashMap::with_capacity_and_hasher(2 * size, hasher()),
-            pending: Slab::new(fragments),
+            pending: Slab::new(limits.fragments),
             coverage: vec![Coverage::NOTHING; size],
-            pieces: Slab::new(fragments),
+            pieces: Slab::new(limits.fragments),
             ages: List::default(),
             load: 0,
         }
