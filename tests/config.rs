@@ -240,7 +240,7 @@ fn a_printed_plan_shows_who_does_what_and_sums_up() {
         "  CPU 0: lcore 0, control: sleeps until something is due",
         "  CPU 1: lcore 1, polls, and sleeps briefly when idle: a queue 0, b queue 0",
         "  a (net_tap0,iface=pca)",
-        "    addresses 198.18.0.2/24, gateway 198.18.0.1",
+        "    addresses 198.18.0.2/24, gateway 198.18.0.1; used at once, and announced",
         "    MAC 02:00:00:00:0a:02",
         "    listens on 0.0.0.0:7 of a, b",
         "    joins 232.1.2.3 from 198.18.1.1 on b",
