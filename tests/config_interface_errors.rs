@@ -57,7 +57,11 @@ fn a_vlan_is_there_once() {
 #[test]
 fn one_vlan_or_several_but_not_both() {
     let several = "[[port.vlan]]\nid = 200\naddresses = [\"198.18.1.2/24\"]\n";
-    assert_errors(&format!("{PORT}vlan = 100\n{several}"), &["t.toml:5:8: not TOML: duplicate key"]);
+    assert_errors(
+        &format!("{PORT}vlan = 100\n{several}"),
+        &["t.toml:5:8: vlan: not TOML: duplicate key: name the one VLAN of a port with vlan = 100, \
+           or each of several with [[port.vlan]]"],
+    );
 }
 
 #[test]
