@@ -127,6 +127,17 @@ fn the_values_in_the_tap_file_are_the_defaults() {
     assert_eq!(options(&tap), options(&least));
 }
 
+#[test]
+fn the_configurations_in_the_readme_are_right() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let blocks: Vec<_> =
+        readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 2);
+    for block in blocks {
+        plan(block, 2);
+    }
+}
+
 /// tap.toml says that it names every key; which those are, an unknown one is told.
 #[test]
 fn the_tap_file_names_every_key() {
@@ -294,6 +305,27 @@ fn without_hugepages_an_mbuf_has_a_page_of_its_own() {
     let none = memory("none");
     assert_eq!((none.hugepages, memory("auto").memory_mb), (Hugepages::None, none.memory_mb));
     assert!(none.memory_mb > 256 && memory("required").memory_mb < 200);
+}
+
+/// A jumbo frame takes one buffer, so every buffer grows, and so does what is reserved.
+#[test]
+fn jumbo_frames_cost_memory_and_the_plan_shows_it() {
+    let with_mtu = |mtu: u16| {
+        plan(
+            &format!(
+                "[eal]\nhugepages = \"required\"\n{}",
+                LEAST.replace("addresses", &format!("mtu = {mtu}\naddresses"))
+            ),
+            2,
+        )
+    };
+    let (plain, jumbo) = (with_mtu(1500), with_mtu(9000));
+    assert!(usize::from(jumbo.mbufs.data_room) >= 128 + 9000 + 18);
+    let more = u64::from(jumbo.mbufs.count) * u64::from(jumbo.mbufs.data_room - plain.mbufs.data_room);
+    let difference = u64::from(jumbo.eal.memory_mb - plain.eal.memory_mb) << 20;
+    assert!(difference.abs_diff(more) <= 2 << 20, "{difference} for {more}");
+    let each = format!("({} header + {} data room", 128, jumbo.mbufs.data_room);
+    assert!(jumbo.to_string().contains(&each), "{jumbo}");
 }
 
 #[test]
