@@ -34,6 +34,7 @@ enum shim_mbuf_layout {
 	SHIM_MBUF_VLAN_TCI = offsetof(struct rte_mbuf, vlan_tci),
 	SHIM_MBUF_RSS = offsetof(struct rte_mbuf, hash.rss),
 	SHIM_MBUF_BUF_LEN = offsetof(struct rte_mbuf, buf_len),
+	SHIM_MBUF_NEXT = offsetof(struct rte_mbuf, next),
 	SHIM_MBUF_TX_OFFLOAD = offsetof(struct rte_mbuf, tx_offload),
 	/* Where the lengths lie in `tx_offload`, in bits. */
 	SHIM_MBUF_L2_LEN_SHIFT = RTE_MBUF_L2_LEN_OFS,
@@ -53,6 +54,7 @@ enum shim_mbuf_flags {
 	SHIM_TX_UDP_CKSUM = RTE_MBUF_F_TX_UDP_CKSUM,
 	SHIM_TX_IP_CKSUM = RTE_MBUF_F_TX_IP_CKSUM,
 	SHIM_TX_IPV4 = RTE_MBUF_F_TX_IPV4,
+	SHIM_TX_VLAN = RTE_MBUF_F_TX_VLAN,
 	SHIM_MBUF_EXTERNAL = RTE_MBUF_F_EXTERNAL,
 	SHIM_MBUF_INDIRECT = RTE_MBUF_F_INDIRECT,
 };
@@ -61,8 +63,11 @@ enum shim_mbuf_flags {
 enum shim_offloads {
 	SHIM_RX_OFFLOAD_IPV4_CKSUM = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM,
 	SHIM_RX_OFFLOAD_UDP_CKSUM = RTE_ETH_RX_OFFLOAD_UDP_CKSUM,
+	SHIM_RX_OFFLOAD_VLAN_STRIP = RTE_ETH_RX_OFFLOAD_VLAN_STRIP,
+	SHIM_RX_OFFLOAD_VLAN_FILTER = RTE_ETH_RX_OFFLOAD_VLAN_FILTER,
 	SHIM_TX_OFFLOAD_IPV4_CKSUM = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM,
 	SHIM_TX_OFFLOAD_UDP_CKSUM = RTE_ETH_TX_OFFLOAD_UDP_CKSUM,
+	SHIM_TX_OFFLOAD_VLAN_INSERT = RTE_ETH_TX_OFFLOAD_VLAN_INSERT,
 	SHIM_OFFLOAD_WIDTH = 1ULL << 63, /* makes the type 64 bits wide in every release */
 };
 

@@ -3,12 +3,18 @@
 //! A [`Group`] *is* multicast, a [`Unicast`] is an address that one host may have: whoever holds one need not ask
 //! again. What IPv4 and IPv6 do differently behind one name is a [`Family`].
 
+mod prefix;
+mod vid;
+
 use core::fmt;
 use core::hash::Hash;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use prefix::Prefix;
+pub use vid::Vid;
 
 /// An Ethernet address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -111,6 +117,9 @@ pub trait Family: Copy + Eq + Ord + Hash + fmt::Debug + Send + Sync + 'static {
     /// How many leading bits `a` and `b` have in common.
     fn common_bits(a: Self::Addr, b: Self::Addr) -> u8;
 
+    /// `addr` without the bits behind the first `prefix`.
+    fn network(addr: Self::Addr, prefix: u8) -> Self::Addr;
+
     /// Whether a host may have `addr` on a link of `prefix` bits: in IPv4, not the network's own address.
     fn is_assignable(addr: Self::Addr, prefix: u8) -> bool;
 
@@ -155,6 +164,10 @@ impl Family for V4 {
 
     fn common_bits(a: Ipv4Addr, b: Ipv4Addr) -> u8 {
         count((a.to_bits() ^ b.to_bits()).leading_zeros())
+    }
+
+    fn network(addr: Ipv4Addr, prefix: u8) -> Ipv4Addr {
+        Ipv4Addr::from_bits(addr.to_bits() & !host_mask_v4(prefix))
     }
 
     fn is_assignable(addr: Ipv4Addr, prefix: u8) -> bool {
@@ -218,6 +231,10 @@ impl Family for V6 {
 
     fn common_bits(a: Ipv6Addr, b: Ipv6Addr) -> u8 {
         count((a.to_bits() ^ b.to_bits()).leading_zeros())
+    }
+
+    fn network(addr: Ipv6Addr, prefix: u8) -> Ipv6Addr {
+        Ipv6Addr::from_bits(addr.to_bits() & !u128::MAX.checked_shr(u32::from(prefix)).unwrap_or(0))
     }
 
     fn is_assignable(_addr: Ipv6Addr, _prefix: u8) -> bool {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use pollcast::config::{Config, ConfigErrors, Hugepages, Kind, Kinds, Machine, Plan, mbufs};
-use pollcast::io::{BURST_MAX, FilterPolicy, PortId};
+use pollcast::io::{BURST_MAX, FilterPolicy, InterfaceId};
 use pollcast::service::EchoOptions;
 use proptest::prelude::*;
 
@@ -88,7 +88,7 @@ fn the_tap_file_says_what_the_demo_needs() {
     let [port] = plan.ports.as_slice() else { panic!("{:?}", plan.ports) };
     assert_eq!((port.name.as_str(), port.device.as_str()), ("p0", "net_tap0,iface=pc0"));
     assert_eq!(port.mac.unwrap().to_string(), "02:00:00:00:00:02");
-    assert_eq!(port.addresses[0].to_string(), "198.18.0.2/24");
+    assert_eq!(plan.interfaces[0].addresses[0].to_string(), "198.18.0.2/24");
     let [echo] = plan.services.as_slice() else { panic!("{:?}", plan.services) };
     assert_eq!((echo.listen[0].addr.to_string().as_str(), echo.listen[0].udp_port), ("0.0.0.0", 7));
     let groups: Vec<String> =
@@ -120,13 +120,14 @@ fn the_values_in_the_tap_file_are_the_defaults() {
 #[test]
 fn the_two_port_file_joins_each_feed_where_its_source_is() {
     let plan = plan(&text_of("two-ports.toml"), 2);
-    let (a, b) = (PortId(0), PortId(1));
+    let (a, b) = (InterfaceId(0), InterfaceId(1));
     let feed = &plan.services[0];
-    assert_eq!(feed.listen[0].ports, [a, b]);
-    let joined: Vec<_> = feed.groups.iter().map(|g| (g.group.to_string(), g.sources.len(), g.port)).collect();
+    assert_eq!(feed.listen[0].interfaces, [a, b]);
+    let joined: Vec<_> =
+        feed.groups.iter().map(|g| (g.group.to_string(), g.sources.len(), g.interface)).collect();
     let expected = [("239.1.2.3", 0, a), ("239.1.2.3", 0, b), ("232.1.2.3", 1, a), ("232.1.2.3", 1, b)];
     assert_eq!(joined, expected.map(|(group, sources, port)| (group.to_owned(), sources, port)));
-    assert_eq!(plan.services[1].listen[0].ports, [b]);
+    assert_eq!(plan.services[1].listen[0].interfaces, [b]);
 }
 
 #[test]
@@ -239,7 +240,8 @@ fn a_printed_plan_shows_who_does_what_and_sums_up() {
         "  CPU 0: lcore 0, control: sleeps until something is due",
         "  CPU 1: lcore 1, polls, and sleeps briefly when idle: a queue 0, b queue 0",
         "  a (net_tap0,iface=pca)",
-        "    addresses 198.18.0.2/24, gateway 198.18.0.1, MAC 02:00:00:00:0a:02",
+        "    addresses 198.18.0.2/24, gateway 198.18.0.1",
+        "    MAC 02:00:00:00:0a:02",
         "    listens on 0.0.0.0:7 of a, b",
         "    joins 232.1.2.3 from 198.18.1.1 on b",
         "    refuse_source_ports = [7,19,7777]",

@@ -10,18 +10,19 @@ use std::time::{Duration, Instant};
 
 use dpdk_alone::{options, pool, port};
 use pollcast::addr::MacAddr;
+use pollcast::config::plan::PortPlan;
 use pollcast::dpdk::{Eal, Mbuf, Port, RxQueue, StartedPort, TxQueue};
 use pollcast::io::{
     BufPool, Burst, ChecksumStatus, PacketBuf, PortControl, Rung, RxQueue as _, TxChecksum, TxQueue as _,
 };
 
-const TEST: &str = "two_processes_speak_over_a_virtio_ring";
 const ROLE: &str = "POLLCAST_TEST_ROLE";
 const SOCKET: &str = "POLLCAST_TEST_SOCKET";
 
-fn spawn(role: &str, socket: &Path) -> Child {
+/// This program again, with one test, in one of its roles.
+fn spawn(test: &str, role: &str, socket: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args([TEST, "--exact", "--nocapture"])
+        .args([test, "--exact", "--nocapture"])
         .env(ROLE, role)
         .env(SOCKET, socket)
         .stdin(Stdio::piped())
@@ -35,27 +36,38 @@ fn two_processes_speak_over_a_virtio_ring() {
     match std::env::var(ROLE).as_deref() {
         Ok("vhost") => vhost(&std::env::var(SOCKET).unwrap()),
         Ok(_) => virtio(&std::env::var(SOCKET).unwrap()),
-        Err(_) => both(),
+        Err(_) => both("two_processes_speak_over_a_virtio_ring"),
     }
 }
 
-fn both() {
+// E12, 802.1Q 9.6: both drivers strip, and insert on request: virtio's before it sends, vhost's as it does.
+#[test]
+fn two_processes_pass_tags_over_a_virtio_ring() {
+    match std::env::var(ROLE).as_deref() {
+        Ok("vhost") => vhost_of_vlans(&std::env::var(SOCKET).unwrap()),
+        Ok(_) => virtio_of_vlans(&std::env::var(SOCKET).unwrap()),
+        Err(_) => both("two_processes_pass_tags_over_a_virtio_ring"),
+    }
+}
+
+fn both(test: &str) {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("vhost.sock");
-    let mut vhost = spawn("vhost", &socket);
+    let mut vhost = spawn(test, "vhost", &socket);
     // Held until the end: it writes more after this line.
     let mut lines = BufReader::new(vhost.stdout.take().unwrap()).lines();
     let ready = lines.any(|line| line.unwrap().contains("ready"));
-    let virtio = if ready { spawn("virtio", &socket).wait() } else { vhost.wait() };
+    let virtio = if ready { spawn(test, "virtio", &socket).wait() } else { vhost.wait() };
     // The end of its input is the end of its work.
     drop(vhost.stdin.take());
     let vhost = vhost.wait().unwrap();
     assert!(ready && vhost.success() && virtio.unwrap().success());
 }
 
-fn start(eal: &Eal, device: &str) -> (StartedPort, RxQueue, TxQueue, pollcast::dpdk::Mempool) {
+fn start(eal: &Eal, device: &str, tagged: bool) -> (StartedPort, RxQueue, TxQueue, pollcast::dpdk::Mempool) {
     let pool = pool(eal, 2047);
-    let (port, mut queues) = Port::open(eal, &port(device), 1, &pool).unwrap().start().unwrap();
+    let plan = PortPlan { tagged, ..port(device) };
+    let (port, mut queues) = Port::open(eal, &plan, 1, &pool).unwrap().start().unwrap();
     let (rx, tx) = queues.pop().unwrap();
     (port, rx, tx, pool)
 }
@@ -76,7 +88,20 @@ fn receive(rx: &mut RxQueue, within: Duration) -> Option<Mbuf> {
 fn vhost(socket: &str) {
     let device = format!("net_vhost0,iface={socket}");
     let eal = Eal::init(&options(&[&device])).unwrap();
-    let (port, mut rx, mut tx, pool) = start(&eal, &device);
+    let (port, mut rx, mut tx, pool) = start(&eal, &device, false);
+    answer_until_the_input_ends(&mut rx, &mut tx, |buf| {
+        // As a peer that trusts: the field is not right, and need not be. Asked again, virtio passes that on.
+        let mut buf = pool.alloc_copy(buf.data()).unwrap();
+        buf.set_tx_checksum(Some(TxChecksum { ip: false, udp: true, l2_len: 14, l3_len: 20 }));
+        buf
+    });
+    drop((port, rx, tx));
+    drop(pool);
+    eal.cleanup().unwrap();
+}
+
+/// Says that it is ready, and sends what `answer` makes of each frame.
+fn answer_until_the_input_ends(rx: &mut RxQueue, tx: &mut TxQueue, answer: impl Fn(Mbuf) -> Mbuf) {
     println!("ready");
     let (done, ended) = crossbeam::channel::bounded(1);
     let input = std::thread::spawn(move || {
@@ -85,16 +110,59 @@ fn vhost(socket: &str) {
     });
     let mut burst = Burst::new();
     while ended.try_recv().is_err() {
-        if let Some(buf) = receive(&mut rx, Duration::from_millis(20)) {
-            // As a peer that trusts: the field is not right, and need not be. Asked again, virtio passes that on.
-            let mut buf = pool.alloc_copy(buf.data()).unwrap();
-            buf.set_tx_checksum(Some(TxChecksum { ip: false, udp: true, l2_len: 14, l3_len: 20 }));
-            burst.push(buf).unwrap();
+        if let Some(buf) = receive(rx, Duration::from_millis(20)) {
+            burst.push(answer(buf)).unwrap();
             while tx.tx_burst(&mut burst) == 0 {}
         }
     }
     input.join().unwrap();
+}
+
+/// Answers what came in VLAN n in VLAN n + 1; what came with a tag that it did not take off, not at all.
+fn vhost_of_vlans(socket: &str) {
+    let device = format!("net_vhost0,iface={socket}");
+    let eal = Eal::init(&options(&[&device])).unwrap();
+    let (port, mut rx, mut tx, pool) = start(&eal, &device, true);
+    answer_until_the_input_ends(&mut rx, &mut tx, |buf| {
+        let tci = buf.rx_meta().stripped_tci.map(|tci| tci + 1);
+        let mut answer = pool.alloc_copy(buf.data()).unwrap();
+        assert!(answer.set_tx_vlan(tci));
+        answer
+    });
     drop((port, rx, tx));
+    drop(pool);
+    eal.cleanup().unwrap();
+}
+
+fn virtio_of_vlans(socket: &str) {
+    let device = format!("net_virtio_user0,path={socket},queues=1,cq=1");
+    let eal = Eal::init(&options(&[&device])).unwrap();
+    let (port, mut rx, mut tx, pool) = start(&eal, &device, true);
+    for name in ["rx_vlan_strip", "tx_vlan_insert"] {
+        assert!(port.info().offloads.contains(&name.to_owned()), "{:?}", port.info());
+    }
+    let mut burst = Burst::new();
+    let mut echo = |tci: Option<u16>, checksum| {
+        let mut buf = pool.alloc_copy(&datagram(7)).unwrap();
+        assert!(buf.set_tx_vlan(tci));
+        buf.set_tx_checksum(checksum);
+        burst.push(buf).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while tx.tx_burst(&mut burst) == 0 {
+            assert!(Instant::now() < deadline, "the ring takes nothing");
+        }
+        let echo = receive(&mut rx, Duration::from_secs(5)).expect("an echo");
+        // The checksum's place is behind the tag on the wire, and is none of the tag's business.
+        assert_eq!(echo.data(), datagram(7));
+        echo.rx_meta().stripped_tci
+    };
+    let udp = Some(TxChecksum { ip: false, udp: true, l2_len: 14, l3_len: 20 });
+    for checksum in [None, udp] {
+        assert_eq!(echo(Some(0xa064), checksum), Some(0xa065));
+        assert_eq!(echo(None, checksum), None);
+    }
+    drop((port, rx, tx));
+    assert_eq!(pool.free_count(), pool.size());
     drop((burst, pool));
     eal.cleanup().unwrap();
 }
@@ -117,7 +185,7 @@ fn group_macs(count: u8) -> Vec<MacAddr> {
 fn virtio(socket: &str) {
     let device = format!("net_virtio_user0,path={socket},queues=1,cq=1");
     let eal = Eal::init(&options(&[&device])).unwrap();
-    let (mut port, mut rx, mut tx, pool) = start(&eal, &device);
+    let (mut port, mut rx, mut tx, pool) = start(&eal, &device, false);
     assert_eq!(port.info().driver, "net_virtio_user");
 
     let mut burst = Burst::new();

@@ -1,16 +1,25 @@
 //! Frames, valid and mutated, through the whole packet path for a short time: no panic, no packet lost or doubled.
 //!
 //! Every run replays `fuzz/corpus/ingress`, then mutates it for `POLLCAST_FUZZ_SECONDS` (3) with `POLLCAST_FUZZ_SEED` (a
-//! fresh one). A failure prints its input as a file to keep there, with a sentence of yours as its first line.
+//! fresh one); and plays the corpus of the conservation tests. A failure prints its input as a file to keep there, with a sentence of yours as its first line.
 
 #![cfg(feature = "sim")]
 
+#[allow(dead_code, unreachable_pub, reason = "the whole-program tests use all of it")]
+#[path = "common/corpus.rs"]
+mod corpus;
+#[allow(dead_code, unreachable_pub, reason = "the whole-program tests use all of it")]
+#[path = "common/frames.rs"]
+mod frames;
 #[allow(unreachable_pub, reason = "the fuzz crate exports it")]
 #[path = "../fuzz/src/host.rs"]
 mod host;
 #[allow(unreachable_pub, dead_code, reason = "the fuzz crate exports it")]
 #[path = "../fuzz/src/ingress.rs"]
 mod ingress;
+#[allow(dead_code, unreachable_pub, reason = "the whole-program tests use all of it")]
+#[path = "common/kinds.rs"]
+mod kinds;
 #[allow(unreachable_pub, dead_code, reason = "the fuzz crate exports it")]
 #[path = "../fuzz/src/mutate.rs"]
 mod mutate;
@@ -29,7 +38,7 @@ use pollcast::sim::frames::{IcmpFrame, UdpFrame};
 use script::{Kept, Step};
 
 /// The kept scripts, by name.
-fn corpus() -> Vec<(String, Kept)> {
+fn kept_scripts() -> Vec<(String, Kept)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/ingress");
     let files =
         std::fs::read_dir(folder).expect("the corpus is there").map(|entry| entry.expect("a file").path());
@@ -58,7 +67,7 @@ const UNSUMMED: [&str; 6] = [
 // The corpus was made by scapy: its sums are a second opinion on ours.
 #[test]
 fn mending_sums_changes_no_frame_whose_sums_are_right() {
-    for (name, kept) in corpus() {
+    for (name, kept) in kept_scripts() {
         let is_right = |step: &Step| match step {
             Step::Frame(frame) => {
                 let mut mended = frame.clone();
@@ -73,7 +82,7 @@ fn mending_sums_changes_no_frame_whose_sums_are_right() {
 
 #[test]
 fn every_kept_script_survives_being_written_and_coded() {
-    let corpus = corpus();
+    let corpus = kept_scripts();
     assert!(corpus.len() > 50, "only {} kept scripts", corpus.len());
     for (name, kept) in corpus {
         assert!(!kept.steps.is_empty(), "{name}: no step");
@@ -84,7 +93,7 @@ fn every_kept_script_survives_being_written_and_coded() {
 
 /// Replays the corpus into `body`.
 fn replay(body: impl Fn(&Vec<Step>)) {
-    for (name, kept) in corpus() {
+    for (name, kept) in kept_scripts() {
         if let Some(said) = session::failure(&body, &kept.steps) {
             panic!("{name} ({}): {said}", kept.sentence);
         }
@@ -94,7 +103,7 @@ fn replay(body: impl Fn(&Vec<Step>)) {
 /// Feeds `body` with mutations of the corpus for `share` of the budget.
 fn fuzz(share: f64, body: impl Fn(&Vec<Step>)) {
     let seed = session::seed();
-    let corpus: Vec<_> = corpus().into_iter().map(|(_, kept)| kept.steps).collect();
+    let corpus: Vec<_> = kept_scripts().into_iter().map(|(_, kept)| kept.steps).collect();
     let next = |rng: &mut Rng| {
         let mut steps = corpus[mutate::below(rng, corpus.len())].clone();
         mutate::mutate(rng, &mut steps, &corpus);
@@ -125,6 +134,39 @@ fn the_kept_scripts_leave_a_host_well() {
     replay(|steps| host::fuzz_host(steps));
 }
 
+/// The corpus of the conservation tests as scripts of so many frames: what belongs together stays together.
+fn corpus_scripts(seed: u64) -> Vec<Vec<Step>> {
+    let frames = corpus::corpus(seed);
+    frames.chunks(200).map(|chunk| chunk.iter().cloned().map(Step::Frame).collect()).collect()
+}
+
+/// Plays the corpus into `body`; what fails is printed as small as it gets.
+fn play_corpus(seed: u64, body: impl Fn(&Vec<Step>)) {
+    let scripts = corpus_scripts(seed);
+    assert!(scripts.len() > 300, "only {} scripts", scripts.len());
+    for mut steps in scripts {
+        let Some(mut said) = session::failure(&body, &steps) else { continue };
+        while let Some((less, says)) = script::smaller(&steps)
+            .into_iter()
+            .find_map(|less| session::failure(&body, &less).map(|says| (less, says)))
+        {
+            (steps, said) = (less, says);
+        }
+        panic!("seed {seed}: {said}\n{}", script::write("What went wrong here.", &steps));
+    }
+}
+
+// Q01, E17: every kind of frame, cut and changed at every byte.
+#[test]
+fn the_corpus_passes_ingress() {
+    play_corpus(21, |steps| ingress::body(steps));
+}
+
+#[test]
+fn the_corpus_leaves_a_host_well() {
+    play_corpus(22, |steps| host::fuzz_host(steps));
+}
+
 #[test]
 fn mutated_scripts_pass_ingress() {
     fuzz(0.6, |steps| ingress::body(steps));
@@ -139,7 +181,7 @@ fn mutated_scripts_leave_a_host_well() {
 #[test]
 fn the_host_under_test_answers() {
     let sent_for = |name: &str| {
-        let (_, kept) = corpus().into_iter().find(|(kept, _)| kept == name).expect("a kept script");
+        let (_, kept) = kept_scripts().into_iter().find(|(kept, _)| kept == name).expect("a kept script");
         let mut host = Host::new(Build::plain());
         host.play(&kept.steps);
         host.sent

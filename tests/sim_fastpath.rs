@@ -9,13 +9,13 @@ use proptest::prelude::*;
 
 use pollcast::addr::{Group, Ipv4Cidr, MacAddr, Unicast};
 use pollcast::fastpath::{Level, Lookup, Sink, View, ingress_burst, reply};
-use pollcast::io::{BufPool, Burst, ChecksumStatus, PacketBuf, Parts, PortId, RxMeta};
+use pollcast::io::{BufPool, Burst, ChecksumStatus, InterfaceId, PacketBuf, Parts, RxMeta};
 use pollcast::rng::Rng;
 use pollcast::sim::buf::{SimBuf, SimPool};
 use pollcast::stack::egress;
 use pollcast::stack::groups::GroupTable;
 use pollcast::stack::ingress::{Ingress, Verdict};
-use pollcast::stack::interface::Interface;
+use pollcast::stack::interface::{Interface, Interfaces};
 use pollcast::stack::membership::SourceFilter;
 use pollcast::stack::port_table::{PortTable, Socket};
 use pollcast::time::Instant;
@@ -30,7 +30,7 @@ fn v4(s: &str) -> Ipv4Addr {
 }
 
 struct World {
-    interface: Interface,
+    interfaces: Interfaces,
     table: PortTable,
     view: View,
     pool: SimPool,
@@ -39,17 +39,25 @@ struct World {
 impl World {
     fn new(addresses: &[(&str, u8)]) -> Self {
         let cidr = |(a, p): &(&str, u8)| Ipv4Cidr::new(Unicast::new(v4(a)).unwrap(), *p).unwrap();
-        let mut interface = Interface::new(PortId(0), OWN_MAC, 1500, addresses.iter().map(cidr).collect());
+        let mut interface =
+            Interface::new(InterfaceId(0), OWN_MAC, 1500, addresses.iter().map(cidr).collect());
         let group = |g, filter| (Group::new(v4(g)).unwrap(), 0, filter);
         let only = SourceFilter::Include(BTreeSet::from([v4("198.18.0.1")]));
         let joined = [group("239.1.2.3", SourceFilter::ANY), group("232.1.2.3", only)];
         interface.v4.groups = std::sync::Arc::new(GroupTable::new(3, joined.into_iter()));
         let mut table = PortTable::new(5);
         for local in ["0.0.0.0:7", "198.18.0.2:9"] {
-            table.bind(Socket { port: PortId(0), local: local.parse().unwrap(), service: 0 }).unwrap();
+            table
+                .bind(Socket { interface: InterfaceId(0), local: local.parse().unwrap(), service: 0 })
+                .unwrap();
         }
-        let view = View::of(&interface);
-        Self { interface, table, view, pool: SimPool::new(16, 2048) }
+        let interfaces = Interfaces::from(interface);
+        let view = View::of(&interfaces);
+        Self { interfaces, table, view, pool: SimPool::new(16, 2048) }
+    }
+
+    fn interface(&self) -> &Interface {
+        self.interfaces.untagged().unwrap()
     }
 
     fn buf(&self, frame: &[u8], meta: RxMeta) -> SimBuf {
@@ -73,7 +81,7 @@ impl World {
         let mut taken = Taken::default();
         let mut burst = Burst::new();
         burst.push(self.buf(frame, meta)).unwrap();
-        let lookup = Lookup { view: &self.view, interface: &self.interface, table: &self.table };
+        let lookup = Lookup { view: &self.view, interface: self.interface(), table: &self.table };
         ingress_burst(level, &mut burst, lookup, &mut taken);
         assert!(taken.1.iter().all(|b| b.data() == frame), "what is not taken is untouched");
         assert_eq!(usize::from(taken.0.is_some()) + taken.1.len(), 1);
@@ -82,7 +90,7 @@ impl World {
 
     fn slow(&self, frame: &[u8], meta: RxMeta) -> Verdict<SimBuf> {
         let mut ingress = Ingress::new(Instant::ZERO, &mut Rng::new(1));
-        ingress.ingress(Instant::ZERO, self.buf(frame, meta), &self.interface, &self.table, &self.pool)
+        ingress.ingress(Instant::ZERO, self.buf(frame, meta), &self.interfaces, &self.table, &self.pool)
     }
 
     /// Whether the device calls a sum good that is wrong.
@@ -101,8 +109,8 @@ impl World {
                 panic!("the fast path took what the slow one refuses: {frame:02x?}")
             };
             assert_eq!(fast_parts, slow_parts);
-            let slow_answered = egress::udp_reply(&mut slow_buf, slow_parts, &self.interface);
-            if reply(&mut fast_buf, fast_parts, &self.view, &self.interface) {
+            let slow_answered = egress::udp_reply(&mut slow_buf, slow_parts, self.interface());
+            if reply(&mut fast_buf, fast_parts, &self.view, self.interface()) {
                 assert!(slow_answered);
                 // One updates the sum and one computes it: the same, unless the device's "good" was a lie.
                 if self.is_lie(frame, meta) {
@@ -249,7 +257,7 @@ fn an_answer_never_carries_the_checksum_zero() {
         for word in 0..=u16::MAX {
             let request = frame("198.18.0.1", dst, (4000, 7), &word.to_be_bytes());
             let (mut buf, parts) = world.fast(Level::BASELINE, &request, RxMeta::default()).unwrap();
-            assert!(reply(&mut buf, parts, &world.view, &world.interface));
+            assert!(reply(&mut buf, parts, &world.view, world.interface()));
             assert_ne!(&buf.data()[40..42], &[0, 0], "{dst} {word:#x}");
         }
     }

@@ -7,14 +7,14 @@ use core::net::Ipv4Addr;
 use std::collections::BTreeSet;
 
 use pollcast::addr::{Group, Ipv4Cidr, MacAddr, Unicast};
-use pollcast::io::{BufPool, Cast, ChecksumStatus, DropReason, PacketBuf, PayloadSum, PortId, RxMeta};
+use pollcast::io::{BufPool, Cast, ChecksumStatus, DropReason, InterfaceId, PacketBuf, PayloadSum, RxMeta};
 use pollcast::rng::Rng;
 use pollcast::sim::buf::{SimBuf, SimPool};
 use pollcast::sim::frames::{ArpFrame, Ethernet, IcmpFrame, Ipv4, UdpFrame, UdpSum, station_mac};
 use pollcast::stack::egress;
 use pollcast::stack::groups::GroupTable;
 use pollcast::stack::ingress::{Ingress, Punted, Verdict};
-use pollcast::stack::interface::Interface;
+use pollcast::stack::interface::{Interface, Interfaces};
 use pollcast::stack::membership::SourceFilter;
 use pollcast::stack::port_table::{PortTable, Socket};
 use pollcast::time::Instant;
@@ -23,7 +23,7 @@ const OWN: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
 const PEER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
 
 struct Host {
-    interface: Interface,
+    interfaces: Interfaces,
     table: PortTable,
     pool: SimPool,
     ingress: Ingress,
@@ -33,21 +33,27 @@ impl Host {
     /// 198.18.0.2/24 with an echo on any address, port 7, which joined 239.1.2.3, and 232.1.2.3 from the peer.
     fn new() -> Self {
         let cidr = Ipv4Cidr::new(Unicast::new(OWN).unwrap(), 24).unwrap();
-        let mut interface = Interface::new(PortId(0), station_mac(OWN), 1500, vec![cidr]);
+        let mut interface = Interface::new(InterfaceId(0), station_mac(OWN), 1500, vec![cidr]);
         let group = |g: [u8; 4], filter| (Group::new(g.into()).unwrap(), 0, filter);
         let only = SourceFilter::Include(BTreeSet::from([PEER]));
         let joined = [group([239, 1, 2, 3], SourceFilter::ANY), group([232, 1, 2, 3], only)];
         interface.v4.groups = std::sync::Arc::new(GroupTable::new(3, joined.into_iter()));
         let mut table = PortTable::new(5);
-        table.bind(Socket { port: PortId(0), local: "0.0.0.0:7".parse().unwrap(), service: 0 }).unwrap();
+        table
+            .bind(Socket { interface: InterfaceId(0), local: "0.0.0.0:7".parse().unwrap(), service: 0 })
+            .unwrap();
         let ingress = Ingress::new(Instant::ZERO, &mut Rng::new(1));
-        Self { interface, table, pool: SimPool::new(64, 2048), ingress }
+        Self { interfaces: interface.into(), table, pool: SimPool::new(64, 2048), ingress }
+    }
+
+    fn interface(&self) -> &Interface {
+        self.interfaces.untagged().unwrap()
     }
 
     fn see_as(&mut self, frame: &[u8], meta: RxMeta) -> Verdict<SimBuf> {
         let mut buf = self.pool.alloc_copy(frame).unwrap();
         buf.set_rx_meta(meta);
-        self.ingress.ingress(Instant::ZERO, buf, &self.interface, &self.table, &self.pool)
+        self.ingress.ingress(Instant::ZERO, buf, &self.interfaces, &self.table, &self.pool)
     }
 
     fn see(&mut self, frame: &[u8]) -> Verdict<SimBuf> {
@@ -79,7 +85,7 @@ impl Host {
     #[track_caller]
     fn echoes(&mut self, frame: &[u8]) -> UdpFrame {
         let Verdict::Deliver(mut buf, parts) = self.see(frame) else { panic!("not delivered") };
-        assert!(egress::udp_reply(&mut buf, parts, &self.interface));
+        assert!(egress::udp_reply(&mut buf, parts, self.interface()));
         UdpFrame::read(buf.data()).expect("a right answer")
     }
 }
@@ -145,7 +151,7 @@ fn trailing_bytes_are_ignored_and_the_padding_of_an_answer_is_zeros() {
     frame[43..].fill(0xee);
     frame.extend([0xee; 20]);
     let Verdict::Deliver(mut buf, parts) = host.see(&frame) else { panic!() };
-    assert!(egress::udp_reply(&mut buf, parts, &host.interface));
+    assert!(egress::udp_reply(&mut buf, parts, host.interface()));
     assert_eq!(buf.data().len(), 60);
     assert!(buf.data()[43..].iter().all(|&b| b == 0));
 }
@@ -212,7 +218,7 @@ fn frames_cut_short_at_any_byte_are_dropped() {
 fn arp_goes_to_control_if_it_is_whole_and_its_sender_one_host() {
     let mut host = Host::new();
     let good = ArpFrame::request(PEER, OWN).frame();
-    assert!(matches!(host.see(&good), Verdict::Punt(Punted::Arp, _)));
+    assert!(matches!(host.see(&good), Verdict::Punt(Punted::Arp, InterfaceId(0), _)));
     for (at, byte) in [(15, 6), (16, 0x86), (18, 5), (19, 5), (21, 9)] {
         let mut bad = good.clone();
         bad[at] = byte;
@@ -308,7 +314,7 @@ fn a_source_without_an_address_reaches_all_and_is_never_answered() {
         UdpFrame { source_mac: station_mac(PEER), ..UdpFrame::new("0.0.0.0:68", "255.255.255.255:7", b"x") };
     let Verdict::Deliver(mut buf, parts) = host.see(&frame.frame()) else { panic!() };
     assert_eq!(parts.cast(), Cast::Broadcast);
-    assert!(!egress::udp_reply(&mut buf, parts, &host.interface));
+    assert!(!egress::udp_reply(&mut buf, parts, host.interface()));
 }
 
 // I13, RFC 1122 3.3.6.
@@ -397,7 +403,7 @@ fn the_answer_to_a_partial_checksum_has_a_whole_one() {
     let partial = udp("198.18.0.2:7", b"hello").with_sum(UdpSum::Partial).frame();
     let meta = RxMeta { l4_checksum: ChecksumStatus::None, ..RxMeta::default() };
     let Verdict::Deliver(mut buf, parts) = host.see_as(&partial, meta) else { panic!() };
-    assert!(egress::udp_reply(&mut buf, parts, &host.interface));
+    assert!(egress::udp_reply(&mut buf, parts, host.interface()));
     assert_eq!(UdpFrame::read(buf.data()).unwrap().sum, UdpSum::Right);
 }
 

@@ -36,17 +36,21 @@ fn check_plan(plan: &Plan) {
     assert!(!plan.workers.is_empty() && !plan.ports.is_empty(), "a plan for nothing");
     assert!((1..=64).contains(&plan.burst));
     for port in &plan.ports {
-        assert!(!port.addresses.is_empty() && !port.workers.is_empty(), "a port without address or worker");
+        assert!(!port.workers.is_empty(), "a port without worker");
         assert!(port.workers.iter().all(|worker| *worker < plan.workers.len()));
         assert!(port.mac.is_none_or(|mac| mac.is_unicast()));
+    }
+    for interface in &plan.interfaces {
+        assert!(!interface.addresses.is_empty(), "an interface without address");
+        assert!(interface.port.index() < plan.ports.len());
     }
     for worker in &plan.workers {
         assert!(worker.ports.iter().all(|port| port.index() < plan.ports.len()));
     }
     for service in &plan.services {
-        assert!(service.listen.iter().all(|l| l.udp_port != 0 && !l.ports.is_empty()));
-        assert!(service.listen.iter().flat_map(|l| &l.ports).all(|port| port.index() < plan.ports.len()));
-        assert!(service.groups.iter().all(|group| group.port.index() < plan.ports.len()));
+        assert!(service.listen.iter().all(|l| l.udp_port != 0 && !l.interfaces.is_empty()));
+        assert!(service.listen.iter().flat_map(|l| &l.interfaces).all(|i| i.index() < plan.interfaces.len()));
+        assert!(service.groups.iter().all(|group| group.interface.index() < plan.interfaces.len()));
     }
     let sum: u64 = plan.mbufs.items.iter().map(|(_, count)| u64::from(*count)).sum();
     assert!(u64::from(plan.mbufs.count) >= sum && sum > 0, "{} mbufs for {sum}", plan.mbufs.count);

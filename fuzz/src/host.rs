@@ -9,7 +9,7 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 
 use pollcast::fastpath::Level;
-use pollcast::io::PortId;
+use pollcast::io::InterfaceId;
 use pollcast::sim::filter::Abilities;
 use pollcast::sim::frames::{ArpFrame, IcmpFrame, IgmpQuery, IgmpReport, RecordKind, UdpFrame};
 use pollcast::sim::nic::Reception;
@@ -31,7 +31,7 @@ fn world() -> World {
     port.nic.mac = HOST_MAC;
     port.nic.filter = Abilities::none();
     let echo = ServiceOptions::echo().joining(GROUPS[0], &[]).joining(GROUPS[1], &[SOURCE]);
-    assert!(echo.groups.iter().all(|(id, ..)| *id == PortId(0)));
+    assert!(echo.groups.iter().all(|(id, ..)| *id == InterfaceId(0)));
     let options = WorldOptions {
         ports: vec![port],
         services: vec![echo],

@@ -15,7 +15,7 @@ use pollcast::engine::counters::{CounterPage, SocketPage};
 use pollcast::engine::message::{PuntReceivers, inbox, punt_queues};
 use pollcast::engine::worker::{Worker, WorkerParts, WorkerPort, WorkerService};
 use pollcast::fastpath::Level;
-use pollcast::io::PortId;
+use pollcast::io::{InterfaceId, PortId};
 use pollcast::rng::Rng;
 use pollcast::service::{Echo, EchoOptions};
 use pollcast::sim::buf::{ROOM, SimBuf, SimPool};
@@ -97,7 +97,7 @@ fn group_table() -> Arc<GroupTable<V4>> {
 
 fn interface(tx_udp_checksum: bool) -> Interface {
     let address = Unicast::new(HOST).and_then(|a| Ipv4Cidr::new(a, 24)).expect("a host's address");
-    let mut interface = Interface::new(PortId(0), HOST_MAC, 1500, vec![address]);
+    let mut interface = Interface::new(InterfaceId(0), HOST_MAC, 1500, vec![address]);
     interface.v4.groups = group_table();
     interface.tx_udp_checksum = tx_udp_checksum;
     interface
@@ -119,14 +119,15 @@ impl Host {
         let (rx, tx) = queues.into_iter().next().expect("a pair of queues");
         let mut table = PortTable::new(1);
         let local = (Ipv4Addr::UNSPECIFIED, 7).into();
-        table.bind(Socket { port: PortId(0), local, service: 0 }).expect("a free place");
+        table.bind(Socket { interface: InterfaceId(0), local, service: 0 }).expect("a free place");
         let (punt, punted) = punt_queues();
         let echo = Echo::new(EchoOptions { answer_broadcast: true, ..EchoOptions::default() });
         let parts = WorkerParts {
             ports: vec![WorkerPort {
+                id: PortId(0),
                 rx,
                 tx,
-                interface: interface(build.tx_checksum),
+                interfaces: interface(build.tx_checksum).into(),
                 page: CounterPage::default(),
             }],
             pool: pool.clone(),

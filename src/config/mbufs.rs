@@ -49,8 +49,12 @@ pub(super) fn mbufs(workers: &[WorkerPlan], ports: &[PortPlan], burst: usize) ->
     items.push(cache_item(lcores + 1));
     let needed = items.iter().map(|(_, mbufs)| mbufs).sum::<u32>();
     let mtu = ports.iter().map(|port| port.mtu).max().unwrap_or(0);
-    MbufPlan { count: pool_size(needed), data_room: data_room(mtu), cache: CACHE, items }
+    let large = lcores * count(burst);
+    MbufPlan { count: pool_size(needed), data_room: data_room(mtu), large, cache: CACHE, items }
 }
+
+/// Bytes of a large buffer: [`LARGE_ROOM`](crate::io::LARGE_ROOM).
+const LARGE_ROOM: u16 = u16::MAX;
 
 /// A ring may be full of buffers, on both sides.
 fn port_items(port: &PortPlan, items: &mut Vec<(String, u32)>) {
@@ -166,10 +170,14 @@ pub(super) fn memory_of(pool: &MbufPlan, ports: &[PortPlan], hugepages: Hugepage
         port.workers.len() as u64 * descriptors
     };
     let descriptors = ports.iter().map(rings).sum::<u64>();
-    let slots = mbufs + 1;
+    // A worker has no more of them at a time than packets in a burst: each may complete a datagram.
+    let large = u64::from(pool.large);
+    let (each_large, _) = footprint(LARGE_ROOM, hugepages);
+    let slots = mbufs + 1 + large;
     let items = vec![
         (format!("mbufs: {mbufs} x {each} ({why})"), mbufs * each),
-        (format!("the pool's ring: {slots} slots x 8"), slots * 8),
+        (format!("large mbufs, for what fragments make up: {large} x {each_large}"), large * each_large),
+        (format!("the pools' rings: {slots} slots x 8"), slots * 8),
         (format!("descriptors: {descriptors} x {DESCRIPTOR}"), descriptors * DESCRIPTOR),
         (format!("EAL and drivers: {BASE_MB} MiB"), BASE_MB * MIB),
     ];

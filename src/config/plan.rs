@@ -3,8 +3,8 @@
 use core::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use crate::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4};
-use crate::io::{FilterPolicy, PortId};
+use crate::addr::{Group, Ipv4Cidr, MacAddr, Prefix, Unicast, V4, Vid};
+use crate::io::{FilterPolicy, InterfaceId, Policy, PortId};
 
 /// Everything that a run needs to know.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Plan {
     pub burst: usize,
     /// The ports; a [`PortId`] is an index into them.
     pub ports: Vec<PortPlan>,
+    /// What IP has on the ports, one port's after another's; an [`InterfaceId`] is an index into them.
+    pub interfaces: Vec<InterfacePlan>,
     /// The services.
     pub services: Vec<ServicePlan>,
     /// The mbuf pool's size and its arithmetic.
@@ -102,10 +104,6 @@ pub struct PortPlan {
     pub device: String,
     /// The Ethernet address to set; the device's own if absent.
     pub mac: Option<MacAddr>,
-    /// Its addresses, the first the primary; at least one.
-    pub addresses: Vec<Ipv4Cidr>,
-    /// The default gateway, on one of the prefixes.
-    pub gateway4: Option<Unicast<V4>>,
     /// The largest IP packet, in bytes.
     pub mtu: u16,
     /// Receive descriptors a queue.
@@ -116,6 +114,8 @@ pub struct PortPlan {
     pub checksum: Checksum,
     /// How far the multicast filter may climb.
     pub multicast_filter: FilterPolicy,
+    /// Whether any of its interfaces is a VLAN: the device is then asked to take tags off and to insert them, if it can.
+    pub tagged: bool,
     /// The workers that serve it, as indices into [`Plan::workers`]: one queue pair each.
     pub workers: Vec<usize>,
 }
@@ -132,6 +132,34 @@ impl PortPlan {
     pub fn is_pci(&self) -> bool {
         !self.device.starts_with("net_")
     }
+}
+
+/// One interface: the untagged one of a port, or that of one of its VLANs.
+#[derive(Clone, Debug)]
+pub struct InterfacePlan {
+    /// Its name: the port's, or for a further VLAN the port's and the VLAN's, as `p0.100`.
+    pub name: String,
+    /// The port that it is on.
+    pub port: PortId,
+    /// Its VLAN; `None` if its frames are untagged.
+    pub vlan: Option<Vid>,
+    /// Its addresses, the first the primary; at least one.
+    pub addresses: Vec<Ipv4Cidr>,
+    /// The default gateway, on one of the prefixes.
+    pub gateway4: Option<Unicast<V4>>,
+    /// Its static routes.
+    pub routes: Vec<RoutePlan>,
+    /// What else its configuration chose.
+    pub policy: Policy,
+}
+
+/// A static route of an interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RoutePlan {
+    /// Where it leads.
+    pub to: Prefix<V4>,
+    /// By which router, on one of the interface's prefixes.
+    pub via: Unicast<V4>,
 }
 
 /// The key `checksum` of a port.
@@ -166,8 +194,8 @@ pub struct ListenPlan {
     pub addr: Ipv4Addr,
     /// The UDP port, never 0.
     pub udp_port: u16,
-    /// The ports that it listens on.
-    pub ports: Vec<PortId>,
+    /// The interfaces that it listens on.
+    pub interfaces: Vec<InterfaceId>,
 }
 
 /// One membership of a service.
@@ -177,8 +205,8 @@ pub struct GroupPlan {
     pub group: Group<V4>,
     /// The only sources wanted; empty for any.
     pub sources: Vec<Unicast<V4>>,
-    /// The port on which it is joined.
-    pub port: PortId,
+    /// The interface on which it is joined.
+    pub interface: InterfaceId,
 }
 
 /// The size of the mbuf pool and where it comes from.
@@ -188,6 +216,8 @@ pub struct MbufPlan {
     pub count: u32,
     /// Bytes of data in each, headroom included.
     pub data_room: u16,
+    /// Large buffers beside these, for datagrams that fragments were put together to.
+    pub large: u32,
     /// Buffers that one lcore keeps at hand.
     pub cache: u32,
     /// The sum, a line an item: what for, and how many.

@@ -3,8 +3,8 @@
 use core::fmt;
 
 use super::mbufs;
-use super::plan::{Checksum, Hugepages, Idle, MbufPlan, Plan, PortPlan, ServicePlan};
-use crate::io::{FilterPolicy, PortId};
+use super::plan::{Checksum, Hugepages, Idle, InterfacePlan, MbufPlan, Plan, PortPlan, ServicePlan};
+use crate::io::{FilterPolicy, InterfaceId, PortId};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,7 +51,16 @@ impl Plan {
 
     fn write_ports(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "ports")?;
-        self.ports.iter().try_for_each(|port| write_port(port, f))
+        for (id, port) in (0..).map(PortId).zip(&self.ports) {
+            writeln!(f, "  {} ({})", port.name, port.device)?;
+            self.interfaces.iter().filter(|i| i.port == id).try_for_each(|i| write_interface(i, f))?;
+            write_port(port, f)?;
+        }
+        Ok(())
+    }
+
+    fn interface_name(&self, interface: InterfaceId) -> &str {
+        self.interfaces.get(interface.index()).map_or("?", |interface| interface.name.as_str())
     }
 
     fn write_services(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,13 +74,13 @@ impl Plan {
     fn write_service(&self, service: &ServicePlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "  {} ({})", service.name, service.kind)?;
         for listen in &service.listen {
-            let on: Vec<&str> = listen.ports.iter().map(|&port| self.port_name(port)).collect();
+            let on: Vec<&str> = listen.interfaces.iter().map(|&id| self.interface_name(id)).collect();
             writeln!(f, "    listens on {}:{} of {}", listen.addr, listen.udp_port, on.join(", "))?;
         }
         for group in &service.groups {
             let sources: Vec<String> = group.sources.iter().map(ToString::to_string).collect();
             let from = if sources.is_empty() { "any source".to_owned() } else { sources.join(", ") };
-            writeln!(f, "    joins {} from {from} on {}", group.group, self.port_name(group.port))?;
+            writeln!(f, "    joins {} from {from} on {}", group.group, self.interface_name(group.interface))?;
         }
         for (key, value) in &service.options {
             writeln!(f, "    {key} = {}", serde_json::to_string(value).unwrap_or_default())?;
@@ -100,19 +109,26 @@ impl Plan {
     }
 }
 
-fn write_port(port: &PortPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let addresses: Vec<String> = port.addresses.iter().map(ToString::to_string).collect();
-    writeln!(f, "  {} ({})", port.name, port.device)?;
-    write!(f, "    addresses {}", addresses.join(", "))?;
-    if let Some(gateway) = port.gateway4 {
+fn write_interface(interface: &InterfacePlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let addresses: Vec<String> = interface.addresses.iter().map(ToString::to_string).collect();
+    write!(f, "    ")?;
+    if let Some(vlan) = interface.vlan {
+        write!(f, "{}: VLAN {vlan}, ", interface.name)?;
+    }
+    write!(f, "addresses {}", addresses.join(", "))?;
+    if let Some(gateway) = interface.gateway4 {
         write!(f, ", gateway {gateway}")?;
     }
+    writeln!(f)
+}
+
+fn write_port(port: &PortPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match port.mac {
-        Some(mac) => writeln!(f, ", MAC {mac}")?,
+        Some(mac) => writeln!(f, "    MAC {mac}")?,
         None if port.device.starts_with("net_tap") => {
-            writeln!(f, ", the tap's own MAC but for its last bit")?
+            writeln!(f, "    the tap's own MAC but for its last bit")?
         }
-        None => writeln!(f, ", the device's own MAC")?,
+        None => writeln!(f, "    the device's own MAC")?,
     }
     let (rx, tx) = (port.rx_descriptors, port.tx_descriptors);
     let queues = mbufs::plural(u32::try_from(port.workers.len()).unwrap_or(u32::MAX), "queue pair");

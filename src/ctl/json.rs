@@ -48,7 +48,8 @@ mod tests {
                 "ports",
                 json!([{"name": "p0", "device": "net_tap0,iface=pc0", "driver": "net_tap", "mac": "02:00:00:00:00:02",
                     "numa_node": null, "mtu": 1500, "rx_queues": 1, "tx_queues": 1, "offloads": ["rx_udp_cksum"],
-                    "link_up": true, "addresses": ["198.18.0.2/24"], "gateway4": "198.18.0.1", "cpus": [1]}]),
+                    "link_up": true, "cpus": [1], "interfaces": [
+                    {"name": "p0", "addresses": ["198.18.0.2/24"], "gateway4": "198.18.0.1"}]}]),
             ),
             ("sockets", json!([{"service": "echo", "local": "0.0.0.0:7", "port": "p0", "rx": 1, "tx": 2}])),
             (

@@ -10,8 +10,8 @@ use super::table::Align::{Left, Right};
 use super::table::Table;
 use crate::engine::Counter;
 use crate::engine::command::{
-    Answer, DropAnswer, FilterAnswer, GroupAnswer, NeighborAnswer, PortAnswer, PortStats, SocketAnswer,
-    StatsAnswer,
+    Answer, DropAnswer, FilterAnswer, GroupAnswer, InterfaceAnswer, NeighborAnswer, PortAnswer, PortStats,
+    SocketAnswer, StatsAnswer,
 };
 use crate::io::{FilterState, Refused};
 
@@ -104,22 +104,36 @@ pub(crate) fn titled(
 }
 
 fn port_block(port: &PortAnswer) -> String {
-    let PortAnswer { info, link_up, addresses, gateway4, cpus } = port;
+    let PortAnswer { info, link_up, interfaces, cpus } = port;
     let on = if cpus.len() == 1 { "CPU" } else { "CPUs" };
+    let before = [
+        ("driver", Some(info.driver.clone())),
+        ("mac", Some(info.mac.to_string())),
+        ("link", Some(if *link_up { "up" } else { "down" }.into())),
+    ];
     titled(
         format!("{}  {}", info.name, info.device),
-        [
-            ("driver", Some(info.driver.clone())),
-            ("mac", Some(info.mac.to_string())),
-            ("link", Some(if *link_up { "up" } else { "down" }.into())),
-            ("addresses", Some(list(addresses))),
-            ("gateway", gateway4.map(|gateway| gateway.to_string())),
+        before.into_iter().chain(interfaces.iter().flat_map(interface_lines)).chain([
             ("mtu", Some(format!("{} bytes", info.mtu))),
             ("queues", Some(format!("{} rx, {} tx, on {on} {}", info.rx_queues, info.tx_queues, list(cpus)))),
             ("numa node", info.numa_node.map(|node| node.to_string())),
             ("offloads", Some(list(&info.offloads))),
-        ],
+        ]),
     )
+}
+
+/// `addresses` and `gateway` of the untagged interface; a line for each VLAN.
+fn interface_lines(interface: &InterfaceAnswer) -> [(&'static str, Option<String>); 2] {
+    let InterfaceAnswer { name, vlan, addresses, gateway4 } = interface;
+    match vlan {
+        None => {
+            [("addresses", Some(list(addresses))), ("gateway", gateway4.map(|gateway| gateway.to_string()))]
+        }
+        Some(vlan) => {
+            let gateway = gateway4.map(|gateway| format!(", gateway {gateway}")).unwrap_or_default();
+            [("vlan", Some(format!("{vlan} ({name}): addresses {}{gateway}", list(addresses)))), ("", None)]
+        }
+    }
 }
 
 fn render_sockets(sockets: &[SocketAnswer]) -> String {

@@ -70,6 +70,7 @@ fn try_filter(
         count: 4095,
         cache: 0,
         data_room: 2176,
+        large: 0,
         numa_node: port::numa_node(port_id),
         shared_cpu: false,
     };
@@ -78,13 +79,12 @@ fn try_filter(
         name: name.to_owned(),
         device: name.to_owned(),
         mac: Some(port::mac_address(port_id).ok().filter(|mac| mac.is_unicast()).unwrap_or(SOME_MAC)),
-        addresses: Vec::new(),
-        gateway4: None,
         mtu: 1500.clamp(mtu_min, mtu_max),
         rx_descriptors: 256,
         tx_descriptors: 256,
         checksum: Checksum::Software,
         multicast_filter: FilterPolicy::Auto,
+        tagged: false,
         workers: Vec::new(),
     };
     let port = Port::open(eal, &plan, 1, &pool).map_err(|error| error.to_string())?;

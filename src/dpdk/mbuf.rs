@@ -3,7 +3,7 @@
 //! An [`Mbuf`] is one pointer, and so is `Option<Mbuf>`: a [`Burst`](crate::io::Burst) of them is the array that a driver
 //! fills and takes from. Fields are reached by the offsets that the shim exports, for their names move between releases.
 
-use core::mem::{align_of, size_of};
+use core::mem::{ManuallyDrop, align_of, size_of};
 use core::ptr::NonNull;
 use core::slice;
 use core::sync::atomic::{AtomicU16, AtomicU64, Ordering};
@@ -46,7 +46,25 @@ const fn rearm(data_off: u16, refcnt: u16, nb_segs: u16, port: u16) -> u64 {
 const REARM_MASK: u64 = rearm(0, u16::MAX, u16::MAX, 0);
 const REARM_UNIQUE: u64 = rearm(0, 1, 1, 0);
 
+/// What the device said on reception, beside the values that go with it.
+const SAID: u64 = sys::SHIM_RX_IP_CKSUM_GOOD
+    | sys::SHIM_RX_IP_CKSUM_BAD
+    | sys::SHIM_RX_L4_CKSUM_GOOD
+    | sys::SHIM_RX_L4_CKSUM_BAD
+    | sys::SHIM_RX_VLAN_STRIPPED
+    | sys::SHIM_RX_RSS_HASH;
+
+/// The size of a large buffer, whose data begin where it does. No driver fills such, so that the second segment of a
+/// received frame is not taken for a body.
+const LARGE: u16 = u16::MAX;
+
 const INDIRECT: u64 = sys::SHIM_MBUF_INDIRECT | sys::SHIM_MBUF_EXTERNAL;
+
+/// What we ask of the device on transmission, but for the tag.
+const TX_CHECKSUMS: u64 = sys::SHIM_TX_IPV4 | sys::SHIM_TX_IP_CKSUM | sys::SHIM_TX_UDP_CKSUM;
+
+/// Bytes of a VLAN tag.
+const TAG_LEN: u16 = 4;
 
 /// Handles on one buffer, half of what the counter can count. Beyond it, counting is no longer safe.
 const SHARES_MAX: u16 = u16::MAX / 2;
@@ -64,6 +82,15 @@ impl Mbuf {
     #[inline]
     pub(super) unsafe fn from_raw(mbuf: NonNull<sys::rte_mbuf>) -> Self {
         Self(mbuf)
+    }
+
+    /// Lets the data of a fresh buffer begin where the buffer does.
+    #[inline]
+    pub(super) fn take_headroom(&mut self) {
+        if self.is_unique() && self.data_len() == 0 {
+            // SAFETY: an aligned field of a unique buffer, in which there are no data yet.
+            unsafe { self.field::<u16>(sys::SHIM_MBUF_DATA_OFF).write(0) };
+        }
     }
 
     /// The address of the field at `offset`.
@@ -107,6 +134,14 @@ impl Mbuf {
         usize::from(self.read::<u16>(sys::SHIM_MBUF_DATA_LEN))
     }
 
+    /// The lengths of the headers of layers 2 and 3, for the device.
+    #[inline]
+    fn set_lengths(&mut self, l2: u8, l3: u8) {
+        let lengths =
+            (u64::from(l2) << sys::SHIM_MBUF_L2_LEN_SHIFT) | (u64::from(l3) << sys::SHIM_MBUF_L3_LEN_SHIFT);
+        self.atomic(sys::SHIM_MBUF_TX_OFFLOAD).store(lengths, Ordering::Relaxed);
+    }
+
     /// Whether nobody else can see the bytes, and they are all: one reference, direct, one segment.
     #[inline]
     fn is_unique(&self) -> bool {
@@ -115,6 +150,48 @@ impl Mbuf {
         // machines that DPDK runs on a wider aligned load reads them whole.
         let rearm = self.atomic(sys::SHIM_MBUF_DATA_OFF).load(Ordering::Acquire);
         rearm & REARM_MASK == REARM_UNIQUE && self.ol_flags() & INDIRECT == 0
+    }
+}
+
+/// Segments behind the first one, and the body.
+impl Mbuf {
+    /// The segment that follows. It is not a handle: the reference is the head's.
+    #[inline]
+    fn next(&self) -> Option<ManuallyDrop<Self>> {
+        // SAFETY: an aligned, initialised field, which only the owner of a unique packet writes; null in the last one.
+        let next = unsafe { self.field::<*mut sys::rte_mbuf>(sys::SHIM_MBUF_NEXT).read() };
+        // The segments of a packet are valid mbufs as long as its head is.
+        NonNull::new(next).map(|next| ManuallyDrop::new(Self(next)))
+    }
+
+    /// Whether it is a buffer of the large pool.
+    #[inline]
+    fn is_large(&self) -> bool {
+        self.read::<u16>(sys::SHIM_MBUF_BUF_LEN) == LARGE && self.read::<u16>(sys::SHIM_MBUF_DATA_OFF) == 0
+    }
+
+    /// The body as a segment.
+    #[inline]
+    fn body_segment(&self) -> Option<ManuallyDrop<Self>> {
+        if self.is_single_segment() { None } else { self.next().filter(|next| next.is_large()) }
+    }
+
+    /// Whether this handle is the only one, whatever the number of segments.
+    #[inline]
+    fn is_unshared(&self) -> bool {
+        const MASK: u64 = rearm(0, u16::MAX, 0, 0);
+        let rearm_data = self.atomic(sys::SHIM_MBUF_DATA_OFF).load(Ordering::Acquire);
+        rearm_data & MASK == rearm(0, 1, 0, 0) && self.ol_flags() & INDIRECT == 0
+    }
+
+    /// Calls `f` with the bytes of each segment of the frame, in order, until it is false.
+    fn each_segment(&self, mut f: impl FnMut(&[u8]) -> bool) {
+        let mut more = f(self.data());
+        let mut next = if self.body_segment().is_some() { None } else { self.next() };
+        while let Some(segment) = next.filter(|_| more) {
+            more = f(segment.data());
+            next = segment.next();
+        }
     }
 }
 
@@ -132,15 +209,72 @@ impl PacketBuf for Mbuf {
     }
 
     #[inline]
+    fn frame_len(&self) -> usize {
+        if self.is_single_segment() {
+            return self.data_len();
+        }
+        let mut len = 0;
+        self.each_segment(|bytes| {
+            len += bytes.len();
+            true
+        });
+        len
+    }
+
+    fn copy_out(&self, offset: usize, out: &mut [u8]) -> usize {
+        let (mut skip, mut done) = (offset, 0);
+        self.each_segment(|bytes| {
+            let from = bytes.get(skip..).unwrap_or_default();
+            skip = skip.saturating_sub(bytes.len());
+            let n = from.len().min(out.len() - done);
+            if let (Some(to), Some(from)) = (out.get_mut(done..done + n), from.get(..n)) {
+                to.copy_from_slice(from);
+            }
+            done += n;
+            done < out.len()
+        });
+        done
+    }
+
+    fn body(&self) -> Option<&[u8]> {
+        let body = self.body_segment()?;
+        let (start, len) = (body.data_ptr(), body.data_len());
+        // SAFETY: as for `data`; the body lives as long as its head, which is borrowed.
+        Some(unsafe { slice::from_raw_parts(start, len) })
+    }
+
+    fn body_mut(&mut self) -> Option<&mut [u8]> {
+        if !self.is_unshared() {
+            return None;
+        }
+        let body = self.body_segment().filter(|body| body.is_unique())?;
+        let (start, len) = (body.data_ptr(), body.data_len());
+        // SAFETY: as for `unique`: nobody shares the body nor its head, which is borrowed mutably.
+        Some(unsafe { slice::from_raw_parts_mut(start, len) })
+    }
+
+    fn attach(&mut self, body: Self) -> Result<(), Self> {
+        if !(self.is_unique() && body.is_unique() && body.is_large()) {
+            return Err(body);
+        }
+        let len = self.data_len() + body.data_len();
+        let body = ManuallyDrop::new(body);
+        // SAFETY: an aligned field of a unique buffer with no segment behind it; from here on the body's reference is
+        // given up with the head's, by `rte_pktmbuf_free`.
+        unsafe { self.field::<*mut sys::rte_mbuf>(sys::SHIM_MBUF_NEXT).write(body.0.as_ptr()) };
+        // SAFETY: as above; nobody else reads the word that it is a part of.
+        unsafe { self.field::<u16>(sys::SHIM_MBUF_NB_SEGS).write(2) };
+        // SAFETY: as above; two 16-bit lengths fit.
+        unsafe { self.field::<u32>(sys::SHIM_MBUF_PKT_LEN).write(u32::try_from(len).unwrap_or(u32::MAX)) };
+        Ok(())
+    }
+
+    #[inline]
     fn is_plain(&self) -> bool {
         // The RSS hash and the time stamp that a driver may add say nothing of the bytes.
-        const SAID: u64 = sys::SHIM_RX_IP_CKSUM_GOOD
-            | sys::SHIM_RX_IP_CKSUM_BAD
-            | sys::SHIM_RX_L4_CKSUM_GOOD
-            | sys::SHIM_RX_L4_CKSUM_BAD
-            | sys::SHIM_RX_VLAN_STRIPPED;
+        const TOLD: u64 = SAID & !sys::SHIM_RX_RSS_HASH;
         let rearm = self.atomic(sys::SHIM_MBUF_DATA_OFF).load(Ordering::Relaxed);
-        rearm & REARM_MASK == REARM_UNIQUE && self.ol_flags() & (SAID | INDIRECT) == 0
+        rearm & REARM_MASK == REARM_UNIQUE && self.ol_flags() & (TOLD | INDIRECT) == 0
     }
 
     #[inline]
@@ -201,11 +335,24 @@ impl PacketBuf for Mbuf {
         }
     }
 
+    fn copy_rx_meta(&mut self, other: &Self) {
+        if !self.is_unique() {
+            return;
+        }
+        let flags = self.atomic(sys::SHIM_MBUF_OL_FLAGS);
+        flags.store(self.ol_flags() & !SAID | other.ol_flags() & SAID, Ordering::Relaxed);
+        let (tci, rss) = (other.read::<u16>(sys::SHIM_MBUF_VLAN_TCI), other.read::<u32>(sys::SHIM_MBUF_RSS));
+        // SAFETY: an aligned field of a unique buffer.
+        unsafe { self.field::<u16>(sys::SHIM_MBUF_VLAN_TCI).write(tci) };
+        // SAFETY: as above.
+        unsafe { self.field::<u32>(sys::SHIM_MBUF_RSS).write(rss) };
+    }
+
     #[inline]
     fn set_tx_checksum(&mut self, request: Option<TxChecksum>) {
         let flags = self.atomic(sys::SHIM_MBUF_OL_FLAGS);
-        // Whose memory it is is no offload, and stays.
-        let kept = flags.load(Ordering::Relaxed) & INDIRECT;
+        // Whose memory it is is no offload, and stays; so does a tag to insert.
+        let kept = flags.load(Ordering::Relaxed) & (INDIRECT | sys::SHIM_TX_VLAN);
         let Some(TxChecksum { ip, udp, l2_len, l3_len }) = request else {
             flags.store(kept, Ordering::Relaxed);
             return;
@@ -217,10 +364,31 @@ impl PacketBuf for Mbuf {
         if udp {
             asked |= sys::SHIM_TX_UDP_CKSUM;
         }
-        let lengths = (u64::from(l2_len) << sys::SHIM_MBUF_L2_LEN_SHIFT)
-            | (u64::from(l3_len) << sys::SHIM_MBUF_L3_LEN_SHIFT);
-        self.atomic(sys::SHIM_MBUF_TX_OFFLOAD).store(lengths, Ordering::Relaxed);
-        flags.store(kept | asked, Ordering::Relaxed);
+        self.set_lengths(l2_len, l3_len);
+        self.atomic(sys::SHIM_MBUF_OL_FLAGS).store(kept | asked, Ordering::Relaxed);
+    }
+
+    // Virtual devices' drivers write the tag in front of the frame. vhost's forgets which packet it could not do that
+    // to, so that it would be freed twice: none such is ever handed to a driver.
+    #[inline]
+    fn set_tx_vlan(&mut self, tci: Option<u16>) -> bool {
+        let flags = self.ol_flags();
+        let Some(tci) = tci else {
+            self.atomic(sys::SHIM_MBUF_OL_FLAGS).store(flags & !sys::SHIM_TX_VLAN, Ordering::Relaxed);
+            return true;
+        };
+        if !self.is_unique() || self.read::<u16>(sys::SHIM_MBUF_DATA_OFF) < TAG_LEN {
+            return false;
+        }
+        if flags & TX_CHECKSUMS == 0 {
+            // Some NICs take the place of the tag from the lengths, as testpmd sets them.
+            self.set_lengths(14, 20);
+        }
+        // SAFETY: an aligned field of a unique buffer.
+        unsafe { self.field::<u16>(sys::SHIM_MBUF_VLAN_TCI).write(tci) };
+        let flags = flags & !sys::SHIM_RX_VLAN_STRIPPED | sys::SHIM_TX_VLAN;
+        self.atomic(sys::SHIM_MBUF_OL_FLAGS).store(flags, Ordering::Relaxed);
+        true
     }
 
     #[inline]

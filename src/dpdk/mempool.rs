@@ -1,5 +1,8 @@
 //! Pools of packet buffers.
 //!
+//! One handle stands for two pools: of ordinary buffers, which devices fill, and of a few large ones, for packets that
+//! fragments were put together to.
+//!
 //! A pool's memory is freed when its last handle is gone *and* every buffer is home; ports hold a handle on theirs. A
 //! pool that still has buffers out then is left to the EAL, which does not end before they are home either: so no
 //! buffer outlives its memory, without a counter a packet.
@@ -21,7 +24,7 @@ pub struct Mempool(Arc<Inner>);
 /// What a pool is to be.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MempoolOptions {
-    /// Its name, unique in the process, at most 25 bytes.
+    /// Its name, unique in the process, at most 19 bytes.
     pub name: String,
     /// Buffers in it.
     pub count: u32,
@@ -29,6 +32,8 @@ pub struct MempoolOptions {
     pub cache: u32,
     /// Bytes of data in each, headroom included.
     pub data_room: u16,
+    /// Large buffers, of [`LARGE_ROOM`](crate::io::LARGE_ROOM) bytes each, that it has beside these.
+    pub large: u32,
     /// The NUMA node of its memory; any if absent.
     pub numa_node: Option<u32>,
     /// Whether two lcores, or an lcore and another thread that uses the pool, share a CPU: then one may be interrupted
@@ -80,6 +85,7 @@ impl PoolPtr {
 #[derive(Debug)]
 struct Inner {
     pool: PoolPtr,
+    large: Option<PoolPtr>,
     eal: Arc<Shared>,
 }
 
@@ -89,28 +95,17 @@ impl Mempool {
     /// # Errors
     /// DPDK has too little memory, or a pool of this name exists.
     pub fn create(eal: &Eal, options: &MempoolOptions) -> Result<Self, MempoolError> {
-        let &MempoolOptions { ref name, count, cache, data_room, numa_node, shared_cpu } = options;
-        let listener = Listener::new();
-        let refused = |error| MempoolError { count, data_room, error, log: listener.heard() };
-        let name = CString::new(name.as_str()).map_err(|_| refused(DpdkError::INVALID))?;
-        // DPDK refuses a cache of more than two thirds of the pool.
-        let cache = cache.min(sys::SHIM_MEMPOOL_CACHE_MAX).min(count / 2);
-        let node = numa_node.and_then(|node| i32::try_from(node).ok()).unwrap_or(ANY_NODE);
-        let ring = if shared_cpu { c"ring_mt_rts" } else { c"ring_mp_mc" };
-        // SAFETY: EAL runs; both strings end in a zero and are copied.
-        let pool = unsafe {
-            sys::rte_pktmbuf_pool_create_by_ops(
-                name.as_ptr(),
-                count,
-                cache,
-                0,
-                data_room,
-                node,
-                ring.as_ptr(),
-            )
+        let &MempoolOptions { ref name, count, large, data_room, .. } = options;
+        // From here on each pool is freed by whatever return.
+        let mut inner = Inner {
+            pool: make(name, count, data_room, options)?,
+            large: None,
+            eal: Arc::clone(eal.shared()),
         };
-        let pool = NonNull::new(pool).ok_or_else(|| refused(DpdkError::last()))?;
-        Ok(Self(Arc::new(Inner { pool: PoolPtr { pool, count }, eal: Arc::clone(eal.shared()) })))
+        if large > 0 {
+            inner.large = Some(make(&format!("{name}-large"), large, LARGE_ROOM, options)?);
+        }
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Buffers in the pool and in the lcores' caches. A moment's truth.
@@ -133,6 +128,29 @@ impl Mempool {
 /// `SOCKET_ID_ANY`.
 const ANY_NODE: i32 = -1;
 
+/// The whole buffer of a large one: its data begin where it does.
+const LARGE_ROOM: u16 = u16::MAX;
+const _: () = assert!(LARGE_ROOM as usize == crate::io::LARGE_ROOM);
+
+/// One pool of DPDK's.
+fn make(name: &str, count: u32, data_room: u16, options: &MempoolOptions) -> Result<PoolPtr, MempoolError> {
+    let listener = Listener::new();
+    let refused = |error| MempoolError { count, data_room, error, log: listener.heard() };
+    let name = CString::new(name).map_err(|_| refused(DpdkError::INVALID))?;
+    // DPDK refuses a cache of more than two thirds of the pool.
+    let cache = options.cache.min(sys::SHIM_MEMPOOL_CACHE_MAX).min(count / 2);
+    // Of the few large ones none may lie idle at an lcore.
+    let cache = if data_room == LARGE_ROOM { 0 } else { cache };
+    let node = options.numa_node.and_then(|node| i32::try_from(node).ok()).unwrap_or(ANY_NODE);
+    let ring = if options.shared_cpu { c"ring_mt_rts" } else { c"ring_mp_mc" };
+    // SAFETY: EAL runs, as the caller holds it; both strings end in a zero and are copied.
+    let pool = unsafe {
+        sys::rte_pktmbuf_pool_create_by_ops(name.as_ptr(), count, cache, 0, data_room, node, ring.as_ptr())
+    };
+    let pool = NonNull::new(pool).ok_or_else(|| refused(DpdkError::last()))?;
+    Ok(PoolPtr { pool, count })
+}
+
 impl BufPool for Mempool {
     type Buf = Mbuf;
 
@@ -143,17 +161,36 @@ impl BufPool for Mempool {
         // SAFETY: a fresh buffer, of which this is the one reference.
         NonNull::new(mbuf).map(|mbuf| unsafe { Mbuf::from_raw(mbuf) })
     }
+
+    #[inline]
+    fn alloc_large(&self) -> Option<Mbuf> {
+        let large = self.0.large.as_ref()?;
+        // SAFETY: as above.
+        let mbuf = unsafe { sys::shim_pktmbuf_alloc(large.pool.as_ptr()) };
+        // SAFETY: as above.
+        let mut mbuf = NonNull::new(mbuf).map(|mbuf| unsafe { Mbuf::from_raw(mbuf) })?;
+        mbuf.take_headroom();
+        Some(mbuf)
+    }
+}
+
+impl PoolPtr {
+    /// Frees the pool, or leaves it to the EAL if buffers of it are still out.
+    fn free(self, eal: &Shared) {
+        if self.out() == 0 {
+            // SAFETY: no handle is left to take a buffer, none is out, and so no port holds any: it was made by us, and is
+            // freed once.
+            unsafe { sys::rte_mempool_free(self.pool.as_ptr()) };
+        } else {
+            lock(&eal.orphaned_pools).push(self);
+        }
+    }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if self.pool.out() == 0 {
-            // SAFETY: no handle is left to take a buffer, none is out, and so no port holds any: it was made by us, and is
-            // freed once.
-            unsafe { sys::rte_mempool_free(self.pool.pool.as_ptr()) };
-        } else {
-            let PoolPtr { pool, count } = self.pool;
-            lock(&self.eal.orphaned_pools).push(PoolPtr { pool, count });
-        }
+        let PoolPtr { pool, count } = self.pool;
+        // The large ones first: a body goes home with its head.
+        self.large.take().into_iter().chain([PoolPtr { pool, count }]).for_each(|pool| pool.free(&self.eal));
     }
 }

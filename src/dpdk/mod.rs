@@ -13,7 +13,8 @@
 //! let options = EalOptions { plan, lcores: vec![(0, 0)], devices: vec!["net_null0".into()], scan: false };
 //! let eal = Eal::init(&options)?;
 //! let pool = Mempool::create(&eal, &MempoolOptions {
-//!     name: "packets".into(), count: 4095, cache: 256, data_room: 2176, numa_node: None, shared_cpu: false,
+//!     name: "packets".into(), count: 4095, cache: 256, data_room: 2176, large: 8, numa_node: None,
+//!     shared_cpu: false,
 //! })?;
 //! assert_eq!(pool.free_count(), pool.size());
 //! drop(pool);

@@ -22,20 +22,25 @@ const USED: Offloads = Offloads {
     tx: sys::SHIM_TX_OFFLOAD_IPV4_CKSUM | sys::SHIM_TX_OFFLOAD_UDP_CKSUM,
 };
 
+/// What a port with VLANs has a use for besides.
+const OF_VLANS: Offloads =
+    Offloads { rx: sys::SHIM_RX_OFFLOAD_VLAN_STRIP, tx: sys::SHIM_TX_OFFLOAD_VLAN_INSERT };
+
 /// Drivers whose word on received checksums is not taken: hinic says "none" of packets in error, which elsewhere means
 /// that the data are known to be right.
 const RX_CHECKSUM_LIARS: [&str; 1] = ["net_hinic"];
 
 impl Offloads {
-    /// Those of `offered` by `driver` that `wish` wants.
-    pub(super) fn choose(offered: Self, wish: Checksum, driver: &str) -> Self {
-        match wish {
+    /// Those of `offered` by `driver` that `wish` wants, and those of VLANs if the port is `tagged`.
+    pub(super) fn choose(offered: Self, wish: Checksum, tagged: bool, driver: &str) -> Self {
+        let checksums = match wish {
             Checksum::Auto => {
-                let rx = if RX_CHECKSUM_LIARS.contains(&driver) { 0 } else { USED.rx };
-                Self { rx: offered.rx & rx, tx: offered.tx & USED.tx }
+                Self { rx: if RX_CHECKSUM_LIARS.contains(&driver) { 0 } else { USED.rx }, tx: USED.tx }
             }
             Checksum::Software => Self::default(),
-        }
+        };
+        let vlans = if tagged { OF_VLANS } else { Self::default() };
+        Self { rx: offered.rx & (checksums.rx | vlans.rx), tx: offered.tx & (checksums.tx | vlans.tx) }
     }
 
     /// By DPDK's names in lower case, as `rx_ipv4_cksum`.
@@ -70,10 +75,23 @@ mod tests {
     #[test]
     fn what_is_used_is_what_is_offered_and_wanted() {
         let all = Offloads { rx: u64::MAX, tx: u64::MAX };
-        let names = |driver| Offloads::choose(all, Checksum::Auto, driver).names();
+        let names = |driver| Offloads::choose(all, Checksum::Auto, false, driver).names();
         assert_eq!(names("net_hinic"), ["tx_ipv4_cksum", "tx_udp_cksum"]);
         assert_eq!(names("net_virtio"), ["rx_ipv4_cksum", "rx_udp_cksum", "tx_ipv4_cksum", "tx_udp_cksum"]);
-        assert!(Offloads::choose(all, Checksum::Software, "net_virtio").names().is_empty());
-        assert!(Offloads::choose(Offloads::default(), Checksum::Auto, "net_virtio").names().is_empty());
+        assert!(Offloads::choose(all, Checksum::Software, false, "net_virtio").names().is_empty());
+        assert!(Offloads::choose(Offloads::default(), Checksum::Auto, true, "net_virtio").names().is_empty());
+    }
+
+    #[test]
+    fn tags_are_the_devices_work_only_where_there_are_vlans() {
+        let all = Offloads { rx: u64::MAX, tx: u64::MAX };
+        let names = |wish, driver| Offloads::choose(all, wish, true, driver).names();
+        assert_eq!(names(Checksum::Software, "net_virtio"), ["rx_vlan_strip", "tx_vlan_insert"]);
+        assert_eq!(
+            names(Checksum::Auto, "net_hinic"),
+            ["rx_vlan_strip", "tx_vlan_insert", "tx_ipv4_cksum", "tx_udp_cksum"]
+        );
+        let strips = Offloads { rx: sys::SHIM_RX_OFFLOAD_VLAN_STRIP, tx: 0 };
+        assert_eq!(Offloads::choose(strips, Checksum::Auto, true, "net_ring").names(), ["rx_vlan_strip"]);
     }
 }

@@ -118,13 +118,26 @@ pub struct PortAnswer {
     pub info: PortInfo,
     /// Whether the link is up.
     pub link_up: bool,
+    /// What IP has on it.
+    pub interfaces: Vec<InterfaceAnswer>,
+    /// The CPUs of the workers that serve it.
+    pub cpus: Vec<usize>,
+}
+
+/// One interface: the untagged one of a port, or that of a VLAN. Sockets, groups and neighbours are on one, and name it
+/// by its name in their field `port`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct InterfaceAnswer {
+    /// Its name: the port's, or the port's and a VLAN's, as `p0.100`.
+    pub name: String,
+    /// Its VLAN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<u16>,
     /// Its addresses, as `198.18.0.2/24`.
     pub addresses: Vec<String>,
     /// Its default gateway.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway4: Option<Ipv4Addr>,
-    /// The CPUs of the workers that serve it.
-    pub cpus: Vec<usize>,
 }
 
 /// One socket.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::addr::V4;
-use crate::io::PortId;
+use crate::io::{InterfaceId, PortId};
 use crate::stack::groups::GroupTable;
 use crate::stack::ingress::Punted;
 
@@ -14,15 +14,15 @@ use crate::stack::ingress::Punted;
 pub enum ToWorker<B> {
     /// Send this frame on this port.
     Transmit(PortId, B),
-    /// From now on these are the groups of this port.
-    Groups(PortId, Arc<GroupTable<V4>>),
+    /// From now on these are the groups of this interface.
+    Groups(InterfaceId, Arc<GroupTable<V4>>),
 }
 
 /// To control: a packet that only control can deal with.
 #[derive(Debug)]
 pub struct Punt<B> {
-    /// The port that it came in by.
-    pub port: PortId,
+    /// The interface that it came in by.
+    pub interface: InterfaceId,
     /// The frame.
     pub buf: B,
 }
@@ -49,12 +49,12 @@ impl<B> Clone for PuntSenders<B> {
 impl<B> PuntSenders<B> {
     /// Hands `buf` to control; gives it back if the queue is full. Each kind has its own queue, so that a flood of one
     /// cannot starve another.
-    pub fn send(&self, kind: Punted, port: PortId, buf: B) -> Result<(), B> {
+    pub fn send(&self, kind: Punted, interface: InterfaceId, buf: B) -> Result<(), B> {
         let queue = match kind {
             Punted::Arp => &self.arp,
             Punted::Igmp => &self.igmp,
         };
-        queue.try_send(Punt { port, buf }).map_err(|e| match e {
+        queue.try_send(Punt { interface, buf }).map_err(|e| match e {
             TrySendError::Full(punt) | TrySendError::Disconnected(punt) => punt.buf,
         })
     }

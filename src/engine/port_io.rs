@@ -3,14 +3,16 @@
 use super::counters::{Counter, CounterPage, Tally};
 use super::worker::WorkerPort;
 use crate::fastpath::View;
-use crate::io::{Burst, Nic, PacketBuf, TxQueue};
-use crate::stack::interface::Interface;
+use crate::io::{Burst, Nic, PacketBuf, PortId, TxQueue};
+use crate::stack::interface::Interfaces;
 
 #[derive(Debug)]
 pub(super) struct PortIo<N: Nic> {
+    pub(super) id: PortId,
     pub(super) rx: N::Rx,
     tx: N::Tx,
-    pub(super) interface: Interface,
+    pub(super) interfaces: Interfaces,
+    /// Of the untagged interface, whose plain datagrams take the fast path.
     pub(super) view: View,
     pub(super) tx_burst: Burst<N::Buf>,
     pub(super) tally: Tally,
@@ -19,9 +21,9 @@ pub(super) struct PortIo<N: Nic> {
 
 impl<N: Nic> PortIo<N> {
     pub(super) fn new(port: WorkerPort<N>) -> Self {
-        let WorkerPort { rx, tx, interface, page } = port;
-        let view = View::of(&interface);
-        Self { rx, tx, interface, view, tx_burst: Burst::new(), tally: Tally::default(), page }
+        let WorkerPort { id, rx, tx, interfaces, page } = port;
+        let view = View::of(&interfaces);
+        Self { id, rx, tx, interfaces, view, tx_burst: Burst::new(), tally: Tally::default(), page }
     }
 
     /// Puts `buf` into the transmit burst; a full one goes out first.

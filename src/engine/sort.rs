@@ -5,17 +5,17 @@ use arrayvec::ArrayVec;
 use super::counters::{Counter, Tally};
 use super::message::PuntSenders;
 use crate::fastpath::Sink;
-use crate::io::{BURST_MAX, BufPool, Burst, DropReason, Parts};
+use crate::io::{BURST_MAX, BufPool, Burst, DropReason, InterfaceId, Parts};
 use crate::service::Datagram;
 use crate::stack::ingress::{Ingress, Punted, Verdict};
-use crate::stack::interface::Interface;
+use crate::stack::interface::Interfaces;
 use crate::stack::port_table::PortTable;
 use crate::time::Instant;
 
 /// The ways out of a burst on one port.
 pub(super) struct Sorter<'a, P: BufPool> {
     pub(super) now: Instant,
-    pub(super) interface: &'a Interface,
+    pub(super) interfaces: &'a Interfaces,
     pub(super) table: &'a PortTable,
     pub(super) ingress: &'a mut Ingress,
     pub(super) pool: &'a P,
@@ -35,7 +35,7 @@ impl<P: BufPool> Sink<P::Buf> for Sorter<'_, P> {
 
     #[inline(never)]
     fn slow(&mut self, buf: P::Buf) {
-        let verdict = self.ingress.ingress(self.now, buf, self.interface, self.table, self.pool);
+        let verdict = self.ingress.ingress(self.now, buf, self.interfaces, self.table, self.pool);
         match verdict {
             Verdict::Deliver(buf, parts) => {
                 self.slowly += 1;
@@ -45,7 +45,7 @@ impl<P: BufPool> Sink<P::Buf> for Sorter<'_, P> {
                 self.tally.add(Counter::IcmpEcho, 1);
                 self.transmit(buf);
             }
-            Verdict::Punt(kind, buf) => self.hand_to_control(kind, buf),
+            Verdict::Punt(kind, interface, buf) => self.hand_to_control(kind, interface, buf),
             Verdict::Reject(why, error) => {
                 self.tally.drop(why);
                 match error {
@@ -86,8 +86,8 @@ impl<P: BufPool> Sorter<'_, P> {
         }
     }
 
-    fn hand_to_control(&mut self, kind: Punted, buf: P::Buf) {
-        match self.punt.send(kind, self.interface.port, buf) {
+    fn hand_to_control(&mut self, kind: Punted, interface: InterfaceId, buf: P::Buf) {
+        match self.punt.send(kind, interface, buf) {
             Ok(()) => self.tally.add(Counter::Punted, 1),
             Err(_refused) => self.tally.drop(DropReason::PuntQueueFull),
         }

@@ -10,14 +10,14 @@ use super::counters::{Counter, CounterPage, SocketPage, Tally};
 use super::message::{PuntSenders, ToWorker};
 use super::port_io::PortIo;
 use super::sort::Sorter;
-use crate::fastpath::{self, Level, Lookup};
-use crate::io::{BURST_MAX, Burst, DropReason, Nic, PortId, RxQueue};
+use crate::fastpath::{self, Level, Lookup, Sink, View};
+use crate::io::{BURST_MAX, Burst, DropReason, InterfaceId, Nic, PacketBuf, Parts, PortId, RxQueue};
 use crate::rng::Rng;
 use crate::service::{Action, Cx, Datagram, Service};
 use crate::stack::egress;
 use crate::stack::groups::ServiceId;
 use crate::stack::ingress::Ingress;
-use crate::stack::interface::Interface;
+use crate::stack::interface::{Interface, Interfaces};
 use crate::stack::port_table::{PortTable, SocketId};
 use crate::time::Instant;
 
@@ -27,12 +27,14 @@ const INBOX_BUDGET: usize = 64;
 /// One port of a worker.
 #[derive(Debug)]
 pub struct WorkerPort<N: Nic> {
+    /// Which port.
+    pub id: PortId,
     /// Its receive queue.
     pub rx: N::Rx,
     /// Its transmit queue.
     pub tx: N::Tx,
-    /// Its addresses and groups.
-    pub interface: Interface,
+    /// What IP has on it: addresses and groups.
+    pub interfaces: Interfaces,
     /// Where its counters are published.
     pub page: CounterPage,
 }
@@ -172,10 +174,10 @@ impl<N: Nic> Worker<N> {
     /// Sorts the burst: datagrams to `delivered`, answers of the stack to the transmit burst, the rest to its counters.
     fn sort(&mut self, now: Instant, index: usize) {
         let Some(port) = self.ports.get_mut(index) else { return };
-        let PortIo { interface, view, tx_burst, tally, .. } = port;
+        let PortIo { interfaces, view, tx_burst, tally, .. } = port;
         let mut sorter = Sorter {
             now,
-            interface,
+            interfaces,
             table: &self.table,
             ingress: &mut self.ingress,
             pool: &self.pool,
@@ -185,8 +187,13 @@ impl<N: Nic> Worker<N> {
             delivered: &mut self.delivered,
             slowly: 0,
         };
-        let lookup = Lookup { view, interface, table: &self.table };
-        let bytes = fastpath::ingress_burst(self.level, &mut self.rx_burst, lookup, &mut sorter);
+        let bytes = match interfaces.untagged() {
+            Some(interface) => {
+                let lookup = Lookup { view, interface, table: &self.table };
+                fastpath::ingress_burst(self.level, &mut self.rx_burst, lookup, &mut sorter)
+            }
+            None => all_slowly(&mut self.rx_burst, &mut sorter),
+        };
         sorter.finish(bytes);
     }
 
@@ -223,9 +230,9 @@ impl<N: Nic> Worker<N> {
                         port.send(buf);
                     }
                 }
-                ToWorker::Groups(port, table) => {
-                    if let Some(port) = self.port_mut(port) {
-                        port.interface.v4.groups = table;
+                ToWorker::Groups(id, table) => {
+                    if let Some(interface) = self.interface_mut(id) {
+                        interface.v4.groups = table;
                     }
                 }
             }
@@ -234,8 +241,22 @@ impl<N: Nic> Worker<N> {
     }
 
     fn port_mut(&mut self, id: PortId) -> Option<&mut PortIo<N>> {
-        self.ports.iter_mut().find(|p| p.interface.port == id)
+        self.ports.iter_mut().find(|p| p.id == id)
     }
+
+    fn interface_mut(&mut self, id: InterfaceId) -> Option<&mut Interface> {
+        self.ports.iter_mut().find_map(|p| p.interfaces.get_mut(id))
+    }
+}
+
+/// A burst on a port without an untagged interface: nothing in it is for the fast path. Returns how many bytes it held.
+fn all_slowly<B: PacketBuf>(burst: &mut Burst<B>, sink: &mut impl Sink<B>) -> u64 {
+    let mut bytes = 0;
+    for buf in burst.drain() {
+        bytes += buf.data().len() as u64;
+        sink.slow(buf);
+    }
+    bytes
 }
 
 fn service_of(table: &PortTable, socket: SocketId) -> Option<ServiceId> {
@@ -250,6 +271,14 @@ fn split<T, const N: usize>(from: &mut ArrayVec<T, N>, to: &mut ArrayVec<T, N>, 
         if mine(&item) { to.push(item) } else { rest.push(item) }
     }
     *from = rest;
+}
+
+/// Turns the request in `buf` into its answer; false if it cannot be answered.
+#[inline(always)]
+fn reply<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, interfaces: &Interfaces) -> bool {
+    // What came in by a tagged interface is not of the shape that the fast path answers.
+    let quickly = interfaces.untagged().is_some_and(|i| fastpath::reply(buf, parts, view, i));
+    quickly || interfaces.get(parts.interface()).is_some_and(|i| egress::udp_reply(buf, parts, i))
 }
 
 /// Does what the service decided, and counts it for the sockets, a run of one socket at a time.
@@ -276,9 +305,7 @@ fn carry_out<N: Nic>(
             Action::Consume => consumed += 1,
             Action::Refuse(why) => port.tally.drop(why),
             Action::Reply => {
-                if fastpath::reply(&mut buf, parts, &port.view, &port.interface)
-                    || egress::udp_reply(&mut buf, parts, &port.interface)
-                {
+                if reply(&mut buf, parts, &port.view, &port.interfaces) {
                     tx += 1;
                     port.send(buf);
                 } else {

@@ -118,7 +118,7 @@ fn accept<B: PacketBuf, const PLAIN: bool>(
         return None;
     }
     let sum = udp_sum(level, meta, udp, addrs, udp_len)?;
-    let parts = Parts::new(14, 34, udp_len).on(lookup.interface.port).with_sum(sum);
+    let parts = Parts::new(14, 34, udp_len).on(lookup.interface.id).with_sum(sum);
     if to_key(head) == memo.key && load64::<0>(head) & MAC_MASK == own.mac {
         return Some(parts.for_socket(memo.socket));
     }
@@ -145,7 +145,7 @@ fn look_up(lookup: Lookup<'_>, memo: &mut Memo, head: &[u8; HEAD]) -> Option<(So
     if !view.is_own(dst) {
         return None;
     }
-    let socket = table.unicast::<V4>(interface.port, Ipv4Addr::from(dst.to_le_bytes()), udp_port)?;
+    let socket = table.unicast::<V4>(interface.id, Ipv4Addr::from(dst.to_le_bytes()), udp_port)?;
     *memo = Memo { key: to_key(head), socket };
     Some((socket, Cast::Unicast))
 }
@@ -215,7 +215,7 @@ fn multicast(lookup: Lookup<'_>, dst_mac: u64, src: u32, dst: u32, udp_port: u16
         return None;
     }
     let Lookup { interface, table, .. } = lookup;
-    let socket = table.any::<V4>(interface.port, udp_port)?;
+    let socket = table.any::<V4>(interface.id, udp_port)?;
     let (group, source) = (Ipv4Addr::from(dst.to_le_bytes()), Ipv4Addr::from(src.to_le_bytes()));
     let admission = interface.v4.groups.admission(group, source, table.get(socket)?.service);
     (admission == Admission::Admitted).then_some(socket)

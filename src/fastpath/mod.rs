@@ -22,7 +22,8 @@ pub use dispatch::{Level, ingress_burst, reply};
 use core::net::Ipv4Addr;
 
 use crate::addr::MacAddr;
-use crate::stack::interface::Interface;
+use crate::io::InterfaceId;
+use crate::stack::interface::{Interface, Interfaces};
 
 /// Ethernet, IPv4 without options, and UDP: bytes before the payload.
 const HEAD: usize = 42;
@@ -54,9 +55,12 @@ const fn mac_word(mac: MacAddr) -> u64 {
 }
 
 impl View {
-    /// The numbers of `interface`. Make it anew when its addresses change.
+    /// The numbers of the untagged one of `interfaces`; without one, of nothing: it matches no packet. Make it anew when
+    /// addresses change.
     #[must_use]
-    pub fn of(interface: &Interface) -> Self {
+    pub fn of(interfaces: &Interfaces) -> Self {
+        let nothing = Interface::new(InterfaceId(u16::MAX), MacAddr::default(), 0, Vec::new());
+        let interface = interfaces.untagged().unwrap_or(&nothing);
         let numbers = |c: &crate::addr::Ipv4Cidr| {
             // No prefix has the limited broadcast address, and no source may be it: it stands for "none".
             (word(c.addr()), word(c.broadcast().unwrap_or(Ipv4Addr::BROADCAST)))

@@ -12,19 +12,20 @@ use crate::engine::counters::{CounterPage, SocketPage};
 use crate::engine::message::{self, PuntSenders, ToWorker};
 use crate::engine::worker::{WorkerParts, WorkerPort, WorkerService};
 use crate::fastpath::Level;
-use crate::io::{Nic, PortId};
+use crate::io::{InterfaceId, Nic, PortId};
 use crate::rng::Rng;
 use crate::stack::groups::ServiceId;
-use crate::stack::interface::Interface;
+use crate::stack::interface::Interfaces;
 use crate::stack::membership::SourceFilter;
 use crate::stack::port_table::{PortTable, Socket};
 
-/// A port's queue pair for one worker, with that worker's replica of the interface.
+/// A port's queue pair for one worker, with that worker's replica of its interfaces.
 pub(super) struct QueuePair<N: Nic> {
     pub(super) worker: usize,
+    pub(super) port: PortId,
     pub(super) rx: N::Rx,
     pub(super) tx: N::Tx,
-    pub(super) interface: Interface,
+    pub(super) interfaces: Interfaces,
     pub(super) page: CounterPage,
 }
 
@@ -45,16 +46,16 @@ pub(super) fn workers(
     rng: &mut Rng,
 ) -> Result<Assembly, HostError> {
     let mut ports: Vec<Vec<WorkerPort<Dpdk>>> = plan.workers.iter().map(|_| Vec::new()).collect();
-    for QueuePair { worker, rx, tx, interface, page } in pairs {
+    for QueuePair { worker, port: id, rx, tx, interfaces, page } in pairs {
         if let Some(ports) = ports.get_mut(worker) {
-            ports.push(WorkerPort { rx, tx, interface, page });
+            ports.push(WorkerPort { id, rx, tx, interfaces, page });
         }
     }
     let mut sockets = control_sockets(plan);
     let mut assembly = Assembly { workers: Vec::new(), inboxes: Vec::new(), sockets: Vec::new() };
     for ports in ports {
         let (inbox_tx, inbox): (_, Receiver<ToWorker<Mbuf>>) = message::inbox();
-        let here: Vec<PortId> = ports.iter().map(|p| p.interface.port).collect();
+        let here: Vec<InterfaceId> = ports.iter().flat_map(|p| p.interfaces.iter().map(|i| i.id)).collect();
         let (table, socket_pages) = bind(&mut sockets, &here, rng)?;
         assembly.workers.push(WorkerParts {
             services: services(plan, factories, &table)?,
@@ -74,28 +75,29 @@ pub(super) fn workers(
     Ok(assembly)
 }
 
-/// Every socket of the plan, each on every one of its ports.
+/// Every socket of the plan, each on every one of its interfaces.
 fn control_sockets(plan: &Plan) -> Vec<ControlSocket> {
     let mut sockets = Vec::new();
     for (service, id) in plan.services.iter().zip(0..) {
         for listen in &service.listen {
             let local = SocketAddr::new(listen.addr.into(), listen.udp_port);
-            let sockets_here = listen.ports.iter().map(|port| Socket { port: *port, local, service: id });
+            let sockets_here = listen.interfaces.iter().map(|i| Socket { interface: *i, local, service: id });
             sockets.extend(sockets_here.map(|socket| ControlSocket { socket, pages: Vec::new() }));
         }
     }
     sockets
 }
 
-/// One worker's table of the sockets on the ports that it serves, and its counters for each.
+/// One worker's table of the sockets on the interfaces that it serves, and its counters for each.
 fn bind(
     sockets: &mut [ControlSocket],
-    here: &[PortId],
+    here: &[InterfaceId],
     rng: &mut Rng,
 ) -> Result<(PortTable, Vec<SocketPage>), HostError> {
     let mut table = PortTable::new(rng.u64());
     let mut pages = Vec::new();
-    for ControlSocket { socket, pages: shown } in sockets.iter_mut().filter(|s| here.contains(&s.socket.port))
+    for ControlSocket { socket, pages: shown } in
+        sockets.iter_mut().filter(|s| here.contains(&s.socket.interface))
     {
         // The plan has proven that no two are in one place.
         table.bind(socket.clone()).map_err(|e| HostError::Service {
@@ -141,7 +143,7 @@ pub(super) fn memberships(plan: &Plan) -> Vec<InitialMembership> {
             let sources = wanted.sources.iter().map(|s| s.addr()).collect();
             let filter =
                 if wanted.sources.is_empty() { SourceFilter::ANY } else { SourceFilter::Include(sources) };
-            InitialMembership { port: wanted.port, service: id, group: wanted.group, filter }
+            InitialMembership { interface: wanted.interface, service: id, group: wanted.group, filter }
         }));
     }
     memberships

@@ -14,16 +14,16 @@ use super::{Factories, HostError};
 use crate::config::Plan;
 use crate::ctl::text;
 use crate::dpdk::{Clock, Dpdk, Eal, EalOptions, Mempool, MempoolOptions, Port, StartedPort};
-use crate::engine::command::{Answer, Command, PoolStats};
-use crate::engine::control::{Control, ControlParts, ControlPortParts};
+use crate::engine::command::{Answer, Command, InterfaceAnswer, PoolStats};
+use crate::engine::control::{Control, ControlInterfaceParts, ControlParts, ControlPortParts};
 use crate::engine::counters::CounterPage;
 use crate::engine::message;
 use crate::engine::request::Request;
 use crate::engine::run::{ControlInputs, Ended, control_loop, last_words, worker_loop};
 use crate::engine::worker::{Worker, WorkerParts};
-use crate::io::{FilterState, PortId, Refused, Rung};
+use crate::io::{FilterState, InterfaceId, PortId, PortInfo, Refused, Rung};
 use crate::rng::Rng;
-use crate::stack::interface::Interface;
+use crate::stack::interface::{Interface, Interfaces};
 
 /// Pins the calling thread to `cpu`, if it can be: a preference, not a need.
 pub(super) fn pin(cpu: usize) {
@@ -57,15 +57,16 @@ pub(super) fn run(
     for (index, port) in (0..).map(PortId).zip(&plan.ports) {
         let queue_pairs = u16::try_from(port.workers.len()).unwrap_or(u16::MAX);
         let (started, queues) = Port::open(&eal, port, queue_pairs, &pool)?.start()?;
-        let mut interface = Interface::new(index, started.info().mac, port.mtu, port.addresses.clone());
-        interface.tx_udp_checksum = started.info().offloads.iter().any(|o| o == "tx_udp_cksum");
+        let interfaces = interfaces(plan, index, port.mtu, started.info());
+        let replicas = Interfaces::new(interfaces.iter().map(|i| i.interface.clone()).collect())
+            .ok_or_else(|| HostError::NoInterface { port: port.name.clone() })?;
         let mut pages = Vec::new();
         for (worker, (rx, tx)) in port.workers.iter().copied().zip(queues) {
             let page = CounterPage::default();
             pages.push(page.clone());
-            pairs.push(QueuePair { worker, rx, tx, interface: interface.clone(), page });
+            pairs.push(QueuePair { worker, port: index, rx, tx, interfaces: replicas.clone(), page });
         }
-        control_ports.push(control_port(plan, port, started, interface, pages));
+        control_ports.push(control_port(plan, index, started, interfaces, pages));
     }
     let Assembly { workers, inboxes, sockets } =
         assemble::workers(plan, factories, pairs, &pool, &punt, &mut rng)?;
@@ -113,27 +114,38 @@ fn pool_options(plan: &Plan) -> MempoolOptions {
         count: plan.mbufs.count,
         cache: plan.mbufs.cache,
         data_room: plan.mbufs.data_room,
+        large: plan.mbufs.large,
         numa_node: None,
         shared_cpu: plan.workers.iter().any(|worker| worker.cpu == plan.control_cpu),
     }
 }
 
+/// What IP has on the port `id`, whose device is `info`.
+fn interfaces(plan: &Plan, id: PortId, mtu: u16, info: &PortInfo) -> Vec<ControlInterfaceParts> {
+    let offers = |offload: &str| info.offloads.iter().any(|o| o == offload);
+    let all = (0..).map(InterfaceId).zip(&plan.interfaces);
+    all.filter(|(_, i)| i.port == id)
+        .map(|(id, with)| {
+            let mut interface = Interface::new(id, info.mac, mtu, with.addresses.clone());
+            interface.vlan = with.vlan;
+            interface.policy = with.policy;
+            interface.tx_udp_checksum = offers("tx_udp_cksum");
+            interface.tx_vlan_insert = offers("tx_vlan_insert");
+            ControlInterfaceParts { name: with.name.clone(), interface, gateway4: with.gateway4 }
+        })
+        .collect()
+}
+
 fn control_port(
     plan: &Plan,
-    port: &crate::config::PortPlan,
+    id: PortId,
     device: StartedPort,
-    interface: Interface,
+    interfaces: Vec<ControlInterfaceParts>,
     pages: Vec<CounterPage>,
 ) -> ControlPortParts {
-    let cpus = port.workers.iter().filter_map(|w| plan.workers.get(*w)).map(|w| w.cpu).collect();
-    ControlPortParts {
-        device: Box::new(device),
-        interface,
-        gateway4: port.gateway4,
-        workers: port.workers.clone(),
-        cpus,
-        pages,
-    }
+    let workers = plan.ports.get(id.index()).map(|port| port.workers.clone()).unwrap_or_default();
+    let cpus = workers.iter().filter_map(|w| plan.workers.get(*w)).map(|w| w.cpu).collect();
+    ControlPortParts { id, device: Box::new(device), interfaces, workers, cpus, pages }
 }
 
 /// How long the ports stay after the workers' last words: a device sends within microseconds.
@@ -246,12 +258,12 @@ fn say_what_runs(plan: &Plan, control: &mut Control<Dpdk>, clock: Clock) {
             .map(|(queue, (worker, cpu))| format!("queue {queue}: lcore {} on CPU {cpu}", lcore_of(*worker)))
             .collect();
         tracing::info!(
-            "port {}: {}, driver {}, MAC {}, addresses {}, MTU {}; {}; offloads: {offloads}",
+            "port {}: {}, driver {}, MAC {}, {}, MTU {}; {}; offloads: {offloads}",
             info.name,
             info.device,
             info.driver,
             info.mac,
-            port.addresses.join(" "),
+            port.interfaces.iter().map(addresses).collect::<Vec<_>>().join(", "),
             info.mtu,
             queues.join(", "),
         );
@@ -269,6 +281,12 @@ fn say_what_runs(plan: &Plan, control: &mut Control<Dpdk>, clock: Clock) {
         plan.control_cpu,
         plan.ctl_socket.display()
     );
+}
+
+/// The addresses of an interface, and its VLAN.
+fn addresses(interface: &InterfaceAnswer) -> String {
+    let vlan = interface.vlan.map(|vlan| format!("VLAN {vlan} ")).unwrap_or_default();
+    format!("{vlan}addresses {}", interface.addresses.join(" "))
 }
 
 /// The rung of a filter, and why that one.

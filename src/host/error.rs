@@ -21,6 +21,12 @@ pub enum HostError {
     /// A port.
     #[error(transparent)]
     Port(#[from] dpdk::PortError),
+    /// A port of a plan that was made by hand has no interface.
+    #[error("port {port} has no interface: give it one in the plan, with an address")]
+    NoInterface {
+        /// Its name.
+        port: String,
+    },
     /// A service of the plan cannot be made.
     #[error("service \"{service}\": {problem}")]
     Service {

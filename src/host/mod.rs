@@ -30,6 +30,7 @@ mod engine;
 mod error;
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::thread;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -94,7 +95,7 @@ impl Host {
         Self { plan, factories: BTreeMap::new() }.service_kind("echo", |service| {
             let options: EchoOptions =
                 service.options.clone().try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
-            Ok(Box::new(Echo::new(options)))
+            Ok(Box::new(Echo::new(options).with_seed(RandomState::new().build_hasher().finish())))
         })
     }
 

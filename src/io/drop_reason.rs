@@ -50,7 +50,7 @@ drop_reasons! {
     EthernetSourceGroup = "ethernet_source_group" => None;
     /// The source MAC is our own: a loop.
     EthernetSourceOwn = "ethernet_source_own" => None;
-    /// The frame carries a VLAN that is not configured.
+    /// The frame names a VLAN, or none, for which no interface is configured.
     VlanUnknown = "vlan_unknown" => None;
     /// An EtherType that this host does not speak, 802.3 lengths included.
     EtherTypeUnknown = "ethertype_unknown" => None;
@@ -122,6 +122,8 @@ drop_reasons! {
     EchoGroupOff = "echo_group_off" => None;
     /// The echo service's cap on answers to groups was reached.
     EchoGroupRate = "echo_group_rate" => None;
+    /// The echo service's cap on answers to one source was reached.
+    EchoSourceRate = "echo_source_rate" => None;
     /// A service asked for an answer that cannot be sent: to port 0, or larger than the link.
     ReplyImpossible = "reply_impossible" => None;
     /// The queue to the control thread was full.

@@ -1,8 +1,8 @@
 //! The seam that a NIC, real or simulated, fills.
 //!
 //! Here: what the engine asks of a packet buffer, a pool, a queue, a multicast filter and a port ([`Nic`] names one
-//! world's choice of each), the one list of reasons for which a packet may be dropped, and the words for how what is sent
-//! finds its way. Not here: anything that knows a protocol, and anything that touches a device.
+//! world's choice of each), the one list of reasons for which a packet may be dropped, and the words that
+//! a configuration chooses among. Not here: anything that knows a protocol, and anything that touches a device.
 //!
 //! The rule of ownership: a buffer is a value with one owner. It is sent, delivered, handed over or dropped by moving
 //! it; there is no way to do two of these, nor to forget it.
@@ -16,16 +16,20 @@
 
 mod buf;
 mod burst;
+mod choice;
 mod drop_reason;
+mod icmp_error;
 mod mc_filter;
 mod parts;
-mod path;
+mod policy;
 mod port;
 
-pub use buf::{BufPool, ChecksumStatus, PacketBuf, RxMeta, TxChecksum};
+pub use buf::{BufPool, ChecksumStatus, LARGE_ROOM, PacketBuf, RxMeta, TxChecksum, linearise};
 pub use burst::{BURST_MAX, Burst};
+pub use choice::{ConflictDetection, PmtuDiscovery, ReplyPath};
 pub use drop_reason::DropReason;
+pub use icmp_error::{IcmpError, IcmpErrorKind};
 pub use mc_filter::{FilterPolicy, FilterState, McFilter, Refused, Rung, dense_steps};
 pub use parts::{Cast, Parts, PayloadSum};
-pub use path::{PmtuDiscovery, ReplyPath};
-pub use port::{DeviceStats, Nic, PortControl, PortId, PortInfo, RxQueue, TxQueue};
+pub use policy::Policy;
+pub use port::{DeviceStats, InterfaceId, Nic, PortControl, PortId, PortInfo, RxQueue, TxQueue};

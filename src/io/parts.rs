@@ -2,7 +2,7 @@
 
 use core::num::NonZeroU64;
 
-use super::PortId;
+use super::InterfaceId;
 
 /// To whom a datagram was addressed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,9 +38,11 @@ pub struct Parts {
 const TOP: u64 = 1 << 63;
 
 const L4_SHIFT: u32 = 16;
-const PORT_SHIFT: u32 = 32;
+const INTERFACE_SHIFT: u32 = 32;
 const L3_SHIFT: u32 = 48;
 const CAST_SHIFT: u32 = 56;
+const TAGGED_SHIFT: u32 = 58;
+const BODY_SHIFT: u32 = 59;
 const SUM_SHIFT: u32 = 60;
 
 /// `word` with its top bit set.
@@ -55,7 +57,7 @@ const fn nonzero(word: u64) -> NonZeroU64 {
 
 impl Parts {
     /// The IP header begins at `l3`, the UDP header at `l4`, and the UDP length field says `udp_len`. Unicast, without a
-    /// sum, on port 0, for socket 0, unless said otherwise.
+    /// sum, on interface 0, for socket 0, unless said otherwise.
     #[inline]
     #[must_use]
     pub const fn new(l3: u8, l4: u16, udp_len: u16) -> Self {
@@ -63,18 +65,32 @@ impl Parts {
         Self { word: nonzero(word), socket: 0 }
     }
 
-    /// Came in by `port`.
+    /// Came in by `interface`.
     #[inline]
     #[must_use]
-    pub const fn on(self, port: PortId) -> Self {
-        self.with(PORT_SHIFT, 0xffff, port.0 as u64)
+    pub const fn on(self, interface: InterfaceId) -> Self {
+        self.with(INTERFACE_SHIFT, 0xffff, interface.0 as u64)
     }
 
     /// Was addressed to `cast`.
     #[inline]
     #[must_use]
     pub const fn to(self, cast: Cast) -> Self {
-        self.with(CAST_SHIFT, 0xf, cast as u64)
+        self.with(CAST_SHIFT, 0x3, cast as u64)
+    }
+
+    /// Came in by a tagged interface, whether the tag is in the frame or the device has removed it.
+    #[inline]
+    #[must_use]
+    pub const fn tagged(self, tagged: bool) -> Self {
+        self.with(TAGGED_SHIFT, 1, tagged as u64)
+    }
+
+    /// Has its UDP header and payload in the packet's body: `l4` is an offset there.
+    #[inline]
+    #[must_use]
+    pub const fn in_body(self) -> Self {
+        self.with(BODY_SHIFT, 0x1, 1)
     }
 
     /// Has a checksum field worth `sum`.
@@ -105,11 +121,18 @@ impl Parts {
         usize::from(self.word.get().to_le_bytes()[6])
     }
 
-    /// Offset of the UDP header.
+    /// Offset of the UDP header: in the frame, or in the body if the datagram [is there](Self::is_in_body).
     #[inline]
     #[must_use]
     pub fn l4(self) -> usize {
         usize::from(self.field(L4_SHIFT))
+    }
+
+    /// Whether UDP header and payload are in the packet's body: then `l4` is an offset there.
+    #[inline]
+    #[must_use]
+    pub const fn is_in_body(self) -> bool {
+        self.word.get() >> BODY_SHIFT & 1 != 0
     }
 
     /// The UDP length field: bytes of header and payload.
@@ -119,18 +142,18 @@ impl Parts {
         self.field(0)
     }
 
-    /// The port that it came in by.
+    /// The interface that it came in by.
     #[inline]
     #[must_use]
-    pub const fn port(self) -> PortId {
-        PortId(self.field(PORT_SHIFT))
+    pub const fn interface(self) -> InterfaceId {
+        InterfaceId(self.field(INTERFACE_SHIFT))
     }
 
     /// To whom it was addressed.
     #[inline]
     #[must_use]
     pub const fn cast(self) -> Cast {
-        match self.word.get() >> CAST_SHIFT & 0xf {
+        match self.word.get() >> CAST_SHIFT & 0x3 {
             0 => Cast::Unicast,
             1 => Cast::Multicast,
             _ => Cast::Broadcast,
@@ -151,11 +174,11 @@ impl Parts {
         self.socket
     }
 
-    /// Whether `self` differs from `other` in length, port and socket at most: one compare.
+    /// Whether `self` differs from `other` in length, interface and socket at most: one compare.
     #[inline]
     #[must_use]
     pub const fn is_shaped_like(self, other: Self) -> bool {
-        const SHAPE: u64 = !(0xffff << PORT_SHIFT | 0xffff);
+        const SHAPE: u64 = !(0xffff << INTERFACE_SHIFT | 0xffff);
         (self.word.get() ^ other.word.get()) & SHAPE == 0
     }
 
@@ -177,10 +200,11 @@ impl core::fmt::Debug for Parts {
         f.debug_struct("Parts")
             .field("l3", &self.l3())
             .field("l4", &self.l4())
+            .field("in_body", &self.is_in_body())
             .field("udp_len", &self.udp_len())
             .field("cast", &self.cast())
             .field("sum", &self.sum())
-            .field("port", &self.port())
+            .field("interface", &self.interface())
             .field("socket", &self.socket)
             .finish()
     }
@@ -195,11 +219,16 @@ mod tests {
         for cast in [Cast::Unicast, Cast::Multicast, Cast::Broadcast] {
             for sum in [PayloadSum::Absent, PayloadSum::Valid] {
                 let plain = Parts::new(22, 0xfffe, 0xfffd).to(cast).with_sum(sum);
-                let p = plain.on(PortId(0xfffc)).for_socket(u32::MAX);
+                let p = plain.on(InterfaceId(0xfffc)).for_socket(u32::MAX);
                 assert_eq!((p.l3(), p.l4(), p.udp_len()), (22, 0xfffe, 0xfffd));
-                assert_eq!((p.port(), p.cast(), p.sum(), p.socket()), (PortId(0xfffc), cast, sum, u32::MAX));
+                assert_eq!(
+                    (p.interface(), p.cast(), p.sum(), p.socket()),
+                    (InterfaceId(0xfffc), cast, sum, u32::MAX)
+                );
                 assert_eq!(p.with_len(8).udp_len(), 8);
                 assert!(p.is_shaped_like(plain.with_len(9)));
+                assert!(!p.is_in_body() && p.in_body().is_in_body() && p.in_body().cast() == cast);
+                assert!(!p.is_shaped_like(p.in_body()));
                 assert!(!p.is_shaped_like(Parts::new(14, 0xfffe, 0xfffd).to(cast).with_sum(sum)));
             }
         }

@@ -19,6 +19,19 @@ impl PortId {
     }
 }
 
+/// Which interface, by its place in the configuration: the first is 0. A port has one, or one for each VLAN; what IP has,
+/// addresses, groups and sockets, it has on an interface.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct InterfaceId(pub u16);
+
+impl InterfaceId {
+    /// As an index into a table of interfaces.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 impl fmt::Display for PortId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)

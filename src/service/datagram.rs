@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use crate::io::{Cast, DropReason, PacketBuf, Parts, PayloadSum, PortId};
+use crate::io::{Cast, DropReason, InterfaceId, PacketBuf, Parts, PayloadSum};
 
 /// What a service decided.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,7 +53,7 @@ impl<B: PacketBuf> Datagram<B> {
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         let (start, end) = self.payload_range();
-        self.buf.data().get(start..end).unwrap_or_default()
+        self.bytes().get(start..end).unwrap_or_default()
     }
 
     /// The payload, to be changed in place before a [`reply`](Self::reply). `None` if another socket shares it.
@@ -61,7 +61,8 @@ impl<B: PacketBuf> Datagram<B> {
     #[must_use]
     pub fn payload_mut(&mut self) -> Option<&mut [u8]> {
         let (start, end) = self.payload_range();
-        let bytes = self.buf.unique()?.get_mut(start..end)?;
+        let in_body = self.parts.is_in_body();
+        let bytes = if in_body { self.buf.body_mut()? } else { self.buf.unique()? }.get_mut(start..end)?;
         self.parts = self.parts.with_sum(PayloadSum::Absent);
         Some(bytes)
     }
@@ -92,8 +93,7 @@ impl<B: PacketBuf> Datagram<B> {
     #[must_use]
     pub fn ports(&self) -> (u16, u16) {
         let l4 = self.parts.l4();
-        let [a, b, c, d] =
-            self.buf.data().get(l4..).and_then(|b| b.first_chunk()).copied().unwrap_or_default();
+        let [a, b, c, d] = self.bytes().get(l4..).and_then(|b| b.first_chunk()).copied().unwrap_or_default();
         (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))
     }
 
@@ -104,11 +104,11 @@ impl<B: PacketBuf> Datagram<B> {
         self.parts.cast()
     }
 
-    /// The port that it came in by.
+    /// The interface that it came in by.
     #[inline]
     #[must_use]
-    pub fn port(&self) -> PortId {
-        self.parts.port()
+    pub fn interface(&self) -> InterfaceId {
+        self.parts.interface()
     }
 
     /// Its time to live on arrival.
@@ -134,6 +134,12 @@ impl<B: PacketBuf> Datagram<B> {
     #[inline]
     pub fn refuse(&mut self, reason: DropReason) {
         self.action = Action::Refuse(reason);
+    }
+
+    /// What the UDP header and the payload lie in.
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        if self.parts.is_in_body() { self.buf.body().unwrap_or_default() } else { self.buf.data() }
     }
 
     #[inline]

@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use serde::Deserialize;
 
+use super::source_limit::SourceLimit;
 use super::{Cx, Datagram, Service};
 use crate::io::{Cast, DropReason, PacketBuf};
 use crate::time::Instant;
@@ -15,6 +16,9 @@ use crate::time::Instant;
 /// X02, CERT CA-1996-01, TA14-017A. Echo's own port is among them.
 const REFLECTOR_PORTS: [u16; 18] =
     [7, 13, 17, 19, 37, 53, 69, 111, 123, 137, 161, 389, 427, 1900, 3702, 5353, 11211, 0];
+
+/// Where nobody chose one: the golden ratio's bits.
+const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Which source ports are not answered: the key `refuse_source_ports`. Port 0 never is, nor the port that the datagram was
 /// sent to: it would be another echo's.
@@ -68,6 +72,8 @@ pub struct EchoOptions {
     pub answer_broadcast: bool,
     /// The most answers a second, on each worker, to group and broadcast datagrams; 0 for no cap.
     pub group_answers_per_second: u32,
+    /// The most answers a second, on each worker, to one source address; 0 for no cap.
+    pub replies_per_second_per_source: u32,
     /// Source ports that are never answered.
     pub refuse_source_ports: RefuseSourcePorts,
 }
@@ -78,6 +84,7 @@ impl Default for EchoOptions {
             answer_groups: true,
             answer_broadcast: false,
             group_answers_per_second: 10_000,
+            replies_per_second_per_source: 0,
             refuse_source_ports: RefuseSourcePorts::default(),
         }
     }
@@ -85,8 +92,13 @@ impl Default for EchoOptions {
 
 impl EchoOptions {
     /// The keys, for error messages.
-    pub const KEYS: &'static [&'static str] =
-        &["answer_groups", "answer_broadcast", "group_answers_per_second", "refuse_source_ports"];
+    pub const KEYS: &'static [&'static str] = &[
+        "answer_groups",
+        "answer_broadcast",
+        "group_answers_per_second",
+        "replies_per_second_per_source",
+        "refuse_source_ports",
+    ];
 }
 
 /// A set of UDP ports, a bit each.
@@ -116,6 +128,7 @@ pub struct Echo {
     refused: PortSet,
     /// The start of the second that is being counted, and the answers to groups in it.
     window: (Instant, u32),
+    per_source: Option<SourceLimit>,
 }
 
 impl Echo {
@@ -128,7 +141,30 @@ impl Echo {
             RefuseSourcePorts::None => PortSet::of([0]),
             RefuseSourcePorts::List(ports) => PortSet::of(ports.iter().copied().chain([0])),
         };
-        Self { options, refused, window: (Instant::ZERO, 0) }
+        Self { options, refused, window: (Instant::ZERO, 0), per_source: None }.with_seed(SEED)
+    }
+
+    /// The same with a seed that nobody on the network knows, or could choose whose place in the table of sources he takes.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        let cap = self.options.replies_per_second_per_source;
+        self.per_source = (cap != 0).then(|| SourceLimit::new(cap, seed));
+        self
+    }
+
+    /// X05, RFC 8085 3: no source is sent more than its cap, if there is one. Asked before the cap on answers to groups,
+    /// which one source could use up otherwise.
+    #[inline]
+    fn may_answer<B: PacketBuf>(&mut self, now: Instant, datagram: &Datagram<B>) -> Result<(), DropReason> {
+        if let Some(limit) = &mut self.per_source
+            && !limit.allows(now, datagram.source().ip())
+        {
+            return Err(DropReason::EchoSourceRate);
+        }
+        match datagram.cast() {
+            Cast::Unicast => Ok(()),
+            cast => self.may_answer_group(now, cast),
+        }
     }
 
     /// X04, RFC 1122 3.2.2.6 by analogy: what reaches many hosts is answered only as configured, and not without end.
@@ -165,13 +201,11 @@ impl<B: PacketBuf> Service<B> for Echo {
                 datagram.refuse(DropReason::EchoReflectorPort);
                 continue;
             }
-            if datagram.cast() != Cast::Unicast
-                && let Err(why) = self.may_answer_group(cx.now, datagram.cast())
-            {
-                datagram.refuse(why);
-                continue;
+            // X05, RFC 8085 3: one request, at most one reply, and that no longer: the total never exceeds what came in.
+            match self.may_answer(cx.now, datagram) {
+                Ok(()) => datagram.reply(),
+                Err(why) => datagram.refuse(why),
             }
-            datagram.reply();
         }
     }
 }
@@ -179,21 +213,32 @@ impl<B: PacketBuf> Service<B> for Echo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::{BufPool, Parts, PortId};
+    use crate::io::{BufPool, InterfaceId, Parts};
     use crate::service::Action;
     use crate::sim::buf::{ROOM, SimBuf, SimPool};
     use crate::sim::frames::UdpFrame;
 
+    /// A datagram from `from` to UDP port `to`.
+    fn datagram(from: &str, to: u16, cast: Cast) -> Datagram<SimBuf> {
+        let frame = UdpFrame::new(from, &format!("198.18.0.2:{to}"), b"hello").frame();
+        let buf = SimPool::new(1, ROOM).alloc_copy(&frame).unwrap();
+        Datagram::new(buf, Parts::new(14, 34, 13).to(cast).on(InterfaceId(0)))
+    }
+
+    /// What `echo` decides of `burst`.
+    fn decide_all<const N: usize>(
+        echo: &mut Echo,
+        now: Instant,
+        mut burst: [Datagram<SimBuf>; N],
+    ) -> [Action; N] {
+        echo.datagrams(&mut Cx { now }, &mut burst);
+        burst.map(|datagram| datagram.into_parts().2)
+    }
+
     /// What `echo` decides of one datagram from UDP port `from` to port `to`.
     fn decide(echo: &mut Echo, now: Instant, cast: Cast, (from, to): (u16, u16)) -> Action {
-        let frame =
-            UdpFrame::new(&format!("198.18.0.1:{from}"), &format!("198.18.0.2:{to}"), b"hello").frame();
-        let buf = SimPool::new(1, ROOM).alloc_copy(&frame).unwrap();
-        let parts = Parts::new(14, 34, 13).to(cast).on(PortId(0));
-        let mut burst = [Datagram::<SimBuf>::new(buf, parts)];
-        echo.datagrams(&mut Cx { now }, &mut burst);
-        let [datagram] = burst;
-        datagram.into_parts().2
+        let [action] = decide_all(echo, now, [datagram(&format!("198.18.0.1:{from}"), to, cast)]);
+        action
     }
 
     fn unicast(options: EchoOptions, ports: (u16, u16)) -> Action {
@@ -261,6 +306,48 @@ mod tests {
         assert_eq!(ask(second(5), Cast::Multicast), Action::Refuse(DropReason::EchoGroupRate));
         assert_eq!(ask(second(5), Cast::Unicast), Action::Reply);
         assert_eq!(ask(second(6), Cast::Multicast), Action::Reply);
+    }
+
+    // X05, RFC 8085 3: a cap for each source, whatever its UDP port.
+    #[test]
+    fn one_source_is_answered_as_often_as_its_cap_says_and_others_all_the_same() {
+        let options = EchoOptions { replies_per_second_per_source: 2, ..EchoOptions::default() };
+        let mut echo = Echo::new(options);
+        let one = |port: u16| datagram(&format!("198.18.0.1:{port}"), 9000, Cast::Unicast);
+        let another = datagram("198.18.0.3:4000", 9000, Cast::Unicast);
+        let over = Action::Refuse(DropReason::EchoSourceRate);
+        let burst = [one(4000), one(4001), one(4002), another, one(4000)];
+        let at = |ms: u64| Instant::from_ns(ms * 1_000_000);
+        let decided = decide_all(&mut echo, at(0), burst);
+        assert_eq!(decided, [Action::Reply, Action::Reply, over, Action::Reply, over]);
+        assert_eq!(decide_all(&mut echo, at(500), [one(4000), one(4001)]), [Action::Reply, over]);
+    }
+
+    // X05: what a source's own cap refuses costs the groups' cap nothing.
+    #[test]
+    fn one_source_cannot_use_up_the_answers_to_groups() {
+        let options = EchoOptions {
+            replies_per_second_per_source: 1,
+            group_answers_per_second: 2,
+            ..EchoOptions::default()
+        };
+        let mut echo = Echo::new(options);
+        let from = |source: &str| datagram(source, 9000, Cast::Multicast);
+        let burst = [from("198.18.0.1:1024"), from("198.18.0.1:1025"), from("198.18.0.1:1026")];
+        let [first, ..] = decide_all(&mut echo, Instant::from_ns(5_000_000_000), burst);
+        assert_eq!(first, Action::Reply);
+        let [other] = decide_all(&mut echo, Instant::from_ns(5_000_000_000), [from("198.18.0.3:1024")]);
+        assert_eq!(other, Action::Reply);
+    }
+
+    // X05: without a cap, none, and no table either.
+    #[test]
+    fn sources_are_not_capped_unless_configured() {
+        let mut echo = Echo::new(EchoOptions::default());
+        assert!(echo.per_source.is_none());
+        for _ in 0..20_000 {
+            assert_eq!(decide(&mut echo, Instant::ZERO, Cast::Unicast, (4000, 9000)), Action::Reply);
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@
 
 mod datagram;
 mod echo;
+mod source_limit;
 
 pub use crate::io::{Cast, DropReason, Parts, PayloadSum};
 pub use datagram::{Action, Datagram};

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::io::{BufPool, PacketBuf, RxMeta, TxChecksum};
+use crate::io::{BufPool, LARGE_ROOM, PacketBuf, RxMeta, TxChecksum};
 
 /// What unused bytes of a buffer hold.
 pub const POISON: u8 = 0xa5;
@@ -23,8 +23,10 @@ struct Storage {
     touched: usize,
     /// Where the first segment ends, for a packet that pretends to lie in several.
     segment: Option<usize>,
+    body: Option<SimBuf>,
     rx: RxMeta,
     tx: Option<TxChecksum>,
+    tx_vlan: Option<u16>,
 }
 
 impl Storage {
@@ -34,8 +36,10 @@ impl Storage {
             len: 0,
             touched: 0,
             segment: None,
+            body: None,
             rx: RxMeta::default(),
             tx: None,
+            tx_vlan: None,
         }
     }
 
@@ -43,12 +47,19 @@ impl Storage {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 
-    fn clear(&mut self) {
-        let Self { bytes, len, touched, segment, rx, tx } = self;
+    fn is_large(&self) -> bool {
+        self.bytes.len() == LARGE_ROOM
+    }
+
+    /// Makes it as good as new. Returns its body.
+    fn clear(&mut self) -> Option<SimBuf> {
+        let Self { bytes, len, touched, segment, body, rx, tx, tx_vlan } = self;
         if let Some(used) = bytes.get_mut(..*touched) {
             used.fill(POISON);
         }
-        (*len, *touched, *segment, *rx, *tx) = (0, 0, None, RxMeta::default(), None);
+        (*len, *touched, *segment, *rx) = (0, 0, None, RxMeta::default());
+        (*tx, *tx_vlan) = (None, None);
+        body.take()
     }
 }
 
@@ -63,7 +74,7 @@ pub struct SimBuf {
 impl SimBuf {
     fn storage_mut(&mut self) -> Option<&mut Storage> {
         let storage = Arc::get_mut(self.storage.as_mut()?)?;
-        storage.segment.is_none().then_some(storage)
+        (storage.segment.is_none() && storage.body.is_none()).then_some(storage)
     }
 
     /// All bytes of the frame, those behind the first segment included: what a device puts on the wire.
@@ -76,6 +87,12 @@ impl SimBuf {
     #[must_use]
     pub fn tx_checksum(&self) -> Option<TxChecksum> {
         self.storage.as_deref().and_then(|s| s.tx)
+    }
+
+    /// The VLAN tag that the device was asked for.
+    #[must_use]
+    pub fn tx_vlan(&self) -> Option<u16> {
+        self.storage.as_deref().and_then(|s| s.tx_vlan)
     }
 
     /// Sets what the device says of the packet on reception. For devices.
@@ -101,7 +118,37 @@ impl PacketBuf for SimBuf {
     }
 
     fn is_single_segment(&self) -> bool {
-        self.storage.as_deref().is_some_and(|s| s.segment.is_none())
+        self.storage.as_deref().is_some_and(|s| s.segment.is_none() && s.body.is_none())
+    }
+
+    fn frame_len(&self) -> usize {
+        self.frame().len()
+    }
+
+    fn copy_out(&self, offset: usize, out: &mut [u8]) -> usize {
+        let from = self.frame().get(offset..).unwrap_or_default();
+        let n = from.len().min(out.len());
+        out.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+        n
+    }
+
+    fn body(&self) -> Option<&[u8]> {
+        self.storage.as_deref()?.body.as_ref().map(Self::frame)
+    }
+
+    fn body_mut(&mut self) -> Option<&mut [u8]> {
+        Arc::get_mut(self.storage.as_mut()?)?.body.as_mut()?.unique()
+    }
+
+    fn attach(&mut self, mut body: Self) -> Result<(), Self> {
+        let is_large = body.storage_mut().is_some_and(|body| body.is_large());
+        match self.storage_mut() {
+            Some(storage) if is_large => {
+                storage.body = Some(body);
+                Ok(())
+            }
+            _ => Err(body),
+        }
     }
 
     fn unique(&mut self) -> Option<&mut [u8]> {
@@ -130,6 +177,10 @@ impl PacketBuf for SimBuf {
         self.storage.as_deref().map_or_else(RxMeta::default, |s| s.rx)
     }
 
+    fn copy_rx_meta(&mut self, other: &Self) {
+        self.set_rx_meta(other.rx_meta());
+    }
+
     fn set_tx_checksum(&mut self, request: Option<TxChecksum>) {
         let storage = self.storage_mut();
         debug_assert!(storage.is_some() || request.is_none(), "a checksum was asked for in a shared packet");
@@ -137,6 +188,15 @@ impl PacketBuf for SimBuf {
             storage.tx = request;
             storage.rx = RxMeta::default();
         }
+    }
+
+    fn set_tx_vlan(&mut self, tci: Option<u16>) -> bool {
+        let Some(storage) = self.storage_mut() else { return tci.is_none() };
+        storage.tx_vlan = tci;
+        if tci.is_some() {
+            storage.rx.stripped_tci = None;
+        }
+        true
     }
 
     fn prefetch(&self) {}
@@ -159,12 +219,14 @@ pub struct SimPool {
 #[derive(Debug)]
 struct Shared {
     size: usize,
+    large: usize,
     state: Mutex<PoolState>,
 }
 
 #[derive(Debug)]
 struct PoolState {
     free: Vec<Arc<Storage>>,
+    free_large: Vec<Arc<Storage>>,
     lowest: usize,
     asked: u64,
     failed: u64,
@@ -181,25 +243,62 @@ impl Shared {
     fn give_back(&self, mut storage: Arc<Storage>) {
         // Under the lock, so that of two last handles one sees the other gone: the storage never goes to the heap.
         let mut state = self.state();
-        if let Some(unshared) = Arc::get_mut(&mut storage) {
-            unshared.clear();
-            state.free.push(storage);
-        } else {
+        let Some(unshared) = Arc::get_mut(&mut storage) else {
             drop(storage);
-        }
+            return;
+        };
+        let body = unshared.clear();
+        let home = if unshared.is_large() { &mut state.free_large } else { &mut state.free };
+        home.push(storage);
+        // It goes home by the same lock.
+        drop(state);
+        drop(body);
     }
 }
 
 impl SimPool {
-    /// A pool of `size` buffers of `room` bytes each.
+    /// A pool of `size` buffers of `room` bytes each, less than [`LARGE_ROOM`], and no large one.
     #[must_use]
     pub fn new(size: usize, room: usize) -> Self {
-        let free: Vec<_> = (0..size).map(|_| Arc::new(Storage::new(room))).collect();
-        let state = PoolState { lowest: size, free, asked: 0, failed: 0, fail_at: None, exhausted: false };
-        Self { shared: Arc::new(Shared { size, state: Mutex::new(state) }) }
+        Self::with_large(size, room, 0)
     }
 
-    /// How many buffers it has.
+    /// The same with `large` large ones beside.
+    #[must_use]
+    pub fn with_large(size: usize, room: usize, large: usize) -> Self {
+        let make = |count, room| -> Vec<_> { (0..count).map(|_| Arc::new(Storage::new(room))).collect() };
+        let state = PoolState {
+            free: make(size, room.min(LARGE_ROOM - 1)),
+            free_large: make(large, LARGE_ROOM),
+            lowest: size,
+            asked: 0,
+            failed: 0,
+            fail_at: None,
+            exhausted: false,
+        };
+        Self { shared: Arc::new(Shared { size, large, state: Mutex::new(state) }) }
+    }
+
+    /// How many large buffers are out: as bodies, above all.
+    #[must_use]
+    pub fn outstanding_large(&self) -> usize {
+        self.shared.large - self.shared.state().free_large.len()
+    }
+
+    /// A buffer from one of the lists, unless told to refuse it.
+    fn take(&self, from: impl FnOnce(&mut PoolState) -> Option<Arc<Storage>>) -> Option<SimBuf> {
+        let mut state = self.shared.state();
+        state.asked += 1;
+        let refused = state.exhausted || state.fail_at == Some(state.asked);
+        let storage = if refused { None } else { from(&mut state) };
+        if storage.is_none() {
+            state.failed += 1;
+        }
+        state.lowest = state.lowest.min(state.free.len());
+        Some(SimBuf { storage: Some(storage?), pool: Arc::clone(&self.shared) })
+    }
+
+    /// How many buffers it has, the large ones left out.
     #[must_use]
     pub fn size(&self) -> usize {
         self.shared.size
@@ -245,21 +344,18 @@ impl BufPool for SimPool {
     type Buf = SimBuf;
 
     fn alloc(&self) -> Option<SimBuf> {
-        let mut state = self.shared.state();
-        state.asked += 1;
-        let refused = state.exhausted || state.fail_at == Some(state.asked);
-        let storage = if refused { None } else { state.free.pop() };
-        if storage.is_none() {
-            state.failed += 1;
-        }
-        state.lowest = state.lowest.min(state.free.len());
-        Some(SimBuf { storage: Some(storage?), pool: Arc::clone(&self.shared) })
+        self.take(|state| state.free.pop())
+    }
+
+    fn alloc_large(&self) -> Option<SimBuf> {
+        self.take(|state| state.free_large.pop())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::linearise;
 
     #[test]
     fn a_pool_is_finite_and_gets_everything_back() {
@@ -334,6 +430,57 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_in_segments_is_copied_out_whole_and_made_one() {
+        let pool = SimPool::with_large(3, 20, 1);
+        let mut buf = pool.alloc_copy(b"header and payload").unwrap();
+        buf.set_rx_meta(RxMeta { stripped_tci: Some(5), ..RxMeta::default() });
+        buf.split_at(6);
+        assert_eq!(buf.frame_len(), 18);
+        let mut out = [0; 7];
+        assert_eq!((buf.copy_out(4, &mut out), &out), (7, b"er and "));
+        assert_eq!((buf.copy_out(16, &mut out), &out[..2]), (2, &b"ad"[..]));
+        assert_eq!(buf.copy_out(19, &mut out), 0);
+        let whole = linearise(&buf, &pool).unwrap();
+        assert_eq!((whole.data(), whole.is_single_segment()), (&b"header and payload"[..], true));
+        assert_eq!(whole.rx_meta().stripped_tci, Some(5));
+        assert_eq!(pool.outstanding_large(), 0);
+    }
+
+    #[test]
+    fn a_frame_too_large_for_an_ordinary_buffer_takes_a_large_one() {
+        let (wire, pool) = (SimPool::new(1, 9000), SimPool::with_large(1, 100, 1));
+        let mut buf = wire.alloc_copy(&[9; 9000]).unwrap();
+        buf.split_at(100);
+        let whole = linearise(&buf, &pool).unwrap();
+        assert_eq!((whole.data().len(), pool.outstanding(), pool.outstanding_large()), (9000, 0, 1));
+        assert!(linearise(&buf, &pool).is_none());
+        drop(whole);
+        assert_eq!((pool.outstanding(), pool.outstanding_large()), (0, 0));
+    }
+
+    #[test]
+    fn a_body_lives_and_dies_with_its_head() {
+        let pool = SimPool::with_large(2, ROOM, 1);
+        let mut head = pool.alloc_copy(b"head").unwrap();
+        let small = pool.alloc().unwrap();
+        assert!(head.attach(small).is_err(), "an ordinary buffer is no body");
+        let mut body = pool.alloc_large().unwrap();
+        assert!(pool.alloc_large().is_none());
+        assert!(body.set_len(65_535) && body.unique().is_some());
+        assert!(head.body().is_none() && head.attach(body).is_ok());
+        assert_eq!((head.data(), head.frame_len(), head.is_single_segment()), (&b"head"[..], 4, false));
+        assert!(head.unique().is_none() && !head.set_len(3));
+        head.body_mut().unwrap()[65_534] = 7;
+        assert_eq!(head.body().unwrap()[65_534], 7);
+        let shared = head.share();
+        assert!(head.body_mut().is_none() && shared.body().is_some());
+        drop((head, shared));
+        assert_eq!((pool.outstanding(), pool.outstanding_large()), (0, 0));
+        let mut large = pool.alloc_large().unwrap();
+        assert!(large.data().is_empty() && large.set_len(1) && large.data() == [0]);
+    }
+
+    #[test]
     fn a_request_for_checksums_forgets_what_the_device_said_on_reception() {
         let pool = SimPool::new(1, ROOM);
         let mut buf = pool.alloc().unwrap();
@@ -342,5 +489,26 @@ mod tests {
         let request = Some(TxChecksum { ip: true, udp: true, l2_len: 14, l3_len: 20 });
         buf.set_tx_checksum(request);
         assert_eq!((buf.tx_checksum(), buf.rx_meta()), (request, RxMeta::default()));
+    }
+
+    #[test]
+    fn a_request_for_a_tag_stands_beside_one_for_checksums() {
+        let pool = SimPool::new(1, ROOM);
+        let mut buf = pool.alloc().unwrap();
+        buf.set_rx_meta(RxMeta { stripped_tci: Some(7), ..RxMeta::default() });
+        assert!(buf.set_tx_vlan(Some(100)));
+        assert_eq!(buf.rx_meta().stripped_tci, None);
+        let request = Some(TxChecksum { ip: true, udp: true, l2_len: 14, l3_len: 20 });
+        buf.set_tx_checksum(request);
+        assert_eq!((buf.tx_checksum(), buf.tx_vlan()), (request, Some(100)));
+        let shared = buf.share();
+        assert!(!buf.set_tx_vlan(Some(5)), "it is not ours alone");
+        assert_eq!(buf.tx_vlan(), Some(100));
+        drop(shared);
+        assert!(buf.set_tx_vlan(None));
+        assert_eq!((buf.tx_checksum(), buf.tx_vlan()), (request, None));
+        assert!(buf.set_tx_vlan(Some(100)));
+        drop(buf);
+        assert_eq!(pool.alloc().unwrap().tx_vlan(), None, "forgotten with the packet");
     }
 }

@@ -49,6 +49,8 @@ pub struct NicOptions {
     pub tx_checksum: bool,
     /// Whether it takes VLAN tags off.
     pub vlan_strip: bool,
+    /// Whether it inserts VLAN tags that it is asked for.
+    pub vlan_insert: bool,
     /// What its multicast filter can do.
     pub filter: Abilities,
     /// How far the filter may climb.
@@ -69,6 +71,7 @@ impl Default for NicOptions {
             rx_checksum: RxChecksum::Unknown,
             tx_checksum: false,
             vlan_strip: false,
+            vlan_insert: false,
             filter: Abilities::exact(64),
             filter_policy: FilterPolicy::Auto,
             link_up: true,
@@ -247,6 +250,9 @@ fn port_info(options: &NicOptions) -> PortInfo {
     if options.vlan_strip {
         offloads.push("rx_vlan_strip".to_owned());
     }
+    if options.vlan_insert {
+        offloads.push("tx_vlan_insert".to_owned());
+    }
     if options.tx_checksum {
         offloads.extend(["tx_ipv4_cksum".to_owned(), "tx_udp_cksum".to_owned()]);
     }
@@ -311,13 +317,16 @@ impl Device {
         false
     }
 
-    fn offload(&self, buf: &SimBuf, frame: &mut [u8]) -> bool {
-        let Some(request) = buf.tx_checksum() else { return true };
+    /// Does what the packet asks for. False if it cannot be done to such a frame.
+    fn offload(&self, buf: &SimBuf, frame: &mut Vec<u8>) -> bool {
+        let (checksum, tci) = (buf.tx_checksum(), buf.tx_vlan());
         assert!(
-            self.options.tx_checksum,
-            "the host asked for an offload that the device does not have: {request:?}"
+            (checksum.is_none() || self.options.tx_checksum) && (tci.is_none() || self.options.vlan_insert),
+            "the host asked for an offload that the device does not have: {checksum:?}, {tci:?}"
         );
-        offload::fill_in(frame, request).is_some()
+        // The checksum first: the lengths in its request know of no tag.
+        checksum.is_none_or(|request| offload::fill_in(frame, request).is_some())
+            && tci.is_none_or(|tci| offload::insert_tag(frame, tci).is_some())
     }
 }
 
@@ -506,5 +515,24 @@ mod tests {
         let buf = burst.drain().next().unwrap();
         assert_eq!((buf.data().len(), buf.rx_meta().stripped_tci), (56, Some(0xe005)));
         assert_eq!(buf.rx_meta().l4_checksum, ChecksumStatus::None);
+    }
+
+    // E12: what the device inserts is on the wire, and in memory is not.
+    #[test]
+    fn a_tag_that_was_asked_for_is_on_the_wire() {
+        let (device, mut queues, port, pool) =
+            device(NicOptions { vlan_insert: true, ..NicOptions::default() });
+        assert!(port.info().offloads.contains(&"tx_vlan_insert".to_owned()));
+        let mut burst = Burst::new();
+        for tci in [Some(0x2064), None] {
+            let mut buf = pool.alloc_copy(&ours(9)).unwrap();
+            assert!(buf.set_tx_vlan(tci) && buf.data().len() == 60);
+            burst.push(buf).unwrap();
+        }
+        assert_eq!(queues[0].1.tx_burst(&mut burst), 2);
+        let tagged = device.transmit().unwrap();
+        assert_eq!((tagged.len(), &tagged[12..18]), (64, &[0x81, 0, 0x20, 0x64, 9, 9][..]));
+        assert_eq!(device.transmit().unwrap(), ours(9));
+        assert_eq!(device.stats().obytes, 124);
     }
 }

@@ -1,5 +1,5 @@
 //! What a NIC does to a frame beside moving it: checksums looked at on reception and filled in on transmission, a VLAN
-//! tag taken off.
+//! tag taken off and inserted.
 //!
 //! Written without the code of the host under test, so that each checks the other.
 
@@ -96,6 +96,13 @@ pub fn strip_tag(frame: &[u8]) -> Option<(Vec<u8>, u16)> {
     Some(([frame.get(..12)?, frame.get(16..)?].concat(), tci))
 }
 
+/// Inserts a VLAN tag behind the addresses. `None` if the frame is too short to have them.
+#[must_use]
+pub fn insert_tag(frame: &mut Vec<u8>, tci: u16) -> Option<()> {
+    let [t0, t1] = tci.to_be_bytes();
+    (frame.len() >= 12).then(|| drop(frame.splice(12..12, [0x81, 0x00, t0, t1])))
+}
+
 /// The sum of the 16-bit words of `bytes`, an odd one padded with zero.
 fn sum(bytes: &[u8]) -> u64 {
     let mut words = bytes.chunks_exact(2);
@@ -188,5 +195,15 @@ mod tests {
         tagged.splice(12..12, [0x81, 0x00, 0xe0, 0x05]);
         assert_eq!(strip_tag(&tagged), Some((datagram(), 0xe005)));
         assert_eq!(strip_tag(&datagram()), None);
+    }
+
+    // E12, 802.1Q 9.6: the type 0x8100 and the control information lie between the addresses and the type.
+    #[test]
+    fn a_tag_is_inserted_behind_the_addresses() {
+        let mut tagged = datagram();
+        assert!(insert_tag(&mut tagged, 0xe005).is_some());
+        assert_eq!(tagged[..18], [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x81, 0, 0xe0, 5, 0x08, 0x00]);
+        assert_eq!(tagged[18..], datagram()[14..]);
+        assert!(insert_tag(&mut vec![0; 11], 5).is_none());
     }
 }

@@ -8,18 +8,20 @@ use super::buf::{ROOM, SimBuf, SimPool};
 use super::net::LinkOptions;
 use super::nic::{NicOptions, SimDevice, SimNic, SimPort, SimRx, SimTx};
 use super::router::RouterOptions;
-use crate::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4};
+use crate::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4, Vid};
 use crate::engine::command::PoolStats;
-use crate::engine::control::{Control, ControlParts, ControlPortParts, ControlSocket, InitialMembership};
+use crate::engine::control::{
+    Control, ControlInterfaceParts, ControlParts, ControlPortParts, ControlSocket, InitialMembership,
+};
 use crate::engine::counters::{CounterPage, SocketPage};
 use crate::engine::message::{PuntSenders, inbox, punt_queues};
 use crate::engine::worker::{Worker, WorkerParts, WorkerPort, WorkerService};
 use crate::fastpath::Level;
-use crate::io::{BURST_MAX, PortId};
+use crate::io::{BURST_MAX, InterfaceId, PortId};
 use crate::rng::Rng;
 use crate::service::{Echo, EchoOptions, Service};
 use crate::stack::groups::ServiceId;
-use crate::stack::interface::Interface;
+use crate::stack::interface::{Interface, Interfaces};
 use crate::stack::membership::SourceFilter;
 use crate::stack::port_table::{PortTable, Socket};
 use crate::time::Instant;
@@ -33,6 +35,10 @@ pub struct PortOptions {
     pub addresses: Vec<Ipv4Cidr>,
     /// The host's default gateway.
     pub gateway4: Option<Unicast<V4>>,
+    /// The VLAN that these are on; `None`: untagged.
+    pub vlan: Option<Vid>,
+    /// Further interfaces, each on a VLAN of its own.
+    pub vlans: Vec<VlanOptions>,
     /// How the link treats frames.
     pub link: LinkOptions,
     /// The multicast router on the link.
@@ -57,11 +63,24 @@ impl PortOptions {
             nic,
             addresses,
             gateway4: None,
+            vlan: None,
+            vlans: Vec::new(),
             link: LinkOptions::PERFECT,
             router: None,
             stations: Vec::new(),
         }
     }
+}
+
+/// A further interface of a port.
+#[derive(Clone, Debug)]
+pub struct VlanOptions {
+    /// Its VLAN.
+    pub vid: Vid,
+    /// The host's addresses there.
+    pub addresses: Vec<Ipv4Cidr>,
+    /// The host's default gateway there.
+    pub gateway4: Option<Unicast<V4>>,
 }
 
 /// A maker of one worker's instance of a service.
@@ -73,10 +92,10 @@ pub struct ServiceOptions {
     pub name: String,
     /// Makes its instances.
     pub factory: ServiceFactory,
-    /// Where it listens: on every port.
+    /// Where it listens: on every interface.
     pub listen: Vec<SocketAddrV4>,
     /// What it joins at the start.
-    pub groups: Vec<(PortId, Group<V4>, SourceFilter<V4>)>,
+    pub groups: Vec<(InterfaceId, Group<V4>, SourceFilter<V4>)>,
 }
 
 impl core::fmt::Debug for ServiceOptions {
@@ -103,7 +122,7 @@ impl ServiceOptions {
         }
     }
 
-    /// Which joins `group` on the first port from the start: from `sources`, or from any if there is none.
+    /// Which joins `group` on the first interface from the start: from `sources`, or from any if there is none.
     ///
     /// # Panics
     /// The address is not a group.
@@ -115,7 +134,7 @@ impl ServiceOptions {
         } else {
             SourceFilter::Include(sources.iter().copied().collect())
         };
-        self.groups.push((PortId(0), group, filter));
+        self.groups.push((InterfaceId(0), group, filter));
         self
     }
 }
@@ -226,49 +245,73 @@ fn open_ports(options: &WorldOptions, pool: &SimPool) -> Opened {
         control_ports: Vec::new(),
         worker_ports: (0..options.workers).map(|_| Vec::new()).collect(),
     };
+    let mut next = 0;
     for (id, port) in (0..).map(PortId).zip(&options.ports) {
         let nic = NicOptions { queues: options.workers, ..port.nic.clone() };
         let (device, queues, control_side) = SimDevice::new(nic, pool.clone());
-        let mut interface = Interface::new(id, port.nic.mac, port.nic.mtu, port.addresses.clone());
-        interface.tx_udp_checksum = port.nic.tx_checksum;
-        let pages = open_queues(queues, &interface, &mut opened.worker_ports);
+        let interfaces = interfaces(port, &mut next);
+        let replicas = Interfaces::new(interfaces.iter().map(|i| i.interface.clone()).collect());
+        let replicas = replicas.expect("a port has an interface");
+        let pages = open_queues(id, queues, &replicas, &mut opened.worker_ports);
         opened.devices.push(device);
-        opened.control_ports.push(control_port(control_side, interface, port.gateway4, pages));
+        opened.control_ports.push(control_port(id, control_side, interfaces, pages));
     }
     opened
 }
 
+/// The interfaces of `port`, numbered from `next` on.
+fn interfaces(port: &PortOptions, next: &mut u16) -> Vec<ControlInterfaceParts> {
+    let PortOptions { nic, addresses, gateway4, vlan, vlans, .. } = port;
+    let mut interface = |vlan: Option<Vid>, further: bool, addresses: &[Ipv4Cidr], gateway4| {
+        let mut interface = Interface::new(InterfaceId(*next), nic.mac, nic.mtu, addresses.to_vec());
+        *next += 1;
+        interface.vlan = vlan;
+        interface.tx_udp_checksum = nic.tx_checksum;
+        interface.tx_vlan_insert = nic.vlan_insert;
+        let name = match vlan {
+            Some(vid) if further => format!("{}.{vid}", nic.name),
+            _ => nic.name.clone(),
+        };
+        ControlInterfaceParts { name, interface, gateway4 }
+    };
+    let first = interface(*vlan, false, addresses, *gateway4);
+    let further = vlans.iter().map(|v| interface(Some(v.vid), true, &v.addresses, v.gateway4));
+    core::iter::once(first).chain(further).collect()
+}
+
 fn open_queues(
+    id: PortId,
     queues: Vec<(SimRx, SimTx)>,
-    interface: &Interface,
+    interfaces: &Interfaces,
     worker_ports: &mut [Vec<WorkerPort<SimNic>>],
 ) -> Vec<CounterPage> {
     let mut pages = Vec::new();
     for ((rx, tx), ports) in queues.into_iter().zip(worker_ports) {
         let page = CounterPage::default();
         pages.push(page.clone());
-        ports.push(WorkerPort { rx, tx, interface: interface.clone(), page });
+        ports.push(WorkerPort { id, rx, tx, interfaces: interfaces.clone(), page });
     }
     pages
 }
 
 fn control_port(
+    id: PortId,
     device: SimPort,
-    interface: Interface,
-    gateway4: Option<Unicast<V4>>,
+    interfaces: Vec<ControlInterfaceParts>,
     pages: Vec<CounterPage>,
 ) -> ControlPortParts {
     let workers: Vec<usize> = (0..pages.len()).collect();
     let cpus = workers.clone();
-    ControlPortParts { device: Box::new(device), interface, gateway4, workers, cpus, pages }
+    ControlPortParts { id, device: Box::new(device), interfaces, workers, cpus, pages }
 }
 
 fn port_table(options: &WorldOptions, rng: &mut Rng) -> PortTable {
     let mut table = PortTable::new(rng.u64());
     for (service, with) in (0..).zip(&options.services) {
-        for port in (0..).map(PortId).take(options.ports.len()) {
+        let interfaces = options.ports.iter().map(|port| 1 + port.vlans.len()).sum();
+        for interface in (0..).map(InterfaceId).take(interfaces) {
             for local in &with.listen {
-                table.bind(Socket { port, local: (*local).into(), service }).expect("a free place");
+                table.bind(Socket { interface, local: (*local).into(), service }).expect("a free place");
             }
         }
     }
@@ -283,7 +326,9 @@ fn services(options: &WorldOptions) -> Vec<WorkerService<SimBuf>> {
 fn memberships(options: &WorldOptions) -> Vec<InitialMembership> {
     let of = |(service, with): (ServiceId, &ServiceOptions)| -> Vec<InitialMembership> {
         let groups = with.groups.iter().cloned();
-        groups.map(|(port, group, filter)| InitialMembership { port, service, group, filter }).collect()
+        groups
+            .map(|(interface, group, filter)| InitialMembership { interface, service, group, filter })
+            .collect()
     };
     (0..).zip(&options.services).flat_map(of).collect()
 }

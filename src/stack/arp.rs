@@ -77,7 +77,7 @@ pub fn input(
 mod tests {
     use super::*;
     use crate::addr::{Ipv4Cidr, MacAddr, Unicast};
-    use crate::io::PortId;
+    use crate::io::InterfaceId;
     use core::net::Ipv4Addr;
 
     const OWN_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
@@ -92,7 +92,7 @@ mod tests {
     impl Host {
         fn new() -> Self {
             let addr = Ipv4Cidr::new(Unicast::new(v4("198.18.0.2")).unwrap(), 24).unwrap();
-            let interface = Interface::new(PortId(0), OWN_MAC, 1500, vec![addr]);
+            let interface = Interface::new(InterfaceId(0), OWN_MAC, 1500, vec![addr]);
             Self(interface, NeighborCache::new(), Defence::default())
         }
 

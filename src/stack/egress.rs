@@ -1,15 +1,17 @@
 //! How an answer is made from its request, in place, whatever the request's shape.
 //!
-//! Tags and options of the request are not repeated: the transport part moves up to where plain headers end.
+//! Options of the request are not repeated: the transport part moves to where plain headers end. The tag is the
+//! interface's.
 
 use core::net::Ipv4Addr;
 
 use super::interface::Interface;
 use crate::addr::MacAddr;
-use crate::io::{Cast, PacketBuf, Parts, PayloadSum, TxChecksum};
+use crate::io::{BufPool, Cast, PacketBuf, Parts, PayloadSum, TxChecksum};
 use crate::wire::checksum::Sum;
-use crate::wire::ethernet::{self, ETHERTYPE_IPV4, Header, MIN_FRAME};
+use crate::wire::ethernet::{self, ETHERTYPE_IPV4, ETHERTYPE_VLAN, Header, MIN_FRAME};
 use crate::wire::ipv4::{self, Ipv4, PROTOCOL_UDP, TTL_UNICAST};
+use crate::wire::vlan;
 
 /// Where the transport part of a packet lies in its frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,8 +22,70 @@ pub struct L4 {
     pub len: u16,
 }
 
-/// Bytes before the transport part of what we send.
-const L4_OFFSET: usize = ethernet::HEADER_LEN + ipv4::HEADER_LEN;
+/// Bytes before the transport part of what we send on `interface`.
+const fn l4_offset(interface: &Interface) -> usize {
+    link_len(interface) + ipv4::HEADER_LEN
+}
+
+/// Bytes before the network layer of what we send on `interface`: a header, and its tag unless the device inserts that.
+#[must_use]
+pub const fn link_len(interface: &Interface) -> usize {
+    match interface.vlan {
+        Some(_) if !interface.tx_vlan_insert => ethernet::HEADER_LEN + vlan::TAG_LEN,
+        _ => ethernet::HEADER_LEN,
+    }
+}
+
+/// The least bytes of a frame from `interface` in memory: what is a whole frame still when its tag is taken off.
+// E09, and 802.1Q G.2.3: a bridge need not pad what it untags.
+#[must_use]
+pub const fn frame_min(interface: &Interface) -> usize {
+    MIN_FRAME + link_len(interface) - ethernet::HEADER_LEN
+}
+
+/// Writes the link header of a frame from `interface` to `dst`, and returns what follows it. `None`: it does not fit.
+// E12, 802.1Q: what an interface sends carries its VLAN, with priority 0.
+#[must_use]
+pub fn emit_link<'a>(
+    frame: &'a mut [u8],
+    dst: MacAddr,
+    ethertype: u16,
+    interface: &Interface,
+) -> Option<&'a mut [u8]> {
+    let src = interface.mac;
+    match interface.vlan {
+        Some(vid) if !interface.tx_vlan_insert => {
+            let rest = Header { dst, src, ethertype: ETHERTYPE_VLAN }.emit(frame)?;
+            vlan::emit(rest, vid, ethertype)
+        }
+        _ => Header { dst, src, ethertype }.emit(frame),
+    }
+}
+
+/// Has the device insert the tag that [`emit_link`] left to it. False if it cannot be asked: the buffer is shared, or has
+/// no room for a tag.
+// E12, 802.1Q.
+#[must_use]
+pub fn insert_tag<B: PacketBuf>(buf: &mut B, interface: &Interface) -> bool {
+    match interface.vlan {
+        Some(vid) if interface.tx_vlan_insert => buf.set_tx_vlan(Some(vid.get())),
+        _ => true,
+    }
+}
+
+/// A copy of `frame`, which has no tag, with the tag of `interface`. `None` when the pool is exhausted or it does not fit.
+#[must_use]
+pub fn tagged_copy<P: BufPool>(frame: &[u8], interface: &Interface, pool: &P) -> Option<P::Buf> {
+    let Some(vid) = interface.vlan else { return pool.alloc_copy(frame) };
+    let (header, rest) = Header::parse(frame)?;
+    let mut buf = pool.alloc()?;
+    if !buf.set_len(frame.len() + vlan::TAG_LEN) {
+        return None;
+    }
+    let after = Header { ethertype: ETHERTYPE_VLAN, ..header }.emit(buf.unique()?)?;
+    vlan::emit(after, vid, header.ethertype)?.copy_from_slice(rest);
+    Some(buf)
+}
 
 /// What an answer's headers say, beside the addresses of the link.
 #[derive(Clone, Copy, Debug)]
@@ -39,27 +103,36 @@ pub struct Answer {
 /// Turns the frame in `buf`, whose transport part `l4` is already the answer's, into the answer's frame: back to the MAC
 /// address that it came from. False if the buffer is shared or the answer larger than the link carries.
 // E09, CVE-2003-0001: padded with zeros. I22, RFC 1122 3.2.1.7: TTL 64. RFC 6864 4: with DF set the identification has
-// no meaning, and is 0. E12, 802.1Q: only VLAN 0 is let in, and an untagged answer is of VLAN 0.
+// no meaning, and is 0.
 pub fn send_back<B: PacketBuf>(buf: &mut B, l4: L4, answer: Answer, interface: &Interface) -> bool {
     let (start, len) = (usize::from(l4.offset), usize::from(l4.len));
-    if ipv4::HEADER_LEN + len > usize::from(interface.mtu) || start < L4_OFFSET {
+    let to = l4_offset(interface);
+    let end = to + len;
+    if ipv4::HEADER_LEN + len > usize::from(interface.mtu) || start + len > buf.data().len() {
+        return false;
+    }
+    // The device took off a tag that the answer has in its frame: then the answer is the longer one.
+    if end > buf.data().len() && !buf.set_len(end) {
         return false;
     }
     let Some(frame) = buf.unique() else { return false };
     let Some((request, _)) = Header::parse(frame) else { return false };
-    if start + len > frame.len() {
-        return false;
+    if start != to {
+        frame.copy_within(start..start + len, to);
     }
-    if start != L4_OFFSET {
-        frame.copy_within(start..start + len, L4_OFFSET);
-    }
-    let end = L4_OFFSET + len;
     frame.iter_mut().skip(end).for_each(|byte| *byte = 0);
-    write_headers(frame, request.src, interface.mac, answer, l4.len).is_some()
-        && buf.set_len(end.max(MIN_FRAME))
+    write_headers(frame, request.src, answer, l4.len, interface).is_some()
+        && buf.set_len(end.max(frame_min(interface)))
+        && insert_tag(buf, interface)
 }
 
-fn write_headers(frame: &mut [u8], dst: MacAddr, src: MacAddr, answer: Answer, len: u16) -> Option<()> {
+fn write_headers(
+    frame: &mut [u8],
+    dst: MacAddr,
+    answer: Answer,
+    len: u16,
+    interface: &Interface,
+) -> Option<()> {
     let Answer { src: src_addr, dst: dst_addr, protocol, tos } = answer;
     let header = ipv4::Repr {
         tos,
@@ -72,7 +145,7 @@ fn write_headers(frame: &mut [u8], dst: MacAddr, src: MacAddr, answer: Answer, l
         payload_len: len,
         router_alert: false,
     };
-    header.emit(Header { dst, src, ethertype: ETHERTYPE_IPV4 }.emit(frame)?).map(|_| ())
+    header.emit(emit_link(frame, dst, ETHERTYPE_IPV4, interface)?).map(|_| ())
 }
 
 /// Turns the UDP request in `buf` into its answer, with the payload that it has now. False if it cannot be answered: a
@@ -91,7 +164,7 @@ pub fn udp_reply<B: PacketBuf>(buf: &mut B, parts: Parts, interface: &Interface)
     if parts.sum() == PayloadSum::Valid && parts.cast() == Cast::Unicast {
         return true;
     }
-    sum_udp(buf, src, dst, parts.udp_len(), interface.tx_udp_checksum)
+    sum_udp(buf, src, dst, parts.udp_len(), interface)
 }
 
 /// U21, RFC 1122 4.1.3.5: from the address that was asked; from our own if that was a group or broadcast address.
@@ -119,10 +192,17 @@ fn swap_ports<B: PacketBuf>(buf: &mut B, l4: L4) -> bool {
 
 /// Fills in the UDP checksum of an answer at its place, or asks the device to.
 // U05, RFC 768: a computed 0 is sent as 0xffff.
-fn sum_udp<B: PacketBuf>(buf: &mut B, src: Ipv4Addr, dst: Ipv4Addr, udp_len: u16, offload: bool) -> bool {
+fn sum_udp<B: PacketBuf>(
+    buf: &mut B,
+    src: Ipv4Addr,
+    dst: Ipv4Addr,
+    udp_len: u16,
+    interface: &Interface,
+) -> bool {
+    let (at, offload) = (l4_offset(interface), interface.tx_udp_checksum);
     let pseudo = Sum::pseudo_v4(src, dst, PROTOCOL_UDP, udp_len);
-    let end = L4_OFFSET + usize::from(udp_len);
-    let Some(udp) = buf.unique().and_then(|f| f.get_mut(L4_OFFSET..end)) else { return false };
+    let end = at + usize::from(udp_len);
+    let Some(udp) = buf.unique().and_then(|f| f.get_mut(at..end)) else { return false };
     let Some(field) = udp.get_mut(6..8) else { return false };
     field.copy_from_slice(&[0, 0]);
     let checksum = if offload { pseudo.fold() } else { pseudo.add_bytes(udp).udp_finish() };
@@ -130,7 +210,8 @@ fn sum_udp<B: PacketBuf>(buf: &mut B, src: Ipv4Addr, dst: Ipv4Addr, udp_len: u16
         field.copy_from_slice(&checksum.to_be_bytes());
     }
     if offload {
-        buf.set_tx_checksum(Some(TxChecksum { ip: false, udp: true, l2_len: 14, l3_len: 20 }));
+        let l2_len = u8::try_from(link_len(interface)).unwrap_or_default();
+        buf.set_tx_checksum(Some(TxChecksum { ip: false, udp: true, l2_len, l3_len: 20 }));
     }
     true
 }

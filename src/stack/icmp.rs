@@ -2,11 +2,11 @@
 
 use core::net::Ipv4Addr;
 
-use super::egress::{self, Answer, L4};
+use super::egress::{self, Answer, L4, emit_link, frame_min, insert_tag, link_len};
 use super::interface::Interface;
 use crate::addr::MacAddr;
 use crate::io::{BufPool, PacketBuf};
-use crate::wire::ethernet::{self, ETHERTYPE_IPV4, Header, MIN_FRAME};
+use crate::wire::ethernet::{self, ETHERTYPE_IPV4, Header};
 use crate::wire::icmpv4::{self, CODE_PORT_UNREACHABLE, ERROR_PACKET_MAX, TYPE_UNREACHABLE};
 use crate::wire::ipv4::{self, Ipv4, PROTOCOL_ICMP, TTL_UNICAST};
 
@@ -59,15 +59,15 @@ const QUOTE_OFFSET: usize = ipv4::HEADER_LEN + 8;
 // I23, RFC 1812 4.3.2.5: the type of service stays, with precedence 6 and no congestion bits.
 #[must_use]
 pub fn port_unreachable<P: BufPool>(about: &Offender<'_>, interface: &Interface, pool: &P) -> Option<P::Buf> {
-    const OFFSET: usize = ethernet::HEADER_LEN + ipv4::HEADER_LEN;
+    let offset = link_len(interface) + ipv4::HEADER_LEN;
     let mut buf = pool.alloc()?;
-    if !buf.set_len(ethernet::HEADER_LEN + ERROR_PACKET_MAX) {
+    if !buf.set_len(link_len(interface) + ERROR_PACKET_MAX) {
         return None;
     }
     let frame = buf.unique()?;
     let whole = about.ip.bytes();
     let quote = whole.get(..usize::from(interface.mtu).saturating_sub(QUOTE_OFFSET)).unwrap_or(whole);
-    let message = frame.get_mut(OFFSET..)?;
+    let message = frame.get_mut(offset..)?;
     let len = icmpv4::emit_error(TYPE_UNREACHABLE, CODE_PORT_UNREACHABLE, 0, quote, message)?;
     let header = ipv4::Repr {
         tos: about.ip.tos() & 0x1c | 0xc0,
@@ -80,7 +80,6 @@ pub fn port_unreachable<P: BufPool>(about: &Offender<'_>, interface: &Interface,
         payload_len: u16::try_from(len).ok()?,
         router_alert: false,
     };
-    let link = Header { dst: about.mac, src: interface.mac, ethertype: ETHERTYPE_IPV4 };
-    header.emit(link.emit(frame)?)?;
-    buf.set_len((OFFSET + len).max(MIN_FRAME)).then_some(buf)
+    header.emit(emit_link(frame, about.mac, ETHERTYPE_IPV4, interface)?)?;
+    (buf.set_len((offset + len).max(frame_min(interface))) && insert_tag(&mut buf, interface)).then_some(buf)
 }

@@ -1,10 +1,12 @@
-//! A port as a worker sees it: its addresses and what it may trust. A replica; control alone changes it.
+//! An interface as a worker sees it: its addresses and what it may trust. A replica; control alone changes it.
+//!
+//! A port has one, or one for each VLAN ([`Interfaces`]).
 
 use std::sync::Arc;
 
 use super::groups::GroupTable;
-use crate::addr::{Cidr, Family, MacAddr, V4};
-use crate::io::PortId;
+use crate::addr::{Cidr, Family, MacAddr, V4, Vid};
+use crate::io::{InterfaceId, Policy};
 
 /// Of what kind a destination is on this interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,26 +34,35 @@ pub enum Source {
     Martian,
 }
 
-/// One port, as its traffic needs it.
+/// One interface, as its traffic needs it.
 #[derive(Clone, Debug)]
 pub struct Interface {
-    /// Which port.
-    pub port: PortId,
+    /// Which interface.
+    pub id: InterfaceId,
+    /// The VLAN that it is on; `None` if its frames are untagged.
+    pub vlan: Option<Vid>,
     /// Our Ethernet address.
     pub mac: MacAddr,
     /// The largest IP packet, in bytes.
     pub mtu: u16,
+    /// What its configuration chose.
+    pub policy: Policy,
     /// Whether the port fills in UDP checksums on transmission.
     pub tx_udp_checksum: bool,
+    /// Whether the port inserts VLAN tags on transmission.
+    pub tx_vlan_insert: bool,
     /// Its IPv4 side.
     pub v4: Inet<V4>,
 }
 
 impl Interface {
-    /// The interface of `port`, with no group joined. The first of `addresses` is the primary one.
+    /// The untagged interface `id`, with no group joined and no help of the device. The first of `addresses` is the
+    /// primary one.
     #[must_use]
-    pub fn new(port: PortId, mac: MacAddr, mtu: u16, addresses: Vec<Cidr<V4>>) -> Self {
-        Self { port, mac, mtu, tx_udp_checksum: false, v4: Inet::new(addresses) }
+    pub fn new(id: InterfaceId, mac: MacAddr, mtu: u16, addresses: Vec<Cidr<V4>>) -> Self {
+        let v4 = Inet::new(addresses);
+        let policy = Policy::default();
+        Self { id, vlan: None, mac, mtu, policy, tx_udp_checksum: false, tx_vlan_insert: false, v4 }
     }
 
     /// Whether frames to the group address `mac` are wanted: some joined group maps to it.
@@ -62,10 +73,96 @@ impl Interface {
     }
 }
 
-/// What one IP version has on a port: addresses and groups.
+/// The interfaces of one port: at least one, with one MAC address between them.
+#[derive(Clone, Debug)]
+pub struct Interfaces {
+    /// By id, as they are few and their ids follow one another.
+    all: Vec<Interface>,
+    /// The index of each, by the VLAN that a frame names; 0 for none.
+    by_vid: Vec<(u16, usize)>,
+}
+
+impl Interfaces {
+    /// These; of two on one VLAN, the first has its frames. `None` if there is none.
+    #[must_use]
+    pub fn new(mut all: Vec<Interface>) -> Option<Self> {
+        all.sort_by_key(|i| i.id);
+        let mut by_vid: Vec<_> =
+            all.iter().enumerate().map(|(index, i)| (i.vlan.map_or(0, Vid::get), index)).collect();
+        by_vid.sort_unstable();
+        by_vid.dedup_by_key(|(vid, _)| *vid);
+        (!all.is_empty()).then_some(Self { all, by_vid })
+    }
+
+    /// Our Ethernet address on all of them.
+    #[inline]
+    #[must_use]
+    pub fn mac(&self) -> MacAddr {
+        self.all.first().map(|i| i.mac).unwrap_or_default()
+    }
+
+    /// The one whose frames name the VLAN `vid`; 0: name none.
+    // E11, 802.1Q 6.9: VLAN 0 names a priority and no VLAN; what is not configured has no interface.
+    #[inline]
+    #[must_use]
+    pub fn of_vid(&self, vid: u16) -> Option<&Interface> {
+        let place = self.by_vid.binary_search_by_key(&vid, |(vid, _)| *vid).ok()?;
+        self.all.get(self.by_vid.get(place)?.1)
+    }
+
+    /// The one without a VLAN.
+    #[inline]
+    #[must_use]
+    pub fn untagged(&self) -> Option<&Interface> {
+        // No VLAN is smaller than none, so it would be the first.
+        let (vid, index) = self.by_vid.first()?;
+        if *vid == 0 { self.all.get(*index) } else { None }
+    }
+
+    /// The interface `id`.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, id: InterfaceId) -> Option<&Interface> {
+        self.all.get(self.index_of(id)?)
+    }
+
+    /// The interface `id`, to be changed.
+    #[must_use]
+    pub fn get_mut(&mut self, id: InterfaceId) -> Option<&mut Interface> {
+        let index = self.index_of(id)?;
+        self.all.get_mut(index)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Interface> {
+        self.all.iter()
+    }
+
+    /// Whether frames to the group address `mac` are wanted on any of them: the device's filter cannot tell VLANs apart.
+    #[inline]
+    #[must_use]
+    pub fn wants(&self, mac: MacAddr) -> bool {
+        self.all.iter().any(|i| i.wants(mac))
+    }
+
+    #[inline]
+    fn index_of(&self, id: InterfaceId) -> Option<usize> {
+        self.all.binary_search_by_key(&id, |i| i.id).ok()
+    }
+}
+
+/// A port's only one.
+impl From<Interface> for Interfaces {
+    fn from(only: Interface) -> Self {
+        let by_vid = vec![(only.vlan.map_or(0, Vid::get), 0)];
+        Self { all: vec![only], by_vid }
+    }
+}
+
+/// What one IP version has on an interface: addresses and groups.
 #[derive(Clone, Debug)]
 pub struct Inet<F: Family> {
-    /// The joined groups, and who wants them: one table for all workers of the port, which control makes and takes down.
+    /// The joined groups, and who wants them: one table for all workers of the interface, which control makes and takes down.
     pub groups: Arc<GroupTable<F>>,
     addresses: Vec<Cidr<F>>,
 }
@@ -85,7 +182,7 @@ impl<F: Family> Inet<F> {
     }
 
     /// The address from which group and broadcast requests are answered: the one whose prefix holds `peer`, else the
-    /// primary. U21, RFC 1122 4.1.3.5. `None` if the port has no address.
+    /// primary. U21, RFC 1122 4.1.3.5. `None` if the interface has no address.
     #[must_use]
     pub fn address_towards(&self, peer: F::Addr) -> Option<F::Addr> {
         let on_link = self.addresses.iter().find(|a| a.contains(peer));
@@ -203,6 +300,25 @@ mod tests {
         assert_eq!(i.address_towards(v4("198.19.0.9")), Some(v4("198.19.0.2")));
         assert_eq!(i.address_towards(v4("203.0.113.9")), Some(v4("198.18.0.2")));
         assert_eq!(inet(&[]).address_towards(v4("203.0.113.9")), None);
+    }
+
+    // E11, 802.1Q 6.9.
+    #[test]
+    fn a_frames_vlan_leads_to_its_interface_or_to_none() {
+        let interface = |id, vid| {
+            let plain = Interface::new(InterfaceId(id), MacAddr([2, 0, 0, 0, 0, 2]), 1500, Vec::new());
+            Interface { vlan: Vid::new(vid), ..plain }
+        };
+        let of = |i: &Interfaces, vid| i.of_vid(vid).map(|i| i.id.0);
+        let trunk = Interfaces::new(vec![interface(6, 300), interface(4, 0), interface(5, 20)]).unwrap();
+        assert_eq!([0, 20, 300, 21].map(|vid| of(&trunk, vid)), [Some(4), Some(5), Some(6), None]);
+        assert_eq!(trunk.untagged().map(|i| i.id.0), Some(4));
+        assert_eq!(trunk.get(InterfaceId(5)).and_then(|i| i.vlan), Vid::new(20));
+        assert!(trunk.get(InterfaceId(7)).is_none());
+        let tagged = Interfaces::new(vec![interface(0, 100)]).unwrap();
+        assert_eq!([0, 100].map(|vid| of(&tagged, vid)), [None, Some(0)]);
+        assert!(tagged.untagged().is_none());
+        assert!(Interfaces::new(Vec::new()).is_none());
     }
 
     #[test]

@@ -9,11 +9,11 @@
 //!
 //! ```
 //! use pollcast::addr::{Ipv4Cidr, MacAddr, Unicast};
-//! use pollcast::io::PortId;
+//! use pollcast::io::InterfaceId;
 //! use pollcast::stack::interface::{Destination, Interface};
 //!
 //! let addr = Ipv4Cidr::new(Unicast::new("198.18.0.2".parse().unwrap()).unwrap(), 24).unwrap();
-//! let interface = Interface::new(PortId(0), MacAddr([2, 0, 0, 0, 0, 2]), 1500, vec![addr]);
+//! let interface = Interface::new(InterfaceId(0), MacAddr([2, 0, 0, 0, 0, 2]), 1500, vec![addr]);
 //! assert_eq!(interface.v4.destination("198.18.0.255".parse().unwrap()), Destination::Broadcast);
 //! ```
 

@@ -7,16 +7,16 @@ use hashbrown::HashMap;
 
 use super::groups::ServiceId;
 use crate::addr::Family;
-use crate::io::PortId;
+use crate::io::InterfaceId;
 
 /// An index into the worker's sockets.
 pub type SocketId = u32;
 
-/// A socket: a local address and port on one NIC port, and the service that it belongs to.
+/// A socket: a local address and port on one interface, and the service that it belongs to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Socket {
-    /// The NIC port.
-    pub port: PortId,
+    /// The interface.
+    pub interface: InterfaceId,
     /// The local address (unspecified: any) and UDP port.
     pub local: SocketAddr,
     /// The service.
@@ -34,22 +34,22 @@ pub enum BindError {
     PortZero,
 }
 
-/// The sockets of one family, on one UDP port of one NIC port.
+/// The sockets of one family, on one UDP port of one interface.
 #[derive(Clone, Debug, Default)]
 struct Bound {
     any: Option<SocketId>,
     by_address: Vec<(IpAddr, SocketId)>,
 }
 
-/// From (family, NIC port, UDP port, address) to the socket.
+/// From (family, interface, UDP port, address) to the socket.
 #[derive(Clone, Debug)]
 pub struct PortTable {
     sockets: Vec<Socket>,
     bound: HashMap<u64, Bound, FixedState>,
 }
 
-const fn key(version: u8, port: PortId, udp_port: u16) -> u64 {
-    (version as u64) << 32 | (port.0 as u64) << 16 | udp_port as u64
+const fn key(version: u8, interface: InterfaceId, udp_port: u16) -> u64 {
+    (version as u64) << 32 | (interface.0 as u64) << 16 | udp_port as u64
 }
 
 impl PortTable {
@@ -70,7 +70,7 @@ impl PortTable {
             return Err(BindError::PortZero);
         }
         let id = SocketId::try_from(self.sockets.len()).map_err(|_| BindError::InUse)?;
-        let bound = self.bound.entry(key(version, socket.port, udp_port)).or_default();
+        let bound = self.bound.entry(key(version, socket.interface, udp_port)).or_default();
         if addr.is_unspecified() {
             if bound.any.is_some() {
                 return Err(BindError::InUse);
@@ -89,8 +89,13 @@ impl PortTable {
     /// The socket for a datagram to our address `dst`: one bound to the address before one bound to any (U12).
     #[inline]
     #[must_use]
-    pub fn unicast<F: Family>(&self, port: PortId, dst: F::Addr, udp_port: u16) -> Option<SocketId> {
-        let bound = self.bound.get(&key(F::VERSION, port, udp_port))?;
+    pub fn unicast<F: Family>(
+        &self,
+        interface: InterfaceId,
+        dst: F::Addr,
+        udp_port: u16,
+    ) -> Option<SocketId> {
+        let bound = self.bound.get(&key(F::VERSION, interface, udp_port))?;
         if bound.by_address.is_empty() {
             return bound.any;
         }
@@ -102,8 +107,8 @@ impl PortTable {
     /// The socket for a group or broadcast datagram: never one bound to a unicast address (U19).
     #[inline]
     #[must_use]
-    pub fn any<F: Family>(&self, port: PortId, udp_port: u16) -> Option<SocketId> {
-        self.bound.get(&key(F::VERSION, port, udp_port))?.any
+    pub fn any<F: Family>(&self, interface: InterfaceId, udp_port: u16) -> Option<SocketId> {
+        self.bound.get(&key(F::VERSION, interface, udp_port))?.any
     }
 
     /// The socket `id`.
@@ -126,8 +131,8 @@ mod tests {
     use crate::addr::{V4, V6};
     use core::net::Ipv4Addr;
 
-    fn socket(port: u16, local: &str) -> Socket {
-        Socket { port: PortId(port), local: local.parse().unwrap(), service: 0 }
+    fn socket(interface: u16, local: &str) -> Socket {
+        Socket { interface: InterfaceId(interface), local: local.parse().unwrap(), service: 0 }
     }
 
     fn v4(s: &str) -> Ipv4Addr {
@@ -140,10 +145,10 @@ mod tests {
         let mut t = PortTable::new(1);
         let any = t.bind(socket(0, "0.0.0.0:7")).unwrap();
         let exact = t.bind(socket(0, "198.18.0.2:7")).unwrap();
-        assert_eq!(t.unicast::<V4>(PortId(0), v4("198.18.0.2"), 7), Some(exact));
-        assert_eq!(t.unicast::<V4>(PortId(0), v4("198.18.0.3"), 7), Some(any));
-        assert_eq!(t.unicast::<V4>(PortId(0), v4("198.18.0.2"), 8), None);
-        assert_eq!(t.unicast::<V4>(PortId(1), v4("198.18.0.2"), 7), None);
+        assert_eq!(t.unicast::<V4>(InterfaceId(0), v4("198.18.0.2"), 7), Some(exact));
+        assert_eq!(t.unicast::<V4>(InterfaceId(0), v4("198.18.0.3"), 7), Some(any));
+        assert_eq!(t.unicast::<V4>(InterfaceId(0), v4("198.18.0.2"), 8), None);
+        assert_eq!(t.unicast::<V4>(InterfaceId(1), v4("198.18.0.2"), 7), None);
     }
 
     // U19: groups and broadcasts go to sockets bound to any address.
@@ -151,7 +156,7 @@ mod tests {
     fn a_socket_bound_to_a_unicast_address_never_receives_groups() {
         let mut t = PortTable::new(1);
         t.bind(socket(0, "198.18.0.2:7")).unwrap();
-        assert_eq!(t.any::<V4>(PortId(0), 7), None);
+        assert_eq!(t.any::<V4>(InterfaceId(0), 7), None);
     }
 
     #[test]
@@ -159,8 +164,8 @@ mod tests {
         let mut t = PortTable::new(1);
         let v4_any = t.bind(socket(0, "0.0.0.0:7")).unwrap();
         let v6_any = t.bind(socket(0, "[::]:7")).unwrap();
-        assert_eq!(t.any::<V4>(PortId(0), 7), Some(v4_any));
-        assert_eq!(t.any::<V6>(PortId(0), 7), Some(v6_any));
+        assert_eq!(t.any::<V4>(InterfaceId(0), 7), Some(v4_any));
+        assert_eq!(t.any::<V6>(InterfaceId(0), 7), Some(v6_any));
     }
 
     #[test]

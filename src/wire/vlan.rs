@@ -1,5 +1,7 @@
 //! VLAN tags (IEEE 802.1Q and 802.1ad) between the Ethernet addresses and the type.
 
+use crate::addr::Vid;
+
 use super::ethernet::{ETHERTYPE_QINQ, ETHERTYPE_VLAN, HEADER_LEN};
 
 /// Bytes that one tag adds to a header.
@@ -55,6 +57,17 @@ pub enum UntagError {
     Truncated,
     /// More than [`TAGS_MAX`] tags, or two that each name a VLAN: a provider's stack, which no host is configured for.
     Stacked,
+}
+
+/// Writes what follows [`ETHERTYPE_VLAN`]: the tag control information of `vid` with priority 0, and the type of what
+/// comes then. Returns that; `None`: `out` is too short.
+#[inline]
+#[must_use]
+pub fn emit(out: &mut [u8], vid: Vid, ethertype: u16) -> Option<&mut [u8]> {
+    let (tag, rest) = out.split_first_chunk_mut::<TAG_LEN>()?;
+    let ([c0, c1], [t0, t1]) = (vid.get().to_be_bytes(), ethertype.to_be_bytes());
+    *tag = [c0, c1, t0, t1];
+    Some(rest)
 }
 
 /// Whether a tag follows this EtherType.
@@ -115,6 +128,16 @@ mod tests {
         let tci = Tci((5 << 13) | 0x1000 | 7);
         assert_eq!((tci.pcp(), tci.dei(), tci.vid()), (5, true, 7));
         assert_eq!((Tci(0x0fff).pcp(), Tci(0x0fff).dei(), Tci(0x0fff).vid()), (0, false, 4095));
+    }
+
+    // E12, 802.1Q: what is written is read as the same VLAN.
+    #[test]
+    fn a_written_tag_names_its_vlan() {
+        let mut frame = frame(&[(0x8100, 0xffff)]);
+        let rest = emit(&mut frame[14..], Vid::new(4094).unwrap(), 0x0806).unwrap();
+        assert_eq!(rest, [0x45]);
+        assert_eq!(untag(&frame).map(|u| (u.vid, u.ethertype)), Ok((4094, 0x0806)));
+        assert!(emit(&mut [0; 3], Vid::MIN, 0x0800).is_none());
     }
 
     // E11, 802.1Q 6.9: VID 0 of either kind is untagged, whatever its priority; other VIDs are told.

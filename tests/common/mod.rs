@@ -15,7 +15,10 @@
 //! Everything ends with the test process, even if that is killed: namespaces have no names, and programs have a warden.
 #![allow(dead_code, unreachable_pub, unused_imports)] // Each test file uses its part of it.
 
+pub mod corpus;
 pub mod frames;
+pub mod judge;
+pub mod kinds;
 pub mod lab;
 pub mod linux;
 pub mod netns;

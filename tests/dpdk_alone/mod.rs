@@ -1,10 +1,9 @@
 //! One EAL a process: each test runs in a process of its own, this program again with the one test chosen.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use std::net::Ipv4Addr;
 use std::process::Command;
 
-use pollcast::addr::{Ipv4Cidr, MacAddr, Unicast};
+use pollcast::addr::MacAddr;
 use pollcast::config::plan::{Checksum, EalPlan, Hugepages, PortPlan};
 use pollcast::dpdk::{Eal, EalOptions, Mempool, MempoolOptions};
 use pollcast::io::FilterPolicy;
@@ -54,6 +53,7 @@ pub(crate) fn pool(eal: &Eal, count: u32) -> Mempool {
         count,
         cache: 32,
         data_room: 2176,
+        large: 4,
         numa_node: None,
         shared_cpu: true,
     };
@@ -66,13 +66,12 @@ pub(crate) fn port(device: &str) -> PortPlan {
         name: "p0".into(),
         device: device.into(),
         mac: Some(MacAddr([0x02, 0, 0, 0, 0, 0x02])),
-        addresses: vec![Ipv4Cidr::new(Unicast::new(Ipv4Addr::new(198, 18, 0, 2)).unwrap(), 24).unwrap()],
-        gateway4: None,
         mtu: 1500,
         rx_descriptors: 256,
         tx_descriptors: 256,
         checksum: Checksum::Auto,
         multicast_filter: FilterPolicy::Auto,
+        tagged: false,
         workers: vec![0],
     }
 }

@@ -5,15 +5,15 @@ use core::net::Ipv4Addr;
 use super::{ipv4, port_by_name};
 use crate::addr::{Family, Group, Unicast, V4};
 use crate::config::error::{At, Place, Problems};
-use crate::config::plan::{GroupPlan, ListenPlan, PortPlan};
+use crate::config::plan::{GroupPlan, InterfacePlan, ListenPlan};
 use crate::config::raw::{RawGroup, RawService};
-use crate::io::PortId;
+use crate::io::InterfaceId;
 
 /// The memberships of `service`, which has the sockets `listen`.
 pub(super) fn check(
     service: &RawService,
     listen: &[ListenPlan],
-    ports: &[PortPlan],
+    ports: &[InterfacePlan],
     problems: &mut Problems,
 ) -> Vec<GroupPlan> {
     // A socket that was refused may be the one that is missed here, and has an error of its own.
@@ -26,12 +26,12 @@ pub(super) fn check(
         let Some(group) = group else { continue };
         check_ssm(raw, group, problems);
         for port in on {
-            if joined.iter().any(|other| (other.group, other.port) == (group, port)) {
+            if joined.iter().any(|other| (other.group, other.interface) == (group, port)) {
                 let name = ports.get(port.index()).map_or("", |port| port.name.as_str());
                 let remedy = "list it once, with all its sources";
                 problems.add(&raw.place, format!("{group} is listed twice on port {name}"), remedy);
             } else {
-                joined.push(GroupPlan { group, sources: sources.clone(), port });
+                joined.push(GroupPlan { group, sources: sources.clone(), interface: port });
             }
         }
     }
@@ -94,11 +94,11 @@ fn check_ports(
     raw: &RawGroup,
     listen: &[ListenPlan],
     all_sockets_known: bool,
-    ports: &[PortPlan],
+    ports: &[InterfacePlan],
     problems: &mut Problems,
-) -> Vec<PortId> {
+) -> Vec<InterfaceId> {
     let wildcard = listen.iter().filter(|socket| socket.addr.is_unspecified());
-    let mut able: Vec<PortId> = wildcard.flat_map(|socket| socket.ports.iter().copied()).collect();
+    let mut able: Vec<InterfaceId> = wildcard.flat_map(|socket| socket.interfaces.iter().copied()).collect();
     able.sort_unstable();
     able.dedup();
     const REMEDY: &str = "add a socket with the address 0.0.0.0 to listen";

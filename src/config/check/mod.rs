@@ -13,16 +13,16 @@ use super::error::{At, Problems};
 use super::kinds::Kinds;
 use super::machine::Machine;
 use super::mbufs;
-use super::plan::{Plan, PortPlan};
+use super::plan::{InterfacePlan, Plan};
 use super::raw::Raw;
 use ports::ipv4;
 
 /// The plan of `raw`. Of no use if there are problems afterwards.
 pub(super) fn plan(raw: &Raw, machine: &Machine, kinds: &Kinds, problems: &mut Problems) -> Plan {
     let mut workers = workers::check(&raw.workers, machine, problems);
-    let ports = ports::check(&raw.ports, &mut workers.workers, problems);
+    let (ports, interfaces) = ports::check(&raw.ports, &mut workers.workers, problems);
     workers::all_have_work(&raw.workers, &workers.workers, problems);
-    let services = services::check(&raw.services, &ports, kinds, problems);
+    let services = services::check(&raw.services, &interfaces, kinds, problems);
     let mbufs = mbufs::mbufs(&workers.workers, &ports, workers.burst);
     let hugepages = raw.eal.hugepages.as_ref().map(|at| at.value).unwrap_or_default();
     let memory = mbufs::memory_of(&mbufs, &ports, hugepages);
@@ -35,6 +35,7 @@ pub(super) fn plan(raw: &Raw, machine: &Machine, kinds: &Kinds, problems: &mut P
         idle: workers.idle,
         burst: workers.burst,
         ports,
+        interfaces,
         services,
         mbufs,
     }
@@ -78,7 +79,7 @@ fn check_name(name: &At<String>, problems: &mut Problems) {
 }
 
 /// The port called `name`, or a problem.
-fn port_by_name(name: &At<String>, ports: &[PortPlan], problems: &mut Problems) -> Option<usize> {
+fn port_by_name(name: &At<String>, ports: &[InterfacePlan], problems: &mut Problems) -> Option<usize> {
     let found = ports.iter().position(|port| port.name == name.value);
     if found.is_none() {
         let names = ports.iter().map(|port| port.name.as_str());

@@ -5,9 +5,9 @@ use core::net::{IpAddr, Ipv4Addr};
 use super::{Limits, check_name, workers};
 use crate::addr::{Ipv4Cidr, MacAddr, Unicast, V4};
 use crate::config::error::{At, Place, Problems};
-use crate::config::plan::{PortPlan, WorkerPlan};
+use crate::config::plan::{InterfacePlan, PortPlan, WorkerPlan};
 use crate::config::raw::RawPort;
-use crate::io::PortId;
+use crate::io::{Policy, PortId};
 
 /// `RTE_MAX_ETHPORTS`.
 const PORTS_MAX: usize = 32;
@@ -22,7 +22,11 @@ const DESCRIPTORS: Limits = Limits::new(32, 32768);
 /// Descriptors of a queue, if nothing else is said.
 const DESCRIPTORS_DEFAULT: u16 = 1024;
 
-pub(super) fn check(raw: &[RawPort], workers: &mut [WorkerPlan], problems: &mut Problems) -> Vec<PortPlan> {
+pub(super) fn check(
+    raw: &[RawPort],
+    workers: &mut [WorkerPlan],
+    problems: &mut Problems,
+) -> (Vec<PortPlan>, Vec<InterfacePlan>) {
     if raw.is_empty() {
         let remedy = "add [[port]] with device and addresses";
         problems.add(&Place { path: "port".to_owned(), offset: 0 }, "there is no port", remedy);
@@ -30,16 +34,36 @@ pub(super) fn check(raw: &[RawPort], workers: &mut [WorkerPlan], problems: &mut 
     if let Some(port) = raw.get(PORTS_MAX) {
         problems.add(&port.place, "there are too many ports", format!("DPDK has {PORTS_MAX} at most"));
     }
-    let mut ports: Vec<PortPlan> = Vec::new();
+    let (mut ports, mut interfaces): (Vec<PortPlan>, Vec<InterfacePlan>) = (Vec::new(), Vec::new());
     for raw in raw.iter().take(PORTS_MAX) {
         let port = check_port(raw, &ports, workers, problems);
         let id = PortId(u16::try_from(ports.len()).unwrap_or(u16::MAX));
         for &worker in &port.workers {
             workers[worker].ports.push(id);
         }
+        interfaces.push(check_interface(raw, &port.name, id, &interfaces, problems));
         ports.push(port);
     }
-    ports
+    (ports, interfaces)
+}
+
+fn check_interface(
+    raw: &RawPort,
+    name: &str,
+    port: PortId,
+    before: &[InterfacePlan],
+    problems: &mut Problems,
+) -> InterfacePlan {
+    let addresses = check_addresses(raw.addresses.as_ref(), &raw.place, before, problems);
+    InterfacePlan {
+        name: name.to_owned(),
+        port,
+        vlan: None,
+        gateway4: raw.gateway4.as_ref().and_then(|at| check_gateway(at, &addresses, problems)),
+        addresses,
+        routes: Vec::new(),
+        policy: Policy::default(),
+    }
 }
 
 fn check_port(
@@ -48,19 +72,17 @@ fn check_port(
     workers: &[WorkerPlan],
     problems: &mut Problems,
 ) -> PortPlan {
-    let RawPort { place, addresses, cpus, checksum, multicast_filter, .. } = raw;
-    let addresses = check_addresses(addresses.as_ref(), place, before, problems);
+    let RawPort { place, cpus, checksum, multicast_filter, .. } = raw;
     PortPlan {
         name: port_name(raw, before, problems),
         device: check_device(raw.device.as_ref(), place, before, problems),
         mac: raw.mac.as_ref().and_then(|at| check_mac(at, problems)),
-        gateway4: raw.gateway4.as_ref().and_then(|at| check_gateway(at, &addresses, problems)),
-        addresses,
         mtu: MTU.check(raw.mtu.as_ref(), 1500, problems),
         rx_descriptors: check_descriptors(raw.rx_descriptors.as_ref(), problems),
         tx_descriptors: check_descriptors(raw.tx_descriptors.as_ref(), problems),
         checksum: checksum.as_ref().map(|at| at.value).unwrap_or_default(),
         multicast_filter: multicast_filter.as_ref().map(|at| at.value).unwrap_or_default(),
+        tagged: false,
         workers: workers::of_port(cpus.as_ref(), workers, problems),
     }
 }
@@ -154,7 +176,7 @@ fn check_mac(At { value, place }: &At<String>, problems: &mut Problems) -> Optio
 fn check_addresses(
     at: Option<&At<Vec<At<String>>>>,
     port: &Place,
-    before: &[PortPlan],
+    before: &[InterfacePlan],
     problems: &mut Problems,
 ) -> Vec<Ipv4Cidr> {
     const REMEDY: &str = "give it one, as in addresses = [\"198.18.0.2/24\"]";

@@ -5,13 +5,13 @@ use core::net::Ipv4Addr;
 use super::{check_name, groups, ipv4, port_by_name};
 use crate::config::error::{At, Place, Problems, one_of};
 use crate::config::kinds::Kinds;
-use crate::config::plan::{ListenPlan, PortPlan, ServicePlan};
+use crate::config::plan::{InterfacePlan, ListenPlan, ServicePlan};
 use crate::config::raw::RawService;
-use crate::io::PortId;
+use crate::io::InterfaceId;
 
 pub(super) fn check(
     raw: &[RawService],
-    ports: &[PortPlan],
+    ports: &[InterfacePlan],
     kinds: &Kinds,
     problems: &mut Problems,
 ) -> Vec<ServicePlan> {
@@ -26,7 +26,7 @@ pub(super) fn check(
 fn check_service(
     raw: &RawService,
     before: &[ServicePlan],
-    ports: &[PortPlan],
+    ports: &[InterfacePlan],
     kinds: &Kinds,
     problems: &mut Problems,
 ) -> ServicePlan {
@@ -63,8 +63,8 @@ fn service_name(raw: &RawService, before: &[ServicePlan], problems: &mut Problem
 }
 
 /// The ports that the key `ports` leaves: all if it is absent.
-fn listening_ports(raw: &RawService, ports: &[PortPlan], problems: &mut Problems) -> Vec<PortId> {
-    let id = |index: usize| PortId(u16::try_from(index).unwrap_or(u16::MAX));
+fn listening_ports(raw: &RawService, ports: &[InterfacePlan], problems: &mut Problems) -> Vec<InterfaceId> {
+    let id = |index: usize| InterfaceId(u16::try_from(index).unwrap_or(u16::MAX));
     let Some(names) = &raw.ports else { return (0..ports.len()).map(id).collect() };
     if names.value.is_empty() {
         problems.add(
@@ -89,9 +89,9 @@ fn listening_ports(raw: &RawService, ports: &[PortPlan], problems: &mut Problems
 fn check_listen(
     raw: &RawService,
     service: &str,
-    among: &[PortId],
+    among: &[InterfaceId],
     before: &[ServicePlan],
-    ports: &[PortPlan],
+    ports: &[InterfacePlan],
     problems: &mut Problems,
 ) -> Vec<ListenPlan> {
     const REMEDY: &str = "give it a socket, as in listen = [\"0.0.0.0:7\"]";
@@ -127,21 +127,21 @@ fn owner(
     service: &str,
     own: &[ListenPlan],
     before: &[ServicePlan],
-) -> Option<(String, PortId)> {
+) -> Option<(String, InterfaceId)> {
     let of_others =
         before.iter().flat_map(|other| other.listen.iter().map(|listen| (other.name.as_str(), listen)));
     let mut sockets = own.iter().map(|listen| (service, listen)).chain(of_others);
     sockets.find_map(|(name, other)| {
         let same = (other.addr, other.udp_port) == (socket.addr, socket.udp_port);
-        let shared = socket.ports.iter().find(|port| other.ports.contains(port))?;
+        let shared = socket.interfaces.iter().find(|port| other.interfaces.contains(port))?;
         same.then(|| (name.to_owned(), *shared))
     })
 }
 
 fn check_socket(
     at: &At<String>,
-    among: &[PortId],
-    ports: &[PortPlan],
+    among: &[InterfaceId],
+    ports: &[InterfacePlan],
     problems: &mut Problems,
 ) -> Option<ListenPlan> {
     let At { value, place } = at;
@@ -153,7 +153,7 @@ fn check_socket(
     let udp_port = check_udp_port(udp_port, place, problems);
     let (addr, udp_port) = (addr?, udp_port?);
     let ports = check_local(addr, udp_port, place, among, ports, problems)?;
-    Some(ListenPlan { addr, udp_port, ports })
+    Some(ListenPlan { addr, udp_port, interfaces: ports })
 }
 
 fn check_udp_port(text: &str, place: &Place, problems: &mut Problems) -> Option<u16> {
@@ -174,10 +174,10 @@ fn check_local(
     addr: Ipv4Addr,
     udp_port: u16,
     place: &Place,
-    among: &[PortId],
-    ports: &[PortPlan],
+    among: &[InterfaceId],
+    ports: &[InterfacePlan],
     problems: &mut Problems,
-) -> Option<Vec<PortId>> {
+) -> Option<Vec<InterfaceId>> {
     if addr.is_unspecified() {
         return Some(among.to_vec());
     }
@@ -187,8 +187,8 @@ fn check_local(
         return None;
     }
     let chosen = || among.iter().filter_map(|id| Some((*id, ports.get(id.index())?)));
-    let has_it = |port: &PortPlan| port.addresses.iter().any(|cidr| cidr.addr() == addr);
-    let owners: Vec<PortId> = chosen().filter(|(_, port)| has_it(port)).map(|(id, _)| id).collect();
+    let has_it = |port: &InterfacePlan| port.addresses.iter().any(|cidr| cidr.addr() == addr);
+    let owners: Vec<InterfaceId> = chosen().filter(|(_, port)| has_it(port)).map(|(id, _)| id).collect();
     if !owners.is_empty() {
         return Some(owners);
     }

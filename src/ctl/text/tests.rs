@@ -64,10 +64,11 @@ fn a_port_is_a_block() {
     let json = r#"{"answer":"ports","body":[
         {"name":"p0","device":"net_tap0,iface=pc0","driver":"net_tap","mac":"02:00:00:00:00:02","numa_node":null,
          "mtu":1500,"rx_queues":1,"tx_queues":1,"offloads":["rx_ipv4_cksum","rx_udp_cksum"],"link_up":true,
-         "addresses":["198.18.0.2/24"],"gateway4":"198.18.0.1","cpus":[1]},
+         "interfaces":[{"name":"p0","addresses":["198.18.0.2/24"],"gateway4":"198.18.0.1"}],"cpus":[1]},
         {"name":"p1","device":"0000:01:00.0","driver":"net_ixgbe","mac":"02:00:00:00:01:02","numa_node":0,
          "mtu":9000,"rx_queues":2,"tx_queues":2,"offloads":[],"link_up":false,
-         "addresses":["198.18.1.2/24","198.18.2.2/24"],"cpus":[1,2]}]}"#;
+         "interfaces":[{"name":"p1","addresses":["198.18.1.2/24","198.18.2.2/24"]},
+           {"name":"p1.7","vlan":7,"addresses":["198.18.3.2/24"],"gateway4":"198.18.3.1"}],"cpus":[1,2]}]}"#;
     let expected = "\
 p0  net_tap0,iface=pc0
   driver      net_tap
@@ -84,6 +85,7 @@ p1  0000:01:00.0
   mac         02:00:00:00:01:02
   link        down
   addresses   198.18.1.2/24, 198.18.2.2/24
+  vlan        7 (p1.7): addresses 198.18.3.2/24, gateway 198.18.3.1
   mtu         9000 bytes
   queues      2 rx, 2 tx, on CPUs 1, 2
   numa node   0

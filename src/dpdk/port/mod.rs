@@ -261,7 +261,7 @@ impl Port<Stopped> {
 
         let offered = Offloads { rx: info.rx_offload_capa, tx: info.tx_offload_capa };
         let driver = driver_name(&info);
-        let offloads = Offloads::choose(offered, plan.checksum, &driver);
+        let offloads = Offloads::choose(offered, plan.checksum, plan.tagged, &driver);
         opening.configure(queue_pairs, &info, offloads)?;
         opening.set_up_queues(queue_pairs, &info, offloads, pool)?;
         opening.set_mtu()?;

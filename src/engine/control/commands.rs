@@ -4,13 +4,14 @@ use core::net::Ipv4Addr;
 use std::collections::BTreeMap;
 
 use super::Control;
+use super::interface::Interface;
 use super::port::Port;
 use crate::engine::command::{
-    Answer, Command, DropAnswer, FilterAnswer, GroupAnswer, NeighborAnswer, PortAnswer, PortStats,
-    SocketAnswer, StatsAnswer,
+    Answer, Command, DropAnswer, FilterAnswer, GroupAnswer, InterfaceAnswer, NeighborAnswer, PortAnswer,
+    PortStats, SocketAnswer, StatsAnswer,
 };
 use crate::engine::counters::{Counter, Tally};
-use crate::io::{DropReason, Nic};
+use crate::io::{DropReason, InterfaceId, Nic};
 use crate::time::Instant;
 
 impl<N: Nic> Control<N> {
@@ -20,10 +21,10 @@ impl<N: Nic> Control<N> {
             Command::Stats => Answer::Stats(self.stats(now)),
             Command::Ports => Answer::Ports(self.ports.iter().map(port).collect()),
             Command::Sockets => Answer::Sockets(self.sockets()),
-            Command::Groups => Answer::Groups(self.ports.iter().flat_map(|p| self.groups(p)).collect()),
+            Command::Groups => Answer::Groups(self.interfaces().flat_map(|i| self.groups(i)).collect()),
             Command::Filter => Answer::Filter(self.ports.iter().map(filter).collect()),
             Command::Neighbors => {
-                Answer::Neighbors(self.ports.iter().flat_map(|p| neighbors(now, p)).collect())
+                Answer::Neighbors(self.interfaces().flat_map(|i| neighbors(now, i)).collect())
             }
             Command::Drops => Answer::Drops(self.drops()),
             Command::Join(membership) => self.join(now, membership),
@@ -39,8 +40,12 @@ impl<N: Nic> Control<N> {
         }
     }
 
-    fn port_name(&self, index: usize) -> String {
-        self.ports.get(index).map(|p| p.device.info().name.clone()).unwrap_or_default()
+    fn interfaces(&self) -> impl Iterator<Item = &Interface> {
+        self.ports.iter().flat_map(|port| &port.interfaces)
+    }
+
+    fn interface_name(&self, id: InterfaceId) -> String {
+        self.interfaces().find(|i| i.replica.id == id).map(|i| i.name.clone()).unwrap_or_default()
     }
 
     fn service_name(&self, id: u16) -> String {
@@ -54,7 +59,7 @@ impl<N: Nic> Control<N> {
             SocketAnswer {
                 service: self.service_name(s.socket.service),
                 local: s.socket.local.to_string(),
-                port: self.port_name(s.socket.port.index()),
+                port: self.interface_name(s.socket.interface),
                 rx,
                 tx,
             }
@@ -62,21 +67,25 @@ impl<N: Nic> Control<N> {
         self.sockets.iter().map(row).collect()
     }
 
-    fn groups(&self, port: &Port) -> Vec<GroupAnswer> {
+    fn groups(&self, interface: &Interface) -> Vec<GroupAnswer> {
         let row = |(group, filter): (
             crate::addr::Group<crate::addr::V4>,
             crate::stack::membership::SourceFilter<_>,
         )| {
             GroupAnswer {
-                port: port.device.info().name.clone(),
+                port: interface.name.clone(),
                 group: group.addr(),
                 mac: group.mac(),
                 filter_mode: filter.mode_name().to_owned(),
                 sources: filter.sources().iter().copied().collect(),
-                services: port.memberships.members(group).map(|(id, _)| self.service_name(*id)).collect(),
+                services: interface
+                    .memberships
+                    .members(group)
+                    .map(|(id, _)| self.service_name(*id))
+                    .collect(),
             }
         };
-        port.memberships.groups().map(row).collect()
+        interface.memberships.groups().map(row).collect()
     }
 
     fn drops(&self) -> Vec<DropAnswer> {
@@ -96,8 +105,8 @@ impl<N: Nic> Control<N> {
 fn port_stats(port: &Port) -> PortStats {
     let tally = port.workers_tally();
     PortStats {
-        port: port.device.info().name.clone(),
-        device: port.device.device_stats(),
+        port: port.base.device.info().name.clone(),
+        device: port.base.device.device_stats(),
         engine: Counter::ALL.iter().map(|c| (c.name().to_owned(), tally.get(*c))).collect::<BTreeMap<_, _>>(),
         dropped: DropReason::ALL.iter().map(|why| tally.drops(*why)).sum(),
     }
@@ -105,32 +114,40 @@ fn port_stats(port: &Port) -> PortStats {
 
 fn port(port: &Port) -> PortAnswer {
     PortAnswer {
-        info: port.device.info().clone(),
-        link_up: port.device.link_is_up(),
-        addresses: port.interface.v4.addresses().iter().map(ToString::to_string).collect(),
-        gateway4: port.gateway4.map(crate::addr::Unicast::addr),
-        cpus: port.cpus.clone(),
+        info: port.base.device.info().clone(),
+        link_up: port.base.device.link_is_up(),
+        interfaces: port.interfaces.iter().map(interface).collect(),
+        cpus: port.base.cpus.clone(),
+    }
+}
+
+fn interface(interface: &Interface) -> InterfaceAnswer {
+    InterfaceAnswer {
+        name: interface.name.clone(),
+        vlan: interface.replica.vlan.map(crate::addr::Vid::get),
+        addresses: interface.replica.v4.addresses().iter().map(ToString::to_string).collect(),
+        gateway4: interface.gateway4.map(crate::addr::Unicast::addr),
     }
 }
 
 fn filter(port: &Port) -> FilterAnswer {
     let tally = port.all_tally();
     FilterAnswer {
-        port: port.device.info().name.clone(),
-        driver: port.device.info().driver.clone(),
-        state: port.device.filter_state().clone(),
+        port: port.base.device.info().name.clone(),
+        driver: port.base.device.info().driver.clone(),
+        state: port.base.device.filter_state().clone(),
         not_in_set: tally.drops(DropReason::EthernetGroupNotJoined),
         aliases: tally.drops(DropReason::Ipv4GroupNotJoined),
     }
 }
 
-fn neighbors(now: Instant, port: &Port) -> Vec<NeighborAnswer> {
+fn neighbors(now: Instant, interface: &Interface) -> Vec<NeighborAnswer> {
     let row = |r: crate::stack::neighbor::Row<Ipv4Addr>| NeighborAnswer {
-        port: port.device.info().name.clone(),
+        port: interface.name.clone(),
         addr: r.addr,
         mac: r.mac,
         state: r.state.name().to_owned(),
         age_s: now.since(r.confirmed_at).as_secs(),
     };
-    port.neighbors.rows().map(row).collect()
+    interface.neighbors.rows().map(row).collect()
 }

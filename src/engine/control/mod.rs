@@ -5,6 +5,7 @@
 //! simulator the world itself turns it.
 
 mod commands;
+mod interface;
 mod membership;
 mod port;
 
@@ -17,15 +18,17 @@ use super::command::PoolStats;
 use super::counters::{Counter, SocketPage};
 use super::message::{Punt, PuntReceivers, ToWorker};
 use crate::addr::{Group, V4};
-use crate::io::{Nic, PacketBuf, PortId};
+use crate::io::{InterfaceId, Nic, PacketBuf};
 use crate::rng::Rng;
+use crate::stack::egress;
 use crate::stack::groups::{GroupTable, ServiceId};
 use crate::stack::membership::SourceFilter;
 use crate::stack::port_table::Socket;
 use crate::time::{Instant, earliest};
 
-pub use port::ControlPortParts;
-use port::Port;
+use interface::Interface;
+use port::{Base, Port};
+pub use port::{ControlInterfaceParts, ControlPortParts};
 
 /// Packets of each class that a turn takes at most.
 const PUNT_BUDGET: usize = 128;
@@ -45,8 +48,8 @@ pub struct ControlSocket {
 /// A group that a service joins from the start.
 #[derive(Clone, Debug)]
 pub struct InitialMembership {
-    /// On which port.
-    pub port: PortId,
+    /// On which interface.
+    pub interface: InterfaceId,
     /// Which service.
     pub service: ServiceId,
     /// Which group.
@@ -57,7 +60,7 @@ pub struct InitialMembership {
 
 /// What control is made of.
 pub struct ControlParts<N: Nic> {
-    /// The ports, by [`PortId`].
+    /// The ports, by [`PortId`](crate::io::PortId).
     pub ports: Vec<ControlPortParts>,
     /// The names of the services, by [`ServiceId`].
     pub services: Vec<String>,
@@ -119,14 +122,14 @@ impl<N: Nic> Control<N> {
 
     /// Joins what services join from the start, and announces our addresses.
     pub fn start(&mut self, now: Instant, memberships: Vec<InitialMembership>) {
-        for InitialMembership { port, service, group, filter } in memberships {
-            if let Some(port) = self.ports.get_mut(port.index()) {
-                port.want(service, group, filter);
+        for InitialMembership { interface, service, group, filter } in memberships {
+            if let Some((_, interface)) = find(&mut self.ports, interface) {
+                interface.want(service, group, filter);
             }
         }
         for port in &mut self.ports {
             port.apply_all(now, &mut self.rng, &self.out);
-            port.start_announcing(now);
+            port.interfaces.iter_mut().for_each(|i| i.start_announcing(now));
         }
     }
 
@@ -135,18 +138,19 @@ impl<N: Nic> Control<N> {
         let mut work = 0;
         // IGMP first: it has deadlines, and ARP may be a flood.
         for _ in 0..PUNT_BUDGET {
-            let Ok(Punt { port, buf }) = self.punts.igmp.try_recv() else { break };
-            self.igmp(now, port, buf);
+            let Ok(Punt { interface, buf }) = self.punts.igmp.try_recv() else { break };
+            self.igmp(now, interface, buf);
             work += 1;
         }
         for _ in 0..PUNT_BUDGET {
-            let Ok(Punt { port, buf }) = self.punts.arp.try_recv() else { break };
-            self.arp(now, port, buf);
+            let Ok(Punt { interface, buf }) = self.punts.arp.try_recv() else { break };
+            self.arp(now, interface, buf);
             work += 1;
         }
         self.check_links(now);
         for port in &mut self.ports {
-            port.fire_timers(now, &mut self.rng, &self.out);
+            let Port { base, interfaces } = port;
+            interfaces.iter_mut().for_each(|i| i.fire_timers(now, &mut self.rng, base, &self.out));
             port.assert_balance();
         }
         work
@@ -162,9 +166,10 @@ impl<N: Nic> Control<N> {
     /// A worker is gone: where it sent for control, another one of the port does from now on.
     pub fn worker_lost(&mut self, lost: usize) {
         for port in &mut self.ports {
-            port.workers.retain(|worker| *worker != lost);
-            if let Some(first) = port.workers.first() {
-                port.ledger.worker = *first;
+            let Base { workers, ledger, .. } = &mut port.base;
+            workers.retain(|worker| *worker != lost);
+            if let Some(first) = workers.first() {
+                ledger.worker = *first;
             }
         }
     }
@@ -184,7 +189,10 @@ impl<N: Nic> Control<N> {
     pub fn repeat_last_words(&mut self, now: Instant) -> bool {
         let mut more = false;
         for port in &mut self.ports {
-            more |= port.repeat_reports(now, &mut self.rng, &self.out);
+            let Port { base, interfaces } = port;
+            for interface in interfaces {
+                more |= interface.repeat_reports(now, &mut self.rng, base, &self.out);
+            }
             port.assert_balance();
         }
         more
@@ -195,16 +203,16 @@ impl<N: Nic> Control<N> {
         &self.punts
     }
 
-    fn igmp(&mut self, now: Instant, port: PortId, buf: N::Buf) {
-        if let Some(port) = self.ports.get_mut(port.index()) {
-            port.igmp_input(now, &mut self.rng, buf.data());
-            port.send_reports(now, &mut self.rng, &self.out);
+    fn igmp(&mut self, now: Instant, id: InterfaceId, buf: N::Buf) {
+        if let Some((base, interface)) = find(&mut self.ports, id) {
+            interface.igmp_input(now, &mut self.rng, buf.data(), base);
+            interface.send_reports(now, &mut self.rng, base, &self.out);
         }
     }
 
-    fn arp(&mut self, now: Instant, port: PortId, buf: N::Buf) {
-        if let Some(port) = self.ports.get_mut(port.index()) {
-            port.arp_input(now, buf.data(), &self.out);
+    fn arp(&mut self, now: Instant, id: InterfaceId, buf: N::Buf) {
+        if let Some((base, interface)) = find(&mut self.ports, id) {
+            interface.arp_input(now, buf.data(), base, &self.out);
         }
     }
 
@@ -220,12 +228,21 @@ impl<N: Nic> Control<N> {
     }
 }
 
+/// The interface `id`, and what it shares with its port's others.
+fn find(ports: &mut [Port], id: InterfaceId) -> Option<(&mut Base, &mut Interface)> {
+    ports.iter_mut().find_map(|port| {
+        let Port { base, interfaces } = port;
+        interfaces.iter_mut().find(|i| i.replica.id == id).map(|interface| (base, interface))
+    })
+}
+
 impl<N: Nic> Outlet<N> {
-    /// Has `frame` sent on `port` by `worker`. What cannot be is a counted drop: whoever needs it repeats it.
-    fn send(&self, port: &mut port::Ledger, frame: &[u8]) {
-        use crate::io::{BufPool, DropReason};
+    /// Has `frame`, which has no tag yet, sent on `interface`. What cannot be is a counted drop: whoever needs it repeats
+    /// it.
+    fn send(&self, port: &mut port::Ledger, interface: &crate::stack::interface::Interface, frame: &[u8]) {
+        use crate::io::DropReason;
         port.tally.add(Counter::Allocated, 1);
-        let Some(buf) = self.pool.alloc_copy(frame) else {
+        let Some(buf) = egress::tagged_copy(frame, interface, &self.pool) else {
             // It came as far as the pool, and the balance holds: one asked for, one dropped.
             port.tally.drop(DropReason::NoBuffer);
             return;
@@ -241,15 +258,15 @@ impl<N: Nic> Outlet<N> {
         }
     }
 
-    /// Renews the groups of a port on one of its workers. False if its inbox has no room for as long as `patience`.
+    /// Renews the groups of an interface on one of its workers. False if its inbox has no room for as long as `patience`.
     fn renew_groups(
         &self,
-        port: PortId,
+        interface: InterfaceId,
         worker: usize,
         table: Arc<GroupTable<V4>>,
         patience: Duration,
     ) -> bool {
-        let message = ToWorker::Groups(port, table);
+        let message = ToWorker::Groups(interface, table);
         self.workers.get(worker).is_some_and(|inbox| inbox.send_timeout(message, patience).is_ok())
     }
 }

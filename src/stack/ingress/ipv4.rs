@@ -11,8 +11,9 @@ use crate::wire::icmpv4::{self, Icmpv4};
 use crate::wire::ipv4::{Ipv4, Ipv4Error, PROTOCOL_ICMP, PROTOCOL_IGMP, PROTOCOL_UDP};
 
 /// The packet in `link`, or why it is refused; then its protocol.
-pub(super) fn decide(link: &Link<'_>, meta: RxMeta, interface: &Interface, table: &PortTable) -> Decision {
-    match admit(link, meta, interface) {
+pub(super) fn decide(link: &Link<'_>, meta: RxMeta, table: &PortTable) -> Decision {
+    let interface = link.interface;
+    match admit(link, meta) {
         Ok((ip, cast)) => {
             let l4 = l4_offset(link, &ip);
             match ip.protocol() {
@@ -25,7 +26,7 @@ pub(super) fn decide(link: &Link<'_>, meta: RxMeta, interface: &Interface, table
                         l3: link.l3_offset,
                         l4,
                     };
-                    udp::decide(&datagram, meta, interface.port, &interface.v4, table)
+                    udp::decide(&datagram, meta, interface, &interface.v4, table)
                 }
                 PROTOCOL_ICMP => icmp(&ip, l4, cast),
                 PROTOCOL_IGMP => Decision::Punt(Punted::Igmp),
@@ -43,15 +44,15 @@ fn l4_offset(link: &Link<'_>, ip: &Ipv4<'_>) -> u16 {
 
 /// The header's checks, cheapest and most telling first.
 // I04, RFC 1122 3.2.1.7: the TTL is not among them. It is spent by routers, and 0 and 1 are where they were going.
-fn admit<'a>(link: &Link<'a>, meta: RxMeta, interface: &Interface) -> Result<(Ipv4<'a>, Cast), DropReason> {
+fn admit<'a>(link: &Link<'a>, meta: RxMeta) -> Result<(Ipv4<'a>, Cast), DropReason> {
     let ip = Ipv4::parse(link.l3).map_err(reason)?;
     // I02, RFC 1122 3.2.1.2: the device's word only where it says that the sum is right; "unknown" is not "good".
     match meta.ip_checksum {
         ChecksumStatus::Good | ChecksumStatus::None => {}
         ChecksumStatus::Bad | ChecksumStatus::Unknown => ip.verify().map_err(reason)?,
     }
-    let cast = check_destination(link, &ip, interface)?;
-    check_source(&ip, cast, interface)?;
+    let cast = check_destination(link, &ip)?;
+    check_source(&ip, cast, link.interface)?;
     // I14: an option's length stays inside the header. I16, RFC 7126 4.3: source routes are refused.
     // I15, I19: every other option is passed over.
     let options = ip.scan_options().map_err(|_| DropReason::Ipv4OptionInvalid)?;
@@ -72,7 +73,8 @@ const fn reason(error: Ipv4Error) -> DropReason {
     }
 }
 
-fn check_destination(link: &Link<'_>, ip: &Ipv4<'_>, interface: &Interface) -> Result<Cast, DropReason> {
+fn check_destination(link: &Link<'_>, ip: &Ipv4<'_>) -> Result<Cast, DropReason> {
+    let interface = link.interface;
     match interface.v4.destination(ip.dst()) {
         // E15, RFC 1122 3.3.6: a packet for one host in a frame for many is refused, silently.
         Destination::Own if link.cast == LinkCast::Many => Err(DropReason::Ipv4UnicastInGroupFrame),

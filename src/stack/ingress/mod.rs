@@ -8,10 +8,10 @@ mod ipv4;
 mod link;
 mod udp;
 
-use crate::io::{BufPool, DropReason, PacketBuf, Parts};
+use crate::io::{BufPool, DropReason, InterfaceId, PacketBuf, Parts};
 use crate::rng::Rng;
 use crate::stack::icmp_limit::{IcmpLimit, IcmpRates};
-use crate::stack::interface::Interface;
+use crate::stack::interface::{Interface, Interfaces};
 use crate::stack::port_table::PortTable;
 use crate::stack::{egress, icmp};
 use crate::time::Instant;
@@ -38,8 +38,8 @@ pub enum Verdict<B> {
     Deliver(B, Parts),
     /// An answer, made in the packet itself: it goes out by the way it came.
     Hairpin(B),
-    /// For control.
-    Punt(Punted, B),
+    /// For control, which looks at it for this interface.
+    Punt(Punted, InterfaceId, B),
     /// Dropped, and an ICMP error about it goes out; `None` if the rate limit or an empty pool withheld it.
     Reject(DropReason, Option<B>),
     /// Dropped.
@@ -73,18 +73,22 @@ impl Ingress {
         Self { icmp_limit: IcmpLimit::new(now, &mut rng, IcmpRates::default()), rng }
     }
 
-    /// What becomes of `buf`, received on `interface`.
+    /// What becomes of `buf`, received on the port of `interfaces`.
     pub fn ingress<P: BufPool>(
         &mut self,
         now: Instant,
         mut buf: P::Buf,
-        interface: &Interface,
+        interfaces: &Interfaces,
         table: &PortTable,
         pool: &P,
     ) -> Verdict<P::Buf> {
-        match decide(&buf, interface, table) {
+        let (interface, decision) = match decide(&buf, interfaces, table) {
+            Ok(decided) => decided,
+            Err(why) => return Verdict::Drop(why),
+        };
+        match decision {
             Decision::Deliver(parts) => Verdict::Deliver(buf, parts),
-            Decision::Punt(to) => Verdict::Punt(to, buf),
+            Decision::Punt(to) => Verdict::Punt(to, interface.id, buf),
             Decision::Drop(why) => Verdict::Drop(why),
             Decision::Echo(l4, tos) => {
                 if icmp::echo_reply(&mut buf, l4, tos, interface) {
@@ -129,20 +133,23 @@ pub fn ipv4_payload(frame: &[u8]) -> Option<&[u8]> {
     Ipv4::parse(untagged.l3).ok().map(|ip| ip.payload())
 }
 
-/// Ethernet, then whatever it carries.
-fn decide<B: PacketBuf>(buf: &B, interface: &Interface, table: &PortTable) -> Decision {
+/// Ethernet, which leads to an interface, then whatever it carries.
+fn decide<'a, B: PacketBuf>(
+    buf: &B,
+    interfaces: &'a Interfaces,
+    table: &PortTable,
+) -> Result<(&'a Interface, Decision), DropReason> {
     if !buf.is_single_segment() {
-        return Decision::Drop(DropReason::MultiSegment);
+        return Err(DropReason::MultiSegment);
     }
     let meta = buf.rx_meta();
-    let link = match Link::parse(buf.data(), meta, interface) {
-        Ok(link) => link,
-        Err(why) => return Decision::Drop(why),
-    };
-    match link.ethertype {
-        ETHERTYPE_IPV4 => ipv4::decide(&link, meta, interface, table),
+    let link = Link::parse(buf.data(), meta, interfaces)?;
+    let decision = match link.ethertype {
+        ETHERTYPE_IPV4 => ipv4::decide(&link, meta, table),
         ETHERTYPE_ARP => arp::decide(&link),
         // E13: what is below 0x600 is an 802.3 length and no type; it is among the unknown.
         _ => Decision::Drop(DropReason::EtherTypeUnknown),
-    }
+    };
+    let interface = interfaces.get(link.interface.id).ok_or(DropReason::VlanUnknown)?;
+    Ok((interface, decision))
 }

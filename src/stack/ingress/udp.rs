@@ -1,9 +1,9 @@
 //! UDP on arrival, over either IP version: is it whole, and which socket is it for?
 
 use super::Decision;
-use crate::io::{Cast, ChecksumStatus, DropReason, Parts, PayloadSum, PortId, RxMeta};
+use crate::io::{Cast, ChecksumStatus, DropReason, InterfaceId, Parts, PayloadSum, RxMeta};
 use crate::stack::groups::Admission;
-use crate::stack::interface::Inet;
+use crate::stack::interface::{Inet, Interface};
 use crate::stack::port_table::{PortTable, SocketId};
 use crate::wire::udp::{Over, Udp};
 
@@ -24,7 +24,7 @@ pub(super) struct Datagram<'a, F: Over> {
 pub(super) fn decide<F: Over>(
     datagram: &Datagram<'_, F>,
     meta: RxMeta,
-    port: PortId,
+    interface: &Interface,
     inet: &Inet<F>,
     table: &PortTable,
 ) -> Decision {
@@ -33,10 +33,10 @@ pub(super) fn decide<F: Over>(
     let Ok(udp) = Udp::parse(bytes) else { return Decision::Drop(DropReason::UdpLengthInvalid) };
     // C01, RFC 1122 4.1.3.4: the checksum before the port, so that a damaged port number provokes nothing.
     let Some(sum) = payload_sum(datagram, &udp, meta) else { return Decision::Drop(DropReason::UdpChecksum) };
-    match find_socket(datagram, udp.dst_port(), port, inet, table) {
+    match find_socket(datagram, udp.dst_port(), interface.id, inet, table) {
         Ok(socket) => {
-            let parts = Parts::new(l3, l4, udp.length()).on(port).to(cast).with_sum(sum);
-            Decision::Deliver(parts.for_socket(socket))
+            let parts = Parts::new(l3, l4, udp.length()).on(interface.id).tagged(interface.vlan.is_some());
+            Decision::Deliver(parts.to(cast).with_sum(sum).for_socket(socket))
         }
         // U09, C01, RFC 1122 4.1.3.1: told to one host, never to many.
         Err(DropReason::UdpNoPort) => Decision::PortUnreachable(l3),
@@ -63,17 +63,17 @@ fn payload_sum<F: Over>(datagram: &Datagram<'_, F>, udp: &Udp<'_>, meta: RxMeta)
 fn find_socket<F: Over>(
     datagram: &Datagram<'_, F>,
     udp_port: u16,
-    port: PortId,
+    interface: InterfaceId,
     inet: &Inet<F>,
     table: &PortTable,
 ) -> Result<SocketId, DropReason> {
     let Datagram { src, dst, cast, .. } = *datagram;
     match cast {
         // U10: nothing is bound to port 0, so it is unreachable like any other.
-        Cast::Unicast => table.unicast::<F>(port, dst, udp_port).ok_or(DropReason::UdpNoPort),
-        Cast::Broadcast => table.any::<F>(port, udp_port).ok_or(DropReason::UdpNoListener),
+        Cast::Unicast => table.unicast::<F>(interface, dst, udp_port).ok_or(DropReason::UdpNoPort),
+        Cast::Broadcast => table.any::<F>(interface, udp_port).ok_or(DropReason::UdpNoListener),
         Cast::Multicast => {
-            let id = table.any::<F>(port, udp_port).ok_or(DropReason::UdpNoListener)?;
+            let id = table.any::<F>(interface, udp_port).ok_or(DropReason::UdpNoListener)?;
             let service = table.get(id).ok_or(DropReason::UdpNoListener)?.service;
             // U16, RFC 9776 3.2: the filter of the one that listens, beside the interface's.
             match inet.groups.admission(dst, src, service) {

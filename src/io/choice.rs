@@ -1,4 +1,4 @@
-//! How what a service sends finds its way. Here, as the configuration, the services and the stack all name it.
+//! What a configuration chooses among a few words. Here, as the configuration, the services and the stack all name it.
 
 use core::fmt;
 
@@ -70,6 +70,36 @@ impl fmt::Display for PmtuDiscovery {
     }
 }
 
+/// When an address of ours is used first: the key `conflict_detection`. A12, RFC 5227 2.1.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum ConflictDetection {
+    /// At once, and announced; another host's claim is noticed when it is made.
+    #[default]
+    Announce,
+    /// After three probes that nobody answered, which takes seconds; then it is announced.
+    Probe,
+}
+
+impl ConflictDetection {
+    /// Every value, with its name in a configuration.
+    pub const NAMES: [(&'static str, Self); 2] = [("announce", Self::Announce), ("probe", Self::Probe)];
+
+    /// Its name in a configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Announce => "announce",
+            Self::Probe => "probe",
+        }
+    }
+}
+
+impl fmt::Display for ConflictDetection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +107,7 @@ mod tests {
     #[test]
     fn names_and_values_belong_together() {
         assert!(ReplyPath::NAMES.iter().all(|(name, value)| *name == value.name()));
+        assert!(ConflictDetection::NAMES.iter().all(|(name, value)| *name == value.name()));
         assert!(PmtuDiscovery::NAMES.iter().all(|(name, value)| *name == value.to_string()));
     }
 }
