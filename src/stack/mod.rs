@@ -17,10 +17,12 @@
 //! assert_eq!(interface.v4.destination("198.18.0.255".parse().unwrap()), Destination::Broadcast);
 //! ```
 
+pub mod acd;
 pub mod arp;
 pub mod egress;
 pub mod gmp;
 pub mod groups;
+pub mod hops;
 pub mod icmp;
 pub mod icmp_limit;
 pub mod ingress;
@@ -29,4 +31,6 @@ pub mod membership;
 pub mod neighbor;
 pub mod pmtu;
 pub mod port_table;
+pub mod route;
 mod source_filter;
+pub mod waiting;
