@@ -13,7 +13,7 @@ use pollcast::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4};
 use pollcast::engine::Counter;
 use pollcast::engine::counters::{CounterPage, SocketPage};
 use pollcast::engine::message::{PuntReceivers, inbox, punt_queues};
-use pollcast::engine::worker::{Worker, WorkerParts, WorkerPort, WorkerService};
+use pollcast::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService};
 use pollcast::fastpath::Level;
 use pollcast::io::{InterfaceId, PortId};
 use pollcast::rng::Rng;
@@ -133,7 +133,7 @@ impl Host {
             pool: pool.clone(),
             table,
             socket_pages: vec![SocketPage::default()],
-            services: vec![WorkerService { id: 0, service: Box::new(echo) }],
+            services: vec![WorkerService { id: 0, manner: Manner::default(), service: Box::new(echo) }],
             inbox: inbox().1,
             punt,
             burst: 32,

@@ -16,6 +16,7 @@
 //! assert_eq!(tally.balance(), (1, 1), "what came has gone");
 //! ```
 
+mod answer;
 pub mod command;
 pub mod control;
 pub mod counters;

@@ -6,15 +6,15 @@
 use arrayvec::ArrayVec;
 use crossbeam::channel::Receiver;
 
+pub use super::answer::Manner;
 use super::counters::{Counter, CounterPage, SocketPage, Tally};
 use super::message::{PuntSenders, ToWorker};
 use super::port_io::PortIo;
 use super::sort::Sorter;
-use crate::fastpath::{self, Level, Lookup, Sink, View};
-use crate::io::{BURST_MAX, Burst, DropReason, InterfaceId, Nic, PacketBuf, Parts, PortId, RxQueue};
+use crate::fastpath::{self, Level, Lookup, Sink};
+use crate::io::{BURST_MAX, Burst, InterfaceId, Nic, PacketBuf, PortId, RxQueue};
 use crate::rng::Rng;
 use crate::service::{Action, Cx, Datagram, Service};
-use crate::stack::egress;
 use crate::stack::groups::ServiceId;
 use crate::stack::ingress::Ingress;
 use crate::stack::interface::{Interface, Interfaces};
@@ -43,6 +43,8 @@ pub struct WorkerPort<N: Nic> {
 pub struct WorkerService<B> {
     /// Which service of the configuration.
     pub id: ServiceId,
+    /// How its answers leave.
+    pub manner: Manner,
     /// The worker's own instance of it.
     pub service: Box<dyn Service<B>>,
 }
@@ -208,11 +210,13 @@ impl<N: Nic> Worker<N> {
                 split(&mut self.delivered, &mut self.batch, mine);
                 &mut self.batch
             };
+            let mut manner = Manner::default();
             if let Some(s) = self.services.iter_mut().find(|s| Some(s.id) == service) {
                 s.service.datagrams(&mut Cx { now }, batch);
+                manner = s.manner;
             }
             let Some(port) = self.ports.get_mut(index) else { return };
-            carry_out(port, &self.socket_pages, batch);
+            carry_out(port, &self.socket_pages, manner, batch);
         }
     }
 
@@ -273,19 +277,12 @@ fn split<T, const N: usize>(from: &mut ArrayVec<T, N>, to: &mut ArrayVec<T, N>, 
     *from = rest;
 }
 
-/// Turns the request in `buf` into its answer; false if it cannot be answered.
-#[inline(always)]
-fn reply<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, interfaces: &Interfaces) -> bool {
-    // What came in by a tagged interface is not of the shape that the fast path answers.
-    let quickly = interfaces.untagged().is_some_and(|i| fastpath::reply(buf, parts, view, i));
-    quickly || interfaces.get(parts.interface()).is_some_and(|i| egress::udp_reply(buf, parts, i))
-}
-
 /// Does what the service decided, and counts it for the sockets, a run of one socket at a time.
 #[inline]
 fn carry_out<N: Nic>(
     port: &mut PortIo<N>,
     pages: &[SocketPage],
+    manner: Manner,
     batch: &mut ArrayVec<Datagram<N::Buf>, BURST_MAX>,
 ) {
     let (mut socket, mut rx, mut tx, mut consumed) = (SocketId::MAX, 0, 0, 0);
@@ -295,7 +292,7 @@ fn carry_out<N: Nic>(
         }
     };
     for datagram in batch.drain(..) {
-        let (mut buf, parts, action) = datagram.into_parts();
+        let (buf, parts, action) = datagram.into_parts();
         if parts.socket() != socket {
             count(socket, rx, tx);
             (socket, rx, tx) = (parts.socket(), 0, 0);
@@ -304,14 +301,7 @@ fn carry_out<N: Nic>(
         match action {
             Action::Consume => consumed += 1,
             Action::Refuse(why) => port.tally.drop(why),
-            Action::Reply => {
-                if reply(&mut buf, parts, &port.view, &port.interfaces) {
-                    tx += 1;
-                    port.send(buf);
-                } else {
-                    port.tally.drop(DropReason::ReplyImpossible);
-                }
-            }
+            Action::Reply => tx += u64::from(port.answer(buf, parts, manner)),
         }
     }
     count(socket, rx, tx);

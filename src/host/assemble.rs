@@ -10,7 +10,7 @@ use crate::dpdk::{Dpdk, Mbuf};
 use crate::engine::control::{ControlSocket, InitialMembership};
 use crate::engine::counters::{CounterPage, SocketPage};
 use crate::engine::message::{self, PuntSenders, ToWorker};
-use crate::engine::worker::{WorkerParts, WorkerPort, WorkerService};
+use crate::engine::worker::{Manner, WorkerParts, WorkerPort, WorkerService};
 use crate::fastpath::Level;
 use crate::io::{InterfaceId, Nic, PortId};
 use crate::rng::Rng;
@@ -132,7 +132,7 @@ fn make(
         let known: Vec<&str> = factories.keys().map(String::as_str).collect();
         failed(format!("kind \"{}\" is not registered; known are {}", service.kind, known.join(", ")))
     })?;
-    Ok(WorkerService { id, service: factory(service).map_err(failed)? })
+    Ok(WorkerService { id, manner: Manner::default(), service: factory(service).map_err(failed)? })
 }
 
 /// The groups that the plan's services join from the start.

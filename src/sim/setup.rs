@@ -15,7 +15,7 @@ use crate::engine::control::{
 };
 use crate::engine::counters::{CounterPage, SocketPage};
 use crate::engine::message::{PuntSenders, inbox, punt_queues};
-use crate::engine::worker::{Worker, WorkerParts, WorkerPort, WorkerService};
+use crate::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService};
 use crate::fastpath::Level;
 use crate::io::{BURST_MAX, InterfaceId, PortId};
 use crate::rng::Rng;
@@ -94,6 +94,8 @@ pub struct ServiceOptions {
     pub factory: ServiceFactory,
     /// Where it listens: on every interface.
     pub listen: Vec<SocketAddrV4>,
+    /// How its answers leave.
+    pub manner: Manner,
     /// What it joins at the start.
     pub groups: Vec<(InterfaceId, Group<V4>, SourceFilter<V4>)>,
 }
@@ -118,6 +120,7 @@ impl ServiceOptions {
             name: "echo".into(),
             factory: Box::new(move || Box::new(Echo::new(options.clone()))),
             listen: vec![SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7)],
+            manner: Manner::default(),
             groups: Vec::new(),
         }
     }
@@ -267,6 +270,7 @@ fn interfaces(port: &PortOptions, next: &mut u16) -> Vec<ControlInterfaceParts> 
         *next += 1;
         interface.vlan = vlan;
         interface.tx_udp_checksum = nic.tx_checksum;
+        interface.tx_vlan_insert = nic.vlan_insert;
         let name = match vlan {
             Some(vid) if further => format!("{}.{vid}", nic.name),
             _ => nic.name.clone(),
@@ -319,7 +323,7 @@ fn port_table(options: &WorldOptions, rng: &mut Rng) -> PortTable {
 
 fn services(options: &WorldOptions) -> Vec<WorkerService<SimBuf>> {
     let made = (0..).zip(&options.services);
-    made.map(|(id, s)| WorkerService { id, service: (s.factory)() }).collect()
+    made.map(|(id, s)| WorkerService { id, manner: s.manner, service: (s.factory)() }).collect()
 }
 
 fn memberships(options: &WorldOptions) -> Vec<InitialMembership> {

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::interface::Interface;
-use super::neighbor::NeighborCache;
+use super::neighbor::{Evidence, NeighborCache};
 use crate::addr::V4;
 use crate::io::DropReason;
 use crate::time::Instant;
@@ -60,11 +60,16 @@ pub fn input(
         };
     }
     let for_us = interface.v4.is_own(packet.target_addr);
-    let asks_us = for_us && packet.operation == Operation::Request;
     // A04, RFC 826: any packet updates an entry, a request to us creates one; an answer nobody asked for does not.
     // A05, RFC 5227 2.1.1: a probe's 0.0.0.0 is no address. Who is not on this link is answered (A15), not remembered.
     let on_link = interface.v4.addresses().iter().any(|a| a.contains(sender));
-    let learned = !sender.is_unspecified() && on_link && cache.heard(now, sender, packet.sender_mac, asks_us);
+    let evidence = match packet.operation {
+        Operation::Request if for_us => Evidence::Asked,
+        Operation::Reply if for_us => Evidence::Answered,
+        Operation::Request | Operation::Reply => Evidence::Overheard,
+    };
+    let learned =
+        !sender.is_unspecified() && on_link && cache.heard(now, sender, packet.sender_mac, evidence);
     match packet.operation {
         // A01: to whoever asked, by unicast. A02: for our own addresses alone.
         Operation::Request if for_us => Outcome::Answer(packet.reply(interface.mac)),
@@ -93,7 +98,7 @@ mod tests {
         fn new() -> Self {
             let addr = Ipv4Cidr::new(Unicast::new(v4("198.18.0.2")).unwrap(), 24).unwrap();
             let interface = Interface::new(InterfaceId(0), OWN_MAC, 1500, vec![addr]);
-            Self(interface, NeighborCache::new(), Defence::default())
+            Self(interface, NeighborCache::new(8), Defence::default())
         }
 
         fn input(&mut self, seconds: u64, packet: Packet) -> Outcome {

@@ -36,6 +36,13 @@ pub const fn link_len(interface: &Interface) -> usize {
     }
 }
 
+/// The least bytes of a frame from `interface` in memory: what is a whole frame still when its tag is taken off.
+// E09, and 802.1Q G.2.3: a bridge need not pad what it untags.
+#[must_use]
+pub const fn frame_min(interface: &Interface) -> usize {
+    MIN_FRAME + link_len(interface) - ethernet::HEADER_LEN
+}
+
 /// Writes the link header of a frame from `interface` to `dst`, and returns what follows it. `None`: it does not fit.
 // E12, 802.1Q: what an interface sends carries its VLAN, with priority 0.
 #[must_use]
@@ -52,6 +59,17 @@ pub fn emit_link<'a>(
             vlan::emit(rest, vid, ethertype)
         }
         _ => Header { dst, src, ethertype }.emit(frame),
+    }
+}
+
+/// Has the device insert the tag that [`emit_link`] left to it. False if it cannot be asked: the buffer is shared, or has
+/// no room for a tag.
+// E12, 802.1Q.
+#[must_use]
+pub fn insert_tag<B: PacketBuf>(buf: &mut B, interface: &Interface) -> bool {
+    match interface.vlan {
+        Some(vid) if interface.tx_vlan_insert => buf.set_tx_vlan(Some(vid.get())),
+        _ => true,
     }
 }
 
@@ -103,7 +121,9 @@ pub fn send_back<B: PacketBuf>(buf: &mut B, l4: L4, answer: Answer, interface: &
         frame.copy_within(start..start + len, to);
     }
     frame.iter_mut().skip(end).for_each(|byte| *byte = 0);
-    write_headers(frame, request.src, answer, l4.len, interface).is_some() && buf.set_len(end.max(MIN_FRAME))
+    write_headers(frame, request.src, answer, l4.len, interface).is_some()
+        && buf.set_len(end.max(frame_min(interface)))
+        && insert_tag(buf, interface)
 }
 
 fn write_headers(

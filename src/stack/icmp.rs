@@ -2,11 +2,11 @@
 
 use core::net::Ipv4Addr;
 
-use super::egress::{self, Answer, L4, emit_link, link_len};
+use super::egress::{self, Answer, L4, emit_link, frame_min, insert_tag, link_len};
 use super::interface::Interface;
 use crate::addr::MacAddr;
 use crate::io::{BufPool, PacketBuf};
-use crate::wire::ethernet::{self, ETHERTYPE_IPV4, Header, MIN_FRAME};
+use crate::wire::ethernet::{self, ETHERTYPE_IPV4, Header};
 use crate::wire::icmpv4::{self, CODE_PORT_UNREACHABLE, ERROR_PACKET_MAX, TYPE_UNREACHABLE};
 use crate::wire::ipv4::{self, Ipv4, PROTOCOL_ICMP, TTL_UNICAST};
 
@@ -81,5 +81,5 @@ pub fn port_unreachable<P: BufPool>(about: &Offender<'_>, interface: &Interface,
         router_alert: false,
     };
     header.emit(emit_link(frame, about.mac, ETHERTYPE_IPV4, interface)?)?;
-    buf.set_len((offset + len).max(MIN_FRAME)).then_some(buf)
+    (buf.set_len((offset + len).max(frame_min(interface))) && insert_tag(&mut buf, interface)).then_some(buf)
 }

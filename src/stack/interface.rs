@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::groups::GroupTable;
+use super::route::Routes;
 use crate::addr::{Cidr, Family, MacAddr, V4, Vid};
 use crate::io::{InterfaceId, Policy};
 
@@ -159,41 +160,41 @@ impl From<Interface> for Interfaces {
     }
 }
 
-/// What one IP version has on an interface: addresses and groups.
+/// What one IP version has on an interface: addresses, routes and groups.
 #[derive(Clone, Debug)]
 pub struct Inet<F: Family> {
     /// The joined groups, and who wants them: one table for all workers of the interface, which control makes and takes down.
     pub groups: Arc<GroupTable<F>>,
-    addresses: Vec<Cidr<F>>,
+    /// Its addresses, and where packets from it go.
+    pub routes: Arc<Routes<F>>,
 }
 
 impl<F: Family> Inet<F> {
-    /// These addresses, the first of them the primary one, and no group.
+    /// These addresses, the first of them the primary one, and no group, nor routes beyond the link.
     #[must_use]
     pub fn new(addresses: Vec<Cidr<F>>) -> Self {
-        Self { groups: Arc::default(), addresses }
+        Self { groups: Arc::default(), routes: Arc::new(Routes::new(addresses, Vec::new())) }
     }
 
     /// Its addresses, the primary one first.
     #[inline]
     #[must_use]
     pub fn addresses(&self) -> &[Cidr<F>] {
-        &self.addresses
+        self.routes.addresses()
     }
 
-    /// The address from which group and broadcast requests are answered: the one whose prefix holds `peer`, else the
-    /// primary. U21, RFC 1122 4.1.3.5. `None` if the interface has no address.
+    /// The address from which group and broadcast requests are answered: the one on the link of `peer`, or of the gateway
+    /// to it, else the primary one. U21, RFC 1122 4.1.3.5. `None` if the interface has no address.
     #[must_use]
     pub fn address_towards(&self, peer: F::Addr) -> Option<F::Addr> {
-        let on_link = self.addresses.iter().find(|a| a.contains(peer));
-        on_link.or_else(|| self.addresses.first()).map(|a| a.addr())
+        self.routes.source_towards(peer)
     }
 
     /// Whether `addr` is ours.
     #[inline]
     #[must_use]
     pub fn is_own(&self, addr: F::Addr) -> bool {
-        self.addresses.iter().any(|a| a.addr() == addr)
+        self.addresses().iter().any(|a| a.addr() == addr)
     }
 
     /// Of what kind the destination `addr` is.
@@ -233,7 +234,7 @@ impl<F: Family> Inet<F> {
     }
 
     fn is_directed_broadcast(&self, addr: F::Addr) -> bool {
-        self.addresses.iter().any(|a| a.broadcast() == Some(addr))
+        self.addresses().iter().any(|a| a.broadcast() == Some(addr))
     }
 }
 

@@ -1,79 +1,87 @@
-//! The neighbour cache of one port: which Ethernet address an on-link IP address has.
+//! The neighbour cache of one interface: which Ethernet address an on-link IP address has.
 //!
-//! One machine for ARP and (later) neighbour discovery: what is on the wire is the caller's. Events go in, requests to
-//! send come out of [`NeighborCache::poll_request`]; time is an argument.
+//! One machine for ARP and for neighbour discovery: what is on the wire is the caller's. Events go in; the questions to
+//! send come out of [`NeighborCache::poll_request`], and what others must know of it (who waits for an address, who
+//! holds a copy) of [`NeighborCache::next_change`]. Time is an argument. Every step costs O(log n).
+//!
+//! The states are those of RFC 4861 7.3.2, which Linux uses for ARP, too.
+
+mod entry;
+#[cfg(test)]
+mod tests;
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::addr::{Family, MacAddr};
 use crate::time::Instant;
 
-/// The most entries; beyond, the least useful one makes room.
-pub const ENTRIES_MAX: usize = 1024;
+use entry::{Advance, Entry, Rank};
+pub use entry::{Evidence, Standing, State};
 
-/// Requests before a neighbour counts as gone. A11, RFC 1122 2.3.2.1.
-const REQUESTS_MAX: u8 = 3;
+/// The entries of a cache whose size nobody chose.
+pub const ENTRIES_DEFAULT: usize = 1024;
 
-/// The least time between two requests for one neighbour. A08, RFC 1122 2.3.2.1: at most one a second.
-const REQUEST_INTERVAL: Duration = Duration::from_secs(1);
+/// One in so many entries may be unresolved.
+const UNRESOLVED_PART: usize = 4;
 
-/// How long a confirmation is believed. As RFC 4861's REACHABLE_TIME.
-const REACHABLE_TIME: Duration = Duration::from_secs(30);
-
-/// How long a neighbour that did not answer is left alone.
-const HOLD_DOWN: Duration = Duration::from_secs(20);
-
-/// What is known of a neighbour.
+/// How long things take. ARP keeps the default; a router's advertisement changes what neighbour discovery uses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
-    /// Asked for, not answered yet.
-    Incomplete,
-    /// Confirmed a short while ago.
-    Reachable,
-    /// Confirmed a long while ago: used as it is.
-    Stale,
-    /// Being confirmed again, by unicast.
-    Probe,
-    /// Did not answer.
-    Failed,
+pub struct Timing {
+    /// How long an answer is believed. RFC 4861 10: REACHABLE_TIME.
+    pub reachable: Duration,
+    /// How long an old neighbour that is in use again may show by itself that it is there. RFC 4861 10:
+    /// DELAY_FIRST_PROBE_TIME.
+    pub delay: Duration,
+    /// The least time between two questions to one neighbour. RFC 4861 10: RETRANS_TIMER; A08, RFC 1122 2.3.2.1: at most
+    /// one a second.
+    pub retransmit: Duration,
+    /// How long a neighbour that did not answer is left alone. A11.
+    pub hold_down: Duration,
 }
 
-impl State {
-    /// Its name in text and JSON.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Incomplete => "incomplete",
-            Self::Reachable => "reachable",
-            Self::Stale => "stale",
-            Self::Probe => "probe",
-            Self::Failed => "failed",
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            reachable: Duration::from_secs(30),
+            delay: Duration::from_secs(5),
+            retransmit: Duration::from_secs(1),
+            hold_down: Duration::from_secs(5),
         }
     }
 }
 
-/// One neighbour.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    mac: Option<MacAddr>,
-    state: State,
-    /// When it was last confirmed; for one never confirmed, when it was first asked for.
-    confirmed_at: Instant,
-    requests: u8,
-    /// The next request, or the end of the state.
-    deadline: Option<Instant>,
-    /// Kept alive by asking again, as the gateway is.
-    wanted: bool,
+/// What becomes of a packet for a neighbour.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Want {
+    /// It goes to this Ethernet address.
+    Known(MacAddr),
+    /// It waits: the neighbour is being asked.
+    Wait,
+    /// The neighbour did not answer, and is left alone for a while.
+    Unreachable,
+    /// So many others are being asked that this one cannot be.
+    Full,
 }
 
-/// A request to send: to `mac` if its last known address is to be confirmed, else to everyone.
+/// A question to send: to `mac` if what is known is to be confirmed, else to everyone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Request<A> {
     /// Who is asked for.
     pub addr: A,
-    /// Where the request goes, if not to everyone.
+    /// Where the question goes, if not to everyone.
     pub mac: Option<MacAddr>,
+}
+
+/// A neighbour that is in use stands otherwise than before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Change<A> {
+    /// Which.
+    pub addr: A,
+    /// How it stood when this was last asked.
+    pub before: Standing,
+    /// How it stands.
+    pub now: Standing,
 }
 
 /// One row of the cache, for showing.
@@ -85,80 +93,141 @@ pub struct Row<A> {
     pub mac: Option<MacAddr>,
     /// What is known of it.
     pub state: State,
-    /// When it was last confirmed or first asked for.
+    /// When it was last confirmed; for one never confirmed, when it was first heard or asked for.
     pub confirmed_at: Instant,
+    /// Whether it is kept whatever happens, as a gateway is.
+    pub kept: bool,
 }
 
-/// The neighbours of one port.
+/// The neighbours of one interface.
 #[derive(Clone, Debug)]
 pub struct NeighborCache<F: Family> {
     entries: BTreeMap<F::Addr, Entry>,
-}
-
-impl<F: Family> Default for NeighborCache<F> {
-    fn default() -> Self {
-        Self { entries: BTreeMap::new() }
-    }
+    entries_max: usize,
+    timing: Timing,
+    /// How many are asked for in vain or not answered yet, and how many may be.
+    unresolved: usize,
+    unresolved_max: usize,
+    /// Every deadline, the next one first.
+    deadlines: BTreeSet<(Instant, F::Addr)>,
+    /// Who may make room for another, the least useful first.
+    victims: BTreeSet<(Rank, Instant, F::Addr)>,
+    /// Who stands otherwise than before, and how it stood.
+    changed: BTreeMap<F::Addr, Standing>,
 }
 
 impl<F: Family> NeighborCache<F> {
-    /// An empty cache.
+    /// An empty cache of at most `entries_max` neighbours, beside those that are kept.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(entries_max: usize) -> Self {
+        let entries_max = entries_max.max(1);
+        Self {
+            entries: BTreeMap::new(),
+            entries_max,
+            timing: Timing::default(),
+            unresolved: 0,
+            unresolved_max: (entries_max / UNRESOLVED_PART).max(1),
+            deadlines: BTreeSet::new(),
+            victims: BTreeSet::new(),
+            changed: BTreeMap::new(),
+        }
     }
 
-    /// Wants `addr` resolved and kept resolved, as the gateway's.
-    pub fn want(&mut self, now: Instant, addr: F::Addr) {
-        self.make_room(addr);
-        let entry = self.entries.entry(addr).or_insert(Entry {
-            mac: None,
-            state: State::Incomplete,
-            confirmed_at: now,
-            requests: 0,
-            deadline: Some(now),
-            wanted: true,
-        });
-        entry.wanted = true;
+    /// How many neighbours it holds at most, beside those that are kept.
+    #[must_use]
+    pub const fn entries_max(&self) -> usize {
+        self.entries_max
+    }
+
+    /// From now on things take so long; what is under way keeps its deadline.
+    pub const fn set_timing(&mut self, timing: Timing) {
+        self.timing = timing;
+    }
+
+    /// Wants `addr` resolved and kept resolved, as a gateway's: it is confirmed without being used, and never makes room
+    /// for another.
+    pub fn keep(&mut self, now: Instant, addr: F::Addr) {
+        if !self.entries.contains_key(&addr) {
+            self.make_room();
+            self.insert(addr, Entry::asked_for(now));
+        }
+        self.update(addr, |e| e.keep(now));
+    }
+
+    /// Takes [`keep`](Self::keep) back: `addr` is a neighbour like any other.
+    pub fn release(&mut self, addr: F::Addr) {
+        self.update(addr, |e| e.kept = false);
+    }
+
+    /// A packet needs the Ethernet address of `addr`.
+    // A08, RFC 1122 2.3.2.1: however many packets there are, the timer alone asks.
+    pub fn want(&mut self, now: Instant, addr: F::Addr) -> Want {
+        let Some(entry) = self.entries.get(&addr) else {
+            if !self.make_room_for_unresolved() {
+                return Want::Full;
+            }
+            self.insert(addr, Entry::asked_for(now));
+            return Want::Wait;
+        };
+        if entry.state() == State::Failed {
+            if !entry.is_due(now) {
+                // A11: left alone until the hold-down is over.
+                return Want::Unreachable;
+            }
+            self.update(addr, |e| e.ask_again(now));
+            return Want::Wait;
+        }
+        self.used(now, addr);
+        self.lookup(addr).map_or(Want::Wait, Want::Known)
+    }
+
+    /// A packet went to `addr`. RFC 4861 7.3.3: if it was not confirmed for long, it is to be confirmed now.
+    pub fn used(&mut self, now: Instant, addr: F::Addr) {
+        let timing = self.timing;
+        self.update(addr, |e| e.used(now, timing));
     }
 
     /// The Ethernet address of `addr`, if known.
     #[must_use]
     pub fn lookup(&self, addr: F::Addr) -> Option<MacAddr> {
-        self.entries.get(&addr).and_then(|e| e.mac)
+        self.entries.get(&addr).and_then(Entry::mac)
     }
 
-    /// `addr` was heard to be at `mac`.
+    /// How `addr` stands for whoever sends to it.
+    #[must_use]
+    pub fn standing(&self, addr: F::Addr) -> Standing {
+        self.entries.get(&addr).map_or(Standing::Gone, Entry::standing)
+    }
+
+    /// `addr` was heard to be at `mac`. Returns whether the cache knows `addr` now.
     ///
-    /// A04, RFC 826: an entry that exists is updated by any packet; one is created only if the packet was `for_us`.
-    /// Returns whether the cache knows `addr` now.
-    pub fn heard(&mut self, now: Instant, addr: F::Addr, mac: MacAddr, for_us: bool) -> bool {
+    /// A04, RFC 826: an entry that exists is updated by any packet; one is created only if the packet asked us.
+    pub fn heard(&mut self, now: Instant, addr: F::Addr, mac: MacAddr, evidence: Evidence) -> bool {
         if !self.entries.contains_key(&addr) {
-            if !for_us {
-                return false;
+            let created = evidence == Evidence::Asked && self.make_room();
+            if created {
+                self.insert(addr, Entry::heard_of(now, mac));
             }
-            self.make_room(addr);
+            return created;
         }
-        let wanted = self.entries.get(&addr).is_some_and(|e| e.wanted);
-        let entry = Entry {
-            mac: Some(mac),
-            state: State::Reachable,
-            confirmed_at: now,
-            requests: 0,
-            deadline: Some(now + REACHABLE_TIME),
-            wanted,
-        };
-        self.entries.insert(addr, entry);
+        let timing = self.timing;
+        self.update(addr, |e| e.heard(now, mac, evidence, timing));
         true
     }
 
-    /// The next request that is due, if any. Call until it says `None`.
+    /// The next question that is due, if any. Call until it says `None`.
     pub fn poll_request(&mut self, now: Instant) -> Option<Request<F::Addr>> {
-        while let Some((addr, entry)) =
-            self.entries.iter_mut().find(|(_, e)| e.deadline.is_some_and(|at| at <= now))
+        while let Some((at, addr)) = self.deadlines.first().copied()
+            && at <= now
         {
-            if let Some(request) = entry.advance(now, *addr) {
-                return Some(request);
+            // A14: while there is no room for more, one question must do.
+            let (timing, pressed) = (self.timing, self.has_no_room());
+            let mut advance = Advance::Quiet;
+            self.update(addr, |e| advance = e.advance(now, timing, pressed));
+            match advance {
+                Advance::Ask(mac) => return Some(Request { addr, mac }),
+                Advance::Forget => self.remove(addr),
+                Advance::Quiet => {}
             }
         }
         None
@@ -167,148 +236,96 @@ impl<F: Family> NeighborCache<F> {
     /// When [`poll_request`](Self::poll_request) has something to do.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.entries.values().filter_map(|e| e.deadline).min()
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// A neighbour that packets went to, or wait for, and that stands otherwise than before. Call until it says `None`,
+    /// after anything that may have changed something.
+    pub fn next_change(&mut self) -> Option<Change<F::Addr>> {
+        while let Some((addr, before)) = self.changed.pop_first() {
+            let now = self.standing(addr);
+            if now != before {
+                return Some(Change { addr, before, now });
+            }
+        }
+        None
     }
 
     /// Every neighbour, by address.
     pub fn rows(&self) -> impl Iterator<Item = Row<F::Addr>> + '_ {
-        self.entries.iter().map(|(addr, e)| Row {
-            addr: *addr,
-            mac: e.mac,
-            state: e.state,
-            confirmed_at: e.confirmed_at,
-        })
+        self.entries.iter().map(|(addr, e)| e.row(*addr))
     }
 
-    /// A14: a full cache gives up an unresolved entry first, else the one confirmed longest ago; never a wanted one.
-    fn make_room(&mut self, addr: F::Addr) {
-        if self.entries.len() < ENTRIES_MAX || self.entries.contains_key(&addr) {
-            return;
+    /// A14: makes room for one entry. A full cache gives up who did not answer first, then who was never sent to, then who
+    /// never answered, then the one not used for the longest time; never one that is kept, being asked, or in use and
+    /// confirmed. False if that leaves nobody.
+    fn make_room(&mut self) -> bool {
+        if self.entries.len() < self.entries_max {
+            return true;
         }
-        let victim = self
-            .entries
-            .iter()
-            .filter(|(_, e)| !e.wanted)
-            .min_by_key(|(_, e)| (e.mac.is_some(), e.confirmed_at))
-            .map(|(addr, _)| *addr);
-        if let Some(victim) = victim {
-            self.entries.remove(&victim);
+        let victim = self.victims.first().copied();
+        if let Some((_, _, addr)) = victim {
+            self.remove(addr);
         }
+        victim.is_some()
     }
-}
 
-impl Entry {
-    /// The deadline has come: what to ask, if anything.
-    fn advance<A>(&mut self, now: Instant, addr: A) -> Option<Request<A>> {
-        match self.state {
-            State::Incomplete | State::Probe if self.requests < REQUESTS_MAX => {
-                self.requests += 1;
-                self.deadline = Some(now + REQUEST_INTERVAL);
-                Some(Request { addr, mac: self.mac })
+    /// A14: makes room for one that is to be asked for. A scan may not take all of the cache, and one that is being asked
+    /// is not given up: asked anew it would be asked more than once a second.
+    fn make_room_for_unresolved(&mut self) -> bool {
+        if self.unresolved < self.unresolved_max {
+            return self.make_room();
+        }
+        match self.victims.first().copied() {
+            Some((Rank::Failed, _, addr)) => {
+                self.remove(addr);
+                self.make_room()
             }
-            State::Incomplete | State::Probe => {
-                self.state = State::Failed;
-                self.mac = None;
-                self.deadline = self.wanted.then(|| now + HOLD_DOWN);
-                None
-            }
-            State::Reachable | State::Stale if self.wanted => {
-                // A10, RFC 1122 2.3.2.1: an entry in use is confirmed by unicast before it grows old.
-                self.state = State::Probe;
-                self.requests = 0;
-                None
-            }
-            State::Reachable | State::Stale => {
-                self.state = State::Stale;
-                self.deadline = None;
-                None
-            }
-            State::Failed => {
-                self.state = State::Incomplete;
-                self.requests = 0;
-                None
-            }
+            _ => false,
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::addr::V4;
-    use core::net::Ipv4Addr;
-
-    const GATEWAY: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
-    const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
-
-    fn s(seconds: u64) -> Instant {
-        Instant::ZERO + Duration::from_secs(seconds)
+    /// Whether nobody else can be asked for.
+    fn has_no_room(&self) -> bool {
+        self.unresolved >= self.unresolved_max
+            || self.entries.len() >= self.entries_max && self.victims.is_empty()
     }
 
-    fn ask(cache: &mut NeighborCache<V4>, now: Instant) -> Vec<Request<Ipv4Addr>> {
-        core::iter::from_fn(|| cache.poll_request(now)).collect()
+    fn insert(&mut self, addr: F::Addr, entry: Entry) {
+        self.entries.insert(addr, entry);
+        self.index(addr, None, Some(entry));
     }
 
-    // A08, A11, RFC 1122 2.3.2.1.
-    #[test]
-    fn a_silent_neighbour_is_asked_three_times_a_second_apart_and_then_left_alone() {
-        let mut cache = NeighborCache::<V4>::new();
-        cache.want(s(0), GATEWAY);
-        let to_all = Request { addr: GATEWAY, mac: None };
-        for second in 0..3 {
-            assert_eq!(ask(&mut cache, s(second)), [to_all], "second {second}");
-            assert_eq!(ask(&mut cache, s(second)), [], "once a second");
+    fn remove(&mut self, addr: F::Addr) {
+        if let Some(entry) = self.entries.remove(&addr) {
+            self.index(addr, Some(entry), None);
         }
-        assert_eq!(ask(&mut cache, s(3)), []);
-        assert_eq!(cache.rows().next().unwrap().state, State::Failed);
-        assert_eq!(cache.poll_timeout(), Some(s(23)));
-        assert_eq!(ask(&mut cache, s(23)), [to_all], "after the hold-down it is asked again");
     }
 
-    // A10, RFC 1122 2.3.2.1.
-    #[test]
-    fn a_wanted_neighbour_is_confirmed_by_unicast() {
-        let mut cache = NeighborCache::<V4>::new();
-        cache.want(s(0), GATEWAY);
-        ask(&mut cache, s(0));
-        cache.heard(s(0), GATEWAY, MAC, true);
-        assert_eq!(cache.lookup(GATEWAY), Some(MAC));
-        assert_eq!(ask(&mut cache, s(29)), []);
-        assert_eq!(ask(&mut cache, s(30)), [Request { addr: GATEWAY, mac: Some(MAC) }]);
-        assert_eq!(cache.lookup(GATEWAY), Some(MAC), "used while it is being confirmed");
+    /// Every change of an entry goes through here, so that no index can miss one.
+    fn update(&mut self, addr: F::Addr, change: impl FnOnce(&mut Entry)) {
+        let Some(entry) = self.entries.get_mut(&addr) else { return };
+        let before = *entry;
+        change(entry);
+        let after = *entry;
+        self.index(addr, Some(before), Some(after));
     }
 
-    // A04, RFC 826.
-    #[test]
-    fn only_a_packet_for_us_creates_an_entry_and_any_packet_updates_one() {
-        let mut cache = NeighborCache::<V4>::new();
-        assert!(!cache.heard(s(0), GATEWAY, MAC, false));
-        assert_eq!(cache.lookup(GATEWAY), None);
-        assert!(cache.heard(s(0), GATEWAY, MAC, true));
-        let moved = MacAddr([2, 0, 0, 0, 0, 9]);
-        assert!(cache.heard(s(1), GATEWAY, moved, false));
-        assert_eq!(cache.lookup(GATEWAY), Some(moved));
-    }
-
-    // A14: a scan does not push out who is wanted, and the cache stays bounded.
-    #[test]
-    fn a_full_cache_keeps_the_gateway() {
-        let mut cache = NeighborCache::<V4>::new();
-        cache.want(s(0), GATEWAY);
-        cache.heard(s(0), GATEWAY, MAC, true);
-        for host in 0..5000u32 {
-            cache.heard(s(1), Ipv4Addr::from_bits(0x0a00_0000 + host), MAC, true);
+    fn index(&mut self, addr: F::Addr, before: Option<Entry>, after: Option<Entry>) {
+        if let Some(before) = before {
+            self.unresolved -= usize::from(before.is_unresolved());
+            before.deadline().map(|at| self.deadlines.remove(&(at, addr)));
+            before.rank().map(|(rank, at)| self.victims.remove(&(rank, at, addr)));
         }
-        assert_eq!(cache.lookup(GATEWAY), Some(MAC));
-        assert_eq!(cache.rows().count(), ENTRIES_MAX);
-    }
-
-    #[test]
-    fn an_unwanted_neighbour_grows_stale_without_a_request() {
-        let mut cache = NeighborCache::<V4>::new();
-        cache.heard(s(0), GATEWAY, MAC, true);
-        assert_eq!(ask(&mut cache, s(31)), []);
-        assert_eq!(cache.rows().next().unwrap().state, State::Stale);
-        assert_eq!(cache.poll_timeout(), None);
+        if let Some(after) = after {
+            self.unresolved += usize::from(after.is_unresolved());
+            after.deadline().map(|at| self.deadlines.insert((at, addr)));
+            after.rank().map(|(rank, at)| self.victims.insert((rank, at, addr)));
+        }
+        let standing = |e: Option<Entry>| e.map_or(Standing::Gone, |e| e.standing());
+        let (was, is) = (standing(before), standing(after));
+        if was != is {
+            self.changed.entry(addr).or_insert(was);
+        }
     }
 }

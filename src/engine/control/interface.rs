@@ -64,7 +64,7 @@ impl Interface {
             replica: interface,
             gateway4,
             memberships: Memberships::new(),
-            neighbors: NeighborCache::new(),
+            neighbors: NeighborCache::new(crate::stack::neighbor::ENTRIES_DEFAULT),
             hash_seed: rng.u64(),
             replaced: Vec::new(),
             behind: Vec::new(),
@@ -149,7 +149,7 @@ impl Interface {
         self.announcements = ANNOUNCE_NUM;
         self.announce_at = Some(now);
         if let Some(gateway) = self.gateway4 {
-            self.neighbors.want(now, gateway.addr());
+            self.neighbors.keep(now, gateway.addr());
         }
     }
 
