@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dpdk_alone::{options, pool, port};
-use pollcast::addr::MacAddr;
+use pollcast::addr::{MacAddr, Vid};
 use pollcast::config::plan::PortPlan;
 use pollcast::dpdk::{Eal, Mbuf, Port, RxQueue, StartedPort, TxQueue};
 use pollcast::io::{
@@ -137,10 +137,12 @@ fn vhost_of_vlans(socket: &str) {
 fn virtio_of_vlans(socket: &str) {
     let device = format!("net_virtio_user0,path={socket},queues=1,cq=1");
     let eal = Eal::init(&options(&[&device])).unwrap();
-    let (port, mut rx, mut tx, pool) = start(&eal, &device, true);
-    for name in ["rx_vlan_strip", "tx_vlan_insert"] {
-        assert!(port.info().offloads.contains(&name.to_owned()), "{:?}", port.info());
-    }
+    let (mut port, mut rx, mut tx, pool) = start(&eal, &device, true);
+    let mut offloads = port.info().offloads.clone();
+    offloads.retain(|name| name.contains("vlan"));
+    assert_eq!(offloads, ["rx_vlan_strip", "tx_vlan_insert"]);
+    // QEMU's virtio lets no tagged frame pass before this; vhost has no filter to be told.
+    port.let_vlans_pass(Vid::new(101)).unwrap();
     let mut burst = Burst::new();
     let mut echo = |tci: Option<u16>, checksum| {
         let mut buf = pool.alloc_copy(&datagram(7)).unwrap();

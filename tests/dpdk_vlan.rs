@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dpdk_alone::{alone, options, pool, port};
-use pollcast::addr::MacAddr;
+use pollcast::addr::{MacAddr, Vid};
 use pollcast::config::plan::PortPlan;
 use pollcast::dpdk::{Eal, Mbuf, Mempool, Port, RxQueue, TxQueue};
 use pollcast::io::{BufPool, Burst, PacketBuf, PortInfo, RxQueue as _, TxQueue as _};
@@ -31,7 +31,9 @@ struct End {
 impl End {
     fn open(eal: &Eal, pool: &Mempool, device: &str, tagged: bool) -> Self {
         let plan = PortPlan { tagged, ..port(device) };
-        let (port, mut queues) = Port::open(eal, &plan, 1, pool).unwrap().start().unwrap();
+        let (mut port, mut queues) = Port::open(eal, &plan, 1, pool).unwrap().start().unwrap();
+        // It keeps no VLAN away, and need not be told of any.
+        port.let_vlans_pass(Vid::new(100)).unwrap();
         let (rx, tx) = queues.pop().unwrap();
         Self { rx, tx, info: port.info().clone() }
     }

@@ -23,8 +23,13 @@ const USED: Offloads = Offloads {
 };
 
 /// What a port with VLANs has a use for besides.
-const OF_VLANS: Offloads =
-    Offloads { rx: sys::SHIM_RX_OFFLOAD_VLAN_STRIP, tx: sys::SHIM_TX_OFFLOAD_VLAN_INSERT };
+///
+/// The filter is no luxury: a virtio device of QEMU's, and many a virtual function, keeps every tagged frame away from
+/// whoever has not asked for its VLAN.
+const OF_VLANS: Offloads = Offloads {
+    rx: sys::SHIM_RX_OFFLOAD_VLAN_STRIP | sys::SHIM_RX_OFFLOAD_VLAN_FILTER,
+    tx: sys::SHIM_TX_OFFLOAD_VLAN_INSERT,
+};
 
 /// Drivers whose word on received checksums is not taken: hinic says "none" of packets in error, which elsewhere means
 /// that the data are known to be right.
@@ -41,6 +46,11 @@ impl Offloads {
         };
         let vlans = if tagged { OF_VLANS } else { Self::default() };
         Self { rx: offered.rx & (checksums.rx | vlans.rx), tx: offered.tx & (checksums.tx | vlans.tx) }
+    }
+
+    /// Whether the device keeps VLANs away until it is told of them.
+    pub(super) fn filter_vlans(self) -> bool {
+        self.rx & sys::SHIM_RX_OFFLOAD_VLAN_FILTER != 0
     }
 
     /// By DPDK's names in lower case, as `rx_ipv4_cksum`.
@@ -86,12 +96,17 @@ mod tests {
     fn tags_are_the_devices_work_only_where_there_are_vlans() {
         let all = Offloads { rx: u64::MAX, tx: u64::MAX };
         let names = |wish, driver| Offloads::choose(all, wish, true, driver).names();
-        assert_eq!(names(Checksum::Software, "net_virtio"), ["rx_vlan_strip", "tx_vlan_insert"]);
+        assert_eq!(
+            names(Checksum::Software, "net_virtio"),
+            ["rx_vlan_strip", "rx_vlan_filter", "tx_vlan_insert"]
+        );
         assert_eq!(
             names(Checksum::Auto, "net_hinic"),
-            ["rx_vlan_strip", "tx_vlan_insert", "tx_ipv4_cksum", "tx_udp_cksum"]
+            ["rx_vlan_strip", "rx_vlan_filter", "tx_vlan_insert", "tx_ipv4_cksum", "tx_udp_cksum"]
         );
         let strips = Offloads { rx: sys::SHIM_RX_OFFLOAD_VLAN_STRIP, tx: 0 };
-        assert_eq!(Offloads::choose(strips, Checksum::Auto, true, "net_ring").names(), ["rx_vlan_strip"]);
+        let chosen = Offloads::choose(strips, Checksum::Auto, true, "net_ring");
+        assert_eq!((chosen.names(), chosen.filter_vlans()), (vec!["rx_vlan_strip".to_owned()], false));
+        assert!(Offloads::choose(all, Checksum::Auto, true, "net_virtio").filter_vlans());
     }
 }

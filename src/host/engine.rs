@@ -61,7 +61,9 @@ pub(super) fn run(
     let (mut pairs, mut control_ports) = (Vec::new(), Vec::new());
     for (index, port) in (0..).map(PortId).zip(&plan.ports) {
         let queue_pairs = u16::try_from(port.workers.len()).unwrap_or(u16::MAX);
-        let (started, queues) = Port::open(&eal, port, queue_pairs, &pool)?.start()?;
+        let (mut started, queues) = Port::open(&eal, port, queue_pairs, &pool)?.start()?;
+        let own = plan.interfaces.iter().filter(|interface| interface.port == index);
+        started.let_vlans_pass(own.filter_map(|interface| interface.vlan))?;
         let interfaces = interfaces(plan, index, port.mtu, started.info(), &mut rng);
         let replicas = Interfaces::new(interfaces.iter().map(ControlInterfaceParts::replica).collect())
             .ok_or_else(|| HostError::NoInterface { port: port.name.clone() })?;

@@ -1,10 +1,42 @@
-//! How many ICMP errors may leave: one bucket for all, and one for each destination.
+//! How many ICMP errors may leave: a bucket for each destination, and two for all of them.
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use crate::rng::Rng;
 use crate::time::Instant;
+
+/// How fast a bucket of tokens fills, and how much it holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rate {
+    /// Billionths of a token a second.
+    per_second: u64,
+    /// Tokens that it holds at most.
+    burst: u32,
+}
+
+/// A token, in billionths.
+const TOKEN: u64 = 1_000_000_000;
+
+impl Rate {
+    /// `per_second` tokens a second, and `burst` at once.
+    #[must_use]
+    pub const fn new(per_second: u32, burst: u32) -> Self {
+        Self { per_second: per_second as u64 * TOKEN, burst }
+    }
+
+    /// One of `of` equal parts, the one with number `index`: together they are no more than the whole.
+    fn part(self, index: u32, of: u32) -> Self {
+        let of = of.max(1);
+        let burst = self.burst / of + u32::from(index < self.burst % of);
+        Self { per_second: self.per_second / u64::from(of), burst }
+    }
+
+    /// What is left of `self` behind `other`, a part of it.
+    const fn minus(self, other: Self) -> Self {
+        Self { per_second: self.per_second - other.per_second, burst: self.burst - other.burst }
+    }
+}
 
 /// A bucket of tokens, filled at a fixed rate.
 #[derive(Clone, Copy, Debug)]
@@ -14,23 +46,30 @@ pub struct TokenBucket {
     filled_at: Instant,
 }
 
-/// A token, in billionths.
-const TOKEN: u64 = 1_000_000_000;
-
 impl TokenBucket {
-    /// A bucket that holds `burst` tokens.
+    /// A full bucket.
     #[must_use]
-    pub const fn full(now: Instant, burst: u32) -> Self {
-        Self { nano_tokens: burst as u64 * TOKEN, filled_at: now }
+    pub const fn full(now: Instant, rate: Rate) -> Self {
+        Self { nano_tokens: rate.burst as u64 * TOKEN, filled_at: now }
     }
 
-    /// Takes a token from a bucket that gains `rate` tokens a second and holds at most `burst`. False if there is none.
-    pub fn take(&mut self, now: Instant, rate: u32, burst: u32) -> bool {
-        let elapsed = now.ns().saturating_sub(self.filled_at.ns());
-        let gained = elapsed.saturating_mul(u64::from(rate));
-        self.nano_tokens = self.nano_tokens.saturating_add(gained).min(u64::from(burst) * TOKEN);
-        self.filled_at = now;
-        let enough = self.nano_tokens >= TOKEN;
+    /// Fills it at `rate`, and tells whether there is a token in it.
+    fn has(&mut self, now: Instant, rate: Rate) -> bool {
+        let elapsed = u128::from(now.ns().saturating_sub(self.filled_at.ns()));
+        let gained = elapsed * u128::from(rate.per_second) / u128::from(TOKEN);
+        let gained = u64::try_from(gained).unwrap_or(u64::MAX);
+        // What is too little for a billionth of a token is not lost: it is waited for.
+        if gained > 0 {
+            self.nano_tokens = self.nano_tokens.saturating_add(gained);
+            self.filled_at = now;
+        }
+        self.nano_tokens = self.nano_tokens.min(u64::from(rate.burst) * TOKEN);
+        self.nano_tokens >= TOKEN
+    }
+
+    /// Takes a token from a bucket that fills at `rate`. False if there is none.
+    pub fn take(&mut self, now: Instant, rate: Rate) -> bool {
+        let enough = self.has(now, rate);
         if enough {
             self.nano_tokens -= TOKEN;
         }
@@ -38,128 +77,154 @@ impl TokenBucket {
     }
 }
 
-/// All destinations together: errors a second, and in a burst. As Linux.
-const GLOBAL_RATE: u32 = 1000;
-const GLOBAL_BURST: u32 = 50;
+/// How many errors may leave. The default is Linux's: `icmp_msgs_per_sec`, `icmp_msgs_burst`, `icmp_ratelimit`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IcmpRates {
+    /// To all destinations together.
+    pub global: Rate,
+    /// To one destination.
+    pub peer: Rate,
+}
 
-/// One destination: errors a second, and in a burst. As Linux.
-const PEER_RATE: u32 = 1;
-const PEER_BURST: u32 = 6;
+impl Default for IcmpRates {
+    fn default() -> Self {
+        Self { global: Rate::new(1000, 50), peer: Rate::new(1, 6) }
+    }
+}
 
-/// Destinations remembered at once.
-const PEERS: usize = 256;
+impl IcmpRates {
+    /// The part of worker number `index` of `of`. Together they send no more than a host with these rates would, to all
+    /// and to each. One error at once to a destination is granted to every worker: which of them meets a packet is the
+    /// device's choice.
+    #[must_use]
+    pub fn share(self, index: u32, of: u32) -> Self {
+        let mut peer = self.peer.part(index, of);
+        peer.burst = peer.burst.max(self.peer.burst.min(1));
+        Self { global: self.global.part(index, of), peer }
+    }
+}
 
-/// A bucket for each of the last destinations that hashed to it.
+/// Places for destinations in one set: a destination has one of these or none.
+const WAYS: usize = 4;
+
+/// Sets.
+const SETS: usize = 128;
+
+/// How long a destination that asks for nothing keeps its place.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// How long a destination must have had its place to be known.
+const ACQUAINTANCE: Duration = Duration::from_secs(1);
+
+/// A destination with a bucket of its own.
 #[derive(Clone, Copy, Debug)]
 struct Peer {
     addr: Ipv4Addr,
     bucket: TokenBucket,
+    since: Instant,
+    last: Instant,
+}
+
+/// Destinations that hash alike.
+#[derive(Clone, Copy, Debug)]
+struct Set {
+    peers: [Option<Peer>; WAYS],
+    /// The bucket of those that found no place, together.
+    crowd: TokenBucket,
+}
+
+/// Whether a destination was there before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Standing {
+    Known,
+    Stranger,
 }
 
 /// The limiter of ICMP errors. C05, RFC 1812 4.3.2.8.
 ///
 /// A destination's own bucket is asked first, so that one host which provokes errors spends its own share and not
-/// everyone's. The shared bucket takes back a token at random moments (CVE-2020-25705): whoever counts what is left in
-/// it to learn which ports are open counts noise.
+/// everyone's. Half of what all may have together is set aside for destinations that asked before and have kept their
+/// place since: a crowd of made-up addresses spends the other half, however large it is. A place is lost by silence, never
+/// to a newcomer.
+///
+/// The shared buckets lose a token at random moments (CVE-2020-25705): whoever counts what is left in them to learn which
+/// ports are open counts noise.
 #[derive(Clone, Debug)]
 pub struct IcmpLimit {
-    global: TokenBucket,
-    peers: Box<[Option<Peer>; PEERS]>,
+    peer_rate: Rate,
+    common_rate: Rate,
+    reserve_rate: Rate,
+    common: TokenBucket,
+    reserve: TokenBucket,
+    sets: Box<[Set; SETS]>,
     seed: u64,
 }
 
 impl IcmpLimit {
     /// A limiter with full buckets.
     #[must_use]
-    pub fn new(now: Instant, rng: &mut Rng) -> Self {
+    pub fn new(now: Instant, rng: &mut Rng, rates: IcmpRates) -> Self {
+        let IcmpRates { global, peer } = rates;
+        let reserve_rate = global.part(1, 2);
+        let common_rate = global.minus(reserve_rate);
+        let set = Set { peers: [None; WAYS], crowd: TokenBucket::full(now, peer) };
         Self {
-            global: TokenBucket::full(now, GLOBAL_BURST),
-            peers: Box::new([None; PEERS]),
+            peer_rate: peer,
+            common_rate,
+            reserve_rate,
+            common: TokenBucket::full(now, common_rate),
+            reserve: TokenBucket::full(now, reserve_rate),
+            sets: Box::new([set; SETS]),
             seed: rng.u64() | 1,
         }
     }
 
-    /// Whether an error may go to `dst` now.
+    /// Whether an error may go to `dst` now. A token is taken from its own bucket and a shared one, or from neither.
     pub fn allows(&mut self, now: Instant, rng: &mut Rng, dst: Ipv4Addr) -> bool {
-        if !self.peer(now, dst).take(now, PEER_RATE, PEER_BURST) {
-            return false;
-        }
-        if rng.one_in(8) {
-            self.global.take(now, GLOBAL_RATE, GLOBAL_BURST);
-        }
-        self.global.take(now, GLOBAL_RATE, GLOBAL_BURST)
+        let Self { peer_rate, common_rate, reserve_rate, common, reserve, sets, seed } = self;
+        let Some(set) = sets.get_mut(set_of(dst, *seed)) else { return false };
+        let (bucket, standing) = set.bucket_of(now, dst, *peer_rate);
+        let granted = bucket.has(now, *peer_rate)
+            && (take_blurred(common, now, *common_rate, rng)
+                || standing == Standing::Known && take_blurred(reserve, now, *reserve_rate, rng));
+        granted && bucket.take(now, *peer_rate)
     }
+}
 
-    /// The bucket of `dst`. A newcomer takes the place of whoever hashed there before, unless that one has spoken
-    /// within the last second: then they share, and a spoofed crowd cannot refill a spent bucket.
-    fn peer(&mut self, now: Instant, dst: Ipv4Addr) -> &mut TokenBucket {
-        let hash = u64::from(dst.to_bits()).wrapping_mul(self.seed).rotate_left(20).wrapping_mul(self.seed);
-        let slot = usize::try_from(hash >> 56).unwrap_or_default() % PEERS;
-        // NOTE(index): slot is taken modulo the length of the table.
-        let place = &mut self.peers[slot];
-        let newcomer = Peer { addr: dst, bucket: TokenBucket::full(now, PEER_BURST) };
-        let peer = place.get_or_insert(newcomer);
-        if peer.addr != dst && now.since(peer.bucket.filled_at) >= Duration::from_secs(1) {
-            *peer = newcomer;
+impl Set {
+    /// The bucket of `dst`, or of those without a place.
+    fn bucket_of(&mut self, now: Instant, dst: Ipv4Addr, rate: Rate) -> (&mut TokenBucket, Standing) {
+        let Self { peers, crowd } = self;
+        let taken = peers.iter().position(|p| p.is_some_and(|p| p.addr == dst));
+        let free = || peers.iter().position(|p| p.is_none_or(|p| now.since(p.last) >= IDLE));
+        let Some(place) = taken.or_else(free).and_then(|at| peers.get_mut(at)) else {
+            return (crowd, Standing::Stranger);
+        };
+        let newcomer = Peer { addr: dst, bucket: TokenBucket::full(now, rate), since: now, last: now };
+        if taken.is_none() {
+            *place = None;
         }
-        &mut peer.bucket
+        let peer = place.get_or_insert(newcomer);
+        peer.last = now;
+        let known = now.since(peer.since) >= ACQUAINTANCE;
+        (&mut peer.bucket, if known { Standing::Known } else { Standing::Stranger })
     }
+}
+
+/// Takes a token, and now and then one more.
+fn take_blurred(bucket: &mut TokenBucket, now: Instant, rate: Rate, rng: &mut Rng) -> bool {
+    if rng.one_in(8) {
+        bucket.take(now, rate);
+    }
+    bucket.take(now, rate)
+}
+
+/// The set of `dst`, which an outsider cannot foretell.
+fn set_of(dst: Ipv4Addr, seed: u64) -> usize {
+    let mixed = (u64::from(dst.to_bits()) ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ mixed >> 32).wrapping_mul(seed);
+    usize::try_from(mixed >> 32).unwrap_or_default() % SETS
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PEER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
-
-    fn ms(ms: u64) -> Instant {
-        Instant::from_ns(ms * 1_000_000)
-    }
-
-    // C05, RFC 1812 4.3.2.8.
-    #[test]
-    fn one_destination_gets_six_at_once_and_then_one_a_second() {
-        let mut rng = Rng::new(1);
-        let mut limit = IcmpLimit::new(ms(0), &mut rng);
-        let sent = (0..10_000).filter(|_| limit.allows(ms(0), &mut rng, PEER)).count();
-        assert_eq!(sent, 6);
-        let sent = (0..10_000u64).filter(|i| limit.allows(ms(i + 1), &mut rng, PEER)).count();
-        assert_eq!(sent, 10);
-    }
-
-    // C05: who provokes errors spends its own share.
-    #[test]
-    fn one_host_cannot_starve_another() {
-        let mut rng = Rng::new(2);
-        let mut limit = IcmpLimit::new(ms(0), &mut rng);
-        for _ in 0..10_000 {
-            limit.allows(ms(0), &mut rng, PEER);
-        }
-        assert!(limit.allows(ms(0), &mut rng, Ipv4Addr::new(198, 18, 0, 77)));
-    }
-
-    // C05: many hosts together are held to the rate for all.
-    #[test]
-    fn all_destinations_together_are_limited() {
-        let mut rng = Rng::new(3);
-        let mut limit = IcmpLimit::new(ms(0), &mut rng);
-        let sent = (0..100_000u32)
-            .filter(|i| limit.allows(ms(0), &mut rng, Ipv4Addr::from_bits(0x0a00_0000 + i)))
-            .count();
-        assert!((20..=50).contains(&sent), "{sent}");
-    }
-
-    // CVE-2020-25705: the shared bucket must not count exactly.
-    #[test]
-    fn what_is_left_for_all_is_not_a_fixed_number() {
-        let count = |seed| {
-            let mut rng = Rng::new(seed);
-            let mut limit = IcmpLimit::new(ms(0), &mut rng);
-            (0..1000u32)
-                .filter(|i| limit.allows(ms(0), &mut rng, Ipv4Addr::from_bits(0x0a00_0000 + i)))
-                .count()
-        };
-        let counts: std::collections::BTreeSet<usize> = (0..20).map(count).collect();
-        assert!(counts.len() > 3, "{counts:?}");
-    }
-}
+mod tests;

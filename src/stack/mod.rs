@@ -1,7 +1,7 @@
 //! State machines of a host, sans I/O: packets and the time go in, decisions come out.
 //!
 //! Here: what may come in and what becomes of it ([`ingress`]), how an answer is made ([`egress`]), who is where
-//! ([`neighbor`]), which sockets and groups there are ([`port_table`], [`groups`], [`membership`]), and what routers
+//! ([`neighbor`]), how large a packet may be on its way ([`pmtu`]), which sockets and groups there are ([`port_table`], [`groups`], [`membership`]), and what routers
 //! are told ([`gmp`]). Not here: clocks, threads, devices, logs; nor anything that runs on a socket.
 //!
 //! What IPv4 and IPv6 share is written once over [`Family`](crate::addr::Family); where their packets differ, each has
@@ -29,6 +29,7 @@ pub mod ingress;
 pub mod interface;
 pub mod membership;
 pub mod neighbor;
+pub mod pmtu;
 pub mod port_table;
 pub mod route;
 mod source_filter;

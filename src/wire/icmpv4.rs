@@ -1,4 +1,9 @@
-//! ICMP for IPv4 (RFC 792): a view of a received message, the answer to an echo, and errors that quote.
+//! ICMP for IPv4 (RFC 792): a view of a received message, the answers to an echo and to a question for the time, and errors
+//! that quote.
+
+mod quote;
+
+pub use quote::Quote;
 
 use super::checksum::{self, Sum};
 use super::ipv4;
@@ -33,6 +38,9 @@ pub const CODE_PORT_UNREACHABLE: u8 = 3;
 pub const CODE_FRAGMENTATION_NEEDED: u8 = 4;
 /// Code of time exceeded: fragments were missing.
 pub const CODE_REASSEMBLY_TIME: u8 = 1;
+
+/// Bytes of a time stamp request or reply: the header and three times.
+pub const TIMESTAMP_LEN: usize = HEADER_LEN + 12;
 
 /// The most bytes of an error, its IPv4 header included. C02, RFC 1812 4.3.2.3.
 pub const ERROR_PACKET_MAX: usize = 576;
@@ -132,6 +140,21 @@ impl<'a> Icmpv4<'a> {
         u16::from_be_bytes([self.header[6], self.header[7]])
     }
 
+    /// The MTU of the next hop, in bytes, that a "fragmentation needed" tells; 0 if its router knows no RFC 1191.
+    // C16, RFC 1191 4: the second half of the last four bytes.
+    #[inline]
+    #[must_use]
+    pub const fn next_hop_mtu(&self) -> u16 {
+        u16::from_be_bytes([self.header[6], self.header[7]])
+    }
+
+    /// The byte of the quoted packet that a parameter problem points at.
+    #[inline]
+    #[must_use]
+    pub const fn pointer(&self) -> u8 {
+        self.header[4]
+    }
+
     /// What follows the header: the data of an echo, the packet that an error quotes.
     #[inline]
     #[must_use]
@@ -162,6 +185,23 @@ pub fn make_echo_reply(message: &mut [u8]) -> bool {
         }
     }
     true
+}
+
+/// Makes a time stamp request its own reply, in place, and returns the reply's length. `None`, and nothing changed: it is
+/// none, or cut short. `time`: milliseconds since midnight UT, of both arrival and departure.
+// C10, RFC 1122 3.2.2.8, RFC 792: identifier, sequence and the asker's own time stay; 20 bytes, whatever followed them.
+#[must_use]
+pub fn make_timestamp_reply(message: &mut [u8], time: u32) -> Option<usize> {
+    let message = message.first_chunk_mut::<TIMESTAMP_LEN>()?;
+    if message[0] != TYPE_TIMESTAMP {
+        return None;
+    }
+    message[..4].copy_from_slice(&[TYPE_TIMESTAMP_REPLY, 0, 0, 0]);
+    message[12..16].copy_from_slice(&time.to_be_bytes());
+    message[16..].copy_from_slice(&time.to_be_bytes());
+    let checksum = Sum::of(message).finish();
+    message[2..4].copy_from_slice(&checksum.to_be_bytes());
+    Some(TIMESTAMP_LEN)
 }
 
 /// Writes a message with its checksum to the front of `out` and returns its length in bytes. `None`: `out` is too short.
@@ -261,6 +301,39 @@ mod tests {
         assert!(make_echo_reply(&mut message));
         assert_eq!(message[..4], [0, 0, 0, 0]);
         assert_eq!(Icmpv4::parse(&message).unwrap().verify(), Ok(()));
+    }
+
+    // C10, RFC 792: type 14, code 0, identifier, sequence and the originate time as they were, then the time, twice.
+    #[test]
+    fn a_time_stamp_reply_tells_the_time_twice() {
+        let times = [0, 1, 2, 3, 9, 9, 9, 9, 9, 9, 9, 9];
+        for surplus in [0, 5] {
+            let mut message = vec![0; 20 + surplus];
+            let data = [&times[..], &vec![0xaa; surplus]].concat();
+            emit(TYPE_TIMESTAMP, 3, 0x1234_0001, &data, &mut message).unwrap();
+            assert_eq!(make_timestamp_reply(&mut message, 0x0102_0304), Some(20));
+            let icmp = Icmpv4::parse(&message[..20]).unwrap();
+            assert_eq!((icmp.icmp_type(), icmp.code(), icmp.rest()), (14, 0, 0x1234_0001));
+            assert_eq!(icmp.data(), [0, 1, 2, 3, 1, 2, 3, 4, 1, 2, 3, 4]);
+            assert_eq!(icmp.verify(), Ok(()));
+        }
+        for len in 0..20 {
+            assert_eq!(make_timestamp_reply(&mut [TYPE_TIMESTAMP; 20][..len], 0), None);
+        }
+        assert_eq!(make_timestamp_reply(&mut [TYPE_TIMESTAMP_REPLY; 20], 0), None);
+    }
+
+    // C16, RFC 1191 4: the next hop's MTU lies in the low 16 bits of what was unused. RFC 792: the pointer in the first byte.
+    #[test]
+    fn an_errors_own_fields_lie_where_the_rfcs_say() {
+        let icmp = |icmp_type, code, rest| {
+            let mut out = [0; 8];
+            emit(icmp_type, code, rest, &[], &mut out).unwrap();
+            let icmp = Icmpv4::parse(&out).unwrap();
+            (icmp.next_hop_mtu(), icmp.pointer())
+        };
+        assert_eq!(icmp(TYPE_UNREACHABLE, CODE_FRAGMENTATION_NEEDED, 0xffff_0514).0, 1300);
+        assert_eq!(icmp(TYPE_PARAMETER_PROBLEM, 0, 0x1400_0000).1, 20);
     }
 
     #[test]

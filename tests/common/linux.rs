@@ -3,6 +3,8 @@
 //! It is the second opinion on what a correct host does, and proves that the tests can be passed by something that is not
 //! pollcast.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::thread;
 
@@ -17,7 +19,7 @@ use super::raw_peer::RawPeer;
 #[derive(Debug)]
 pub struct Linux {
     pub wire: Wire,
-    _host: Netns,
+    host: Netns,
     _peer: Netns,
 }
 
@@ -41,7 +43,35 @@ impl Linux {
             }
         });
         let wire = Wire::new(RawPeer::new(&peer, "ve1"));
-        Self { wire, _host: host, _peer: peer }
+        Self { wire, host, _peer: peer }
+    }
+
+    /// Sets a key of `/proc/sys/net/ipv4` of the host.
+    pub fn set(&self, key: &str, value: &str) {
+        self.host.enter(|| fs::write(format!("/proc/sys/net/ipv4/{key}"), value)).unwrap();
+    }
+
+    /// The host's SNMP counters, by protocol and name: `IpInHdrErrors`, `UdpNoPorts`; those of Linux's own have the prefix
+    /// `IpExt`.
+    pub fn snmp(&self) -> BTreeMap<String, u64> {
+        let files = ["snmp", "netstat"];
+        let texts = self
+            .host
+            .enter(|| files.map(|f| fs::read_to_string(format!("/proc/thread-self/net/{f}")).unwrap()));
+        let mut counters = BTreeMap::new();
+        for text in texts {
+            let lines: Vec<Vec<&str>> = text.lines().map(|l| l.split_whitespace().collect()).collect();
+            for pair in lines.chunks(2) {
+                let (names, values) = (&pair[0], &pair[1]);
+                let protocol = names[0].trim_end_matches(':');
+                let named = names[1..].iter().zip(&values[1..]);
+                // Some are signed (-1: no limit), and count nothing.
+                let counted = named
+                    .filter_map(|(name, value)| Some((format!("{protocol}{name}"), value.parse().ok()?)));
+                counters.extend(counted);
+            }
+        }
+        counters
     }
 }
 

@@ -25,6 +25,7 @@ pub mod netns;
 pub mod pollcast;
 pub mod raw_peer;
 pub mod read;
+pub mod stimuli;
 pub mod testpmd;
 pub mod warden;
 

@@ -23,7 +23,7 @@ use super::mc_filter::{FilterCalls, Ladder};
 use super::offload::Offloads;
 use super::queue::{RxQueue, TxQueue, pair};
 use super::{DpdkError, Eal, Mempool};
-use crate::addr::MacAddr;
+use crate::addr::{MacAddr, Vid};
 use crate::config::plan::PortPlan;
 use crate::io::{DeviceStats, FilterPolicy, FilterState, McFilter, PortControl, PortInfo};
 
@@ -43,12 +43,14 @@ pub struct Stopped {
     policy: FilterPolicy,
     mac_slots: u32,
     keep_promiscuous: bool,
+    filters_vlans: bool,
 }
 
 /// Receiving.
 #[derive(Debug)]
 pub struct Started {
     filter: Ladder<Calls>,
+    filters_vlans: bool,
     /// DPDK's control calls on one port are not for several threads at a time.
     not_sync: PhantomData<Cell<()>>,
 }
@@ -284,6 +286,7 @@ impl Port<Stopped> {
             policy: plan.multicast_filter,
             mac_slots: info.max_mac_addrs,
             keep_promiscuous,
+            filters_vlans: offloads.filter_vlans(),
         };
         Ok(Self { opened, info: port_info, state })
     }
@@ -296,7 +299,7 @@ impl Port<Stopped> {
     /// The driver refuses, in its words.
     pub fn start(self) -> Result<(StartedPort, Vec<(RxQueue, TxQueue)>), PortError> {
         let Self { opened, info, state } = self;
-        let Stopped { queue_pairs, prepare, policy, mac_slots, keep_promiscuous } = state;
+        let Stopped { queue_pairs, prepare, policy, mac_slots, keep_promiscuous, filters_vlans } = state;
         let listener = Listener::capturing();
         let port_id = opened.port_id;
         // SAFETY: the port is ours, configured and stopped.
@@ -317,7 +320,8 @@ impl Port<Stopped> {
         // A device without such a mode has no filter, and passes our address as any other.
         let keep_promiscuous = keep_promiscuous && calls.set_promiscuous(true).is_ok();
         let filter = Ladder::new(calls, policy, mac_slots, keep_promiscuous);
-        Ok((Port { opened, info, state: Started { filter, not_sync: PhantomData } }, queues))
+        let state = Started { filter, filters_vlans, not_sync: PhantomData };
+        Ok((Port { opened, info, state }, queues))
     }
 }
 
@@ -341,6 +345,38 @@ impl<S> Port<S> {
     #[must_use]
     pub fn info(&self) -> &PortInfo {
         &self.info
+    }
+}
+
+impl StartedPort {
+    /// Lets frames of `vlans` pass, and those that are tagged for their priority alone, if the device keeps away what it
+    /// was not told of: it is asked to by a plan whose port is tagged. To be called after the start, as for the multicast
+    /// filter.
+    ///
+    /// # Errors
+    /// The driver refuses: nothing of that VLAN would ever arrive.
+    pub fn let_vlans_pass(&mut self, vlans: impl IntoIterator<Item = Vid>) -> Result<(), PortError> {
+        if !self.state.filters_vlans {
+            return Ok(());
+        }
+        // E11: a device that knows no VLAN 0 is one that does not filter it.
+        if let Err(error) = self.let_vlan_pass(0) {
+            tracing::debug!("rte_eth_dev_vlan_filter, 0: {error}");
+        }
+        let listener = Listener::capturing();
+        let refused = |error| PortError::Refused {
+            port: self.info.name.clone(),
+            device: self.info.device.clone(),
+            step: "to let the frames of a VLAN pass",
+            error,
+            log: listener.heard(),
+        };
+        vlans.into_iter().try_for_each(|vid| self.let_vlan_pass(vid.get()).map_err(refused))
+    }
+
+    fn let_vlan_pass(&self, vid: u16) -> Result<(), DpdkError> {
+        // SAFETY: the port is ours, and configured to filter VLANs.
+        DpdkError::check(unsafe { sys::rte_eth_dev_vlan_filter(self.opened.port_id, vid, 1) }).map(drop)
     }
 }
 

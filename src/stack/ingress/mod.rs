@@ -10,7 +10,7 @@ mod udp;
 
 use crate::io::{BufPool, DropReason, InterfaceId, PacketBuf, Parts};
 use crate::rng::Rng;
-use crate::stack::icmp_limit::IcmpLimit;
+use crate::stack::icmp_limit::{IcmpLimit, IcmpRates};
 use crate::stack::interface::{Interface, Interfaces};
 use crate::stack::port_table::PortTable;
 use crate::stack::{egress, icmp};
@@ -70,7 +70,7 @@ impl Ingress {
     #[must_use]
     pub fn new(now: Instant, rng: &mut Rng) -> Self {
         let mut rng = rng.fork();
-        Self { icmp_limit: IcmpLimit::new(now, &mut rng), rng }
+        Self { icmp_limit: IcmpLimit::new(now, &mut rng, IcmpRates::default()), rng }
     }
 
     /// What becomes of `buf`, received on the port of `interfaces`.
