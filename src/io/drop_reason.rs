@@ -127,6 +127,14 @@ drop_reasons! {
     EchoSourceRate = "echo_source_rate" => None;
     /// A service asked for an answer that cannot be sent: to port 0, or larger than the link.
     ReplyImpossible = "reply_impossible" => None;
+    /// No route leads to where a packet of ours was to go.
+    NoRoute = "no_route" => Some("IpOutNoRoutes");
+    /// The neighbour that a packet of ours was to go to did not answer.
+    NeighborUnreachable = "neighbor_unreachable" => None;
+    /// A packet of ours made room for a later one, while the neighbour that both go to was being asked for.
+    NeighborQueueFull = "neighbor_queue_full" => None;
+    /// So many neighbours were being asked for that the one a packet of ours was to go to could not be.
+    NeighborTableFull = "neighbor_table_full" => None;
     /// The queue to the control thread was full.
     PuntQueueFull = "punt_queue_full" => None;
     /// The queue to the worker that sends for control was full.
