@@ -13,6 +13,9 @@ pub use options::{
 /// Bytes of a header without options.
 pub const HEADER_LEN: usize = 20;
 
+/// Offset of the destination address in a header.
+pub const DESTINATION_OFFSET: usize = 16;
+
 /// Protocol: ICMP.
 pub const PROTOCOL_ICMP: u8 = 1;
 /// Protocol: IGMP.
