@@ -32,18 +32,28 @@ impl Manner {
 impl<N: Nic> PortIo<N> {
     /// Answers the request in `buf`. False if it cannot be answered: then it is dropped, and counted.
     #[inline(always)]
-    pub(super) fn answer(&mut self, mut buf: N::Buf, parts: Parts, manner: Manner) -> bool {
+    pub(super) fn answer(
+        &mut self,
+        mut buf: N::Buf,
+        parts: Parts,
+        manner: Manner,
+        pool: &N::Pool,
+    ) -> bool {
         // What came in by a tagged interface is not of the shape that the fast path answers.
         let untagged = self.interfaces.untagged().filter(|_| manner.is_plain());
         if untagged.is_some_and(|i| fastpath::reply(&mut buf, parts, &self.view, i)) {
             self.send(buf);
             return true;
         }
-        self.answer_slowly(buf, parts, manner)
+        self.answer_slowly(buf, parts, manner, pool)
     }
 
     #[inline(never)]
-    fn answer_slowly(&mut self, mut buf: N::Buf, parts: Parts, manner: Manner) -> bool {
+    fn answer_slowly(&mut self, mut buf: N::Buf, parts: Parts, manner: Manner, pool: &N::Pool) -> bool {
+        let mtu = self.interfaces.get(parts.interface()).map_or(0, |i| i.mtu);
+        if 20 + usize::from(parts.udp_len()) > usize::from(mtu) {
+            return self.answer_in_fragments(buf, parts, (mtu, manner), pool);
+        }
         let interface = self.interfaces.get(parts.interface());
         let made = interface.is_some_and(|i| egress::udp_reply(&mut buf, parts, i));
         if !made {
@@ -55,6 +65,24 @@ impl<N: Nic> PortIo<N> {
             ReplyPath::Route => return self.send_by_route(buf, parts.interface()),
         }
         true
+    }
+
+    /// F18: what the path does not carry in one piece leaves in several.
+    fn answer_in_fragments(
+        &mut self,
+        mut buf: N::Buf,
+        parts: Parts,
+        (mtu, manner): (u16, Manner),
+        pool: &N::Pool,
+    ) -> bool {
+        let Self { interfaces, ids, .. } = self;
+        let made = interfaces.get(parts.interface());
+        let made = made.and_then(|i| egress::udp_reply_to_cut(&mut buf, parts, ids, mtu, i));
+        let Some(out) = made else {
+            self.tally.drop(DropReason::ReplyImpossible);
+            return false;
+        };
+        self.send_in_fragments(&buf, &out, (parts.interface(), manner.reply), pool)
     }
 
     /// Sends a frame of ours to where the routes and neighbours of `id` say; by way of control if its next hop is not

@@ -25,6 +25,8 @@ pub enum ToWorker<B> {
     Neighbor(InterfaceId, Ipv4Addr, Option<Hop>),
     /// No neighbour of this interface is known any more.
     NoNeighbors(InterfaceId),
+    /// A fragment, as it was received on this port by another worker, of a datagram that this worker puts together.
+    Fragment(PortId, B),
 }
 
 /// To control: a frame of ours whose next hop's Ethernet address its worker does not know.

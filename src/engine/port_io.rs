@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::counters::{Counter, CounterPage, Tally};
+use super::fragments::Owners;
 use super::message::PuntSenders;
 use super::worker::WorkerPort;
 use crate::addr::V4;
 use crate::fastpath::View;
 use crate::io::{Burst, InterfaceId, Nic, PacketBuf, PortId, TxQueue};
+use crate::stack::fragmentation::Ids;
 use crate::stack::interface::Interfaces;
 use crate::stack::route::Routes;
 
@@ -23,14 +25,18 @@ pub(super) struct PortIo<N: Nic> {
     pub(super) tally: Tally,
     /// The way to control.
     pub(super) punt: PuntSenders<N::Buf>,
+    /// Who puts fragments together that come in here.
+    pub(super) owners: Owners<N::Buf>,
+    /// The identifications of UDP datagrams from here; those of ICMP are drawn by ingress.
+    pub(super) ids: Ids,
     page: CounterPage,
 }
 
 impl<N: Nic> PortIo<N> {
-    pub(super) fn new(port: WorkerPort<N>, punt: PuntSenders<N::Buf>) -> Self {
-        let WorkerPort { id, rx, tx, interfaces, page } = port;
-        let view = View::of(&interfaces);
-        Self { id, rx, tx, interfaces, view, tx_burst: Burst::new(), tally: Tally::default(), punt, page }
+    pub(super) fn new(port: WorkerPort<N>, punt: PuntSenders<N::Buf>, ids: Ids) -> Self {
+        let WorkerPort { id, rx, tx, interfaces, owners, page } = port;
+        let (view, tally) = (View::of(&interfaces), Tally::default());
+        Self { id, rx, tx, interfaces, view, tx_burst: Burst::new(), tally, punt, owners, ids, page }
     }
 
     /// From now on these are the addresses and routes of the interface `id`.

@@ -14,6 +14,7 @@ use crate::engine::control::{
     Control, ControlInterfaceParts, ControlParts, ControlPortParts, ControlSocket, InitialMembership,
 };
 use crate::engine::counters::{CounterPage, SocketPage};
+use crate::engine::fragments::{FragmentParts, LIMITS, owners};
 use crate::engine::message::{PuntSenders, inbox, punt_queues};
 use crate::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService};
 use crate::fastpath::Level;
@@ -25,6 +26,7 @@ use crate::stack::hops::Hops;
 use crate::stack::interface::{Inet, Interface, Interfaces};
 use crate::stack::membership::SourceFilter;
 use crate::stack::neighbor::ENTRIES_DEFAULT;
+use crate::stack::reassembly::Limits;
 use crate::stack::port_table::{PortTable, Socket};
 use crate::stack::route::{Route, Routes};
 use crate::time::Instant;
@@ -167,8 +169,12 @@ pub struct WorldOptions {
     pub burst: usize,
     /// Buffers in the pool.
     pub buffers: usize,
+    /// Large buffers in the pool.
+    pub large: usize,
     /// Bytes of a buffer.
     pub room: usize,
+    /// How many fragments each worker holds, and how long.
+    pub fragments: Limits,
     /// The level of CPU. What happens does not depend on it.
     pub level: Level,
 }
@@ -181,7 +187,9 @@ impl Default for WorldOptions {
             workers: 1,
             burst: 32,
             buffers: 1024,
+            large: 4,
             room: ROOM,
+            fragments: LIMITS,
             level: Level::BASELINE,
         }
     }
@@ -208,16 +216,19 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
         (1..=BURST_MAX).contains(&options.burst) && options.workers > 0,
         "a burst and a worker are needed"
     );
-    let pool = SimPool::new(options.buffers, options.room);
+    let pool = SimPool::with_large(options.buffers, options.room, options.large);
     let Opened { devices, control_ports, worker_ports } = open_ports(options, &pool, rng);
     let table = port_table(options, rng);
     let (punt, punts) = punt_queues();
-    let mut inboxes = Vec::new();
+    let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..options.workers).map(|_| inbox()).unzip();
+    let (secret, lists) = (rng.u64(), owners(&inboxes));
     let mut pages: Vec<Vec<SocketPage>> = vec![Vec::new(); table.sockets().len()];
     let mut workers = Vec::new();
-    for ports in worker_ports {
-        let (sender, receiver) = inbox();
-        inboxes.push(sender);
+    for ((worker, mut ports), (receiver, owners)) in
+        (0..).zip(worker_ports).zip(receivers.into_iter().zip(lists))
+    {
+        // Every worker serves every port.
+        ports.iter_mut().for_each(|port| port.owners.clone_from(&owners));
         let socket_pages: Vec<SocketPage> = pages.iter().map(|_| SocketPage::default()).collect();
         pages.iter_mut().zip(&socket_pages).for_each(|(all, page)| all.push(page.clone()));
         workers.push(Worker::new(
@@ -230,6 +241,12 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
                 services: services(options),
                 inbox: receiver,
                 punt: PuntSenders::clone(&punt),
+                fragments: FragmentParts {
+                    limits: options.fragments,
+                    secret,
+                    worker,
+                    workers: usize::from(options.workers),
+                },
                 burst: options.burst,
                 level: options.level,
                 rng: rng.fork(),
@@ -309,7 +326,7 @@ fn open_queues(
     for ((rx, tx), ports) in queues.into_iter().zip(worker_ports) {
         let page = CounterPage::default();
         pages.push(page.clone());
-        ports.push(WorkerPort { id, rx, tx, interfaces: interfaces.clone(), page });
+        ports.push(WorkerPort { id, rx, tx, interfaces: interfaces.clone(), owners: Vec::new(), page });
     }
     pages
 }

@@ -92,14 +92,20 @@ impl<'a> Ipv4<'a> {
         Ok(Self { header, options, payload, bytes })
     }
 
-    /// The same packet, of which only the front was at hand, with all of its payload.
+    /// The packet whose header is at the front of `l3`, and whose payload is `body`, elsewhere in memory.
     ///
     /// # Errors
-    /// [`Truncated`](Ipv4Error::Truncated): that is not all.
-    #[inline]
-    pub fn with_payload(self, payload: &'a [u8]) -> Result<Self, Ipv4Error> {
-        let len = usize::from(self.total_len()).checked_sub(self.header_len());
-        if len == Some(payload.len()) { Ok(Self { payload, ..self }) } else { Err(Ipv4Error::Truncated) }
+    /// [`HeaderInvalid`](Ipv4Error::HeaderInvalid), also if the lengths do not agree; the checksum is not looked at.
+    pub fn in_pieces(l3: &'a [u8], body: &'a [u8]) -> Result<Self, Ipv4Error> {
+        let header = l3.first_chunk::<HEADER_LEN>().ok_or(Ipv4Error::HeaderInvalid)?;
+        let header_len = 4 * usize::from(header[0] & 0x0f);
+        let total_len = usize::from(u16::from_be_bytes([header[2], header[3]]));
+        if header[0] >> 4 != 4 || header_len < HEADER_LEN || total_len != header_len + body.len() {
+            return Err(Ipv4Error::HeaderInvalid);
+        }
+        let bytes = l3.get(..header_len).ok_or(Ipv4Error::HeaderInvalid)?;
+        let options = bytes.get(HEADER_LEN..).ok_or(Ipv4Error::HeaderInvalid)?;
+        Ok(Self { header, options, payload: body, bytes })
     }
 
     /// Verifies the header checksum, options included.

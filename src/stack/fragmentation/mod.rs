@@ -11,8 +11,9 @@ pub use ids::Ids;
 
 use arrayvec::ArrayVec;
 
-use super::egress::{frame_min, insert_tag};
+use super::egress::frame_min;
 use super::interface::Interface;
+use crate::addr::Vid;
 use crate::io::{BufPool, PacketBuf};
 use crate::wire::ipv4::{self, Ipv4, OPTION_END};
 
@@ -105,7 +106,9 @@ pub struct NoBuffer;
 #[derive(Debug)]
 pub struct Cut<'a> {
     out: &'a Outgoing,
-    interface: &'a Interface,
+    /// The least bytes of a frame, and the tag that the device is to insert.
+    frame_min: usize,
+    tag: Option<u16>,
     payload: &'a [u8],
     /// The options of every fragment but the first.
     copied: ArrayVec<u8, HEADER_MAX>,
@@ -116,9 +119,10 @@ pub struct Cut<'a> {
 impl<'a> Cut<'a> {
     /// Begins to cut `out`, whose payload is `payload`, to leave by `interface`.
     #[must_use]
-    pub fn new(out: &'a Outgoing, payload: &'a [u8], interface: &'a Interface) -> Self {
+    pub fn new(out: &'a Outgoing, payload: &'a [u8], interface: &Interface) -> Self {
         let copied = copied_options(out.header());
-        Self { out, interface, payload, copied, offset: 0, done: false }
+        let tag = interface.vlan.filter(|_| interface.tx_vlan_insert).map(Vid::get);
+        Self { out, frame_min: frame_min(interface), tag, payload, copied, offset: 0, done: false }
     }
 
     /// The next fragment as a frame; `None` after the last one, and after one that could not be made.
@@ -143,7 +147,7 @@ impl<'a> Cut<'a> {
         let end = l3 + header_len + bytes.len();
 
         let mut buf = pool.alloc()?;
-        if !buf.set_len(end.max(frame_min(self.interface))) {
+        if !buf.set_len(end.max(self.frame_min)) {
             return None;
         }
         let (link, packet) = buf.unique()?.split_at_mut_checked(l3)?;
@@ -156,7 +160,8 @@ impl<'a> Cut<'a> {
         behind.get_mut(..bytes.len())?.copy_from_slice(bytes);
         self.offset += bytes.len();
         self.done = last;
-        insert_tag(&mut buf, self.interface).then_some(buf)
+        // E12, 802.1Q: each is a frame of its own.
+        (self.tag.is_none() || buf.set_tx_vlan(self.tag)).then_some(buf)
     }
 
     /// Lengths, place and checksum of the fragment with this header.

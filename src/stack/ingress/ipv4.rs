@@ -7,15 +7,21 @@ use crate::io::{Cast, ChecksumStatus, DropReason, RxMeta};
 use crate::stack::egress::L4;
 use crate::stack::interface::{Destination, Interface, Source};
 use crate::stack::port_table::PortTable;
+use crate::stack::reassembly::Fragment;
 use crate::wire::icmpv4::{self, Icmpv4};
 use crate::wire::ipv4::{Ipv4, Ipv4Error, PROTOCOL_ICMP, PROTOCOL_IGMP, PROTOCOL_UDP};
 
 /// The packet in `link`, or why it is refused; then its protocol.
-pub(super) fn decide(link: &Link<'_>, meta: RxMeta, table: &PortTable) -> Decision {
+/// Its payload is in `body`, if it has one.
+pub(super) fn decide(link: &Link<'_>, body: Option<&[u8]>, meta: RxMeta, table: &PortTable) -> Decision {
     let interface = link.interface;
-    match admit(link, meta) {
+    match admit(link, body, meta) {
         Ok((ip, cast)) => {
-            let l4 = l4_offset(link, &ip);
+            // F13, F14, F16: of what it carries nothing is looked at before it is whole.
+            if let Some(fragment) = Fragment::of(&ip, link.l3_offset, interface.id) {
+                return Decision::Fragment(fragment);
+            }
+            let l4 = if body.is_some() { 0 } else { l4_offset(link, &ip) };
             match ip.protocol() {
                 PROTOCOL_UDP => {
                     let datagram = Datagram {
@@ -25,10 +31,13 @@ pub(super) fn decide(link: &Link<'_>, meta: RxMeta, table: &PortTable) -> Decisi
                         bytes: ip.payload(),
                         l3: link.l3_offset,
                         l4,
+                        in_body: body.is_some(),
                     };
                     udp::decide(&datagram, meta, interface, &interface.v4, table)
                 }
                 PROTOCOL_ICMP => icmp(&ip, l4, cast),
+                // RFC 9776 4.1.8: no query is longer than its link carries, nor anything else that a host has to hear.
+                PROTOCOL_IGMP if body.is_some() => Decision::Drop(DropReason::IgmpUnwanted),
                 PROTOCOL_IGMP => Decision::Punt(Punted::Igmp),
                 _ => Decision::Drop(DropReason::ProtocolUnknown),
             }
@@ -44,8 +53,13 @@ fn l4_offset(link: &Link<'_>, ip: &Ipv4<'_>) -> u16 {
 
 /// The header's checks, cheapest and most telling first.
 // I04, RFC 1122 3.2.1.7: the TTL is not among them. It is spent by routers, and 0 and 1 are where they were going.
-fn admit<'a>(link: &Link<'a>, meta: RxMeta) -> Result<(Ipv4<'a>, Cast), DropReason> {
-    let ip = Ipv4::parse(link.l3).map_err(reason)?;
+fn admit<'a>(
+    link: &Link<'a>,
+    body: Option<&'a [u8]>,
+    meta: RxMeta,
+) -> Result<(Ipv4<'a>, Cast), DropReason> {
+    let parsed = body.map_or_else(|| Ipv4::parse(link.l3), |body| Ipv4::in_pieces(link.l3, body));
+    let ip = parsed.map_err(reason)?;
     // I02, RFC 1122 3.2.1.2: the device's word only where it says that the sum is right; "unknown" is not "good".
     match meta.ip_checksum {
         ChecksumStatus::Good | ChecksumStatus::None => {}
@@ -58,9 +72,6 @@ fn admit<'a>(link: &Link<'a>, meta: RxMeta) -> Result<(Ipv4<'a>, Cast), DropReas
     let options = ip.scan_options().map_err(|_| DropReason::Ipv4OptionInvalid)?;
     if options.source_route {
         return Err(DropReason::Ipv4SourceRoute);
-    }
-    if ip.is_fragment() {
-        return Err(DropReason::Ipv4Fragment);
     }
     Ok((ip, cast))
 }

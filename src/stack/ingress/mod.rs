@@ -8,11 +8,13 @@ mod ipv4;
 mod link;
 mod udp;
 
-use crate::io::{BufPool, DropReason, InterfaceId, PacketBuf, Parts};
+use crate::io::{BufPool, DropReason, InterfaceId, PacketBuf, Parts, linearise};
 use crate::rng::Rng;
+use crate::stack::fragmentation::{Ids, Outgoing};
 use crate::stack::icmp_limit::{IcmpLimit, IcmpRates};
 use crate::stack::interface::{Interface, Interfaces};
 use crate::stack::port_table::PortTable;
+use crate::stack::reassembly::Fragment;
 use crate::stack::{egress, icmp};
 use crate::time::Instant;
 use crate::wire::arp::Packet;
@@ -38,6 +40,10 @@ pub enum Verdict<B> {
     Deliver(B, Parts),
     /// An answer, made in the packet itself: it goes out by the way it came.
     Hairpin(B),
+    /// The same, too long to leave in one piece, by this interface.
+    HairpinInFragments(InterfaceId, B, Outgoing),
+    /// A fragment: it is to be put together with the others of its datagram.
+    Fragment(Fragment, B),
     /// For control, which looks at it for this interface.
     Punt(Punted, InterfaceId, B),
     /// Dropped, and an ICMP error about it goes out; `None` if the rate limit or an empty pool withheld it.
@@ -53,6 +59,7 @@ enum Decision {
     /// An ICMP echo request to answer: its ICMP message and the packet's type of service.
     Echo(egress::L4, u8),
     Punt(Punted),
+    Fragment(Fragment),
     /// Nobody listens on the port: the packet begins at this offset.
     PortUnreachable(u8),
     Drop(DropReason),
@@ -63,14 +70,16 @@ enum Decision {
 pub struct Ingress {
     icmp_limit: IcmpLimit,
     rng: Rng,
+    /// The identifications of ICMP messages.
+    ids: Ids,
 }
 
 impl Ingress {
     /// Fresh state.
     #[must_use]
-    pub fn new(now: Instant, rng: &mut Rng) -> Self {
+    pub fn new(now: Instant, rng: &mut Rng, ids: Ids) -> Self {
         let mut rng = rng.fork();
-        Self { icmp_limit: IcmpLimit::new(now, &mut rng, IcmpRates::default()), rng }
+        Self { icmp_limit: IcmpLimit::new(now, &mut rng, IcmpRates::default()), rng, ids }
     }
 
     /// What becomes of `buf`, received on the port of `interfaces`.
@@ -82,6 +91,13 @@ impl Ingress {
         table: &PortTable,
         pool: &P,
     ) -> Verdict<P::Buf> {
+        // E17: what follows reads frames in one piece.
+        if !buf.is_single_segment() && buf.body().is_none() {
+            match linearise(&buf, pool) {
+                Some(whole) => buf = whole,
+                None => return Verdict::Drop(DropReason::NoBuffer),
+            }
+        }
         let (interface, decision) = match decide(&buf, interfaces, table) {
             Ok(decided) => decided,
             Err(why) => return Verdict::Drop(why),
@@ -89,6 +105,7 @@ impl Ingress {
         match decision {
             Decision::Deliver(parts) => Verdict::Deliver(buf, parts),
             Decision::Punt(to) => Verdict::Punt(to, interface.id, buf),
+            Decision::Fragment(fragment) => Verdict::Fragment(fragment, buf),
             Decision::Drop(why) => Verdict::Drop(why),
             Decision::Echo(l4, tos) => {
                 if icmp::echo_reply(&mut buf, l4, tos, interface) {
@@ -139,13 +156,10 @@ fn decide<'a, B: PacketBuf>(
     interfaces: &'a Interfaces,
     table: &PortTable,
 ) -> Result<(&'a Interface, Decision), DropReason> {
-    if !buf.is_single_segment() {
-        return Err(DropReason::MultiSegment);
-    }
     let meta = buf.rx_meta();
     let link = Link::parse(buf.data(), meta, interfaces)?;
     let decision = match link.ethertype {
-        ETHERTYPE_IPV4 => ipv4::decide(&link, meta, table),
+        ETHERTYPE_IPV4 => ipv4::decide(&link, buf.body(), meta, table),
         ETHERTYPE_ARP => arp::decide(&link),
         // E13: what is below 0x600 is an 802.3 length and no type; it is among the unknown.
         _ => Decision::Drop(DropReason::EtherTypeUnknown),

@@ -100,10 +100,12 @@ pub struct Fragment {
 }
 
 impl Fragment {
-    /// The fragment at offset `l3` of `frame`, which ingress has admitted by `interface`. `None`: it is none.
+    /// The fragment `ip`, which begins at offset `l3` of its frame and was admitted by `interface`. `None`: it is none.
     #[must_use]
-    pub fn of(frame: &[u8], l3: usize, interface: InterfaceId) -> Option<Self> {
-        let ip = Ipv4::parse(frame.get(l3..)?).ok().filter(Ipv4::is_fragment)?;
+    pub fn of(ip: &Ipv4<'_>, l3: u8, interface: InterfaceId) -> Option<Self> {
+        if !ip.is_fragment() {
+            return None;
+        }
         let key = Key { interface, src: ip.src(), dst: ip.dst(), id: ip.id(), protocol: ip.protocol() };
         Some(Self {
             key,
@@ -111,7 +113,7 @@ impl Fragment {
             len: u16::try_from(ip.payload().len()).ok()?,
             more: ip.more_fragments(),
             ecn: ip.tos() & 0b11,
-            l3: u8::try_from(l3).ok()?,
+            l3,
             header_len: u8::try_from(ip.header_len()).ok()?,
         })
     }
@@ -268,7 +270,7 @@ struct Source {
     load: u32,
 }
 
-/// A datagram whose time was over before it was whole.
+/// A datagram that was given up before it was whole, as its time was over.
 #[derive(Debug)]
 pub struct Expired<B> {
     /// The interface that it came in by.
@@ -357,9 +359,14 @@ impl<B: PacketBuf> Reassembler<B> {
     // F09, RFC 1122 3.3.2.
     pub fn expire(&mut self, now: Instant) -> Option<Expired<B>> {
         self.poll_timeout().filter(|at| *at <= now)?;
+        self.give_up(DropReason::FragmentTimeout)
+    }
+
+    /// The oldest datagram, which is held no longer, for a reason that is not its own.
+    pub fn give_up(&mut self, why: DropReason) -> Option<Expired<B>> {
         let pending = self.remove(self.ages.first)?;
         let mut account = Account::default();
-        account.release(pending.count, DropReason::FragmentTimeout);
+        account.release(pending.count, why);
         let first = self.pieces.remove(pending.first);
         let (mut l3, mut at) = (0, pending.pieces);
         // The first one is out of the slab already, and with it the way to those behind it.
