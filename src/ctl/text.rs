@@ -10,8 +10,8 @@ use super::table::Align::{Left, Right};
 use super::table::Table;
 use crate::engine::Counter;
 use crate::engine::command::{
-    Answer, DropAnswer, FilterAnswer, GroupAnswer, InterfaceAnswer, NeighborAnswer, PortAnswer, PortStats,
-    SocketAnswer, StatsAnswer,
+    Answer, DropAnswer, FilterAnswer, GroupAnswer, InterfaceAnswer, NeighborAnswer, PathAnswer, PortAnswer,
+    PortStats, SocketAnswer, StatsAnswer,
 };
 use crate::io::{FilterState, Refused};
 
@@ -35,6 +35,7 @@ pub fn render(answer: &Answer, rows: Rows) -> String {
         Answer::Groups(groups) => render_groups(groups),
         Answer::Filter(filters) => blocks(filters, "no ports\n", filter_block),
         Answer::Neighbors(neighbors) => render_neighbors(neighbors),
+        Answer::Paths(paths) => render_paths(paths),
         Answer::Drops(drops) => render_drops(drops, rows),
         Answer::Done(done) => format!("{}\n", done.done),
         Answer::Error(sentence) => format!("{sentence}\n"),
@@ -224,6 +225,24 @@ fn render_neighbors(neighbors: &[NeighborAnswer]) -> String {
             None => ("-".into(), "-".into()),
         };
         table.row([port.clone(), addr.to_string(), mac, state.clone(), confirmed]);
+    }
+    table.render()
+}
+
+fn render_paths(paths: &[PathAnswer]) -> String {
+    if paths.is_empty() {
+        return "no path is known to carry less than its link\n".into();
+    }
+    let mut table = Table::new(&[
+        ("port", Left),
+        ("address", Left),
+        ("mtu", Right),
+        ("with df", Right),
+        ("reported", Left),
+    ]);
+    for PathAnswer { port, addr, mtu, df_max, age_s } in paths {
+        let reported = format!("{} ago", duration(*age_s));
+        table.row([port.clone(), addr.to_string(), mtu.to_string(), df_max.to_string(), reported]);
     }
     table.render()
 }

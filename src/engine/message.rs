@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use core::net::Ipv4Addr;
+
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::addr::V4;
 use crate::io::{InterfaceId, PortId};
 use crate::stack::groups::GroupTable;
 use crate::stack::ingress::Punted;
+use crate::stack::pmtu::TooBig;
+use crate::time::Instant;
 
 /// To a worker.
 #[derive(Debug)]
@@ -16,6 +20,28 @@ pub enum ToWorker<B> {
     Transmit(PortId, B),
     /// From now on these are the groups of this interface.
     Groups(InterfaceId, Arc<GroupTable<V4>>),
+    /// At this moment, this became known of the paths from this interface.
+    PathMtu(InterfaceId, Instant, PathNews),
+}
+
+/// What became known of the paths from an interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PathNews {
+    /// A packet was too long for one.
+    TooBig(TooBig<Ipv4Addr>),
+    /// What was learned too long ago is forgotten.
+    Expired,
+    /// The link carries packets of so many bytes now.
+    LinkMtu(u16),
+}
+
+/// To control: a packet of ours was too long for its path, says a router, of an interface's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PathReport {
+    /// The interface that it came in by.
+    pub interface: InterfaceId,
+    /// What it says.
+    pub too_big: TooBig<Ipv4Addr>,
 }
 
 /// To control: a packet that only control can deal with.
@@ -38,11 +64,12 @@ pub const PUNT_LEN: usize = 256;
 pub struct PuntSenders<B> {
     arp: Sender<Punt<B>>,
     igmp: Sender<Punt<B>>,
+    paths: Sender<PathReport>,
 }
 
 impl<B> Clone for PuntSenders<B> {
     fn clone(&self) -> Self {
-        Self { arp: self.arp.clone(), igmp: self.igmp.clone() }
+        Self { arp: self.arp.clone(), igmp: self.igmp.clone(), paths: self.paths.clone() }
     }
 }
 
@@ -60,6 +87,14 @@ impl<B> PuntSenders<B> {
     }
 }
 
+impl<B> PuntSenders<B> {
+    /// Tells control of a path. False if the queue is full: then the router will tell it again.
+    #[must_use]
+    pub fn report(&self, report: PathReport) -> bool {
+        self.paths.try_send(report).is_ok()
+    }
+}
+
 /// Control's ends of the punt queues.
 #[derive(Debug)]
 pub struct PuntReceivers<B> {
@@ -67,6 +102,8 @@ pub struct PuntReceivers<B> {
     pub arp: Receiver<Punt<B>>,
     /// IGMP.
     pub igmp: Receiver<Punt<B>>,
+    /// What routers say of paths.
+    pub paths: Receiver<PathReport>,
 }
 
 /// The queues from workers to control.
@@ -74,7 +111,8 @@ pub struct PuntReceivers<B> {
 pub fn punt_queues<B>() -> (PuntSenders<B>, PuntReceivers<B>) {
     let (arp, arp_rx) = bounded(PUNT_LEN);
     let (igmp, igmp_rx) = bounded(PUNT_LEN);
-    (PuntSenders { arp, igmp }, PuntReceivers { arp: arp_rx, igmp: igmp_rx })
+    let (paths, paths_rx) = bounded(PUNT_LEN);
+    (PuntSenders { arp, igmp, paths }, PuntReceivers { arp: arp_rx, igmp: igmp_rx, paths: paths_rx })
 }
 
 /// A worker's inbox.

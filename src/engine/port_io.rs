@@ -1,10 +1,13 @@
 //! One port of a worker at work: its queues, its replica, its transmit burst and its counters.
 
 use super::counters::{Counter, CounterPage, Tally};
+use super::message::PathNews;
 use super::worker::WorkerPort;
 use crate::fastpath::View;
-use crate::io::{Burst, Nic, PacketBuf, PortId, TxQueue};
+use crate::io::{Burst, InterfaceId, Nic, PacketBuf, PortId, TxQueue};
+use crate::rng::Rng;
 use crate::stack::interface::Interfaces;
+use crate::time::Instant;
 
 #[derive(Debug)]
 pub(super) struct PortIo<N: Nic> {
@@ -16,14 +19,30 @@ pub(super) struct PortIo<N: Nic> {
     pub(super) view: View,
     pub(super) tx_burst: Burst<N::Buf>,
     pub(super) tally: Tally,
+    /// For what must not be foretold of packets.
+    pub(super) rng: Rng,
     page: CounterPage,
 }
 
 impl<N: Nic> PortIo<N> {
-    pub(super) fn new(port: WorkerPort<N>) -> Self {
+    pub(super) fn new(port: WorkerPort<N>, rng: Rng) -> Self {
         let WorkerPort { id, rx, tx, interfaces, page } = port;
         let view = View::of(&interfaces);
-        Self { id, rx, tx, interfaces, view, tx_burst: Burst::new(), tally: Tally::default(), page }
+        Self { id, rx, tx, interfaces, view, tx_burst: Burst::new(), tally: Tally::default(), rng, page }
+    }
+
+    /// Takes note of `news` of the paths from the interface `id`, if that is on this port.
+    pub(super) fn learn_path(&mut self, id: InterfaceId, at: Instant, news: PathNews) {
+        let Some(interface) = self.interfaces.get_mut(id) else { return };
+        match news {
+            PathNews::TooBig(report) => drop(interface.paths.learn(at, report)),
+            PathNews::Expired => drop(interface.paths.expire(at)),
+            PathNews::LinkMtu(mtu) => interface.set_mtu(mtu),
+        }
+        // What fits every path needs no look at them: the fast path knows no other limit.
+        if let Some(untagged) = self.interfaces.untagged() {
+            self.view.set_packet_max(untagged.paths.smallest());
+        }
     }
 
     /// Puts `buf` into the transmit burst; a full one goes out first.

@@ -109,6 +109,7 @@ fn wait<N: Nic>(control: &Control<N>, clock: &impl Fn() -> Instant, inputs: &Con
     let mut select = Select::new();
     select.recv(&punts.igmp);
     select.recv(&punts.arp);
+    select.recv(&punts.paths);
     select.recv(&inputs.requests);
     select.recv(&inputs.shutdown);
     select.recv(&inputs.lost);

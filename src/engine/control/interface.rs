@@ -170,6 +170,7 @@ impl Interface {
         if self.announce_at.is_some_and(|at| at <= now) {
             self.announce(now, base, out);
         }
+        self.expire_paths(now, base, out);
         if self.tell_at.is_some_and(|at| at <= now) {
             self.tell_admission(now, Duration::ZERO, out);
         }
@@ -186,7 +187,7 @@ impl Interface {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let deadlines =
             [self.announce_at, self.tell_at, self.neighbors.poll_timeout(), self.igmp.poll_timeout()];
-        deadlines.into_iter().fold(None, earliest)
+        deadlines.into_iter().fold(self.replica.paths.poll_timeout(), earliest)
     }
 
     fn announce<N: Nic>(&mut self, now: Instant, base: &mut Base, out: &Outlet<N>) {
