@@ -34,6 +34,7 @@ fn request(command: &CtlCommand) -> (Command, Rows) {
             (Command::Mtu(MtuOrder { mtu: *mtu, port: port.clone() }), Rows::default())
         }
         CtlCommand::Neighbors => (Command::Neighbors, Rows::default()),
+        CtlCommand::Routes => (Command::Routes, Rows::default()),
         CtlCommand::Drops(args) => (Command::Drops, rows(args)),
         CtlCommand::Join(args) => (Command::Join(membership(args)), Rows::default()),
         CtlCommand::Leave(args) => (Command::Leave(membership(args)), Rows::default()),

@@ -3,11 +3,15 @@
 //! The fast path turns a plain request round. Whatever it leaves, other shapes, other ways and other sizes, is answered
 //! here, a packet at a time.
 
+use core::net::Ipv4Addr;
+
+use super::counters::Counter;
+use super::message::{Unresolved, Used};
 use super::port_io::PortIo;
 use crate::fastpath;
-use crate::io::{DropReason, Nic, Parts, PmtuDiscovery, ReplyPath};
+use crate::io::{DropReason, InterfaceId, Nic, Parts, PmtuDiscovery, ReplyPath};
 use crate::rng::Rng;
-use crate::stack::egress::{self, Cutting};
+use crate::stack::egress::{self, Cutting, Directed};
 use crate::stack::pmtu::Sending;
 use crate::time::Instant;
 
@@ -43,12 +47,15 @@ impl<N: Nic> PortIo<N> {
 
     #[inline(never)]
     fn answer_slowly(&mut self, now: Instant, mut buf: N::Buf, parts: Parts, manner: Manner) -> bool {
-        let made = self.make_answer(now, &mut buf, parts, manner);
-        match made {
-            Ok(()) => self.send(buf),
-            Err(why) => self.tally.drop(why),
+        if let Err(why) = self.make_answer(now, &mut buf, parts, manner) {
+            self.tally.drop(why);
+            return false;
         }
-        made.is_ok()
+        match manner.reply {
+            ReplyPath::Reflect => self.send(buf),
+            ReplyPath::Route => return self.send_by_route(buf, parts.interface()),
+        }
+        true
     }
 
     /// Makes the request in `buf` its answer, as large as the path to whoever asked carries.
@@ -69,6 +76,49 @@ impl<N: Nic> PortIo<N> {
         };
         let made = egress::udp_reply(buf, parts, cutting, interface);
         if made { Ok(()) } else { Err(DropReason::ReplyImpossible) }
+    }
+
+    /// Sends a frame of ours to where the routes and neighbours of `id` say; by way of control if its next hop is not
+    /// known here. False if it was dropped, and counted.
+    pub(super) fn send_by_route(&mut self, mut buf: N::Buf, id: InterfaceId) -> bool {
+        let interface = self.interfaces.get(id);
+        match interface.map_or(Directed::Nowhere, |i| egress::direct(&mut buf, i)) {
+            Directed::Sent(used) => {
+                self.send(buf);
+                if let Some(neighbor) = used {
+                    self.tell_used(id, neighbor);
+                }
+                true
+            }
+            Directed::Unresolved(next_hop) => self.resolve(Unresolved { interface: id, next_hop, buf }),
+            Directed::Nowhere => {
+                self.tally.drop(DropReason::NoRoute);
+                false
+            }
+        }
+    }
+
+    /// A10: control confirms a neighbour when it is used. Once told is enough; an untold one is told with its next packet.
+    fn tell_used(&mut self, interface: InterfaceId, neighbor: Ipv4Addr) {
+        if self.punt.used(Used { interface, neighbor })
+            && let Some(interface) = self.interfaces.get_mut(interface)
+        {
+            interface.v4.hops.told(neighbor);
+        }
+    }
+
+    /// A09: control keeps it until the neighbour has answered.
+    fn resolve(&mut self, frame: Unresolved<N::Buf>) -> bool {
+        match self.punt.resolve(frame) {
+            Ok(()) => {
+                self.tally.add(Counter::Punted, 1);
+                true
+            }
+            Err(_refused) => {
+                self.tally.drop(DropReason::PuntQueueFull);
+                false
+            }
+        }
     }
 }
 

@@ -1,16 +1,17 @@
 //! What travels between threads: bounded, and never waited for by a worker.
 
-use std::sync::Arc;
-
 use core::net::Ipv4Addr;
+use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::addr::V4;
 use crate::io::{InterfaceId, PortId};
 use crate::stack::groups::GroupTable;
+use crate::stack::hops::Hop;
 use crate::stack::ingress::Punted;
 use crate::stack::pmtu::TooBig;
+use crate::stack::route::Routes;
 use crate::time::Instant;
 
 /// To a worker.
@@ -22,6 +23,12 @@ pub enum ToWorker<B> {
     Groups(InterfaceId, Arc<GroupTable<V4>>),
     /// At this moment, this became known of the paths from this interface.
     PathMtu(InterfaceId, Instant, PathNews),
+    /// From now on these are the addresses and routes of this interface.
+    Routes(InterfaceId, Arc<Routes<V4>>),
+    /// A neighbour of this interface is there; `None`: not known any more.
+    Neighbor(InterfaceId, Ipv4Addr, Option<Hop>),
+    /// No neighbour of this interface is known any more.
+    NoNeighbors(InterfaceId),
 }
 
 /// What became known of the paths from an interface.
@@ -42,6 +49,26 @@ pub struct PathReport {
     pub interface: InterfaceId,
     /// What it says.
     pub too_big: TooBig<Ipv4Addr>,
+}
+
+/// To control: a frame of ours whose next hop's Ethernet address its worker does not know.
+#[derive(Debug)]
+pub struct Unresolved<B> {
+    /// The interface that it is to leave by.
+    pub interface: InterfaceId,
+    /// The neighbour that it goes to.
+    pub next_hop: Ipv4Addr,
+    /// The frame, whole but for its destination.
+    pub buf: B,
+}
+
+/// To control: packets go to a neighbour of which control wants to know that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Used {
+    /// On which interface.
+    pub interface: InterfaceId,
+    /// The neighbour.
+    pub neighbor: Ipv4Addr,
 }
 
 /// To control: a packet that only control can deal with.
@@ -65,11 +92,20 @@ pub struct PuntSenders<B> {
     arp: Sender<Punt<B>>,
     igmp: Sender<Punt<B>>,
     paths: Sender<PathReport>,
+    unresolved: Sender<Unresolved<B>>,
+    used: Sender<Used>,
 }
 
 impl<B> Clone for PuntSenders<B> {
     fn clone(&self) -> Self {
-        Self { arp: self.arp.clone(), igmp: self.igmp.clone(), paths: self.paths.clone() }
+        let Self { arp, igmp, paths, unresolved, used } = self;
+        Self {
+            arp: arp.clone(),
+            igmp: igmp.clone(),
+            paths: paths.clone(),
+            unresolved: unresolved.clone(),
+            used: used.clone(),
+        }
     }
 }
 
@@ -84,6 +120,19 @@ impl<B> PuntSenders<B> {
         queue.try_send(Punt { interface, buf }).map_err(|e| match e {
             TrySendError::Full(punt) | TrySendError::Disconnected(punt) => punt.buf,
         })
+    }
+
+    /// Hands a frame to control that has to wait for an Ethernet address; gives it back if the queue is full.
+    pub fn resolve(&self, frame: Unresolved<B>) -> Result<(), B> {
+        self.unresolved.try_send(frame).map_err(|e| match e {
+            TrySendError::Full(frame) | TrySendError::Disconnected(frame) => frame.buf,
+        })
+    }
+
+    /// Tells control that a neighbour is used. False if the queue is full.
+    #[must_use]
+    pub fn used(&self, used: Used) -> bool {
+        self.used.try_send(used).is_ok()
     }
 }
 
@@ -104,6 +153,10 @@ pub struct PuntReceivers<B> {
     pub igmp: Receiver<Punt<B>>,
     /// What routers say of paths.
     pub paths: Receiver<PathReport>,
+    /// Frames of ours that have to wait for an Ethernet address.
+    pub unresolved: Receiver<Unresolved<B>>,
+    /// Neighbours that packets go to.
+    pub used: Receiver<Used>,
 }
 
 /// The queues from workers to control.
@@ -112,7 +165,16 @@ pub fn punt_queues<B>() -> (PuntSenders<B>, PuntReceivers<B>) {
     let (arp, arp_rx) = bounded(PUNT_LEN);
     let (igmp, igmp_rx) = bounded(PUNT_LEN);
     let (paths, paths_rx) = bounded(PUNT_LEN);
-    (PuntSenders { arp, igmp, paths }, PuntReceivers { arp: arp_rx, igmp: igmp_rx, paths: paths_rx })
+    let (unresolved, unresolved_rx) = bounded(PUNT_LEN);
+    let (used, used_rx) = bounded(PUNT_LEN);
+    let receivers = PuntReceivers {
+        arp: arp_rx,
+        igmp: igmp_rx,
+        paths: paths_rx,
+        unresolved: unresolved_rx,
+        used: used_rx,
+    };
+    (PuntSenders { arp, igmp, paths, unresolved, used }, receivers)
 }
 
 /// A worker's inbox.

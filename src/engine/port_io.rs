@@ -1,12 +1,16 @@
 //! One port of a worker at work: its queues, its replica, its transmit burst and its counters.
 
+use std::sync::Arc;
+
 use super::counters::{Counter, CounterPage, Tally};
-use super::message::PathNews;
+use super::message::{PathNews, PuntSenders};
 use super::worker::WorkerPort;
+use crate::addr::V4;
 use crate::fastpath::View;
 use crate::io::{Burst, InterfaceId, Nic, PacketBuf, PortId, TxQueue};
 use crate::rng::Rng;
 use crate::stack::interface::Interfaces;
+use crate::stack::route::Routes;
 use crate::time::Instant;
 
 #[derive(Debug)]
@@ -21,14 +25,27 @@ pub(super) struct PortIo<N: Nic> {
     pub(super) tally: Tally,
     /// For what must not be foretold of packets.
     pub(super) rng: Rng,
+    /// The way to control.
+    pub(super) punt: PuntSenders<N::Buf>,
     page: CounterPage,
 }
 
 impl<N: Nic> PortIo<N> {
-    pub(super) fn new(port: WorkerPort<N>, rng: Rng) -> Self {
+    pub(super) fn new(port: WorkerPort<N>, punt: PuntSenders<N::Buf>, rng: Rng) -> Self {
         let WorkerPort { id, rx, tx, interfaces, page } = port;
         let view = View::of(&interfaces);
-        Self { id, rx, tx, interfaces, view, tx_burst: Burst::new(), tally: Tally::default(), rng, page }
+        Self {
+            id,
+            rx,
+            tx,
+            interfaces,
+            view,
+            tx_burst: Burst::new(),
+            tally: Tally::default(),
+            punt,
+            rng,
+            page,
+        }
     }
 
     /// Takes note of `news` of the paths from the interface `id`, if that is on this port.
@@ -42,6 +59,14 @@ impl<N: Nic> PortIo<N> {
         // What fits every path needs no look at them: the fast path knows no other limit.
         if let Some(untagged) = self.interfaces.untagged() {
             self.view.set_packet_max(untagged.paths.smallest());
+        }
+    }
+
+    /// From now on these are the addresses and routes of the interface `id`.
+    pub(super) fn set_routes(&mut self, id: InterfaceId, routes: Arc<Routes<V4>>) {
+        if let Some(interface) = self.interfaces.get_mut(id) {
+            interface.v4.routes = routes;
+            self.view = View::of(&self.interfaces);
         }
     }
 

@@ -110,6 +110,8 @@ fn wait<N: Nic>(control: &Control<N>, clock: &impl Fn() -> Instant, inputs: &Con
     select.recv(&punts.igmp);
     select.recv(&punts.arp);
     select.recv(&punts.paths);
+    select.recv(&punts.unresolved);
+    select.recv(&punts.used);
     select.recv(&inputs.requests);
     select.recv(&inputs.shutdown);
     select.recv(&inputs.lost);

@@ -3,6 +3,8 @@
 //! Shared nothing: it owns a queue pair on every port that it serves, its replicas of interfaces and sockets, its
 //! services and its counters. Others change it through its inbox only.
 
+use std::sync::Arc;
+
 use arrayvec::ArrayVec;
 use crossbeam::channel::Receiver;
 
@@ -119,7 +121,8 @@ impl<N: Nic> Worker<N> {
             ingress,
             mut rng,
         } = parts;
-        let ports = ports.into_iter().map(|port| PortIo::new(port, rng.fork())).collect();
+        let ports =
+            ports.into_iter().map(|port| PortIo::new(port, PuntSenders::clone(&punt), rng.fork())).collect();
         let ingress = Ingress::new(now, &mut rng, ingress);
         let burst = burst.clamp(1, BURST_MAX);
         let mut worker = Self {
@@ -269,6 +272,20 @@ impl<N: Nic> Worker<N> {
                 }
                 ToWorker::PathMtu(id, at, news) => {
                     self.ports.iter_mut().for_each(|port| port.learn_path(id, at, news));
+                }
+                ToWorker::Routes(id, routes) => {
+                    // One port alone has this interface; the others let it be.
+                    self.ports.iter_mut().for_each(|port| port.set_routes(id, Arc::clone(&routes)));
+                }
+                ToWorker::Neighbor(id, addr, hop) => {
+                    if let Some(interface) = self.interface_mut(id) {
+                        interface.v4.hops.set(addr, hop);
+                    }
+                }
+                ToWorker::NoNeighbors(id) => {
+                    if let Some(interface) = self.interface_mut(id) {
+                        interface.v4.hops.clear();
+                    }
                 }
             }
         }
