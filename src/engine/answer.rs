@@ -11,6 +11,9 @@ use super::port_io::PortIo;
 use crate::fastpath;
 use crate::io::{DropReason, InterfaceId, Nic, Parts, PmtuDiscovery, ReplyPath};
 use crate::stack::egress::{self, Directed};
+use crate::stack::fragmentation::Outgoing;
+use crate::stack::pmtu::Sending;
+use crate::time::Instant;
 
 /// How the answers of a service leave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -34,6 +37,7 @@ impl<N: Nic> PortIo<N> {
     #[inline(always)]
     pub(super) fn answer(
         &mut self,
+        now: Instant,
         mut buf: N::Buf,
         parts: Parts,
         manner: Manner,
@@ -45,20 +49,27 @@ impl<N: Nic> PortIo<N> {
             self.send(buf);
             return true;
         }
-        self.answer_slowly(buf, parts, manner, pool)
+        self.answer_slowly(now, buf, parts, manner, pool)
     }
 
     #[inline(never)]
-    fn answer_slowly(&mut self, mut buf: N::Buf, parts: Parts, manner: Manner, pool: &N::Pool) -> bool {
-        let mtu = self.interfaces.get(parts.interface()).map_or(0, |i| i.mtu);
-        if 20 + usize::from(parts.udp_len()) > usize::from(mtu) {
-            return self.answer_in_fragments(buf, parts, (mtu, manner), pool);
-        }
-        let interface = self.interfaces.get(parts.interface());
-        let made = interface.is_some_and(|i| egress::udp_reply(&mut buf, parts, i));
-        if !made {
-            self.tally.drop(DropReason::ReplyImpossible);
-            return false;
+    fn answer_slowly(
+        &mut self,
+        now: Instant,
+        mut buf: N::Buf,
+        parts: Parts,
+        manner: Manner,
+        pool: &N::Pool,
+    ) -> bool {
+        let long = match self.make_answer(now, &mut buf, parts, manner) {
+            Ok(long) => long,
+            Err(why) => {
+                self.tally.drop(why);
+                return false;
+            }
+        };
+        if let Some(out) = long {
+            return self.send_in_fragments(&buf, &out, (parts.interface(), manner.reply), pool);
         }
         match manner.reply {
             ReplyPath::Reflect => self.send(buf),
@@ -67,22 +78,31 @@ impl<N: Nic> PortIo<N> {
         true
     }
 
-    /// F18: what the path does not carry in one piece leaves in several.
-    fn answer_in_fragments(
+    /// Makes the request in `buf` its answer, as large as the path to whoever asked carries. `Some`: it is to be cut.
+    // C16, T01: the path MTU is looked at where an answer may be longer than one.
+    fn make_answer(
         &mut self,
-        mut buf: N::Buf,
+        now: Instant,
+        buf: &mut N::Buf,
         parts: Parts,
-        (mtu, manner): (u16, Manner),
-        pool: &N::Pool,
-    ) -> bool {
+        manner: Manner,
+    ) -> Result<Option<Outgoing>, DropReason> {
         let Self { interfaces, ids, .. } = self;
-        let made = interfaces.get(parts.interface());
-        let made = made.and_then(|i| egress::udp_reply_to_cut(&mut buf, parts, ids, mtu, i));
-        let Some(out) = made else {
-            self.tally.drop(DropReason::ReplyImpossible);
-            return false;
-        };
-        self.send_in_fragments(&buf, &out, (parts.interface(), manner.reply), pool)
+        let interface = interfaces.get(parts.interface()).ok_or(DropReason::ReplyImpossible)?;
+        let sending = egress::udp_sending(now, buf, parts, manner.path_mtu_discovery, interface);
+        match sending.ok_or(DropReason::ReplyImpossible)? {
+            Sending::Whole { dont_fragment } => {
+                let cutting = egress::udp_cutting(buf, parts, dont_fragment, ids, interface);
+                let made = cutting.is_some_and(|cutting| egress::udp_reply(buf, parts, cutting, interface));
+                made.then_some(None).ok_or(DropReason::ReplyImpossible)
+            }
+            // F18: what the path does not carry in one piece leaves in several.
+            Sending::Fragments { mtu } => {
+                let out = egress::udp_reply_to_cut(buf, parts, ids, mtu, interface);
+                out.map(Some).ok_or(DropReason::ReplyImpossible)
+            }
+            Sending::TooBig { .. } => Err(DropReason::ReplyTooBig),
+        }
     }
 
     /// Sends a frame of ours to where the routes and neighbours of `id` say; by way of control if its next hop is not

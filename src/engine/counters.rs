@@ -72,12 +72,14 @@ counters! {
     FastPath = "fast_path";
     /// Datagrams that fragments were put together to.
     Reassembled = "reassembled";
-    /// ICMP echo requests answered.
+    /// ICMP echo and timestamp requests answered.
     IcmpEcho = "icmp_echo";
     /// ICMP errors sent.
     IcmpErrors = "icmp_errors";
     /// ICMP errors withheld by the rate limit.
     IcmpWithheld = "icmp_withheld";
+    /// ICMP errors received about datagrams that a socket here may have sent.
+    IcmpReports = "icmp_reports";
 }
 
 /// The numbers of one worker on one port.
@@ -155,7 +157,8 @@ impl Tally {
     pub fn balance(&self) -> (u64, u64) {
         use Counter as C;
         let came = [C::Rx, C::Allocated, C::Shared, C::HandedIn, C::Released];
-        let went = [C::Tx, C::TxRefused, C::HandedOut, C::Punted, C::Held, C::Merged, C::Fragmented, C::Consumed];
+        let went =
+            [C::Tx, C::TxRefused, C::HandedOut, C::Punted, C::Held, C::Merged, C::Fragmented, C::Consumed];
         let sum = |of: &[Counter]| of.iter().map(|c| self.get(*c)).sum::<u64>();
         (sum(&came), sum(&went) + self.drops.iter().sum::<u64>())
     }

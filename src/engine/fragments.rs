@@ -13,35 +13,14 @@ use super::message::ToWorker;
 use super::port_io::PortIo;
 use crate::io::{BufPool, DropReason, InterfaceId, Nic, PacketBuf, PortId, ReplyPath};
 use crate::rng::Rng;
-use crate::stack::fragmentation::{Cut, Ids, NoBuffer, Outgoing};
+use crate::stack::fragmentation::{Cut, NoBuffer, Outgoing};
 use crate::stack::reassembly::{Account, Expired, Fragment, Limits, Reassembler};
 use crate::time::Instant;
-
-/// What a worker is told of fragments.
-#[derive(Clone, Copy, Debug)]
-pub struct FragmentParts {
-    /// How much it holds, and how long.
-    pub limits: Limits,
-    /// What all workers share, and nobody else may know: it says who owns what, and which identifications are drawn.
-    pub secret: u64,
-    /// Which worker it is.
-    pub worker: usize,
-    /// How many workers there are.
-    pub workers: usize,
-}
 
 /// What is held unless configured: as long as Linux does, and as many fragments as ninety of the largest datagrams have
 /// at the usual MTU; a third of it for one source.
 pub const LIMITS: Limits =
     Limits { timeout: Duration::from_secs(30), fragments: 4096, fragments_per_source: 1365 };
-
-impl FragmentParts {
-    /// The identifications of its datagrams.
-    #[must_use]
-    pub(super) fn ids(&self, rng: &mut Rng) -> Ids {
-        Ids::new(self.secret, self.worker, self.workers, rng)
-    }
-}
 
 /// The workers that serve a port, in an order that all of them share; `None` is the one that has the list.
 pub type Owners<B> = Vec<Option<Sender<ToWorker<B>>>>;
@@ -60,6 +39,7 @@ pub fn owners<B>(inboxes: &[Sender<ToWorker<B>>]) -> Vec<Owners<B>> {
 #[derive(Debug)]
 pub(super) struct Fragments<B> {
     reassembler: Reassembler<B>,
+    /// What all workers share: it says who owns what.
     secret: u64,
 }
 
@@ -75,8 +55,8 @@ pub(super) struct Arrival<'a, B> {
 }
 
 impl<B: PacketBuf> Fragments<B> {
-    pub(super) fn new(parts: &FragmentParts, rng: &mut Rng) -> Self {
-        Self { reassembler: Reassembler::new(parts.limits, rng.u64()), secret: parts.secret }
+    pub(super) fn new(limits: Limits, secret: u64, rng: &mut Rng) -> Self {
+        Self { reassembler: Reassembler::new(limits, rng.u64()), secret }
     }
 
     /// Takes a fragment in, or hands it to its owner. Returns the datagram that it completes.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::counters::{Counter, CounterPage, Tally};
 use super::fragments::Owners;
-use super::message::PuntSenders;
+use super::message::{PathNews, PuntSenders};
 use super::worker::WorkerPort;
 use crate::addr::V4;
 use crate::fastpath::View;
@@ -12,6 +12,7 @@ use crate::io::{Burst, InterfaceId, Nic, PacketBuf, PortId, TxQueue};
 use crate::stack::fragmentation::Ids;
 use crate::stack::interface::Interfaces;
 use crate::stack::route::Routes;
+use crate::time::Instant;
 
 #[derive(Debug)]
 pub(super) struct PortIo<N: Nic> {
@@ -37,6 +38,20 @@ impl<N: Nic> PortIo<N> {
         let WorkerPort { id, rx, tx, interfaces, owners, page } = port;
         let (view, tally) = (View::of(&interfaces), Tally::default());
         Self { id, rx, tx, interfaces, view, tx_burst: Burst::new(), tally, punt, owners, ids, page }
+    }
+
+    /// Takes note of `news` of the paths from the interface `id`, if that is on this port.
+    pub(super) fn learn_path(&mut self, id: InterfaceId, at: Instant, news: PathNews) {
+        let Some(interface) = self.interfaces.get_mut(id) else { return };
+        match news {
+            PathNews::TooBig(report) => drop(interface.paths.learn(at, report)),
+            PathNews::Expired => drop(interface.paths.expire(at)),
+            PathNews::LinkMtu(mtu) => interface.set_mtu(mtu),
+        }
+        // What fits every path needs no look at them: the fast path knows no other limit.
+        if let Some(untagged) = self.interfaces.untagged() {
+            self.view.set_packet_max(untagged.paths.smallest());
+        }
     }
 
     /// From now on these are the addresses and routes of the interface `id`.

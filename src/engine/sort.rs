@@ -4,11 +4,12 @@ use arrayvec::ArrayVec;
 
 use super::counters::{Counter, Tally};
 use super::fragments::{Arrival, Fragments, Owners};
-use super::message::PuntSenders;
+use super::message::{PathReport, PuntSenders};
 use crate::fastpath::Sink;
 use crate::io::{BURST_MAX, BufPool, Burst, DropReason, InterfaceId, Parts, PortId};
 use crate::service::Datagram;
 use crate::stack::fragmentation::Outgoing;
+use crate::stack::icmp::received::Report;
 use crate::stack::ingress::{Ingress, Punted, Verdict};
 use crate::stack::interface::Interfaces;
 use crate::stack::port_table::PortTable;
@@ -41,6 +42,8 @@ pub(super) struct Sorter<'a, P: BufPool> {
     pub(super) owners: &'a Owners<P::Buf>,
     /// Whether what is sorted was received by another worker.
     pub(super) handed_in: bool,
+    /// ICMP errors of this burst that services may be told of.
+    pub(super) reports: &'a mut ArrayVec<Report, BURST_MAX>,
     /// Datagrams of this burst that were delivered by the slow path.
     pub(super) slowly: u64,
 }
@@ -71,6 +74,7 @@ impl<P: BufPool> Sink<P::Buf> for Sorter<'_, P> {
                 }
             }
             Verdict::Fragment(fragment, buf) => self.fragment(fragment, buf),
+            Verdict::Report(report) => self.report(report),
             Verdict::Punt(kind, interface, buf) => self.hand_to_control(kind, interface, buf),
             Verdict::Reject(why, error) => {
                 self.tally.drop(why);
@@ -119,6 +123,20 @@ impl<P: BufPool> Sorter<'_, P> {
         if self.tx_burst.push(buf).is_err() {
             self.tally.drop(DropReason::NoBuffer);
         }
+    }
+
+    /// C15, C16: the packet has said what it had to say; nobody waits for its buffer.
+    fn report(&mut self, report: Report) {
+        self.tally.add(Counter::IcmpReports, 1);
+        let interface = report.error.interface;
+        let told = report.too_big.is_none_or(|too_big| self.punt.report(PathReport { interface, too_big }));
+        if told {
+            self.tally.add(Counter::Consumed, 1)
+        } else {
+            self.tally.drop(DropReason::PuntQueueFull)
+        }
+        // A burst holds BURST_MAX packets and each is one report at most, so this has room.
+        let _ = self.reports.try_push(report);
     }
 
     fn hand_to_control(&mut self, kind: Punted, interface: InterfaceId, buf: P::Buf) {

@@ -10,7 +10,7 @@ use crossbeam::channel::Receiver;
 
 pub use super::answer::Manner;
 use super::counters::{Counter, CounterPage, SocketPage, Tally};
-use super::fragments::{self, FragmentParts, Fragments, Owners};
+use super::fragments::{self, Fragments, Owners};
 use super::message::{PuntSenders, ToWorker};
 use super::port_io::PortIo;
 use super::sort::{Long, Sorter};
@@ -18,10 +18,13 @@ use crate::fastpath::{self, Level, Lookup, Sink};
 use crate::io::{BURST_MAX, Burst, DropReason, InterfaceId, Nic, PacketBuf, PortId, ReplyPath, RxQueue};
 use crate::rng::Rng;
 use crate::service::{Action, Cx, Datagram, Service};
+use crate::stack::fragmentation::Ids;
 use crate::stack::groups::ServiceId;
-use crate::stack::ingress::Ingress;
+use crate::stack::icmp::received::Report;
+use crate::stack::ingress::{Ingress, IngressOptions};
 use crate::stack::interface::{Interface, Interfaces};
 use crate::stack::port_table::{PortTable, SocketId};
+use crate::stack::reassembly::Limits;
 use crate::time::Instant;
 
 /// Messages that a turn takes from the inbox at most.
@@ -80,12 +83,14 @@ pub struct WorkerParts<N: Nic> {
     pub inbox: Receiver<ToWorker<N::Buf>>,
     /// The way to control.
     pub punt: PuntSenders<N::Buf>,
-    /// What it does with fragments.
-    pub fragments: FragmentParts,
+    /// How many fragments it holds, and how long.
+    pub reassembly: Limits,
     /// The most packets in a burst, at most [`BURST_MAX`].
     pub burst: usize,
     /// The level of CPU that the fast path may use.
     pub level: Level,
+    /// What ingress is told at the start.
+    pub ingress: IngressOptions,
     /// Its own chance.
     pub rng: Rng,
 }
@@ -109,6 +114,7 @@ pub struct Worker<N: Nic> {
     long: ArrayVec<Long<N::Buf>, BURST_MAX>,
     /// Fragments from other workers.
     handed_in: ArrayVec<(PortId, N::Buf), INBOX_BUDGET>,
+    reports: ArrayVec<Report, BURST_MAX>,
     batch: ArrayVec<Datagram<N::Buf>, BURST_MAX>,
 }
 
@@ -117,12 +123,12 @@ impl<N: Nic> Worker<N> {
     #[must_use]
     pub fn new(now: Instant, parts: WorkerParts<N>) -> Self {
         let WorkerParts { ports, pool, table, socket_pages, services, inbox, punt, .. } = parts;
-        let WorkerParts { fragments: fragment_parts, burst, level, mut rng, .. } = parts;
-        let new_port =
-            |port| PortIo::new(port, PuntSenders::clone(&punt), fragment_parts.ids(&mut rng));
-        let ports = ports.into_iter().map(new_port).collect();
-        let ingress = Ingress::new(now, &mut rng, fragment_parts.ids(&mut rng));
-        let fragments = Fragments::new(&fragment_parts, &mut rng);
+        let WorkerParts { reassembly, burst, level, ingress, mut rng, .. } = parts;
+        let mut ids = || Ids::new(ingress.ids, &mut rng);
+        let ports =
+            ports.into_iter().map(|port| PortIo::new(port, PuntSenders::clone(&punt), ids())).collect();
+        let fragments = Fragments::new(reassembly, ingress.ids.secret, &mut rng);
+        let ingress = Ingress::new(now, &mut rng, ingress);
         let burst = burst.clamp(1, BURST_MAX);
         let mut worker = Self {
             ports,
@@ -140,6 +146,7 @@ impl<N: Nic> Worker<N> {
             delivered: ArrayVec::new(),
             long: ArrayVec::new(),
             handed_in: ArrayVec::new(),
+            reports: ArrayVec::new(),
             batch: ArrayVec::new(),
         };
         worker.services.iter_mut().for_each(|s| s.service.started(&mut Cx { now }));
@@ -208,6 +215,7 @@ impl<N: Nic> Worker<N> {
         }
         port.tally.add(Counter::Rx, received as u64);
         self.sort(now, index, false);
+        self.tell_services(now);
         self.serve(now, index);
         received
     }
@@ -236,7 +244,8 @@ impl<N: Nic> Worker<N> {
             let Some(port) = ports.iter_mut().find(of_interface) else { continue };
             fragments::count(&expired.account, &mut port.tally);
             let Some(first) = expired.first else { continue };
-            match ingress.reassembly_time_exceeded(now, &first, expired.l3, &port.interfaces, pool) {
+            let of = (expired.interface, expired.l3);
+            match ingress.reassembly_time_exceeded(now, &first, of, &port.interfaces, pool) {
                 Some(error) => {
                     port.tally.add(Counter::Allocated, 1);
                     port.tally.add(Counter::IcmpErrors, 1);
@@ -267,6 +276,7 @@ impl<N: Nic> Worker<N> {
             fragments: &mut self.fragments,
             owners,
             handed_in,
+            reports: &mut self.reports,
             slowly: 0,
         };
         let bytes = match interfaces.untagged() {
@@ -280,6 +290,16 @@ impl<N: Nic> Worker<N> {
         sorter.finish(if handed_in { 0 } else { bytes });
         for Long { interface, buf, out } in self.long.drain(..) {
             port.send_in_fragments(&buf, &out, (interface, ReplyPath::Reflect), &self.pool);
+        }
+    }
+
+    /// C15, RFC 1122 4.1.3.3: each service hears of the errors about its own datagrams.
+    fn tell_services(&mut self, now: Instant) {
+        for report in self.reports.drain(..) {
+            let service = service_of(&self.table, report.socket);
+            if let Some(s) = self.services.iter_mut().find(|s| Some(s.id) == service) {
+                s.service.icmp_error(&mut Cx { now }, &report.error);
+            }
         }
     }
 
@@ -300,7 +320,7 @@ impl<N: Nic> Worker<N> {
                 manner = s.manner;
             }
             let Some(port) = self.ports.get_mut(index) else { return };
-            carry_out(port, &self.socket_pages, manner, batch, &self.pool);
+            carry_out(now, port, &self.socket_pages, manner, batch, &self.pool);
         }
     }
 
@@ -322,6 +342,9 @@ impl<N: Nic> Worker<N> {
                     if let Some(interface) = self.interface_mut(id) {
                         interface.v4.groups = table;
                     }
+                }
+                ToWorker::PathMtu(id, at, news) => {
+                    self.ports.iter_mut().for_each(|port| port.learn_path(id, at, news));
                 }
                 ToWorker::Routes(id, routes) => {
                     // One port alone has this interface; the others let it be.
@@ -386,6 +409,7 @@ fn split<T, const N: usize>(from: &mut ArrayVec<T, N>, to: &mut ArrayVec<T, N>, 
 /// Does what the service decided, and counts it for the sockets, a run of one socket at a time.
 #[inline]
 fn carry_out<N: Nic>(
+    now: Instant,
     port: &mut PortIo<N>,
     pages: &[SocketPage],
     manner: Manner,
@@ -408,7 +432,7 @@ fn carry_out<N: Nic>(
         match action {
             Action::Consume => consumed += 1,
             Action::Refuse(why) => port.tally.drop(why),
-            Action::Reply => tx += u64::from(port.answer(buf, parts, manner, pool)),
+            Action::Reply => tx += u64::from(port.answer(now, buf, parts, manner, pool)),
         }
     }
     count(socket, rx, tx);

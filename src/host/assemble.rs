@@ -9,17 +9,21 @@ use crate::config::{Plan, ReassemblyPlan, ServicePlan};
 use crate::dpdk::{Dpdk, Mbuf};
 use crate::engine::control::{ControlSocket, InitialMembership};
 use crate::engine::counters::{CounterPage, SocketPage};
-use crate::engine::fragments::{self, FragmentParts, Owners};
+use crate::engine::fragments::{self, Owners};
 use crate::engine::message::{self, PuntSenders, ToWorker};
 use crate::engine::worker::{Manner, WorkerParts, WorkerPort, WorkerService};
 use crate::fastpath::Level;
 use crate::io::{InterfaceId, Nic, PortId};
 use crate::rng::Rng;
+use crate::stack::fragmentation::IdSpace;
 use crate::stack::groups::ServiceId;
+use crate::stack::icmp_limit::IcmpRates;
+use crate::stack::ingress::IngressOptions;
 use crate::stack::interface::Interfaces;
 use crate::stack::membership::SourceFilter;
-use crate::stack::reassembly::Limits;
 use crate::stack::port_table::{PortTable, Socket};
+use crate::stack::reassembly::Limits;
+use crate::time::WallClock;
 
 /// A port's queue pair for one worker, with that worker's replica of its interfaces.
 pub(super) struct QueuePair<N: Nic> {
@@ -45,6 +49,7 @@ pub(super) fn workers(
     pairs: Vec<QueuePair<Dpdk>>,
     pool: &<Dpdk as Nic>::Pool,
     punt: &PuntSenders<Mbuf>,
+    clock: WallClock,
     rng: &mut Rng,
 ) -> Result<Assembly, HostError> {
     let mut ports: Vec<Vec<WorkerPort<Dpdk>>> = plan.workers.iter().map(|_| Vec::new()).collect();
@@ -60,7 +65,8 @@ pub(super) fn workers(
     share_owners(plan, &inboxes, &mut ports);
     let secret = rng.u64();
     let mut assembly = Assembly { workers: Vec::new(), inboxes, sockets: Vec::new() };
-    for ((worker, ports), inbox) in ports.into_iter().enumerate().zip(receivers) {
+    let of = u32::try_from(plan.workers.len()).unwrap_or(u32::MAX);
+    for ((ports, worker), inbox) in ports.into_iter().zip(0..).zip(receivers) {
         let here: Vec<InterfaceId> = ports.iter().flat_map(|p| p.interfaces.iter().map(|i| i.id)).collect();
         let (table, socket_pages) = bind(&mut sockets, &here, rng)?;
         assembly.workers.push(WorkerParts {
@@ -71,9 +77,14 @@ pub(super) fn workers(
             socket_pages,
             inbox,
             punt: punt.clone(),
-            fragments: FragmentParts { limits: limits(plan), secret, worker, workers: plan.workers.len() },
+            reassembly: limits(plan),
             burst: plan.burst,
             level: Level::detect(),
+            ingress: IngressOptions {
+                icmp_rates: IcmpRates::default().share(worker, of),
+                clock,
+                ids: IdSpace { secret, worker, workers: of },
+            },
             rng: rng.fork(),
         });
     }

@@ -14,22 +14,25 @@ use crate::engine::control::{
     Control, ControlInterfaceParts, ControlParts, ControlPortParts, ControlSocket, InitialMembership,
 };
 use crate::engine::counters::{CounterPage, SocketPage};
-use crate::engine::fragments::{FragmentParts, LIMITS, owners};
+use crate::engine::fragments::{LIMITS, owners};
 use crate::engine::message::{PuntSenders, inbox, punt_queues};
 use crate::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService};
 use crate::fastpath::Level;
 use crate::io::{BURST_MAX, ConflictDetection, InterfaceId, PortId};
 use crate::rng::Rng;
 use crate::service::{Echo, EchoOptions, Service};
+use crate::stack::fragmentation::IdSpace;
 use crate::stack::groups::ServiceId;
 use crate::stack::hops::Hops;
+use crate::stack::icmp_limit::IcmpRates;
+use crate::stack::ingress::IngressOptions;
 use crate::stack::interface::{Inet, Interface, Interfaces};
 use crate::stack::membership::SourceFilter;
 use crate::stack::neighbor::ENTRIES_DEFAULT;
-use crate::stack::reassembly::Limits;
 use crate::stack::port_table::{PortTable, Socket};
+use crate::stack::reassembly::Limits;
 use crate::stack::route::{Route, Routes};
-use crate::time::Instant;
+use crate::time::{Instant, WallClock};
 
 /// One port of the host, and the link that it is on.
 #[derive(Clone, Debug)]
@@ -241,14 +244,10 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
                 services: services(options),
                 inbox: receiver,
                 punt: PuntSenders::clone(&punt),
-                fragments: FragmentParts {
-                    limits: options.fragments,
-                    secret,
-                    worker,
-                    workers: usize::from(options.workers),
-                },
+                reassembly: options.fragments,
                 burst: options.burst,
                 level: options.level,
+                ingress: ingress_options(now, IdSpace { secret, worker, workers: options.workers.into() }),
                 rng: rng.fork(),
             },
         ));
@@ -269,6 +268,15 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
     );
     control.start(now, memberships(options));
     Host { pool, devices, workers, control }
+}
+
+/// The start of the world is midnight.
+fn ingress_options(now: Instant, ids: IdSpace) -> IngressOptions {
+    IngressOptions {
+        icmp_rates: IcmpRates::default().share(ids.worker, ids.workers),
+        clock: WallClock::new(now, now.since(Instant::ZERO)),
+        ids,
+    }
 }
 
 fn open_ports(options: &WorldOptions, pool: &SimPool, rng: &mut Rng) -> Opened {

@@ -19,6 +19,17 @@ use crate::rng::Rng;
 /// Counters. Destinations that share one pass numbers over, and repeat none.
 const COUNTERS: usize = 1024;
 
+/// Which identifications are a worker's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct IdSpace {
+    /// What all workers share, and nobody else may know.
+    pub secret: u64,
+    /// Which worker it is.
+    pub worker: u32,
+    /// How many workers there are.
+    pub workers: u32,
+}
+
 /// A worker's identifications.
 #[derive(Clone, Debug)]
 pub struct Ids {
@@ -30,9 +41,10 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// Those of `worker`, one of `workers`, which share `secret`.
+    /// Those of `space`, from wherever chance says.
     #[must_use]
-    pub fn new(secret: u64, worker: usize, workers: usize, rng: &mut Rng) -> Self {
+    pub fn new(space: IdSpace, rng: &mut Rng) -> Self {
+        let IdSpace { secret, worker, workers } = space;
         let stride = u16::try_from(workers.max(1).next_power_of_two()).unwrap_or(1);
         let mut counters = Box::new([0; COUNTERS]);
         counters.iter_mut().for_each(|counter| *counter = low16(rng.u64()));
@@ -85,6 +97,10 @@ mod tests {
 
     const A: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
 
+    fn alone(secret: u64) -> IdSpace {
+        IdSpace { secret, worker: 0, workers: 1 }
+    }
+
     fn peer(n: u32) -> Ipv4Addr {
         Ipv4Addr::from_bits(0xc612_0100 + n)
     }
@@ -92,22 +108,23 @@ mod tests {
     // I20, RFC 6864 4: all 65,536 before the first comes again; and over several workers, without asking each other.
     #[test]
     fn none_comes_again_before_all_have_come() {
-        for workers in [1usize, 2, 3, 4, 7] {
+        for workers in [1u32, 2, 3, 4, 7] {
             let mut rng = Rng::new(5);
             let classes = workers.next_power_of_two();
             let mut seen = BTreeSet::new();
             for worker in 0..workers {
-                let mut ids = Ids::new(77, worker, workers, &mut rng);
+                let space = IdSpace { secret: 77, worker, workers };
+                let mut ids = Ids::new(space, &mut rng);
                 seen.extend((0..65_536 / classes).map(|_| ids.draw(A, peer(1), 17)));
             }
-            assert_eq!(seen.len(), 65_536 / classes * workers, "{workers} workers");
+            assert_eq!(seen.len() as u64, u64::from(65_536 / classes * workers), "{workers} workers");
         }
     }
 
     // I20: destinations whose counters are one, and other protocols in between, repeat nothing.
     #[test]
     fn who_else_is_sent_to_does_not_matter() {
-        let mut ids = Ids::new(77, 0, 1, &mut Rng::new(5));
+        let mut ids = Ids::new(alone(77), &mut Rng::new(5));
         let mut seen = BTreeSet::new();
         for n in 0..8000 {
             assert!(seen.insert(ids.draw(A, peer(1), 17)));
@@ -120,7 +137,7 @@ mod tests {
     #[test]
     fn the_next_one_does_not_follow_from_the_last() {
         let draw = |secret, dst| {
-            let mut ids = Ids::new(secret, 0, 1, &mut Rng::new(5));
+            let mut ids = Ids::new(alone(secret), &mut Rng::new(5));
             (0..4096).map(|_| ids.draw(A, dst, 17)).collect::<Vec<_>>()
         };
         let ids = draw(77, peer(1));

@@ -7,7 +7,7 @@
 
 mod ids;
 
-pub use ids::Ids;
+pub use ids::{IdSpace, Ids};
 
 use arrayvec::ArrayVec;
 

@@ -8,18 +8,20 @@ mod ipv4;
 mod link;
 mod udp;
 
-use crate::io::{BufPool, DropReason, InterfaceId, PacketBuf, Parts, linearise};
+use crate::io::{BufPool, Cast, DropReason, InterfaceId, PacketBuf, Parts, linearise};
 use crate::rng::Rng;
-use crate::stack::fragmentation::{Ids, Outgoing};
-use crate::stack::icmp_limit::{IcmpLimit, IcmpRates};
+use crate::stack::fragmentation::{IdSpace, Ids, Outgoing};
+use crate::stack::icmp::answer::{Made, Question, Telling};
+use crate::stack::icmp::received::Report;
+use crate::stack::icmp::{self, Complaint, Offender};
+use crate::stack::icmp_limit::{IcmpLimit, IcmpRates, Rate, TokenBucket};
 use crate::stack::interface::{Interface, Interfaces};
 use crate::stack::port_table::PortTable;
 use crate::stack::reassembly::Fragment;
-use crate::stack::{egress, icmp};
-use crate::time::Instant;
+use crate::time::{Instant, WallClock};
 use crate::wire::arp::Packet;
 use crate::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4};
-use crate::wire::ipv4::Ipv4;
+use crate::wire::ipv4::{Ipv4, PROTOCOL_ICMP};
 use crate::wire::vlan::untag;
 use link::Link;
 
@@ -44,6 +46,8 @@ pub enum Verdict<B> {
     HairpinInFragments(InterfaceId, B, Outgoing),
     /// A fragment: it is to be put together with the others of its datagram.
     Fragment(Fragment, B),
+    /// An ICMP error about a datagram of ours: its service may be told, and path MTU discovery. The packet is done with.
+    Report(Report),
     /// For control, which looks at it for this interface.
     Punt(Punted, InterfaceId, B),
     /// Dropped, and an ICMP error about it goes out; `None` if the rate limit or an empty pool withheld it.
@@ -56,19 +60,43 @@ pub enum Verdict<B> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Decision {
     Deliver(Parts),
-    /// An ICMP echo request to answer: its ICMP message and the packet's type of service.
-    Echo(egress::L4, u8),
+    Answer(IcmpQuestion, Question),
+    Report(Report),
     Punt(Punted),
     Fragment(Fragment),
-    /// Nobody listens on the port: the packet begins at this offset.
-    PortUnreachable(u8),
+    /// Dropped, and its sender may be told: the packet begins at this offset.
+    Complain(DropReason, Complaint, u8),
     Drop(DropReason),
 }
+
+/// What is asked by ICMP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum IcmpQuestion {
+    Echo,
+    Timestamp,
+}
+
+/// What ingress is told at the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct IngressOptions {
+    /// How many ICMP errors may leave: this worker's share.
+    pub icmp_rates: IcmpRates,
+    /// The time of day, for ICMP timestamps.
+    pub clock: WallClock,
+    /// The identifications of ICMP messages.
+    pub ids: IdSpace,
+}
+
+/// Answers to echo requests to groups, where these are answered at all. C08: what is sent to many may be forged, and is
+/// answered by many.
+const GROUP_ECHOES: Rate = Rate::new(10, 10);
 
 /// The state that ingress keeps: how many errors may still leave.
 #[derive(Debug)]
 pub struct Ingress {
     icmp_limit: IcmpLimit,
+    group_echoes: TokenBucket,
+    clock: WallClock,
     rng: Rng,
     /// The identifications of ICMP messages.
     ids: Ids,
@@ -77,9 +105,12 @@ pub struct Ingress {
 impl Ingress {
     /// Fresh state.
     #[must_use]
-    pub fn new(now: Instant, rng: &mut Rng, ids: Ids) -> Self {
+    pub fn new(now: Instant, rng: &mut Rng, options: IngressOptions) -> Self {
         let mut rng = rng.fork();
-        Self { icmp_limit: IcmpLimit::new(now, &mut rng, IcmpRates::default()), rng, ids }
+        let icmp_limit = IcmpLimit::new(now, &mut rng, options.icmp_rates);
+        let ids = Ids::new(options.ids, &mut rng);
+        let group_echoes = TokenBucket::full(now, GROUP_ECHOES);
+        Self { icmp_limit, group_echoes, clock: options.clock, rng, ids }
     }
 
     /// What becomes of `buf`, received on the port of `interfaces`.
@@ -107,33 +138,80 @@ impl Ingress {
             Decision::Punt(to) => Verdict::Punt(to, interface.id, buf),
             Decision::Fragment(fragment) => Verdict::Fragment(fragment, buf),
             Decision::Drop(why) => Verdict::Drop(why),
-            Decision::Echo(l4, tos) => {
-                if icmp::echo_reply(&mut buf, l4, tos, interface) {
-                    Verdict::Hairpin(buf)
-                } else {
-                    Verdict::Drop(DropReason::ReplyImpossible)
+            Decision::Report(report) => Verdict::Report(report),
+            Decision::Answer(asked, question) => match self.answer(now, &mut buf, asked, question, interface)
+            {
+                Ok(None) => Verdict::Hairpin(buf),
+                Ok(Some(long)) => Verdict::HairpinInFragments(interface.id, buf, long),
+                Err(why) => Verdict::Drop(why),
+            },
+            Decision::Complain(why, complaint, l3) => {
+                match Offender::of(buf.data(), usize::from(l3), buf.body(), interface) {
+                    Some(about) => {
+                        Verdict::Reject(why, self.complain(now, &about, complaint, interface, pool))
+                    }
+                    None => Verdict::Drop(why),
                 }
-            }
-            Decision::PortUnreachable(l3) => {
-                let error = self.port_unreachable(now, buf.data(), l3, interface, pool);
-                Verdict::Reject(DropReason::UdpNoPort, error)
             }
         }
     }
 
-    fn port_unreachable<P: BufPool>(
+    /// The frame that tells the sender of `about` what is wrong with it. `None` if the rate limit or an empty pool withholds
+    /// it.
+    pub fn complain<P: BufPool>(
         &mut self,
         now: Instant,
-        frame: &[u8],
-        l3: u8,
+        about: &Offender<'_>,
+        complaint: Complaint,
         interface: &Interface,
         pool: &P,
     ) -> Option<P::Buf> {
-        let about = icmp::Offender::of(frame, usize::from(l3))?;
+        // C05: asked only about packets that nobody forbids to complain about: these alone spend it.
         if !self.icmp_limit.allows(now, &mut self.rng, about.src()) {
             return None;
         }
-        icmp::port_unreachable(&about, interface, pool)
+        let id = self.ids.draw(about.own(), about.src(), PROTOCOL_ICMP);
+        icmp::complain(about, complaint, id, interface, pool)
+    }
+
+    /// The frame that tells the sender of `first`, the first fragment of a datagram whose time is over, that came in by the
+    /// interface `id` and has its IP header at `l3`. `None`: it may not be told, or is not.
+    // F09, RFC 1122 3.3.2.
+    pub fn reassembly_time_exceeded<P: BufPool>(
+        &mut self,
+        now: Instant,
+        first: &P::Buf,
+        (id, l3): (InterfaceId, u8),
+        interfaces: &Interfaces,
+        pool: &P,
+    ) -> Option<P::Buf> {
+        let interface = interfaces.get(id)?;
+        let about = Offender::of(first.data(), usize::from(l3), None, interface)?;
+        self.complain(now, &about, Complaint::ReassemblyTime, interface, pool)
+    }
+
+    /// Makes the question in `buf` its own answer. `Some`: it is to be cut.
+    fn answer<B: PacketBuf>(
+        &mut self,
+        now: Instant,
+        buf: &mut B,
+        asked: IcmpQuestion,
+        question: Question,
+        interface: &Interface,
+    ) -> Result<Option<Outgoing>, DropReason> {
+        if question.cast != Cast::Unicast && !self.group_echoes.take(now, GROUP_ECHOES) {
+            return Err(DropReason::IcmpEchoGroupRate);
+        }
+        let telling = Telling { interface, now, time: self.clock.millis_of_day(now) };
+        let made = match asked {
+            IcmpQuestion::Echo => icmp::echo_reply(buf, question, telling, &mut self.ids),
+            IcmpQuestion::Timestamp => icmp::timestamp_reply(buf, question, telling, &mut self.ids),
+        };
+        match made {
+            Made::Whole => Ok(None),
+            Made::Long(out) => Ok(Some(out)),
+            Made::Nothing => Err(DropReason::ReplyImpossible),
+        }
     }
 }
 

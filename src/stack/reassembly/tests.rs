@@ -14,7 +14,7 @@ fn at(s: u64) -> Instant {
 }
 
 /// The fragment in `frame`, which has its IP header at `l3`.
-fn fragment(frame: &[u8], l3: u8, interface: InterfaceId) -> Option<Fragment> {
+fn fragment_in(frame: &[u8], l3: u8, interface: InterfaceId) -> Option<Fragment> {
     Fragment::of(&Ipv4::parse(&frame[usize::from(l3)..]).ok()?, l3, interface)
 }
 
@@ -50,7 +50,7 @@ impl Bench {
 
     /// A fragment arrives; the datagram that it completes.
     fn arrive(&mut self, frame: &[u8]) -> Option<SimBuf> {
-        let fragment = self::fragment(frame, 14, InterfaceId(0)).expect("a fragment");
+        let fragment = fragment_in(frame, 14, InterfaceId(0)).expect("a fragment");
         let buf = self.wire.alloc_copy(frame).expect("a buffer");
         let (whole, account) = self.reassembler.insert(self.now, &fragment, buf, &self.pool);
         self.arrived += 1;
@@ -204,7 +204,7 @@ fn fragments_of_different_datagrams_are_never_mixed() {
     assert!(bench.arrive(&ip(&|ip| ip.protocol = 1)).is_none());
     assert!(bench.arrive(&ip(&|ip| ip.source = Ipv4Addr::new(198, 18, 0, 9))).is_none());
     assert!(bench.arrive(&ip(&|ip| ip.destination = Ipv4Addr::new(198, 18, 0, 3))).is_none());
-    let elsewhere = fragment(&last, 14, InterfaceId(1)).unwrap();
+    let elsewhere = fragment_in(&last, 14, InterfaceId(1)).unwrap();
     let buf = bench.pool.alloc_copy(&last).unwrap();
     bench.arrived += 1;
     let (whole, account) = bench.reassembler.insert(bench.now, &elsewhere, buf, &bench.pool.clone());
@@ -482,7 +482,7 @@ fn a_stripped_tag_is_put_back() {
     for fragment in &fragments {
         let mut buf = bench.pool.alloc_copy(fragment).unwrap();
         buf.set_rx_meta(meta);
-        let of = self::fragment(fragment, 14, InterfaceId(0)).unwrap();
+        let of = fragment_in(fragment, 14, InterfaceId(0)).unwrap();
         whole = bench.reassembler.insert(bench.now, &of, buf, &bench.pool.clone()).0;
     }
     let whole = whole.unwrap();
@@ -511,7 +511,7 @@ fn without_a_buffer_the_datagram_is_lost_and_counted() {
 fn each_datagram_has_one_owner() {
     let mut counts = [0; 5];
     for id in 0..5000 {
-        let key = fragment(&first_of(0x0a00_0001, id), 14, InterfaceId(0)).unwrap().key;
+        let key = fragment_in(&first_of(0x0a00_0001, id), 14, InterfaceId(0)).unwrap().key;
         counts[key.owner(99, 5)] += 1;
     }
     assert!(counts.iter().all(|count| (800..1200).contains(count)), "{counts:?}");
@@ -600,7 +600,7 @@ proptest! {
             let ip = IpFrame { id, ..IpFrame::new((0x0a00_0001 + source).into(), [198, 18, 0, 2].into(), 17) };
             let total = if more { usize::MAX } else { unit * 8 + len };
             let frame = piece(&ethernet, &ip, unit * 8, &vec![0; len], total);
-            if fragment(&frame, 14, InterfaceId(0)).is_some() {
+            if fragment_in(&frame, 14, InterfaceId(0)).is_some() {
                 drop(bench.arrive(&frame));
             }
             prop_assert!(bench.reassembler.held() <= 12);
