@@ -89,6 +89,26 @@ drop_reasons! {
     GroupSourceFiltered = "group_source_filtered" => None;
     /// A fragment: reassembly is not built yet.
     Ipv4Fragment = "ipv4_fragment" => Some("IpReasmFails");
+    /// A fragment that is not the last one and whose length is no multiple of eight.
+    FragmentMisaligned = "fragment_misaligned" => Some("IpReasmFails");
+    /// A fragment that would make its datagram longer than 65,535 bytes.
+    FragmentTooFar = "fragment_too_far" => Some("IpReasmFails");
+    /// A fragment without payload, or one of the same datagram.
+    FragmentEmpty = "fragment_empty" => Some("IpReasmFails");
+    /// A fragment all of whose bytes had arrived before.
+    FragmentDuplicate = "fragment_duplicate" => None;
+    /// Fragments that overlap, or of the same datagram.
+    FragmentOverlap = "fragment_overlap" => Some("IpReasmFails");
+    /// Fragments that do not agree where their datagram ends, or of the same datagram.
+    FragmentEndConflict = "fragment_end_conflict" => Some("IpReasmFails");
+    /// Fragments whose congestion marks exclude each other.
+    FragmentEcn = "fragment_ecn" => Some("IpReasmFails");
+    /// Fragments of a datagram that was not whole in time.
+    FragmentTimeout = "fragment_timeout" => Some("IpReasmTimeout");
+    /// Fragments that had to give way to newer ones of the same source.
+    FragmentsOfSource = "fragments_of_source" => Some("IpReasmFails");
+    /// Fragments that had to give way to newer ones: there were too many of all sources.
+    FragmentsTooMany = "fragments_too_many" => Some("IpReasmFails");
     /// An IP protocol that this host does not speak.
     ProtocolUnknown = "protocol_unknown" => Some("IpInUnknownProtos");
     /// The UDP header is cut short, or its length field cannot be.
@@ -127,6 +147,14 @@ drop_reasons! {
     EchoSourceRate = "echo_source_rate" => None;
     /// A service asked for an answer that cannot be sent: to port 0, or larger than the link.
     ReplyImpossible = "reply_impossible" => None;
+    /// No route leads to where a packet of ours was to go.
+    NoRoute = "no_route" => Some("IpOutNoRoutes");
+    /// The neighbour that a packet of ours was to go to did not answer.
+    NeighborUnreachable = "neighbor_unreachable" => None;
+    /// A packet of ours made room for a later one, while the neighbour that both go to was being asked for.
+    NeighborQueueFull = "neighbor_queue_full" => None;
+    /// So many neighbours were being asked for that the one a packet of ours was to go to could not be.
+    NeighborTableFull = "neighbor_table_full" => None;
     /// The queue to the control thread was full.
     PuntQueueFull = "punt_queue_full" => None;
     /// The queue to the worker that sends for control was full.
