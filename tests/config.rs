@@ -167,7 +167,7 @@ fn the_tap_file_names_every_key() {
     }
 }
 
-// E12, 802.1Q: each VLAN is a network of its own.
+/// Each VLAN is a network of its own.
 #[test]
 fn the_vlan_file_has_three_networks_on_one_port() {
     let plan = plan(&text_of("vlans.toml"), 2);
