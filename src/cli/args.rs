@@ -141,8 +141,10 @@ pub(super) enum CtlCommand {
     Groups,
     /// The NIC multicast filters: how they are done, why, and what they let through
     Filter,
-    /// The neighbour caches
+    /// The neighbour caches: where each is, what is known of it, and since when
     Neighbors,
+    /// The routes of each interface, with the address that is used there
+    Routes,
     /// The drop counters, with their meaning
     Drops(RowsArgs),
     /// Join a group, or one more source of it
