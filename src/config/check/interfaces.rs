@@ -32,7 +32,7 @@ const PATH_MTU_TIMEOUT_DEFAULT: u64 = 600;
 
 /// Enough for a link's hosts, and no more than a /16 has.
 const NEIGHBORS_MAX: Limits = Limits::new(16, 65_536);
-const NEIGHBORS_MAX_DEFAULT: u32 = 1024;
+const NEIGHBORS_MAX_DEFAULT: usize = 1024;
 
 /// Adds the interfaces of `port`, which is `id`.
 pub(super) fn check(
