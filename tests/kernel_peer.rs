@@ -297,6 +297,7 @@ fn the_text_for_people_names_what_is_there() {
         ("stats --all", &["imissed", "ierrors", "rx_nombuf"]),
         ("drops", &[]),
         ("neighbors", &[]),
+        ("routes", &["p0", "connected", "198.18.0.0/24", "198.18.0.2"]),
     ] {
         let out = lab.pollcast.try_ctl(&command.split(' ').collect::<Vec<_>>());
         assert_eq!(out.status.code(), Some(0), "{out:?}");

@@ -30,6 +30,7 @@ fn request(command: &CtlCommand) -> (Command, Rows) {
         CtlCommand::Groups => (Command::Groups, Rows::default()),
         CtlCommand::Filter => (Command::Filter, Rows::default()),
         CtlCommand::Neighbors => (Command::Neighbors, Rows::default()),
+        CtlCommand::Routes => (Command::Routes, Rows::default()),
         CtlCommand::Drops(args) => (Command::Drops, rows(args)),
         CtlCommand::Join(args) => (Command::Join(membership(args)), Rows::default()),
         CtlCommand::Leave(args) => (Command::Leave(membership(args)), Rows::default()),

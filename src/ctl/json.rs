@@ -19,6 +19,7 @@ pub fn body(answer: &Answer) -> serde_json::Result<String> {
         Answer::Groups(body) => serde_json::to_string_pretty(body),
         Answer::Filter(body) => serde_json::to_string_pretty(body),
         Answer::Neighbors(body) => serde_json::to_string_pretty(body),
+        Answer::Routes(body) => serde_json::to_string_pretty(body),
         Answer::Drops(body) => serde_json::to_string_pretty(body),
         Answer::Done(body) => serde_json::to_string_pretty(body),
         Answer::Error(body) => serde_json::to_string_pretty(body),
@@ -67,6 +68,11 @@ mod tests {
             (
                 "neighbors",
                 json!([{"port": "p0", "addr": "198.18.0.1", "mac": null, "state": "incomplete", "age_s": 0}]),
+            ),
+            (
+                "routes",
+                json!([{"port": "p0", "kind": "default", "to": "0.0.0.0/0", "via": "198.18.0.1",
+                    "source": "198.18.0.2"}]),
             ),
             (
                 "drops",

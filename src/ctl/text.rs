@@ -11,7 +11,7 @@ use super::table::Table;
 use crate::engine::Counter;
 use crate::engine::command::{
     Answer, DropAnswer, FilterAnswer, GroupAnswer, InterfaceAnswer, NeighborAnswer, PortAnswer, PortStats,
-    SocketAnswer, StatsAnswer,
+    RouteAnswer, SocketAnswer, StatsAnswer,
 };
 use crate::io::{FilterState, Refused};
 
@@ -35,6 +35,7 @@ pub fn render(answer: &Answer, rows: Rows) -> String {
         Answer::Groups(groups) => render_groups(groups),
         Answer::Filter(filters) => blocks(filters, "no ports\n", filter_block),
         Answer::Neighbors(neighbors) => render_neighbors(neighbors),
+        Answer::Routes(routes) => render_routes(routes),
         Answer::Drops(drops) => render_drops(drops, rows),
         Answer::Done(done) => format!("{}\n", done.done),
         Answer::Error(sentence) => format!("{sentence}\n"),
@@ -216,14 +217,23 @@ fn render_neighbors(neighbors: &[NeighborAnswer]) -> String {
         return "no neighbors are known\n".into();
     }
     let mut table =
-        Table::new(&[("port", Left), ("address", Left), ("mac", Left), ("state", Left), ("confirmed", Left)]);
+        Table::new(&[("port", Left), ("address", Left), ("mac", Left), ("state", Left), ("age", Left)]);
     for NeighborAnswer { port, addr, mac, state, age_s } in neighbors {
-        // Without an address it was never confirmed.
-        let (mac, confirmed) = match mac {
-            Some(mac) => (mac.to_string(), format!("{} ago", duration(*age_s))),
-            None => ("-".into(), "-".into()),
-        };
-        table.row([port.clone(), addr.to_string(), mac, state.clone(), confirmed]);
+        let mac = mac.map_or_else(|| "-".into(), |mac| mac.to_string());
+        table.row([port.clone(), addr.to_string(), mac, state.clone(), duration(*age_s)]);
+    }
+    table.render()
+}
+
+fn render_routes(routes: &[RouteAnswer]) -> String {
+    if routes.is_empty() {
+        return "no routes\n".into();
+    }
+    let mut table =
+        Table::new(&[("port", Left), ("kind", Left), ("to", Left), ("via", Left), ("source", Left)]);
+    let written = |addr: &Option<core::net::Ipv4Addr>| addr.map_or_else(|| "-".into(), |a| a.to_string());
+    for RouteAnswer { port, kind, to, via, source } in routes {
+        table.row([port.clone(), kind.clone(), to.clone(), written(via), written(source)]);
     }
     table.render()
 }

@@ -3,10 +3,14 @@
 //! The fast path turns a plain request round. Whatever it leaves, other shapes, other ways and other sizes, is answered
 //! here, a packet at a time.
 
+use core::net::Ipv4Addr;
+
+use super::counters::Counter;
+use super::message::{Unresolved, Used};
 use super::port_io::PortIo;
 use crate::fastpath;
-use crate::io::{DropReason, Nic, Parts, PmtuDiscovery, ReplyPath};
-use crate::stack::egress;
+use crate::io::{DropReason, InterfaceId, Nic, Parts, PmtuDiscovery, ReplyPath};
+use crate::stack::egress::{self, Directed};
 
 /// How the answers of a service leave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -35,18 +39,64 @@ impl<N: Nic> PortIo<N> {
             self.send(buf);
             return true;
         }
-        self.answer_slowly(buf, parts)
+        self.answer_slowly(buf, parts, manner)
     }
 
     #[inline(never)]
-    fn answer_slowly(&mut self, mut buf: N::Buf, parts: Parts) -> bool {
+    fn answer_slowly(&mut self, mut buf: N::Buf, parts: Parts, manner: Manner) -> bool {
         let interface = self.interfaces.get(parts.interface());
         let made = interface.is_some_and(|i| egress::udp_reply(&mut buf, parts, i));
-        if made {
-            self.send(buf);
-        } else {
+        if !made {
             self.tally.drop(DropReason::ReplyImpossible);
+            return false;
         }
-        made
+        match manner.reply {
+            ReplyPath::Reflect => self.send(buf),
+            ReplyPath::Route => return self.send_by_route(buf, parts.interface()),
+        }
+        true
+    }
+
+    /// Sends a frame of ours to where the routes and neighbours of `id` say; by way of control if its next hop is not
+    /// known here. False if it was dropped, and counted.
+    pub(super) fn send_by_route(&mut self, mut buf: N::Buf, id: InterfaceId) -> bool {
+        let interface = self.interfaces.get(id);
+        match interface.map_or(Directed::Nowhere, |i| egress::direct(&mut buf, i)) {
+            Directed::Sent(used) => {
+                self.send(buf);
+                if let Some(neighbor) = used {
+                    self.tell_used(id, neighbor);
+                }
+                true
+            }
+            Directed::Unresolved(next_hop) => self.resolve(Unresolved { interface: id, next_hop, buf }),
+            Directed::Nowhere => {
+                self.tally.drop(DropReason::NoRoute);
+                false
+            }
+        }
+    }
+
+    /// A10: control confirms a neighbour when it is used. Once told is enough; an untold one is told with its next packet.
+    fn tell_used(&mut self, interface: InterfaceId, neighbor: Ipv4Addr) {
+        if self.punt.used(Used { interface, neighbor })
+            && let Some(interface) = self.interfaces.get_mut(interface)
+        {
+            interface.v4.hops.told(neighbor);
+        }
+    }
+
+    /// A09: control keeps it until the neighbour has answered.
+    fn resolve(&mut self, frame: Unresolved<N::Buf>) -> bool {
+        match self.punt.resolve(frame) {
+            Ok(()) => {
+                self.tally.add(Counter::Punted, 1);
+                true
+            }
+            Err(_refused) => {
+                self.tally.drop(DropReason::PuntQueueFull);
+                false
+            }
+        }
     }
 }

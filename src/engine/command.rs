@@ -27,6 +27,8 @@ pub enum Command {
     Filter,
     /// The neighbour caches.
     Neighbors,
+    /// The routes.
+    Routes,
     /// The drop counters, with their meaning.
     Drops,
     /// Joins a group.
@@ -68,6 +70,8 @@ pub enum Answer {
     Filter(Vec<FilterAnswer>),
     /// To [`Command::Neighbors`].
     Neighbors(Vec<NeighborAnswer>),
+    /// To [`Command::Routes`].
+    Routes(Vec<RouteAnswer>),
     /// To [`Command::Drops`].
     Drops(Vec<DropAnswer>),
     /// To [`Command::Join`] and [`Command::Leave`].
@@ -198,10 +202,25 @@ pub struct NeighborAnswer {
     pub addr: Ipv4Addr,
     /// Its Ethernet address, once known.
     pub mac: Option<MacAddr>,
-    /// `incomplete`, `reachable`, `stale`, `probe` or `failed`.
+    /// `incomplete`, `reachable`, `stale`, `delay`, `probe` or `failed`: RFC 4861 7.3.2.
     pub state: String,
-    /// Seconds since it was last confirmed.
+    /// Seconds since it last answered; if it never did, since it was first heard or asked for.
     pub age_s: u64,
+}
+
+/// One route of one interface.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RouteAnswer {
+    /// The interface.
+    pub port: String,
+    /// `connected`, `static` or `default`.
+    pub kind: String,
+    /// Where it leads, as `198.18.0.0/24`.
+    pub to: String,
+    /// By which gateway; none on the link itself.
+    pub via: Option<Ipv4Addr>,
+    /// The address of ours that is used there, if there is one.
+    pub source: Option<Ipv4Addr>,
 }
 
 /// One drop counter.

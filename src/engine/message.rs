@@ -1,5 +1,6 @@
 //! What travels between threads: bounded, and never waited for by a worker.
 
+use core::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
@@ -7,7 +8,9 @@ use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use crate::addr::V4;
 use crate::io::{InterfaceId, PortId};
 use crate::stack::groups::GroupTable;
+use crate::stack::hops::Hop;
 use crate::stack::ingress::Punted;
+use crate::stack::route::Routes;
 
 /// To a worker.
 #[derive(Debug)]
@@ -16,6 +19,32 @@ pub enum ToWorker<B> {
     Transmit(PortId, B),
     /// From now on these are the groups of this interface.
     Groups(InterfaceId, Arc<GroupTable<V4>>),
+    /// From now on these are the addresses and routes of this interface.
+    Routes(InterfaceId, Arc<Routes<V4>>),
+    /// A neighbour of this interface is there; `None`: not known any more.
+    Neighbor(InterfaceId, Ipv4Addr, Option<Hop>),
+    /// No neighbour of this interface is known any more.
+    NoNeighbors(InterfaceId),
+}
+
+/// To control: a frame of ours whose next hop's Ethernet address its worker does not know.
+#[derive(Debug)]
+pub struct Unresolved<B> {
+    /// The interface that it is to leave by.
+    pub interface: InterfaceId,
+    /// The neighbour that it goes to.
+    pub next_hop: Ipv4Addr,
+    /// The frame, whole but for its destination.
+    pub buf: B,
+}
+
+/// To control: packets go to a neighbour of which control wants to know that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Used {
+    /// On which interface.
+    pub interface: InterfaceId,
+    /// The neighbour.
+    pub neighbor: Ipv4Addr,
 }
 
 /// To control: a packet that only control can deal with.
@@ -38,11 +67,15 @@ pub const PUNT_LEN: usize = 256;
 pub struct PuntSenders<B> {
     arp: Sender<Punt<B>>,
     igmp: Sender<Punt<B>>,
+    unresolved: Sender<Unresolved<B>>,
+    used: Sender<Used>,
 }
 
 impl<B> Clone for PuntSenders<B> {
     fn clone(&self) -> Self {
-        Self { arp: self.arp.clone(), igmp: self.igmp.clone() }
+        let Self { arp, igmp, unresolved, used } = self;
+        let (arp, igmp, unresolved, used) = (arp.clone(), igmp.clone(), unresolved.clone(), used.clone());
+        Self { arp, igmp, unresolved, used }
     }
 }
 
@@ -58,6 +91,19 @@ impl<B> PuntSenders<B> {
             TrySendError::Full(punt) | TrySendError::Disconnected(punt) => punt.buf,
         })
     }
+
+    /// Hands a frame to control that has to wait for an Ethernet address; gives it back if the queue is full.
+    pub fn resolve(&self, frame: Unresolved<B>) -> Result<(), B> {
+        self.unresolved.try_send(frame).map_err(|e| match e {
+            TrySendError::Full(frame) | TrySendError::Disconnected(frame) => frame.buf,
+        })
+    }
+
+    /// Tells control that a neighbour is used. False if the queue is full.
+    #[must_use]
+    pub fn used(&self, used: Used) -> bool {
+        self.used.try_send(used).is_ok()
+    }
 }
 
 /// Control's ends of the punt queues.
@@ -67,6 +113,10 @@ pub struct PuntReceivers<B> {
     pub arp: Receiver<Punt<B>>,
     /// IGMP.
     pub igmp: Receiver<Punt<B>>,
+    /// Frames of ours that have to wait for an Ethernet address.
+    pub unresolved: Receiver<Unresolved<B>>,
+    /// Neighbours that packets go to.
+    pub used: Receiver<Used>,
 }
 
 /// The queues from workers to control.
@@ -74,7 +124,10 @@ pub struct PuntReceivers<B> {
 pub fn punt_queues<B>() -> (PuntSenders<B>, PuntReceivers<B>) {
     let (arp, arp_rx) = bounded(PUNT_LEN);
     let (igmp, igmp_rx) = bounded(PUNT_LEN);
-    (PuntSenders { arp, igmp }, PuntReceivers { arp: arp_rx, igmp: igmp_rx })
+    let (unresolved, unresolved_rx) = bounded(PUNT_LEN);
+    let (used, used_rx) = bounded(PUNT_LEN);
+    let receivers = PuntReceivers { arp: arp_rx, igmp: igmp_rx, unresolved: unresolved_rx, used: used_rx };
+    (PuntSenders { arp, igmp, unresolved, used }, receivers)
 }
 
 /// A worker's inbox.

@@ -1,10 +1,15 @@
 //! One port of a worker at work: its queues, its replica, its transmit burst and its counters.
 
+use std::sync::Arc;
+
 use super::counters::{Counter, CounterPage, Tally};
+use super::message::PuntSenders;
 use super::worker::WorkerPort;
+use crate::addr::V4;
 use crate::fastpath::View;
-use crate::io::{Burst, Nic, PacketBuf, PortId, TxQueue};
+use crate::io::{Burst, InterfaceId, Nic, PacketBuf, PortId, TxQueue};
 use crate::stack::interface::Interfaces;
+use crate::stack::route::Routes;
 
 #[derive(Debug)]
 pub(super) struct PortIo<N: Nic> {
@@ -16,14 +21,24 @@ pub(super) struct PortIo<N: Nic> {
     pub(super) view: View,
     pub(super) tx_burst: Burst<N::Buf>,
     pub(super) tally: Tally,
+    /// The way to control.
+    pub(super) punt: PuntSenders<N::Buf>,
     page: CounterPage,
 }
 
 impl<N: Nic> PortIo<N> {
-    pub(super) fn new(port: WorkerPort<N>) -> Self {
+    pub(super) fn new(port: WorkerPort<N>, punt: PuntSenders<N::Buf>) -> Self {
         let WorkerPort { id, rx, tx, interfaces, page } = port;
         let view = View::of(&interfaces);
-        Self { id, rx, tx, interfaces, view, tx_burst: Burst::new(), tally: Tally::default(), page }
+        Self { id, rx, tx, interfaces, view, tx_burst: Burst::new(), tally: Tally::default(), punt, page }
+    }
+
+    /// From now on these are the addresses and routes of the interface `id`.
+    pub(super) fn set_routes(&mut self, id: InterfaceId, routes: Arc<Routes<V4>>) {
+        if let Some(interface) = self.interfaces.get_mut(id) {
+            interface.v4.routes = routes;
+            self.view = View::of(&self.interfaces);
+        }
     }
 
     /// Puts `buf` into the transmit burst; a full one goes out first.

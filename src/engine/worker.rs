@@ -3,6 +3,8 @@
 //! Shared nothing: it owns a queue pair on every port that it serves, its replicas of interfaces and sockets, its
 //! services and its counters. Others change it through its inbox only.
 
+use std::sync::Arc;
+
 use arrayvec::ArrayVec;
 use crossbeam::channel::Receiver;
 
@@ -104,7 +106,7 @@ impl<N: Nic> Worker<N> {
     pub fn new(now: Instant, parts: WorkerParts<N>) -> Self {
         let WorkerParts { ports, pool, table, socket_pages, services, inbox, punt, burst, level, mut rng } =
             parts;
-        let ports = ports.into_iter().map(PortIo::new).collect();
+        let ports = ports.into_iter().map(|port| PortIo::new(port, PuntSenders::clone(&punt))).collect();
         let ingress = Ingress::new(now, &mut rng);
         let burst = burst.clamp(1, BURST_MAX);
         let mut worker = Self {
@@ -237,6 +239,20 @@ impl<N: Nic> Worker<N> {
                 ToWorker::Groups(id, table) => {
                     if let Some(interface) = self.interface_mut(id) {
                         interface.v4.groups = table;
+                    }
+                }
+                ToWorker::Routes(id, routes) => {
+                    // One port alone has this interface; the others let it be.
+                    self.ports.iter_mut().for_each(|port| port.set_routes(id, Arc::clone(&routes)));
+                }
+                ToWorker::Neighbor(id, addr, hop) => {
+                    if let Some(interface) = self.interface_mut(id) {
+                        interface.v4.hops.set(addr, hop);
+                    }
+                }
+                ToWorker::NoNeighbors(id) => {
+                    if let Some(interface) = self.interface_mut(id) {
+                        interface.v4.hops.clear();
                     }
                 }
             }

@@ -11,7 +11,9 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::assemble::{self, Assembly, QueuePair};
 use super::{Factories, HostError};
+use crate::addr::V4;
 use crate::config::Plan;
+use crate::config::plan::InterfacePlan;
 use crate::ctl::text;
 use crate::dpdk::{Clock, Dpdk, Eal, EalOptions, Mempool, MempoolOptions, Port, StartedPort};
 use crate::engine::command::{Answer, Command, InterfaceAnswer, PoolStats};
@@ -21,9 +23,12 @@ use crate::engine::message;
 use crate::engine::request::Request;
 use crate::engine::run::{ControlInputs, Ended, control_loop, last_words, worker_loop};
 use crate::engine::worker::{Worker, WorkerParts};
-use crate::io::{FilterState, InterfaceId, PortId, PortInfo, Refused, Rung};
+use crate::io::{ConflictDetection, FilterState, InterfaceId, PortId, PortInfo, Refused, Rung};
 use crate::rng::Rng;
-use crate::stack::interface::{Interface, Interfaces};
+use crate::stack::hops::Hops;
+use crate::stack::interface::{Inet, Interface, Interfaces};
+use crate::stack::neighbor::ENTRIES_DEFAULT;
+use crate::stack::route::{Route, Routes};
 
 /// Pins the calling thread to `cpu`, if it can be: a preference, not a need.
 pub(super) fn pin(cpu: usize) {
@@ -59,8 +64,8 @@ pub(super) fn run(
         let (mut started, queues) = Port::open(&eal, port, queue_pairs, &pool)?.start()?;
         let own = plan.interfaces.iter().filter(|interface| interface.port == index);
         started.let_vlans_pass(own.filter_map(|interface| interface.vlan))?;
-        let interfaces = interfaces(plan, index, port.mtu, started.info());
-        let replicas = Interfaces::new(interfaces.iter().map(|i| i.interface.clone()).collect())
+        let interfaces = interfaces(plan, index, port.mtu, started.info(), &mut rng);
+        let replicas = Interfaces::new(interfaces.iter().map(ControlInterfaceParts::replica).collect())
             .ok_or_else(|| HostError::NoInterface { port: port.name.clone() })?;
         let mut pages = Vec::new();
         for (worker, (rx, tx)) in port.workers.iter().copied().zip(queues) {
@@ -123,19 +128,39 @@ fn pool_options(plan: &Plan) -> MempoolOptions {
 }
 
 /// What IP has on the port `id`, whose device is `info`.
-fn interfaces(plan: &Plan, id: PortId, mtu: u16, info: &PortInfo) -> Vec<ControlInterfaceParts> {
+fn interfaces(
+    plan: &Plan,
+    id: PortId,
+    mtu: u16,
+    info: &PortInfo,
+    rng: &mut Rng,
+) -> Vec<ControlInterfaceParts> {
     let offers = |offload: &str| info.offloads.iter().any(|o| o == offload);
     let all = (0..).map(InterfaceId).zip(&plan.interfaces);
     all.filter(|(_, i)| i.port == id)
         .map(|(id, with)| {
-            let mut interface = Interface::new(id, info.mac, mtu, with.addresses.clone());
+            let mut interface = Interface::new(id, info.mac, mtu, Vec::new());
+            interface.v4 = Inet::with_routes(routes(with), Hops::new(rng.u64(), ENTRIES_DEFAULT));
             interface.vlan = with.vlan;
             interface.policy = with.policy;
             interface.tx_udp_checksum = offers("tx_udp_cksum");
             interface.tx_vlan_insert = offers("tx_vlan_insert");
-            ControlInterfaceParts { name: with.name.clone(), interface, gateway4: with.gateway4 }
+            ControlInterfaceParts {
+                name: with.name.clone(),
+                interface,
+                gateway4: with.gateway4,
+                conflict_detection: ConflictDetection::default(),
+                neighbors_max: ENTRIES_DEFAULT,
+            }
         })
         .collect()
+}
+
+/// The addresses and routes of an interface.
+fn routes(with: &InterfacePlan) -> Routes<V4> {
+    let to_networks = with.routes.iter().map(|route| Route { to: route.to, via: route.via });
+    let all = to_networks.chain(with.gateway4.map(Route::default_via)).collect();
+    Routes::new(with.addresses.clone(), all)
 }
 
 fn control_port(

@@ -17,13 +17,16 @@ use crate::engine::counters::{CounterPage, SocketPage};
 use crate::engine::message::{PuntSenders, inbox, punt_queues};
 use crate::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService};
 use crate::fastpath::Level;
-use crate::io::{BURST_MAX, InterfaceId, PortId};
+use crate::io::{BURST_MAX, ConflictDetection, InterfaceId, PortId};
 use crate::rng::Rng;
 use crate::service::{Echo, EchoOptions, Service};
 use crate::stack::groups::ServiceId;
-use crate::stack::interface::{Interface, Interfaces};
+use crate::stack::hops::Hops;
+use crate::stack::interface::{Inet, Interface, Interfaces};
 use crate::stack::membership::SourceFilter;
+use crate::stack::neighbor::ENTRIES_DEFAULT;
 use crate::stack::port_table::{PortTable, Socket};
+use crate::stack::route::{Route, Routes};
 use crate::time::Instant;
 
 /// One port of the host, and the link that it is on.
@@ -35,6 +38,12 @@ pub struct PortOptions {
     pub addresses: Vec<Ipv4Cidr>,
     /// The host's default gateway.
     pub gateway4: Option<Unicast<V4>>,
+    /// The host's static routes.
+    pub routes: Vec<Route<V4>>,
+    /// When the host uses its addresses first.
+    pub conflict_detection: ConflictDetection,
+    /// The most neighbours that the host remembers.
+    pub neighbors_max: usize,
     /// The VLAN that these are on; `None`: untagged.
     pub vlan: Option<Vid>,
     /// Further interfaces, each on a VLAN of its own.
@@ -63,6 +72,9 @@ impl PortOptions {
             nic,
             addresses,
             gateway4: None,
+            routes: Vec::new(),
+            conflict_detection: ConflictDetection::default(),
+            neighbors_max: ENTRIES_DEFAULT,
             vlan: None,
             vlans: Vec::new(),
             link: LinkOptions::PERFECT,
@@ -197,7 +209,7 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
         "a burst and a worker are needed"
     );
     let pool = SimPool::new(options.buffers, options.room);
-    let Opened { devices, control_ports, worker_ports } = open_ports(options, &pool);
+    let Opened { devices, control_ports, worker_ports } = open_ports(options, &pool, rng);
     let table = port_table(options, rng);
     let (punt, punts) = punt_queues();
     let mut inboxes = Vec::new();
@@ -242,7 +254,7 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
     Host { pool, devices, workers, control }
 }
 
-fn open_ports(options: &WorldOptions, pool: &SimPool) -> Opened {
+fn open_ports(options: &WorldOptions, pool: &SimPool, rng: &mut Rng) -> Opened {
     let mut opened = Opened {
         devices: Vec::new(),
         control_ports: Vec::new(),
@@ -252,8 +264,8 @@ fn open_ports(options: &WorldOptions, pool: &SimPool) -> Opened {
     for (id, port) in (0..).map(PortId).zip(&options.ports) {
         let nic = NicOptions { queues: options.workers, ..port.nic.clone() };
         let (device, queues, control_side) = SimDevice::new(nic, pool.clone());
-        let interfaces = interfaces(port, &mut next);
-        let replicas = Interfaces::new(interfaces.iter().map(|i| i.interface.clone()).collect());
+        let interfaces = interfaces(port, &mut next, rng);
+        let replicas = Interfaces::new(interfaces.iter().map(ControlInterfaceParts::replica).collect());
         let replicas = replicas.expect("a port has an interface");
         let pages = open_queues(id, queues, &replicas, &mut opened.worker_ports);
         opened.devices.push(device);
@@ -263,11 +275,16 @@ fn open_ports(options: &WorldOptions, pool: &SimPool) -> Opened {
 }
 
 /// The interfaces of `port`, numbered from `next` on.
-fn interfaces(port: &PortOptions, next: &mut u16) -> Vec<ControlInterfaceParts> {
-    let PortOptions { nic, addresses, gateway4, vlan, vlans, .. } = port;
-    let mut interface = |vlan: Option<Vid>, further: bool, addresses: &[Ipv4Cidr], gateway4| {
-        let mut interface = Interface::new(InterfaceId(*next), nic.mac, nic.mtu, addresses.to_vec());
+fn interfaces(port: &PortOptions, next: &mut u16, rng: &mut Rng) -> Vec<ControlInterfaceParts> {
+    let PortOptions { nic, addresses, gateway4, routes, vlan, vlans, .. } = port;
+    let (neighbors_max, conflict_detection) = (port.neighbors_max, port.conflict_detection);
+    let mut interface = |vlan: Option<Vid>, further: bool, addresses: &[Ipv4Cidr], gateway4: Option<_>| {
+        let mut interface = Interface::new(InterfaceId(*next), nic.mac, nic.mtu, Vec::new());
         *next += 1;
+        let default = gateway4.map(Route::default_via);
+        let to_networks = routes.iter().copied().filter(|_| !further);
+        let all = Routes::new(addresses.to_vec(), to_networks.chain(default).collect());
+        interface.v4 = Inet::with_routes(all, Hops::new(rng.u64(), neighbors_max));
         interface.vlan = vlan;
         interface.tx_udp_checksum = nic.tx_checksum;
         interface.tx_vlan_insert = nic.vlan_insert;
@@ -275,7 +292,7 @@ fn interfaces(port: &PortOptions, next: &mut u16) -> Vec<ControlInterfaceParts> 
             Some(vid) if further => format!("{}.{vid}", nic.name),
             _ => nic.name.clone(),
         };
-        ControlInterfaceParts { name, interface, gateway4 }
+        ControlInterfaceParts { name, interface, gateway4, conflict_detection, neighbors_max }
     };
     let first = interface(*vlan, false, addresses, *gateway4);
     let further = vlans.iter().map(|v| interface(Some(v.vid), true, &v.addresses, v.gateway4));

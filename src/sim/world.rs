@@ -136,7 +136,8 @@ impl World {
         let rings: usize = self.sites.iter().map(|s| s.device.rx_pending() + s.device.tx_pending()).sum();
         let tally = self.tally();
         let held = tally.get(Counter::Held) - tally.get(Counter::Released);
-        let accounted = rings + self.taken.len() + usize::try_from(held).unwrap_or(usize::MAX);
+        let held = usize::try_from(held).unwrap_or(usize::MAX) + self.control.waiting();
+        let accounted = rings + self.taken.len() + held;
         assert_eq!(self.pool.outstanding(), accounted, "buffers out of the pool, and where they are");
     }
 

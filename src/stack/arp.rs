@@ -1,7 +1,5 @@
 //! ARP (RFC 826, RFC 5227): what a received packet teaches, and what answers it.
 
-use core::time::Duration;
-
 use super::interface::Interface;
 use super::neighbor::{Evidence, NeighborCache};
 use crate::addr::V4;
@@ -11,53 +9,23 @@ use crate::wire::arp::Operation;
 
 pub use crate::wire::arp::{FRAME_LEN, Packet};
 
-/// The least time between two defences of an address. A06, RFC 5227 2.4: DEFEND_INTERVAL.
-const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
-
 /// What a received ARP packet led to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// This packet answers it, or defends our address.
+    /// This packet answers it.
     Answer(Packet),
     /// The cache learned from it, and nothing is to be said.
     Learned,
-    /// It concerns others, or claims our address too soon after the last defence.
+    /// It concerns others, or claims our address.
     Ignored(DropReason),
 }
 
-/// When an address of ours was last defended.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Defence {
-    last: Option<Instant>,
-}
-
-impl Defence {
-    /// Whether a defence may be sent now; if so, it is noted as sent.
-    fn may_defend(&mut self, now: Instant) -> bool {
-        let due = self.last.is_none_or(|last| now.since(last) >= DEFEND_INTERVAL);
-        if due {
-            self.last = Some(now);
-        }
-        due
-    }
-}
-
 /// Deals with `packet`, whose sender ingress has found to be one host (A03, A07).
-pub fn input(
-    now: Instant,
-    packet: &Packet,
-    interface: &Interface,
-    cache: &mut NeighborCache<V4>,
-    defence: &mut Defence,
-) -> Outcome {
+pub fn input(now: Instant, packet: &Packet, interface: &Interface, cache: &mut NeighborCache<V4>) -> Outcome {
     let sender = packet.sender_addr;
-    // A06, RFC 5227 2.4: another host uses our address. Its claim is not believed, and answered once in ten seconds.
+    // A06, RFC 5227 2.4: a claim to our address is not believed; what is said of it is `acd`'s.
     if interface.v4.is_own(sender) {
-        return if packet.sender_mac != interface.mac && defence.may_defend(now) {
-            Outcome::Answer(Packet::announcement(interface.mac, sender))
-        } else {
-            Outcome::Ignored(DropReason::ArpConflict)
-        };
+        return Outcome::Ignored(DropReason::ArpConflict);
     }
     let for_us = interface.v4.is_own(packet.target_addr);
     // A04, RFC 826: any packet updates an entry, a request to us creates one; an answer nobody asked for does not.
@@ -92,18 +60,18 @@ mod tests {
         s.parse().unwrap()
     }
 
-    struct Host(Interface, NeighborCache<V4>, Defence);
+    struct Host(Interface, NeighborCache<V4>);
 
     impl Host {
         fn new() -> Self {
             let addr = Ipv4Cidr::new(Unicast::new(v4("198.18.0.2")).unwrap(), 24).unwrap();
             let interface = Interface::new(InterfaceId(0), OWN_MAC, 1500, vec![addr]);
-            Self(interface, NeighborCache::new(8), Defence::default())
+            Self(interface, NeighborCache::new(8))
         }
 
         fn input(&mut self, seconds: u64, packet: Packet) -> Outcome {
-            let now = Instant::ZERO + Duration::from_secs(seconds);
-            input(now, &packet, &self.0, &mut self.1, &mut self.2)
+            let now = Instant::from_ns(seconds * 1_000_000_000);
+            input(now, &packet, &self.0, &mut self.1)
         }
     }
 
@@ -151,13 +119,12 @@ mod tests {
 
     // A06, RFC 5227 2.4.
     #[test]
-    fn a_claim_to_our_address_is_countered_once_in_ten_seconds_and_never_believed() {
+    fn a_claim_to_our_address_is_never_believed() {
         let mut host = Host::new();
-        let claim = request("198.18.0.2", "198.18.0.2");
-        let defence = Outcome::Answer(Packet::announcement(OWN_MAC, v4("198.18.0.2")));
-        assert_eq!(host.input(0, claim), defence);
-        assert_eq!(host.input(5, claim), Outcome::Ignored(DropReason::ArpConflict));
-        assert_eq!(host.input(10, claim), defence);
+        for target in ["198.18.0.2", "198.18.0.9"] {
+            let claim = request("198.18.0.2", target);
+            assert_eq!(host.input(0, claim), Outcome::Ignored(DropReason::ArpConflict));
+        }
         assert_eq!(host.1.rows().count(), 0);
     }
 

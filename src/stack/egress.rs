@@ -5,7 +5,9 @@
 
 use core::net::Ipv4Addr;
 
+use super::hops::Hop;
 use super::interface::Interface;
+use super::route::Towards;
 use crate::addr::MacAddr;
 use crate::io::{BufPool, Cast, PacketBuf, Parts, PayloadSum, TxChecksum};
 use crate::wire::checksum::Sum;
@@ -124,6 +126,40 @@ pub fn send_back<B: PacketBuf>(buf: &mut B, l4: L4, answer: Answer, interface: &
     write_headers(frame, request.src, answer, l4.len, interface).is_some()
         && buf.set_len(end.max(frame_min(interface)))
         && insert_tag(buf, interface)
+}
+
+/// Where on the link a frame of ours goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Directed {
+    /// To the Ethernet address that it has now. Control is to be told that this neighbour is used, if one is named.
+    Sent(Option<Ipv4Addr>),
+    /// To this neighbour, whose Ethernet address is not known here.
+    Unresolved(Ipv4Addr),
+    /// No route leads to its destination, or it is no frame of ours.
+    Nowhere,
+}
+
+/// Puts the Ethernet address of its next hop into the IPv4 frame in `buf`, which was made for `interface`.
+// Strong host (RFC 1122 3.3.4.2): by the routes of this interface alone. A13: groups and broadcasts need no neighbour.
+pub fn direct<B: PacketBuf>(buf: &mut B, interface: &Interface) -> Directed {
+    let at = link_len(interface) + ipv4::DESTINATION_OFFSET;
+    let dst = buf.data().get(at..).and_then(|d| d.first_chunk::<4>()).copied();
+    let Some(dst) = dst.map(Ipv4Addr::from) else { return Directed::Nowhere };
+    let (mac, used) = match interface.v4.routes.towards(dst) {
+        Towards::Nowhere => return Directed::Nowhere,
+        Towards::Mac(mac) => (mac, None),
+        Towards::Neighbor(hop) => match interface.v4.hops.get(hop) {
+            None => return Directed::Unresolved(hop),
+            Some(Hop { mac, stale }) => (mac, stale.then_some(hop)),
+        },
+    };
+    if set_destination(buf, mac) { Directed::Sent(used) } else { Directed::Nowhere }
+}
+
+/// Puts `mac` into the frame in `buf` as the address that it goes to. False if the buffer is shared or empty.
+pub fn set_destination<B: PacketBuf>(buf: &mut B, mac: MacAddr) -> bool {
+    let to = buf.unique().and_then(|frame| frame.first_chunk_mut::<6>());
+    to.map(|to| *to = mac.0).is_some()
 }
 
 fn write_headers(

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::groups::GroupTable;
+use super::hops::Hops;
 use super::route::Routes;
 use crate::addr::{Cidr, Family, MacAddr, V4, Vid};
 use crate::io::{InterfaceId, Policy};
@@ -167,13 +168,22 @@ pub struct Inet<F: Family> {
     pub groups: Arc<GroupTable<F>>,
     /// Its addresses, and where packets from it go.
     pub routes: Arc<Routes<F>>,
+    /// Where the neighbours are that packets go to.
+    pub hops: Hops<F>,
 }
 
 impl<F: Family> Inet<F> {
-    /// These addresses, the first of them the primary one, and no group, nor routes beyond the link.
+    /// These addresses, the first of them the primary one, and no group, no route beyond the link, and no room for
+    /// neighbours.
     #[must_use]
     pub fn new(addresses: Vec<Cidr<F>>) -> Self {
-        Self { groups: Arc::default(), routes: Arc::new(Routes::new(addresses, Vec::new())) }
+        Self::with_routes(Routes::new(addresses, Vec::new()), Hops::new(0, 0))
+    }
+
+    /// These routes and addresses, this room for neighbours, and no group.
+    #[must_use]
+    pub fn with_routes(routes: Routes<F>, hops: Hops<F>) -> Self {
+        Self { groups: Arc::default(), routes: Arc::new(routes), hops }
     }
 
     /// Its addresses, the primary one first.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 pub const PER_NEIGHBOR_MAX: usize = 64;
 
 /// Packets that wait in all.
-pub const TOTAL_MAX: usize = 1024;
+pub const TOTAL_MAX: usize = 512;
 
 /// The packets that wait, each for one of the neighbours `A`.
 ///
@@ -80,10 +80,10 @@ impl<A: Copy + Ord, B> Waiting<A, B> {
         self.packets.remove(&number?).map(|(_, packet)| packet)
     }
 
-    /// Any packet, which waits no longer: the oldest.
-    pub fn pop_any(&mut self) -> Option<B> {
+    /// The oldest packet of all, which waits no longer, and for whom it did.
+    pub fn pop_any(&mut self) -> Option<(A, B)> {
         let neighbor = self.packets.first_key_value().map(|(_, (addr, _))| *addr)?;
-        self.pop(neighbor)
+        self.pop(neighbor).map(|packet| (neighbor, packet))
     }
 }
 
@@ -117,7 +117,8 @@ mod tests {
         assert_eq!(waiting.push('d', 5), Some(1));
         assert_eq!(waiting.push('d', 6), Some(2));
         assert_eq!(waiting.pop('b'), None);
-        assert_eq!(core::iter::from_fn(|| waiting.pop_any()).collect::<Vec<_>>(), [3, 4, 5, 6]);
+        assert_eq!(waiting.pop_any(), Some(('a', 3)));
+        assert_eq!(core::iter::from_fn(|| waiting.pop_any()).count(), 3);
     }
 
     // A09: one large datagram in fragments fits.

@@ -13,6 +13,9 @@ pub use options::{
 /// Bytes of a header without options.
 pub const HEADER_LEN: usize = 20;
 
+/// Offset of the destination address in a header.
+pub const DESTINATION_OFFSET: usize = 16;
+
 /// Protocol: ICMP.
 pub const PROTOCOL_ICMP: u8 = 1;
 /// Protocol: IGMP.
@@ -217,6 +220,17 @@ impl<'a> Ipv4<'a> {
     #[must_use]
     pub const fn bytes(&self) -> &'a [u8] {
         self.bytes
+    }
+}
+
+/// Writes the right checksum into `header`, which is a header from its first byte to its last, options included. Nothing
+/// happens if it is shorter than one.
+pub fn fill_checksum(header: &mut [u8]) {
+    let Some(field) = header.get_mut(10..12) else { return };
+    field.copy_from_slice(&[0, 0]);
+    let checksum = Sum::of(header).finish();
+    if let Some(field) = header.get_mut(10..12) {
+        field.copy_from_slice(&checksum.to_be_bytes());
     }
 }
 

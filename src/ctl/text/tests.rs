@@ -122,11 +122,23 @@ p0    232.1.2.3  01:00:5e:01:02:03  include  198.18.0.1, 198.18.0.9  echo
         {"port":"p0","addr":"198.18.0.1","mac":"02:00:00:00:00:01","state":"reachable","age_s":200},
         {"port":"p0","addr":"198.18.0.77","mac":null,"state":"incomplete","age_s":0}]}"#;
     let expected = "\
-port  address      mac                state       confirmed
-p0    198.18.0.1   02:00:00:00:00:01  reachable   3 min 20 s ago
-p0    198.18.0.77  -                  incomplete  -
+port  address      mac                state       age
+p0    198.18.0.1   02:00:00:00:00:01  reachable   3 min 20 s
+p0    198.18.0.77  -                  incomplete  0 s
 ";
     assert_eq!(text(neighbors, Rows::Counted), expected);
+
+    let routes = r#"{"answer":"routes","body":[
+        {"port":"p0","kind":"connected","to":"198.18.0.0/24","via":null,"source":"198.18.0.2"},
+        {"port":"p0","kind":"static","to":"198.19.0.0/16","via":"198.18.0.9","source":"198.18.0.2"},
+        {"port":"p0.100","kind":"default","to":"0.0.0.0/0","via":"198.18.5.1","source":null}]}"#;
+    let expected = "\
+port    kind       to             via         source
+p0      connected  198.18.0.0/24  -           198.18.0.2
+p0      static     198.19.0.0/16  198.18.0.9  198.18.0.2
+p0.100  default    0.0.0.0/0      198.18.5.1  -
+";
+    assert_eq!(text(routes, Rows::Counted), expected);
 }
 
 #[test]
@@ -190,6 +202,7 @@ fn having_nothing_is_said() {
     assert_eq!(nothing("groups"), "no groups are joined\n");
     assert_eq!(nothing("filter"), "no ports\n");
     assert_eq!(nothing("neighbors"), "no neighbors are known\n");
+    assert_eq!(nothing("routes"), "no routes\n");
     assert_eq!(nothing("drops"), "nothing was dropped\n");
 }
 

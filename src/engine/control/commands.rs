@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use super::Control;
 use super::interface::Interface;
 use super::port::Port;
+use crate::addr::{Prefix, V4};
 use crate::engine::command::{
     Answer, Command, DropAnswer, FilterAnswer, GroupAnswer, InterfaceAnswer, NeighborAnswer, PortAnswer,
-    PortStats, SocketAnswer, StatsAnswer,
+    PortStats, RouteAnswer, SocketAnswer, StatsAnswer,
 };
 use crate::engine::counters::{Counter, Tally};
 use crate::io::{DropReason, InterfaceId, Nic};
@@ -26,6 +27,7 @@ impl<N: Nic> Control<N> {
             Command::Neighbors => {
                 Answer::Neighbors(self.interfaces().flat_map(|i| neighbors(now, i)).collect())
             }
+            Command::Routes => Answer::Routes(self.interfaces().flat_map(routes).collect()),
             Command::Drops => Answer::Drops(self.drops()),
             Command::Join(membership) => self.join(now, membership),
             Command::Leave(membership) => self.leave(now, membership),
@@ -69,7 +71,7 @@ impl<N: Nic> Control<N> {
 
     fn groups(&self, interface: &Interface) -> Vec<GroupAnswer> {
         let row = |(group, filter): (
-            crate::addr::Group<crate::addr::V4>,
+            crate::addr::Group<V4>,
             crate::stack::membership::SourceFilter<_>,
         )| {
             GroupAnswer {
@@ -150,4 +152,25 @@ fn neighbors(now: Instant, interface: &Interface) -> Vec<NeighborAnswer> {
         age_s: now.since(r.confirmed_at).as_secs(),
     };
     interface.neighbors.rows().map(row).collect()
+}
+
+/// The connected prefixes, then the routes by gateways, the longest prefix first.
+fn routes(interface: &Interface) -> Vec<RouteAnswer> {
+    let routes = &interface.replica.v4.routes;
+    let row = |kind: &str, to: Prefix<V4>, via| RouteAnswer {
+        port: interface.name.clone(),
+        kind: kind.to_owned(),
+        to: to.to_string(),
+        via,
+        source: routes.source_towards(via.unwrap_or_else(|| to.network())),
+    };
+    let connected = routes.addresses().iter().map(|a| RouteAnswer {
+        source: Some(a.addr()),
+        ..row("connected", Prefix::of(a.addr(), a.prefix()), None)
+    });
+    let by_gateways = routes.routes().iter().map(|route| {
+        let kind = if route.to.len() == 0 { "default" } else { "static" };
+        row(kind, route.to, Some(route.via.addr()))
+    });
+    connected.chain(by_gateways).collect()
 }

@@ -1,37 +1,51 @@
 //! The truth about one interface: its addresses, neighbours and groups.
 
-use core::net::Ipv4Addr;
 use core::time::Duration;
 use std::sync::Arc;
 
 use super::Outlet;
+use super::neighbors::{Frames, Untold};
 use super::port::Base;
-use crate::addr::{Unicast, V4};
+use crate::addr::{Ipv4Cidr, Unicast, V4};
 use crate::engine::counters::Counter;
-use crate::io::{DropReason, Nic};
+use crate::io::{ConflictDetection, DropReason, Nic};
 use crate::rng::Rng;
-use crate::stack::arp::{self, Defence, FRAME_LEN, Outcome, Packet};
+use crate::stack::acd::{Acd, Conflict};
+use crate::stack::arp::{self, FRAME_LEN, Outcome, Packet};
 use crate::stack::gmp::igmp::Igmp;
 use crate::stack::groups::{GroupTable, ServiceId};
 use crate::stack::membership::Memberships;
 use crate::stack::neighbor::NeighborCache;
+use crate::stack::route::Routes;
 use crate::stack::{ingress, interface};
 use crate::time::{Instant, earliest};
-
-/// Announcements of each address after the start, and the time between them. A12, RFC 5227 2.3: ANNOUNCE_NUM and
-/// ANNOUNCE_INTERVAL.
-const ANNOUNCE_NUM: u8 = 2;
-const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What control is told of an interface.
 #[derive(Debug)]
 pub struct ControlInterfaceParts {
     /// Its name: the port's, or the port's and a VLAN.
     pub name: String,
-    /// Its addresses; its groups are made from the memberships.
+    /// Its addresses and routes; its groups are made from the memberships.
     pub interface: interface::Interface,
-    /// The default gateway: resolved from the start and kept so.
+    /// The default gateway, as it is shown; its routes say it, too.
     pub gateway4: Option<Unicast<V4>>,
+    /// When its addresses are used first.
+    pub conflict_detection: ConflictDetection,
+    /// The most neighbours that are remembered.
+    pub neighbors_max: usize,
+}
+
+impl ControlInterfaceParts {
+    /// What a worker has of it at the start: addresses that are to be probed for are not used yet.
+    #[must_use]
+    pub fn replica(&self) -> interface::Interface {
+        let mut replica = self.interface.clone();
+        if self.conflict_detection == ConflictDetection::Probe {
+            let routes = replica.v4.routes.routes().to_vec();
+            replica.v4.routes = Arc::new(Routes::new(Vec::new(), routes));
+        }
+        replica
+    }
 }
 
 /// One interface.
@@ -49,51 +63,69 @@ pub(super) struct Interface {
     /// Workers that were not told of the latest table, and when to try again.
     pub(super) behind: Vec<usize>,
     pub(super) tell_at: Option<Instant>,
-    defence: Defence,
-    announcements: u8,
-    announce_at: Option<Instant>,
+    /// Its addresses, used or to be used.
+    pub(super) addresses: Vec<Ipv4Cidr>,
+    pub(super) conflict_detection: ConflictDetection,
+    /// A machine for each address, from the start on.
+    pub(super) claims: Vec<Acd>,
+    /// Workers that were not told of the latest addresses, what they may still have, and when to look again.
+    pub(super) without_routes: Vec<usize>,
+    pub(super) replaced_routes: Vec<Arc<Routes<V4>>>,
+    pub(super) tell_routes_at: Option<Instant>,
+    /// What workers were not told of neighbours, and when to try again.
+    pub(super) untold: Vec<Untold>,
+    pub(super) tell_neighbors_at: Option<Instant>,
     frame: Vec<u8>,
 }
 
 impl Interface {
     pub(super) fn new(parts: ControlInterfaceParts, rng: &mut Rng) -> Self {
-        let ControlInterfaceParts { name, interface, gateway4 } = parts;
+        let replica = parts.replica();
+        let ControlInterfaceParts { name, interface, gateway4, conflict_detection, neighbors_max } = parts;
         Self {
             name,
             igmp: Igmp::new(interface.mtu),
-            replica: interface,
+            replica,
             gateway4,
             memberships: Memberships::new(),
-            neighbors: NeighborCache::new(crate::stack::neighbor::ENTRIES_DEFAULT),
+            neighbors: NeighborCache::new(neighbors_max),
             hash_seed: rng.u64(),
             replaced: Vec::new(),
             behind: Vec::new(),
             tell_at: None,
-            defence: Defence::default(),
-            announcements: 0,
-            announce_at: None,
+            addresses: interface.v4.addresses().to_vec(),
+            conflict_detection,
+            claims: Vec::new(),
+            without_routes: Vec::new(),
+            replaced_routes: Vec::new(),
+            tell_routes_at: None,
+            untold: Vec::new(),
+            tell_neighbors_at: None,
             frame: Vec::new(),
         }
     }
 
     /// An ARP packet, whose sender ingress has found to be one host.
     pub(super) fn arp_input<N: Nic>(&mut self, now: Instant, frame: &[u8], base: &mut Base, out: &Outlet<N>) {
-        let tally = &mut base.ledger.tally;
-        tally.add(Counter::HandedIn, 1);
+        base.ledger.tally.add(Counter::HandedIn, 1);
         let Some(packet) = ingress::arp_packet(frame) else {
-            tally.drop(DropReason::ArpMalformed);
+            base.ledger.tally.drop(DropReason::ArpMalformed);
             return;
         };
-        match arp::input(now, &packet, &self.replica, &mut self.neighbors, &mut self.defence) {
+        match self.conflict(now, &packet, base, out) {
+            Conflict::None => {}
+            Conflict::Defend => {
+                base.ledger.tally.add(Counter::Consumed, 1);
+                let defence = Packet::announcement(self.replica.mac, packet.sender_addr);
+                return self.send_arp(&defence, base, out);
+            }
+            Conflict::Lost | Conflict::Ignore => {
+                return base.ledger.tally.drop(DropReason::ArpConflict);
+            }
+        }
+        let tally = &mut base.ledger.tally;
+        match arp::input(now, &packet, &self.replica, &mut self.neighbors) {
             Outcome::Answer(answer) => {
-                if self.replica.v4.is_own(packet.sender_addr) {
-                    tracing::warn!(
-                        "port {}: {} also claims our address {}: two hosts have it, change one",
-                        self.name,
-                        packet.sender_mac,
-                        packet.sender_addr
-                    );
-                }
                 tally.add(Counter::Consumed, 1);
                 self.send_arp(&answer, base, out);
             }
@@ -144,61 +176,42 @@ impl Interface {
         true
     }
 
-    /// Announces our addresses, and asks for the gateway.
-    pub(super) fn start_announcing(&mut self, now: Instant) {
-        self.announcements = ANNOUNCE_NUM;
-        self.announce_at = Some(now);
-        if let Some(gateway) = self.gateway4 {
-            self.neighbors.keep(now, gateway.addr());
-        }
-    }
-
     /// G44, A12: the switch behind the link may be another one, and knows nothing of us.
-    pub(super) fn link_came_up(&mut self, now: Instant) {
+    pub(super) fn link_came_up<N: Nic>(&mut self, now: Instant, rng: &mut Rng, base: &Base, out: &Outlet<N>) {
         self.igmp.announce_all(now);
-        self.start_announcing(now);
+        self.claim_again(now, rng, base, out);
     }
 
-    /// Sends what is due: announcements, ARP requests, reports.
+    /// Sends what is due: probes and announcements, ARP requests, reports.
     pub(super) fn fire_timers<N: Nic>(
         &mut self,
         now: Instant,
         rng: &mut Rng,
+        waiting: &mut Frames<N::Buf>,
         base: &mut Base,
         out: &Outlet<N>,
     ) {
-        if self.announce_at.is_some_and(|at| at <= now) {
-            self.announce(now, base, out);
-        }
+        self.claim(now, rng, base, out);
         if self.tell_at.is_some_and(|at| at <= now) {
             self.tell_admission(now, Duration::ZERO, out);
         }
-        while let Some(request) = self.neighbors.poll_request(now) {
-            let own = self.replica.v4.address_towards(request.addr).unwrap_or(Ipv4Addr::UNSPECIFIED);
-            let mut packet = Packet::request(self.replica.mac, own, request.addr);
-            // A10, RFC 1122 2.3.2.1: a poll goes to the address that is to be confirmed.
-            packet.target_mac = request.mac.unwrap_or_default();
-            self.send_arp(&packet, base, out);
-        }
+        self.ask(now, base, out);
+        self.settle_neighbors(now, waiting, base, out);
         self.send_reports(now, rng, base, out);
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let deadlines =
-            [self.announce_at, self.tell_at, self.neighbors.poll_timeout(), self.igmp.poll_timeout()];
+        let deadlines = [
+            self.claim_deadline(),
+            self.tell_at,
+            self.tell_neighbors_at,
+            self.neighbors.poll_timeout(),
+            self.igmp.poll_timeout(),
+        ];
         deadlines.into_iter().fold(None, earliest)
     }
 
-    fn announce<N: Nic>(&mut self, now: Instant, base: &mut Base, out: &Outlet<N>) {
-        let addresses: Vec<Ipv4Addr> = self.replica.v4.addresses().iter().map(|a| a.addr()).collect();
-        for addr in addresses {
-            self.send_arp(&Packet::announcement(self.replica.mac, addr), base, out);
-        }
-        self.announcements = self.announcements.saturating_sub(1);
-        self.announce_at = (self.announcements > 0).then(|| now + ANNOUNCE_INTERVAL);
-    }
-
-    fn send_arp<N: Nic>(&self, packet: &Packet, base: &mut Base, out: &Outlet<N>) {
+    pub(super) fn send_arp<N: Nic>(&self, packet: &Packet, base: &mut Base, out: &Outlet<N>) {
         let mut frame = [0; FRAME_LEN];
         if packet.emit(&mut frame).is_some() {
             out.send(&mut base.ledger, &self.replica, &frame);

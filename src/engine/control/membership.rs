@@ -21,7 +21,7 @@ use crate::time::Instant;
 const RENEW_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The time between two attempts to reach a worker that made none.
-const TELL_INTERVAL: Duration = Duration::from_millis(10);
+pub(super) const TELL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A membership whose names are resolved.
 struct Target {

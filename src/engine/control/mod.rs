@@ -4,9 +4,11 @@
 //! control renews by message. Nothing here sleeps or reads a clock: the loop that does is [`super::run`], and in the
 //! simulator the world itself turns it.
 
+mod addresses;
 mod commands;
 mod interface;
 mod membership;
+mod neighbors;
 mod port;
 
 use core::time::Duration;
@@ -16,9 +18,9 @@ use crossbeam::channel::Sender;
 
 use super::command::PoolStats;
 use super::counters::{Counter, SocketPage};
-use super::message::{Punt, PuntReceivers, ToWorker};
+use super::message::{Punt, PuntReceivers, ToWorker, Unresolved, Used};
 use crate::addr::{Group, V4};
-use crate::io::{InterfaceId, Nic, PacketBuf};
+use crate::io::{DropReason, InterfaceId, Nic, PacketBuf};
 use crate::rng::Rng;
 use crate::stack::egress;
 use crate::stack::groups::{GroupTable, ServiceId};
@@ -27,6 +29,7 @@ use crate::stack::port_table::Socket;
 use crate::time::{Instant, earliest};
 
 use interface::Interface;
+use neighbors::Frames;
 use port::{Base, Port};
 pub use port::{ControlInterfaceParts, ControlPortParts};
 
@@ -92,6 +95,8 @@ pub struct Control<N: Nic> {
     punts: PuntReceivers<N::Buf>,
     pool_stats: Box<dyn Fn() -> PoolStats + Send>,
     out: Outlet<N>,
+    /// Frames of ours that wait for an Ethernet address.
+    waiting: Frames<N::Buf>,
     rng: Rng,
     started_at: Instant,
     next_link_check: Instant,
@@ -117,7 +122,18 @@ impl<N: Nic> Control<N> {
         let ports = ports.into_iter().map(|p| Port::new(p, &mut rng)).collect();
         let out = Outlet { pool, workers };
         let next_link_check = now + LINK_INTERVAL;
-        Self { ports, services, sockets, punts, pool_stats, out, rng, started_at: now, next_link_check }
+        Self {
+            ports,
+            services,
+            sockets,
+            punts,
+            pool_stats,
+            out,
+            waiting: Frames::default(),
+            rng,
+            started_at: now,
+            next_link_check,
+        }
     }
 
     /// Joins what services join from the start, and announces our addresses.
@@ -129,7 +145,8 @@ impl<N: Nic> Control<N> {
         }
         for port in &mut self.ports {
             port.apply_all(now, &mut self.rng, &self.out);
-            port.interfaces.iter_mut().for_each(|i| i.start_announcing(now));
+            let Port { base, interfaces } = port;
+            interfaces.iter_mut().for_each(|i| i.start(now, &mut self.rng, base, &self.out));
         }
     }
 
@@ -147,10 +164,24 @@ impl<N: Nic> Control<N> {
             self.arp(now, interface, buf);
             work += 1;
         }
+        for _ in 0..PUNT_BUDGET {
+            let Ok(Used { interface, neighbor }) = self.punts.used.try_recv() else { break };
+            if let Some((_, interface)) = find(&mut self.ports, interface) {
+                interface.neighbors.used(now, neighbor);
+            }
+            work += 1;
+        }
+        for _ in 0..PUNT_BUDGET {
+            let Ok(frame) = self.punts.unresolved.try_recv() else { break };
+            self.resolve(now, frame);
+            work += 1;
+        }
         self.check_links(now);
         for port in &mut self.ports {
             let Port { base, interfaces } = port;
-            interfaces.iter_mut().for_each(|i| i.fire_timers(now, &mut self.rng, base, &self.out));
+            for interface in interfaces {
+                interface.fire_timers(now, &mut self.rng, &mut self.waiting, base, &self.out);
+            }
             port.assert_balance();
         }
         work
@@ -176,6 +207,7 @@ impl<N: Nic> Control<N> {
 
     /// Leaves every group, telling routers. G45: a clean end says so; a crash ages out.
     pub fn shut_down(&mut self, now: Instant) {
+        self.drop_waiting();
         for port in &mut self.ports {
             port.leave_all(now, &mut self.rng, &self.out);
             port.assert_balance();
@@ -216,6 +248,29 @@ impl<N: Nic> Control<N> {
         }
     }
 
+    fn resolve(&mut self, now: Instant, frame: Unresolved<N::Buf>) {
+        let Unresolved { interface, next_hop, buf } = frame;
+        if let Some((base, interface)) = find(&mut self.ports, interface) {
+            interface.resolve(now, next_hop, buf, &mut self.waiting, base, &self.out);
+        }
+    }
+
+    /// Frames that wait for an Ethernet address.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Nothing is waited for any more.
+    fn drop_waiting(&mut self) {
+        while let Some(((id, _), _)) = self.waiting.pop_any() {
+            if let Some((base, _)) = find(&mut self.ports, id) {
+                base.ledger.tally.add(Counter::Released, 1);
+                base.ledger.tally.drop(DropReason::Stopping);
+            }
+        }
+    }
+
     /// G44, RFC 4541 2.1.1: after a link came up, the switch behind it may be another one, and knows nothing of us.
     fn check_links(&mut self, now: Instant) {
         if now < self.next_link_check {
@@ -223,7 +278,7 @@ impl<N: Nic> Control<N> {
         }
         self.next_link_check = now + LINK_INTERVAL;
         for port in &mut self.ports {
-            port.check_link(now);
+            port.check_link(now, &mut self.rng, &self.out);
         }
     }
 }
@@ -240,13 +295,17 @@ impl<N: Nic> Outlet<N> {
     /// Has `frame`, which has no tag yet, sent on `interface`. What cannot be is a counted drop: whoever needs it repeats
     /// it.
     fn send(&self, port: &mut port::Ledger, interface: &crate::stack::interface::Interface, frame: &[u8]) {
-        use crate::io::DropReason;
         port.tally.add(Counter::Allocated, 1);
         let Some(buf) = egress::tagged_copy(frame, interface, &self.pool) else {
             // It came as far as the pool, and the balance holds: one asked for, one dropped.
             port.tally.drop(DropReason::NoBuffer);
             return;
         };
+        self.hand_out(port, buf);
+    }
+
+    /// Has the whole frame in `buf` sent on a port.
+    fn hand_out(&self, port: &mut port::Ledger, buf: N::Buf) {
         let sent = self
             .workers
             .get(port.worker)

@@ -1,8 +1,9 @@
 //! The truth about one port: its device, who serves it, and its interfaces.
 
+use super::Outlet;
 use super::interface::Interface;
 use crate::engine::counters::{CounterPage, Tally};
-use crate::io::{PortControl, PortId};
+use crate::io::{Nic, PortControl, PortId};
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
 
@@ -88,7 +89,7 @@ impl Port {
     }
 
     /// Notices that the link came up again: what was announced and reported must be so again.
-    pub(super) fn check_link(&mut self, now: Instant) {
+    pub(super) fn check_link<N: Nic>(&mut self, now: Instant, rng: &mut Rng, out: &Outlet<N>) {
         let base = &mut self.base;
         let up = base.device.link_is_up();
         let came_up = up && !base.link_up;
@@ -99,7 +100,7 @@ impl Port {
         if came_up {
             self.apply_filter();
             for interface in &mut self.interfaces {
-                interface.link_came_up(now);
+                interface.link_came_up(now, rng, &self.base, out);
             }
         }
     }
