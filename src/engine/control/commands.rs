@@ -70,10 +70,7 @@ impl<N: Nic> Control<N> {
     }
 
     fn groups(&self, interface: &Interface) -> Vec<GroupAnswer> {
-        let row = |(group, filter): (
-            crate::addr::Group<V4>,
-            crate::stack::membership::SourceFilter<_>,
-        )| {
+        let row = |(group, filter): (crate::addr::Group<V4>, crate::stack::membership::SourceFilter<_>)| {
             GroupAnswer {
                 port: interface.name.clone(),
                 group: group.addr(),
