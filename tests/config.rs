@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use pollcast::config::{Config, ConfigErrors, Hugepages, Kind, Kinds, Machine, Plan, mbufs};
-use pollcast::io::{BURST_MAX, FilterPolicy, InterfaceId};
+use pollcast::io::{BURST_MAX, ConflictDetection, FilterPolicy, InterfaceId, PmtuDiscovery, ReplyPath};
 use pollcast::service::EchoOptions;
 use proptest::prelude::*;
 
@@ -49,10 +49,9 @@ listen = ["0.0.0.0:7"]
 #[test]
 fn every_file_of_config_is_right_on_machines_with_one_cpu_and_with_two() {
     let names: Vec<_> = files().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
-    let expected =
-        ["af_packet.toml", "af_xdp.toml", "pci-nic.toml", "tap.toml", "two-ports.toml", "virtio-user.toml"];
-    for name in expected {
-        assert!(names.iter().any(|known| known == name), "config/{name} is missing");
+    let expected = ["af_packet", "af_xdp", "pci-nic", "routed", "tap", "two-ports", "virtio-user", "vlans"];
+    for name in expected.map(|name| format!("{name}.toml")) {
+        assert!(names.iter().any(|known| *known == *name), "config/{name} is missing");
     }
     for path in files() {
         let config = Config::load(&path).unwrap_or_else(|errors| panic!("{errors}"));
@@ -112,9 +111,90 @@ fn the_values_in_the_tap_file_are_the_defaults() {
     assert_eq!(tap_port.tx_descriptors, least_port.tx_descriptors);
     assert_eq!(tap_port.checksum, least_port.checksum);
     assert_eq!(tap_port.multicast_filter, least_port.multicast_filter);
-    assert_eq!(tap.services[0].name, least.services[0].name);
+    let (tap_ip, least_ip) = (&tap.interfaces[0], &least.interfaces[0]);
+    assert_eq!((tap_ip.vlan, tap_ip.conflict_detection), (least_ip.vlan, least_ip.conflict_detection));
+    assert_eq!((tap_ip.policy, tap_ip.neighbors_max), (least_ip.policy, least_ip.neighbors_max));
+    assert_eq!(tap_ip.path_mtu_min, least_ip.path_mtu_min);
+    assert_eq!(tap_ip.path_mtu_timeout, least_ip.path_mtu_timeout);
+    assert_eq!((tap.reassembly, tap.icmp), (least.reassembly, least.icmp));
+    let (tap_echo, least_echo) = (&tap.services[0], &least.services[0]);
+    assert_eq!(tap_echo.name, least_echo.name);
+    assert_eq!(
+        (tap_echo.reply, tap_echo.path_mtu_discovery),
+        (least_echo.reply, least_echo.path_mtu_discovery)
+    );
     let options = |plan: &Plan| plan.services[0].options.clone().try_into::<EchoOptions>().unwrap();
     assert_eq!(options(&tap), options(&least));
+}
+
+#[test]
+fn the_configurations_in_the_readme_are_right() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let blocks: Vec<_> =
+        readme.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 2);
+    for block in blocks {
+        plan(block, 2);
+    }
+}
+
+/// tap.toml says that it names every key; which those are, an unknown one is told.
+#[test]
+fn the_tap_file_names_every_key() {
+    let text = text_of("tap.toml");
+    let named = |key: &str| {
+        let bare = |line: &str| line.strip_prefix("# ").unwrap_or(line).starts_with(&format!("{key} = "));
+        text.lines().any(|line| {
+            bare(line) || line.starts_with(&format!("[{key}]")) || line.starts_with(&format!("[[{key}]]"))
+        })
+    };
+    for table in [
+        "",
+        "[eal]",
+        "[ctl]",
+        "[workers]",
+        "[reassembly]",
+        "[icmp]",
+        "[[port]]",
+        "[[service]]\nkind = \"echo\"",
+    ] {
+        let errors = check(&format!("{table}\nxyzxyz = 1\n"), 1).unwrap_err();
+        let unknown = errors.iter().find(|error| error.problem == "unknown key").unwrap();
+        let keys = unknown.remedy.strip_prefix("the keys here are ").unwrap();
+        for key in keys.split(", ") {
+            assert!(named(key), "{key} of {table} is not in tap.toml");
+        }
+    }
+}
+
+// E12, 802.1Q: each VLAN is a network of its own.
+#[test]
+fn the_vlan_file_has_three_networks_on_one_port() {
+    let plan = plan(&text_of("vlans.toml"), 2);
+    let names: Vec<_> =
+        plan.interfaces.iter().map(|i| (i.name.as_str(), i.vlan.map(|vid| vid.get()))).collect();
+    assert_eq!(names, [("trunk", None), ("trunk.100", Some(100)), ("trunk.200", Some(200))]);
+    let answers: Vec<_> = plan.interfaces.iter().map(|i| i.policy.icmp_timestamp).collect();
+    assert_eq!(answers, [false, false, true]);
+    let ids = |ids: &[u16]| ids.iter().map(|&id| InterfaceId(id)).collect::<Vec<_>>();
+    assert_eq!(plan.services[0].listen[0].interfaces, ids(&[0, 1, 2]));
+    assert_eq!(plan.services[1].listen[0].interfaces, ids(&[1, 2]));
+    let joined: Vec<_> =
+        plan.services[1].groups.iter().map(|g| (g.group.to_string(), g.interface.0)).collect();
+    let expected = [("239.1.2.3", 1), ("239.1.2.3", 2), ("232.1.2.3", 1)];
+    assert_eq!(joined, expected.map(|(group, interface)| (group.to_owned(), interface)));
+}
+
+#[test]
+fn the_routed_file_has_a_way_for_everything() {
+    let plan = plan(&text_of("routed.toml"), 2);
+    let [port] = plan.interfaces.as_slice() else { panic!("{:?}", plan.interfaces) };
+    let routes: Vec<_> = port.routes.iter().map(|r| format!("{} {}", r.to, r.via)).collect();
+    assert_eq!(routes, ["10.0.0.0/8 198.18.0.3", "10.1.0.0/16 198.18.1.1", "203.0.113.9/32 198.18.1.1"]);
+    assert_eq!(port.gateway4.unwrap().to_string(), "198.18.0.1");
+    assert_eq!(port.conflict_detection, ConflictDetection::Probe);
+    let ways: Vec<_> = plan.services.iter().map(|s| (s.reply, s.path_mtu_discovery)).collect();
+    assert_eq!(ways, [(ReplyPath::Route, PmtuDiscovery::Want), (ReplyPath::Route, PmtuDiscovery::Do)]);
 }
 
 #[test]
@@ -227,6 +307,27 @@ fn without_hugepages_an_mbuf_has_a_page_of_its_own() {
     assert!(none.memory_mb > 256 && memory("required").memory_mb < 200);
 }
 
+/// A jumbo frame takes one buffer, so every buffer grows, and so does what is reserved.
+#[test]
+fn jumbo_frames_cost_memory_and_the_plan_shows_it() {
+    let with_mtu = |mtu: u16| {
+        plan(
+            &format!(
+                "[eal]\nhugepages = \"required\"\n{}",
+                LEAST.replace("addresses", &format!("mtu = {mtu}\naddresses"))
+            ),
+            2,
+        )
+    };
+    let (plain, jumbo) = (with_mtu(1500), with_mtu(9000));
+    assert!(usize::from(jumbo.mbufs.data_room) >= 128 + 9000 + 18);
+    let more = u64::from(jumbo.mbufs.count) * u64::from(jumbo.mbufs.data_room - plain.mbufs.data_room);
+    let difference = u64::from(jumbo.eal.memory_mb - plain.eal.memory_mb) << 20;
+    assert!(difference.abs_diff(more) <= 2 << 20, "{difference} for {more}");
+    let each = format!("({} header + {} data room", 128, jumbo.mbufs.data_room);
+    assert!(jumbo.to_string().contains(&each), "{jumbo}");
+}
+
 #[test]
 fn memory_may_be_more_than_needed() {
     assert_eq!(plan(&format!("[eal]\nmemory_mb = 512\n{LEAST}"), 2).eal.memory_mb, 512);
@@ -240,7 +341,7 @@ fn a_printed_plan_shows_who_does_what_and_sums_up() {
         "  CPU 0: lcore 0, control: sleeps until something is due",
         "  CPU 1: lcore 1, polls, and sleeps briefly when idle: a queue 0, b queue 0",
         "  a (net_tap0,iface=pca)",
-        "    addresses 198.18.0.2/24, gateway 198.18.0.1",
+        "    addresses 198.18.0.2/24, gateway 198.18.0.1; used at once, and announced",
         "    MAC 02:00:00:00:0a:02",
         "    listens on 0.0.0.0:7 of a, b",
         "    joins 232.1.2.3 from 198.18.1.1 on b",
@@ -266,7 +367,7 @@ proptest! {
     /// line each; never a panic.
     #[test]
     fn a_spoilt_file_makes_no_panic(
-        file in 0usize..6,
+        file in 0usize..8,
         end in any::<prop::sample::Index>(),
         edits in prop::collection::vec((any::<prop::sample::Index>(), 0usize..4, "[ -~\n\u{e9}\u{0}]{0,3}"), 0..6),
         cut in any::<bool>(),
@@ -288,13 +389,18 @@ proptest! {
     /// Values of every type and size for every key.
     #[test]
     fn a_strange_value_makes_no_panic(
-        key in "(name|device|mac|addresses|gateway4|mtu|rx_descriptors|tx_descriptors|checksum|multicast_filter|cpus)",
+        key in "(name|device|mac|addresses|gateway4|mtu|rx_descriptors|tx_descriptors|checksum|multicast_filter|cpus\
+            |vlan|routes|conflict_detection|neighbors_max|path_mtu_min|path_mtu_timeout_s|icmp_echo_group)",
         value in prop_oneof![
             any::<i64>().prop_map(|n| n.to_string()),
             any::<f64>().prop_map(|n| format!("{n:?}")),
             "[0-9a-f:./]{0,20}".prop_map(|s| format!("{s:?}")),
             "net_[a-z_0-9,=]{0,12}".prop_map(|s| format!("{s:?}")),
             prop::collection::vec("([0-9]{1,3}[.]){3}[0-9]{1,3}/[0-9]{1,3}", 0..4).prop_map(|list| format!("{list:?}")),
+            prop::collection::vec("[{] to = \"([0-9]{1,3}[.]){3}0/[0-9]{1,2}\", via = \"198[.]18[.]0[.][0-9]{1,3}\" [}]", 0..4)
+                .prop_map(|list| format!("[{}]", list.join(", "))),
+            prop::collection::vec("[{] id = [0-9]{1,4}, addresses = \\[\"198[.]18[.][0-9]{1,2}[.]2/24\"\\] [}]", 0..4)
+                .prop_map(|list| format!("[{}]", list.join(", "))),
             Just("true".to_owned()), Just("{}".to_owned()), Just("2026-01-01".to_owned()),
         ],
     ) {

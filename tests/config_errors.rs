@@ -31,7 +31,10 @@ fn what_is_not_toml() {
         &format!("{PORT}mtu = \n"),
         &["t.toml:4:7: not TOML: string values must be quoted, expected literal string"],
     );
-    assert_errors(&format!("{PORT}device = \"net_tap1\"\n"), &["t.toml:4:1: not TOML: duplicate key"]);
+    assert_errors(
+        &format!("{PORT}device = \"net_tap1\"\n"),
+        &["t.toml:4:1: device: not TOML: duplicate key: write it once"],
+    );
 }
 
 #[test]
@@ -119,8 +122,10 @@ fn unknown_keys_come_with_the_nearest_known_one() {
     );
     port_error(
         "colour = 1",
-        "4:1: port[0].colour: unknown key: the keys here are name, device, mac, addresses, gateway4, mtu, \
-         rx_descriptors, tx_descriptors, checksum, multicast_filter, cpus",
+        "4:1: port[0].colour: unknown key: the keys here are name, device, mac, addresses, gateway4, \
+         conflict_detection, accept_reserved_sources, accept_unicast_in_group_frames, icmp_timestamp, icmp_echo_group, \
+         path_mtu_min, path_mtu_timeout_s, neighbors_max, routes, vlan, mtu, rx_descriptors, tx_descriptors, checksum, \
+         multicast_filter, cpus",
     );
     service_error(
         "answer_group = true",

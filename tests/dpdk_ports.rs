@@ -45,6 +45,36 @@ fn a_ring_gives_back_what_was_sent_and_the_pool_is_full_again() {
     });
 }
 
+// F10: what 45 fragments carried is one slice behind its headers.
+#[test]
+fn a_body_of_65515_bytes_lives_and_dies_with_its_head() {
+    alone("a_body_of_65515_bytes_lives_and_dies_with_its_head", || {
+        let eal = Eal::init(&options(&[])).unwrap();
+        let pool = pool(&eal, 63);
+        let mut head = pool.alloc_copy(&[7; 34]).unwrap();
+        assert!(head.attach(pool.alloc().unwrap()).is_err(), "an ordinary buffer is no body");
+        let mut body = pool.alloc_large().unwrap();
+        assert!(body.data().is_empty() && body.set_len(65_535) && !body.set_len(65_536));
+        assert!(body.data().iter().all(|byte| *byte == 0) && body.set_len(65_515));
+        head.attach(body).unwrap();
+        assert_eq!((head.data().len(), head.frame_len(), head.body().unwrap().len()), (34, 34, 65_515));
+        assert!(!head.is_single_segment() && head.unique().is_none() && !head.set_len(30));
+        head.body_mut().unwrap()[65_514] = 9;
+        let shared = head.share();
+        assert!(head.body_mut().is_none());
+        assert_eq!(shared.body().unwrap()[65_514], 9);
+        let mut out = [0; 40];
+        assert_eq!(shared.copy_out(0, &mut out), 34, "a body is no part of the frame");
+        drop((head, shared));
+        assert_eq!(pool.free_count(), 63);
+        // All of the four large ones are home again.
+        let all: Vec<_> = (0..4).map(|_| pool.alloc_large().unwrap()).collect();
+        assert!(pool.alloc_large().is_none() && all.iter().all(|large| large.body().is_none()));
+        drop((all, pool));
+        eal.cleanup().unwrap();
+    });
+}
+
 #[test]
 fn a_full_ring_refuses_and_what_it_refused_stays_in_the_burst() {
     alone("a_full_ring_refuses_and_what_it_refused_stays_in_the_burst", || {

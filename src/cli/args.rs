@@ -35,8 +35,8 @@ What it opened, it says once on stderr: port, driver, MAC, addresses, CPUs and q
 filter is done and why. It needs the privilege to use the devices, as a rule root.";
 
 const CHECK_ABOUT: &str = "\
-Prints the plan that the configuration comes to (CPUs, queues, mbufs and memory with the arithmetic, services), \
-or every error in it with file, line, column, key and remedy. It opens no device and needs no privilege.";
+Prints the plan that the configuration comes to (CPUs, queues, interfaces and routes, mbufs and memory with the arithmetic, \
+services), or every error in it with file, line, column, key and remedy. It opens no device and needs no privilege.";
 
 const DEVICES_ABOUT: &str = "\
 Starts DPDK, lists the ports that it sees (driver, MAC, NUMA node, queues, offloads) and ends it again. Beside what the \
@@ -56,6 +56,9 @@ Asks the running pollcast through its control socket, or orders a group joined o
 prints one object (stats, join, leave) or an array of objects (the others) whose keys stay as they are: some may \
 be added, none is renamed.
 
+A port goes by its name in the configuration, and so does each of its VLANs: p0.100 is VLAN 100 of p0, with groups, sockets \
+and neighbours of its own.
+
 Exit status: 0 answered, 1 nobody answers or it could not be done, 2 bad command line.";
 
 const CTL_EXAMPLES: &str = "\
@@ -64,6 +67,7 @@ Examples:
   pollcast ctl drops --all
   pollcast ctl --json filter | jq '.[].rung'
   pollcast ctl join 232.1.2.3 --source 198.18.0.1 --service echo --port p0
+  pollcast ctl leave 239.1.2.3 --port p0.100
   pollcast ctl --socket /tmp/a.sock leave 239.1.2.3";
 
 /// The whole command line.
@@ -167,7 +171,7 @@ pub(super) struct MembershipArgs {
     /// The service that wants it; may be left out if there is only one
     #[arg(long, value_name = "NAME")]
     pub(super) service: Option<String>,
-    /// The port that it is on; may be left out if there is only one
+    /// The port that it is on, or one of its VLANs, as p0.100; may be left out if there is only one
     #[arg(long, value_name = "NAME")]
     pub(super) port: Option<String>,
 }

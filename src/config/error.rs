@@ -135,6 +135,14 @@ impl Problems {
         self.0.push(Problem { place: place.clone(), problem: problem.into(), remedy: remedy.into() });
     }
 
+    /// Adds that the table at `table` lacks the key `key`, unless something is wrong with it already.
+    pub(super) fn add_missing(&mut self, table: &Place, key: &str, remedy: impl Into<String>) {
+        let Place { path, .. } = table.key(key, 0);
+        if self.0.iter().all(|problem| problem.place.path != path) {
+            self.add(table, format!("the key {key} is missing"), remedy);
+        }
+    }
+
     /// Whether one concerns the key `key`, in whatever table.
     pub(super) fn concern(&self, key: &str) -> bool {
         // `port[0].addresses[1]` concerns addresses.

@@ -1,6 +1,6 @@
 //! How many mbufs a plan needs, how large, and how much memory: sums whose every item is named.
 
-use super::plan::{Hugepages, MbufPlan, Plan, PortPlan, WorkerPlan};
+use super::plan::{Hugepages, MbufPlan, Plan, PortPlan, ReassemblyPlan, WorkerPlan};
 use crate::io::BURST_MAX;
 
 /// Mbufs that one lcore keeps at hand, so that most allocations take no lock.
@@ -9,8 +9,11 @@ pub const CACHE: u32 = 256;
 /// Packets that may be on their way from all workers to control in one class: the depth of that queue.
 pub const PUNT_QUEUE: u32 = 256;
 
-/// The classes of packets that go to control: ARP and IGMP.
-pub const PUNT_CLASSES: u32 = 2;
+/// The classes of packets that go to control: ARP, IGMP, ICMP errors, and what has no neighbour yet.
+pub const PUNT_CLASSES: u32 = 4;
+
+/// Packets that control holds until the Ethernet addresses of their next hops are known, for all neighbours together.
+pub const WAITING: u32 = 1024;
 
 /// Frames that control may have on their way to one worker: the depth of its inbox.
 pub const INBOX: u32 = 1024;
@@ -31,7 +34,12 @@ const DATA_STEP: u32 = 1024;
 const DATA_MIN: u32 = 2048;
 
 /// The pool of a plan: room for everything that can hold a buffer at one time.
-pub(super) fn mbufs(workers: &[WorkerPlan], ports: &[PortPlan], burst: usize) -> MbufPlan {
+pub(super) fn mbufs(
+    workers: &[WorkerPlan],
+    ports: &[PortPlan],
+    burst: usize,
+    reassembly: ReassemblyPlan,
+) -> MbufPlan {
     let mut items = Vec::new();
     for port in ports {
         port_items(port, &mut items);
@@ -46,6 +54,9 @@ pub(super) fn mbufs(workers: &[WorkerPlan], ports: &[PortPlan], burst: usize) ->
         format!("on the way from control: {} x {INBOX} frames", plural(lcores, "inbox")),
         lcores * INBOX,
     ));
+    items.push((format!("waiting for a neighbour: {WAITING} packets"), WAITING));
+    let fragments = reassembly.fragments;
+    items.push((format!("fragments held: {} x {fragments}", plural(lcores, "worker")), lcores * fragments));
     items.push(cache_item(lcores + 1));
     let needed = items.iter().map(|(_, mbufs)| mbufs).sum::<u32>();
     let mtu = ports.iter().map(|port| port.mtu).max().unwrap_or(0);

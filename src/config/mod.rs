@@ -45,8 +45,8 @@ pub use error::{ConfigError, ConfigErrors, Position};
 pub use kinds::{Kind, Kinds, OptionError};
 pub use machine::Machine;
 pub use plan::{
-    Checksum, EalPlan, GroupPlan, Hugepages, Idle, ListenPlan, MbufPlan, Plan, PortPlan, ServicePlan,
-    WorkerPlan,
+    Checksum, EalPlan, GroupPlan, Hugepages, IcmpPlan, Idle, InterfacePlan, ListenPlan, MbufPlan, Plan,
+    PortPlan, ReassemblyPlan, RoutePlan, ServicePlan, WorkerPlan,
 };
 
 use error::{Place, Problems};
@@ -80,8 +80,7 @@ impl Config {
         let mut problems = Problems::default();
         let (root, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
-            let place = Place { path: String::new(), offset: error.span().map_or(0, |span| span.start) };
-            problems.add(&place, format!("not TOML: {}", error.message()), "");
+            not_toml(error, text, &mut problems);
         }
         if !problems.is_empty() {
             return Err(problems.into_errors(file, text));
@@ -99,4 +98,19 @@ impl Config {
         let plan = check::plan(&self.raw, machine, kinds, &mut problems);
         if problems.is_empty() { Ok(plan) } else { Err(problems.into_errors(&self.file, &self.text)) }
     }
+}
+
+/// Notes what TOML's reader says of `text`.
+fn not_toml(error: &toml::de::Error, text: &str, problems: &mut Problems) {
+    let span = error.span().unwrap_or_default();
+    let offset = span.start;
+    let (key, remedy) = match (error.message(), text.get(span).unwrap_or_default()) {
+        ("duplicate key", "vlan") => {
+            ("vlan", "name the one VLAN of a port with vlan = 100, or each of several with [[port.vlan]]")
+        }
+        ("duplicate key", key) => (key, "write it once"),
+        _ => ("", ""),
+    };
+    let place = Place { path: key.to_owned(), offset };
+    problems.add(&place, format!("not TOML: {}", error.message()), remedy);
 }

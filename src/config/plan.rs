@@ -1,10 +1,11 @@
 //! The plan: what a checked configuration comes to. It holds only proven values; nothing downstream checks again.
 
 use core::net::Ipv4Addr;
+use core::time::Duration;
 use std::path::PathBuf;
 
 use crate::addr::{Group, Ipv4Cidr, MacAddr, Prefix, Unicast, V4, Vid};
-use crate::io::{FilterPolicy, InterfaceId, Policy, PortId};
+use crate::io::{ConflictDetection, FilterPolicy, InterfaceId, PmtuDiscovery, Policy, PortId, ReplyPath};
 
 /// Everything that a run needs to know.
 #[derive(Clone, Debug)]
@@ -25,6 +26,10 @@ pub struct Plan {
     pub ports: Vec<PortPlan>,
     /// What IP has on the ports, one port's after another's; an [`InterfaceId`] is an index into them.
     pub interfaces: Vec<InterfacePlan>,
+    /// How fragments are put together.
+    pub reassembly: ReassemblyPlan,
+    /// How many ICMP errors are sent.
+    pub icmp: IcmpPlan,
     /// The services.
     pub services: Vec<ServicePlan>,
     /// The mbuf pool's size and its arithmetic.
@@ -149,8 +154,16 @@ pub struct InterfacePlan {
     pub gateway4: Option<Unicast<V4>>,
     /// Its static routes.
     pub routes: Vec<RoutePlan>,
-    /// What else its configuration chose.
+    /// When its addresses are used first.
+    pub conflict_detection: ConflictDetection,
+    /// What else its configuration chose where the RFCs leave the choice.
     pub policy: Policy,
+    /// The least that a path MTU may be lowered to, in bytes: 68 to 1500, and no more than the port's MTU.
+    pub path_mtu_min: u16,
+    /// How long a lowered path MTU is remembered.
+    pub path_mtu_timeout: Duration,
+    /// The most neighbours that are remembered.
+    pub neighbors_max: u32,
 }
 
 /// A static route of an interface.
@@ -160,6 +173,30 @@ pub struct RoutePlan {
     pub to: Prefix<V4>,
     /// By which router, on one of the interface's prefixes.
     pub via: Unicast<V4>,
+}
+
+/// How fragments are put together: `[reassembly]`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReassemblyPlan {
+    /// How long after its first fragment a datagram is given up, in whole seconds, 1 to 120.
+    pub timeout: Duration,
+    /// The most fragments that one worker holds; 0: none, each is dropped.
+    pub fragments: u32,
+    /// The most of them that are of one source; no more than `fragments`.
+    pub fragments_per_source: u32,
+}
+
+/// How many ICMP errors are sent: `[icmp]`. Each number is at least 1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IcmpPlan {
+    /// By all workers to all destinations together, a second.
+    pub errors_per_second: u32,
+    /// And at once.
+    pub errors_burst: u32,
+    /// To one destination, a second.
+    pub errors_per_second_per_peer: u32,
+    /// And at once.
+    pub errors_burst_per_peer: u32,
 }
 
 /// The key `checksum` of a port.
@@ -183,6 +220,10 @@ pub struct ServicePlan {
     pub listen: Vec<ListenPlan>,
     /// The groups that it joins.
     pub groups: Vec<GroupPlan>,
+    /// Where its answers go.
+    pub reply: ReplyPath,
+    /// What its sockets do about the path MTU.
+    pub path_mtu_discovery: PmtuDiscovery,
     /// The keys of the service's own: what is left of its table, for its kind to read.
     pub options: toml::Table,
 }

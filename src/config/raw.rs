@@ -5,7 +5,7 @@ use toml::de::DeTable;
 use super::error::{At, Place, Problems};
 use super::plan::{Checksum, Hugepages, Idle};
 use super::read::{NumberOrWord, OwnKey, TableReader};
-use crate::io::FilterPolicy;
+use crate::io::{ConflictDetection, FilterPolicy, PmtuDiscovery, ReplyPath};
 
 /// The whole file.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,8 @@ pub(super) struct Raw {
     pub(super) eal: RawEal,
     pub(super) ctl_socket: Option<At<String>>,
     pub(super) workers: RawWorkers,
+    pub(super) reassembly: RawReassembly,
+    pub(super) icmp: RawIcmp,
     pub(super) ports: Vec<RawPort>,
     pub(super) services: Vec<RawService>,
 }
@@ -35,6 +37,70 @@ pub(super) struct RawWorkers {
     pub(super) burst: Option<At<i64>>,
 }
 
+/// `[reassembly]`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RawReassembly {
+    pub(super) timeout_s: Option<At<i64>>,
+    pub(super) fragments: Option<At<i64>>,
+    pub(super) fragments_per_source: Option<At<i64>>,
+}
+
+/// `[icmp]`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RawIcmp {
+    pub(super) errors_per_second: Option<At<i64>>,
+    pub(super) errors_burst: Option<At<i64>>,
+    pub(super) errors_per_second_per_peer: Option<At<i64>>,
+    pub(super) errors_burst_per_peer: Option<At<i64>>,
+}
+
+/// What IP has on an interface: the keys that `[[port]]` and `[[port.vlan]]` have in common.
+#[derive(Clone, Debug)]
+pub(super) struct RawInterface {
+    pub(super) addresses: Option<At<Vec<At<String>>>>,
+    pub(super) gateway4: Option<At<String>>,
+    pub(super) routes: Vec<RawRoute>,
+    pub(super) choices: RawChoices,
+}
+
+/// The keys of an interface that a VLAN takes over from its port where it does not have them itself.
+#[derive(Clone, Debug)]
+pub(super) struct RawChoices {
+    pub(super) conflict_detection: Option<At<ConflictDetection>>,
+    pub(super) accept_reserved_sources: Option<At<bool>>,
+    pub(super) accept_unicast_in_group_frames: Option<At<bool>>,
+    pub(super) icmp_timestamp: Option<At<bool>>,
+    pub(super) icmp_echo_group: Option<At<bool>>,
+    pub(super) path_mtu_min: Option<At<i64>>,
+    pub(super) path_mtu_timeout_s: Option<At<i64>>,
+    pub(super) neighbors_max: Option<At<i64>>,
+}
+
+/// An element of the routes of an interface.
+#[derive(Clone, Debug)]
+pub(super) struct RawRoute {
+    pub(super) place: Place,
+    pub(super) to: Option<At<String>>,
+    pub(super) via: Option<At<String>>,
+}
+
+/// The key `vlan` of a port.
+#[derive(Clone, Debug)]
+pub(super) enum RawVlans {
+    /// `vlan = 100`: the port's only one.
+    One(At<i64>),
+    /// `[[port.vlan]]`, or none.
+    Several(Vec<RawVlan>),
+}
+
+/// `[[port.vlan]]`.
+#[derive(Clone, Debug)]
+pub(super) struct RawVlan {
+    pub(super) place: Place,
+    pub(super) id: Option<At<i64>>,
+    pub(super) interface: RawInterface,
+}
+
 /// `[[port]]`.
 #[derive(Clone, Debug)]
 pub(super) struct RawPort {
@@ -42,8 +108,8 @@ pub(super) struct RawPort {
     pub(super) name: Option<At<String>>,
     pub(super) device: Option<At<String>>,
     pub(super) mac: Option<At<String>>,
-    pub(super) addresses: Option<At<Vec<At<String>>>>,
-    pub(super) gateway4: Option<At<String>>,
+    pub(super) interface: RawInterface,
+    pub(super) vlans: RawVlans,
     pub(super) mtu: Option<At<i64>>,
     pub(super) rx_descriptors: Option<At<i64>>,
     pub(super) tx_descriptors: Option<At<i64>>,
@@ -61,6 +127,8 @@ pub(super) struct RawService {
     pub(super) listen: Option<At<Vec<At<String>>>>,
     pub(super) ports: Option<At<Vec<At<String>>>>,
     pub(super) groups: Vec<RawGroup>,
+    pub(super) reply: Option<At<ReplyPath>>,
+    pub(super) path_mtu_discovery: Option<At<PmtuDiscovery>>,
     pub(super) own: Vec<OwnKey>,
 }
 
@@ -74,7 +142,8 @@ pub(super) struct RawGroup {
 }
 
 /// The keys of a service table that are not its kind's own.
-pub(super) const SERVICE_KEYS: [&str; 5] = ["name", "kind", "listen", "ports", "groups"];
+pub(super) const SERVICE_KEYS: [&str; 7] =
+    ["name", "kind", "listen", "ports", "groups", "reply", "path_mtu_discovery"];
 
 impl Raw {
     pub(super) fn read(root: &DeTable<'_>, problems: &mut Problems) -> Self {
@@ -82,6 +151,8 @@ impl Raw {
         let eal = reader.table("eal");
         let ctl = reader.table("ctl");
         let workers = reader.table("workers");
+        let reassembly = reader.table("reassembly");
+        let icmp = reader.table("icmp");
         let ports = reader.tables("port", "[[port]]");
         let services = reader.tables("service", "[[service]]");
         reader.finish();
@@ -89,6 +160,8 @@ impl Raw {
             eal: eal.map(|at| RawEal::read(at, problems)).unwrap_or_default(),
             ctl_socket: ctl.and_then(|at| read_ctl(at, problems)),
             workers: workers.map(|at| RawWorkers::read(at, problems)).unwrap_or_default(),
+            reassembly: reassembly.map(|at| RawReassembly::read(at, problems)).unwrap_or_default(),
+            icmp: icmp.map(|at| RawIcmp::read(at, problems)).unwrap_or_default(),
             ports: ports.into_iter().map(|at| RawPort::read(at, problems)).collect(),
             services: services.into_iter().map(|at| RawService::read(at, problems)).collect(),
         }
@@ -133,6 +206,106 @@ impl RawWorkers {
     }
 }
 
+impl RawReassembly {
+    fn read(at: At<&DeTable<'_>>, problems: &mut Problems) -> Self {
+        let mut reader = TableReader::new(at.value, at.place, problems);
+        let raw = Self {
+            timeout_s: reader.get("timeout_s"),
+            fragments: reader.get("fragments"),
+            fragments_per_source: reader.get("fragments_per_source"),
+        };
+        reader.finish();
+        raw
+    }
+}
+
+impl RawIcmp {
+    fn read(at: At<&DeTable<'_>>, problems: &mut Problems) -> Self {
+        let mut reader = TableReader::new(at.value, at.place, problems);
+        let raw = Self {
+            errors_per_second: reader.get("errors_per_second"),
+            errors_burst: reader.get("errors_burst"),
+            errors_per_second_per_peer: reader.get("errors_per_second_per_peer"),
+            errors_burst_per_peer: reader.get("errors_burst_per_peer"),
+        };
+        reader.finish();
+        raw
+    }
+}
+
+impl RawInterface {
+    /// Takes the keys of an interface out of `reader`'s table; the routes' tables are left to be read.
+    fn read<'t>(reader: &mut TableReader<'t, '_>) -> (Self, Vec<At<&'t DeTable<'t>>>) {
+        let raw = Self {
+            addresses: reader.list("addresses"),
+            gateway4: reader.get("gateway4"),
+            routes: Vec::new(),
+            choices: RawChoices::read(reader),
+        };
+        let written = "routes = [{ to = \"10.0.0.0/8\", via = \"198.18.0.1\" }]";
+        (raw, reader.tables("routes", written))
+    }
+
+    fn with_routes(mut self, routes: Vec<At<&DeTable<'_>>>, problems: &mut Problems) -> Self {
+        self.routes = routes.into_iter().map(|at| RawRoute::read(at, problems)).collect();
+        self
+    }
+}
+
+impl RawChoices {
+    fn read(reader: &mut TableReader<'_, '_>) -> Self {
+        Self {
+            conflict_detection: reader.choice("conflict_detection", &ConflictDetection::NAMES),
+            accept_reserved_sources: reader.get("accept_reserved_sources"),
+            accept_unicast_in_group_frames: reader.get("accept_unicast_in_group_frames"),
+            icmp_timestamp: reader.get("icmp_timestamp"),
+            icmp_echo_group: reader.get("icmp_echo_group"),
+            path_mtu_min: reader.get("path_mtu_min"),
+            path_mtu_timeout_s: reader.get("path_mtu_timeout_s"),
+            neighbors_max: reader.get("neighbors_max"),
+        }
+    }
+
+    /// These, and where they say nothing, the port's.
+    pub(super) fn or(&self, port: &Self) -> Self {
+        fn first<T: Clone>(own: &Option<At<T>>, ports: &Option<At<T>>) -> Option<At<T>> {
+            own.as_ref().or(ports.as_ref()).cloned()
+        }
+        Self {
+            conflict_detection: first(&self.conflict_detection, &port.conflict_detection),
+            accept_reserved_sources: first(&self.accept_reserved_sources, &port.accept_reserved_sources),
+            accept_unicast_in_group_frames: first(
+                &self.accept_unicast_in_group_frames,
+                &port.accept_unicast_in_group_frames,
+            ),
+            icmp_timestamp: first(&self.icmp_timestamp, &port.icmp_timestamp),
+            icmp_echo_group: first(&self.icmp_echo_group, &port.icmp_echo_group),
+            path_mtu_min: first(&self.path_mtu_min, &port.path_mtu_min),
+            path_mtu_timeout_s: first(&self.path_mtu_timeout_s, &port.path_mtu_timeout_s),
+            neighbors_max: first(&self.neighbors_max, &port.neighbors_max),
+        }
+    }
+}
+
+impl RawRoute {
+    fn read(at: At<&DeTable<'_>>, problems: &mut Problems) -> Self {
+        let mut reader = TableReader::new(at.value, at.place.clone(), problems);
+        let raw = Self { place: at.place, to: reader.get("to"), via: reader.get("via") };
+        reader.finish();
+        raw
+    }
+}
+
+impl RawVlan {
+    fn read(at: At<&DeTable<'_>>, problems: &mut Problems) -> Self {
+        let mut reader = TableReader::new(at.value, at.place.clone(), problems);
+        let id = reader.get("id");
+        let (interface, routes) = RawInterface::read(&mut reader);
+        reader.finish();
+        Self { place: at.place, id, interface: interface.with_routes(routes, problems) }
+    }
+}
+
 impl RawPort {
     fn read(at: At<&DeTable<'_>>, problems: &mut Problems) -> Self {
         let mut reader = TableReader::new(at.value, at.place.clone(), problems);
@@ -142,22 +315,35 @@ impl RawPort {
             ("all_multicast", FilterPolicy::AllMulticast),
             ("promiscuous", FilterPolicy::Promiscuous),
         ];
-        let raw = Self {
-            place: at.place,
-            name: reader.get("name"),
-            device: reader.get("device"),
-            mac: reader.get("mac"),
-            addresses: reader.list("addresses"),
-            gateway4: reader.get("gateway4"),
-            mtu: reader.get("mtu"),
-            rx_descriptors: reader.get("rx_descriptors"),
-            tx_descriptors: reader.get("tx_descriptors"),
-            checksum: reader.choice("checksum", &checksum),
-            multicast_filter: reader.choice("multicast_filter", &filter),
-            cpus: reader.list("cpus"),
-        };
+        let name = reader.get("name");
+        let device = reader.get("device");
+        let mac = reader.get("mac");
+        let (interface, routes) = RawInterface::read(&mut reader);
+        let vlans = reader.number_or_tables("vlan", "[[port.vlan]], or one number, as in vlan = 100");
+        let mtu = reader.get("mtu");
+        let rx_descriptors = reader.get("rx_descriptors");
+        let tx_descriptors = reader.get("tx_descriptors");
+        let checksum = reader.choice("checksum", &checksum);
+        let multicast_filter = reader.choice("multicast_filter", &filter);
+        let cpus = reader.list("cpus");
         reader.finish();
-        raw
+        let several = |tables: Vec<At<&DeTable<'_>>>, problems: &mut Problems| {
+            RawVlans::Several(tables.into_iter().map(|at| RawVlan::read(at, problems)).collect())
+        };
+        Self {
+            place: at.place,
+            name,
+            device,
+            mac,
+            interface: interface.with_routes(routes, problems),
+            vlans: vlans.map_or_else(|tables| several(tables, problems), RawVlans::One),
+            mtu,
+            rx_descriptors,
+            tx_descriptors,
+            checksum,
+            multicast_filter,
+            cpus,
+        }
     }
 }
 
@@ -174,9 +360,11 @@ impl RawService {
         let listen = reader.list("listen");
         let ports = reader.list("ports");
         let groups = reader.tables("groups", "groups = [{ group = \"239.1.2.3\" }]");
+        let reply = reader.choice("reply", &ReplyPath::NAMES);
+        let path_mtu_discovery = reader.choice("path_mtu_discovery", &PmtuDiscovery::NAMES);
         let own = reader.rest();
         let groups = groups.into_iter().map(|at| RawGroup::read(at, problems)).collect();
-        Self { place, name, kind, listen, ports, groups, own }
+        Self { place, name, kind, listen, ports, groups, reply, path_mtu_discovery, own }
     }
 }
 

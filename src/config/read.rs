@@ -33,6 +33,14 @@ impl FromValue for i64 {
     }
 }
 
+impl FromValue for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn from_value(value: &DeValue<'_>) -> Option<Self> {
+        value.as_bool()
+    }
+}
+
 /// A number or a word: the type of `memory_mb`.
 #[derive(Clone, Debug)]
 pub(super) enum NumberOrWord {
@@ -150,6 +158,19 @@ impl<'t, 'p> TableReader<'t, 'p> {
             }
         }
         tables
+    }
+
+    /// The number that `key` is, or else its tables, as in `written`.
+    pub(super) fn number_or_tables(
+        &mut self,
+        key: &'static str,
+        written: &str,
+    ) -> Result<At<i64>, Vec<At<&'t DeTable<'t>>>> {
+        let number = self.table.get(key).and_then(|value| i64::from_value(value.get_ref()));
+        match number {
+            Some(_) => self.get(key).ok_or_else(Vec::new),
+            None => Err(self.tables(key, written)),
+        }
     }
 
     /// Notes every key that was not asked for.

@@ -3,14 +3,17 @@
 use core::fmt;
 
 use super::mbufs;
-use super::plan::{Checksum, Hugepages, Idle, InterfacePlan, MbufPlan, Plan, PortPlan, ServicePlan};
-use crate::io::{FilterPolicy, InterfaceId, PortId};
+use super::plan::{
+    Checksum, Hugepages, IcmpPlan, Idle, InterfacePlan, MbufPlan, Plan, PortPlan, ReassemblyPlan, ServicePlan,
+};
+use crate::io::{ConflictDetection, FilterPolicy, InterfaceId, Policy, PortId};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_cpus(f)?;
         self.write_ports(f)?;
         self.write_services(f)?;
+        write_limits(self.reassembly, self.icmp, f)?;
         write_mbufs(&self.mbufs, f)?;
         self.write_memory(f)?;
         writeln!(f, "control socket\n  {}", self.ctl_socket.display())
@@ -82,6 +85,7 @@ impl Plan {
             let from = if sources.is_empty() { "any source".to_owned() } else { sources.join(", ") };
             writeln!(f, "    joins {} from {from} on {}", group.group, self.interface_name(group.interface))?;
         }
+        writeln!(f, "    reply = {}, path_mtu_discovery = {}", service.reply, service.path_mtu_discovery)?;
         for (key, value) in &service.options {
             writeln!(f, "    {key} = {}", serde_json::to_string(value).unwrap_or_default())?;
         }
@@ -119,7 +123,52 @@ fn write_interface(interface: &InterfacePlan, f: &mut fmt::Formatter<'_>) -> fmt
     if let Some(gateway) = interface.gateway4 {
         write!(f, ", gateway {gateway}")?;
     }
-    writeln!(f)
+    match interface.conflict_detection {
+        ConflictDetection::Announce => writeln!(f, "; used at once, and announced")?,
+        ConflictDetection::Probe => writeln!(f, "; probed for, then used and announced")?,
+    }
+    for route in &interface.routes {
+        writeln!(f, "      route to {} via {}", route.to, route.via)?;
+    }
+    let (path_mtu, timeout) = (interface.path_mtu_min, interface.path_mtu_timeout.as_secs());
+    let neighbors = interface.neighbors_max;
+    writeln!(
+        f,
+        "      at most {neighbors} neighbours; path MTU {path_mtu} or more, remembered for {timeout} s"
+    )?;
+    exceptions(interface.policy).try_for_each(|exception| writeln!(f, "      {exception}"))
+}
+
+/// What a policy makes different from the default.
+fn exceptions(policy: Policy) -> impl Iterator<Item = &'static str> {
+    let Policy { accept_reserved_sources, accept_unicast_in_group_frames, icmp_timestamp, icmp_echo_group } =
+        policy;
+    [
+        (accept_reserved_sources, "accepts packets from 0.0.0.0/8 and 240.0.0.0/4"),
+        (accept_unicast_in_group_frames, "accepts packets for one host in frames for many"),
+        (!icmp_timestamp, "answers no ICMP timestamp requests"),
+        (icmp_echo_group, "answers pings of groups and broadcast addresses"),
+    ]
+    .into_iter()
+    .filter_map(|(so, words)| so.then_some(words))
+}
+
+fn write_limits(reassembly: ReassemblyPlan, icmp: IcmpPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let ReassemblyPlan { timeout, fragments, fragments_per_source } = reassembly;
+    writeln!(f, "fragments")?;
+    match fragments {
+        0 => writeln!(f, "  dropped")?,
+        _ => writeln!(
+            f,
+            "  put together within {} s; each worker holds {fragments}, {fragments_per_source} of one source",
+            timeout.as_secs()
+        )?,
+    }
+    let IcmpPlan { errors_per_second, errors_burst, errors_per_second_per_peer, errors_burst_per_peer } =
+        icmp;
+    writeln!(f, "ICMP errors")?;
+    writeln!(f, "  {errors_per_second} a second, {errors_burst} at once, all workers together")?;
+    writeln!(f, "  {errors_per_second_per_peer} a second, {errors_burst_per_peer} at once, to one host")
 }
 
 fn write_port(port: &PortPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -139,6 +139,7 @@ impl Tally {
     ///
     /// A packet comes from the device, the pool, a second handle, another thread, or from among those held; it goes to
     /// the device, another thread, a service, among those held, into another packet, or is dropped.
+    // Q01: nothing is dropped without its counter, and nothing is counted twice.
     #[must_use]
     pub fn balance(&self) -> (u64, u64) {
         use Counter as C;

@@ -132,7 +132,8 @@ fn make(
         let known: Vec<&str> = factories.keys().map(String::as_str).collect();
         failed(format!("kind \"{}\" is not registered; known are {}", service.kind, known.join(", ")))
     })?;
-    Ok(WorkerService { id, manner: Manner::default(), service: factory(service).map_err(failed)? })
+    let manner = Manner { reply: service.reply, path_mtu_discovery: service.path_mtu_discovery };
+    Ok(WorkerService { id, manner, service: factory(service).map_err(failed)? })
 }
 
 /// The groups that the plan's services join from the start.

@@ -25,6 +25,7 @@ macro_rules! drop_reasons {
             }
 
             /// The SNMP counter (RFC 4293, RFC 4113; Linux's `/proc/net/snmp`) that would count it, where one exists.
+            // Q02: the one under which Linux counts it. It has none for what is wrong with a source, or is refused by policy.
             #[must_use]
             pub const fn snmp(self) -> Option<&'static str> {
                 match self { $(Self::$variant => $snmp,)+ }
@@ -73,21 +74,41 @@ drop_reasons! {
     /// An IPv4 option's length cannot be.
     Ipv4OptionInvalid = "ipv4_option_invalid" => Some("IpInHdrErrors");
     /// A source route, which this host refuses.
-    Ipv4SourceRoute = "ipv4_source_route" => Some("IpInHdrErrors");
+    Ipv4SourceRoute = "ipv4_source_route" => None;
     /// The IPv4 source cannot be one host on this network: group, broadcast, loopback, reserved or unspecified.
-    Ipv4SourceMartian = "ipv4_source_martian" => Some("IpInAddrErrors");
+    Ipv4SourceMartian = "ipv4_source_martian" => None;
     /// The IPv4 source is our own address.
-    Ipv4SourceOwn = "ipv4_source_own" => Some("IpInAddrErrors");
+    Ipv4SourceOwn = "ipv4_source_own" => None;
     /// The IPv4 destination is not ours.
     Ipv4NotForUs = "ipv4_not_for_us" => Some("IpInAddrErrors");
     /// An IPv4 packet for one host in a frame for many.
-    Ipv4UnicastInGroupFrame = "ipv4_unicast_in_group_frame" => Some("IpInAddrErrors");
+    Ipv4UnicastInGroupFrame = "ipv4_unicast_in_group_frame" => None;
     /// The IPv4 group is not joined on this port: it shares the MAC address of one that is, or nobody filtered.
-    Ipv4GroupNotJoined = "ipv4_group_not_joined" => Some("UdpIgnoredMulti");
+    Ipv4GroupNotJoined = "ipv4_group_not_joined" => None;
     /// The source is not among those that the group was joined for.
-    GroupSourceFiltered = "group_source_filtered" => Some("UdpIgnoredMulti");
+    GroupSourceFiltered = "group_source_filtered" => None;
     /// A fragment: reassembly is not built yet.
     Ipv4Fragment = "ipv4_fragment" => Some("IpReasmFails");
+    /// A fragment that is not the last one and whose length is no multiple of eight.
+    FragmentMisaligned = "fragment_misaligned" => Some("IpReasmFails");
+    /// A fragment that would make its datagram longer than 65,535 bytes.
+    FragmentTooFar = "fragment_too_far" => Some("IpReasmFails");
+    /// A fragment without payload, or one of the same datagram.
+    FragmentEmpty = "fragment_empty" => Some("IpReasmFails");
+    /// A fragment all of whose bytes had arrived before.
+    FragmentDuplicate = "fragment_duplicate" => None;
+    /// Fragments that overlap, or of the same datagram.
+    FragmentOverlap = "fragment_overlap" => Some("IpReasmFails");
+    /// Fragments that do not agree where their datagram ends, or of the same datagram.
+    FragmentEndConflict = "fragment_end_conflict" => Some("IpReasmFails");
+    /// Fragments whose congestion marks exclude each other.
+    FragmentEcn = "fragment_ecn" => Some("IpReasmFails");
+    /// Fragments of a datagram that was not whole in time.
+    FragmentTimeout = "fragment_timeout" => Some("IpReasmTimeout");
+    /// Fragments that had to give way to newer ones of the same source.
+    FragmentsOfSource = "fragments_of_source" => Some("IpReasmFails");
+    /// Fragments that had to give way to newer ones: there were too many of all sources.
+    FragmentsTooMany = "fragments_too_many" => Some("IpReasmFails");
     /// An IP protocol that this host does not speak.
     ProtocolUnknown = "protocol_unknown" => Some("IpInUnknownProtos");
     /// The UDP header is cut short, or its length field cannot be.
@@ -103,7 +124,7 @@ drop_reasons! {
     /// The ICMP checksum is wrong.
     IcmpChecksum = "icmp_checksum" => Some("IcmpInCsumErrors");
     /// An echo request to a group or broadcast address.
-    IcmpEchoGroup = "icmp_echo_group" => None;
+    IcmpEchoGroup = "icmp_echo_group" => Some("IcmpInErrors");
     /// An ICMP error or reply, which nothing here waits for.
     IcmpUnwanted = "icmp_unwanted" => Some("IcmpInErrors");
     /// An ICMP type that this host does not know.

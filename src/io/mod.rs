@@ -18,6 +18,7 @@ mod buf;
 mod burst;
 mod choice;
 mod drop_reason;
+mod icmp_error;
 mod mc_filter;
 mod parts;
 mod policy;
@@ -27,6 +28,7 @@ pub use buf::{BufPool, ChecksumStatus, LARGE_ROOM, PacketBuf, RxMeta, TxChecksum
 pub use burst::{BURST_MAX, Burst};
 pub use choice::{ConflictDetection, PmtuDiscovery, ReplyPath};
 pub use drop_reason::DropReason;
+pub use icmp_error::{IcmpError, IcmpErrorKind};
 pub use mc_filter::{FilterPolicy, FilterState, McFilter, Refused, Rung, dense_steps};
 pub use parts::{Cast, Parts, PayloadSum};
 pub use policy::Policy;

@@ -31,6 +31,7 @@ pub mod membership;
 pub mod neighbor;
 pub mod pmtu;
 pub mod port_table;
+pub mod reassembly;
 pub mod route;
 mod source_filter;
 pub mod waiting;

@@ -223,6 +223,17 @@ impl<'a> Ipv4<'a> {
     }
 }
 
+/// Writes the right checksum into `header`, which is a header from its first byte to its last, options included. Nothing
+/// happens if it is shorter than one.
+pub fn fill_checksum(header: &mut [u8]) {
+    let Some(field) = header.get_mut(10..12) else { return };
+    field.copy_from_slice(&[0, 0]);
+    let checksum = Sum::of(header).finish();
+    if let Some(field) = header.get_mut(10..12) {
+        field.copy_from_slice(&checksum.to_be_bytes());
+    }
+}
+
 /// The header of a packet to send. Never a fragment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Repr {

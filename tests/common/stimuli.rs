@@ -11,7 +11,7 @@ use super::frames::{
 use super::kinds::{cut, icmp_error, option_lists, piece_of};
 use super::lab::{HOST, HOST_SECOND, PEER};
 
-pub const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
+const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
 const ALIAS: Ipv4Addr = Ipv4Addr::new(239, 129, 2, 3);
 const SOURCE_GROUP: Ipv4Addr = Ipv4Addr::new(232, 1, 2, 3);
 const SUBNET_BROADCAST: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 255);

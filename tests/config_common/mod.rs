@@ -1,9 +1,9 @@
-//! What the tests of wrong configurations share.
+//! What the tests of configurations share.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 use std::path::Path;
 
-use pollcast::config::{Config, ConfigErrors, Kind, Kinds, Machine, OptionError};
+use pollcast::config::{Config, ConfigErrors, Kind, Kinds, Machine, OptionError, Plan};
 use pollcast::service::EchoOptions;
 
 fn kinds() -> Kinds {
@@ -30,8 +30,14 @@ struct NeedyOptions {
     times: u8,
 }
 
-pub fn check(text: &str) -> Result<(), ConfigErrors> {
-    Config::parse(text, Path::new("t.toml"))?.check(&Machine::new(0..4), &kinds()).map(|_| ())
+pub fn check(text: &str) -> Result<Plan, ConfigErrors> {
+    Config::parse(text, Path::new("t.toml"))?.check(&Machine::new(0..4), &kinds())
+}
+
+/// The plan of `text`, which is right.
+#[track_caller]
+pub fn plan(text: &str) -> Plan {
+    check(text).unwrap_or_else(|errors| panic!("{errors}\nin\n{text}"))
 }
 
 /// The lines that are printed for `text`.

@@ -43,7 +43,7 @@ pub(super) fn check(
 fn check_group(raw: &RawGroup, problems: &mut Problems) -> Option<Group<V4>> {
     let Some(At { value, place }) = &raw.group else {
         let remedy = "name it, as in { group = \"239.1.2.3\" }";
-        problems.add(&raw.place, "the key group is missing", remedy);
+        problems.add_missing(&raw.place, "group", remedy);
         return None;
     };
     let addr = ipv4(value, place, problems)?;

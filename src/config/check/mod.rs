@@ -3,9 +3,13 @@
 //! Each file checks one kind of table, and notes every problem that it finds. A value that is wrong is replaced by a
 //! harmless one, so that the rest can be checked; a plan built beside a problem is thrown away.
 
+mod addresses;
 mod eal;
 mod groups;
+mod interfaces;
+mod limits;
 mod ports;
+mod routes;
 mod services;
 mod workers;
 
@@ -15,7 +19,7 @@ use super::machine::Machine;
 use super::mbufs;
 use super::plan::{InterfacePlan, Plan};
 use super::raw::Raw;
-use ports::ipv4;
+use addresses::ipv4;
 
 /// The plan of `raw`. Of no use if there are problems afterwards.
 pub(super) fn plan(raw: &Raw, machine: &Machine, kinds: &Kinds, problems: &mut Problems) -> Plan {
@@ -23,7 +27,8 @@ pub(super) fn plan(raw: &Raw, machine: &Machine, kinds: &Kinds, problems: &mut P
     let (ports, interfaces) = ports::check(&raw.ports, &mut workers.workers, problems);
     workers::all_have_work(&raw.workers, &workers.workers, problems);
     let services = services::check(&raw.services, &interfaces, kinds, problems);
-    let mbufs = mbufs::mbufs(&workers.workers, &ports, workers.burst);
+    let reassembly = limits::reassembly(&raw.reassembly, problems);
+    let mbufs = mbufs::mbufs(&workers.workers, &ports, workers.burst, reassembly);
     let hugepages = raw.eal.hugepages.as_ref().map(|at| at.value).unwrap_or_default();
     let memory = mbufs::memory_of(&mbufs, &ports, hugepages);
     let eal = eal::check(&raw.eal, memory.needed_mb, problems);
@@ -36,6 +41,8 @@ pub(super) fn plan(raw: &Raw, machine: &Machine, kinds: &Kinds, problems: &mut P
         burst: workers.burst,
         ports,
         interfaces,
+        reassembly,
+        icmp: limits::icmp(&raw.icmp, problems),
         services,
         mbufs,
     }

@@ -32,7 +32,7 @@ fn check_service(
 ) -> ServicePlan {
     let kind = raw.kind.as_ref().and_then(|kind| kinds.find(kind, problems));
     if raw.kind.is_none() {
-        problems.add(&raw.place, "the key kind is missing", "say what it does, as in kind = \"echo\"");
+        problems.add_missing(&raw.place, "kind", "say what it does, as in kind = \"echo\"");
     }
     let name = service_name(raw, before, problems);
     let among = listening_ports(raw, ports, problems);
@@ -41,6 +41,8 @@ fn check_service(
         groups: groups::check(raw, &listen, ports, problems),
         options: kind.map(|kind| kind.check(&raw.place, &raw.own, problems)).unwrap_or_default(),
         kind: raw.kind.as_ref().map(|kind| kind.value.clone()).unwrap_or_default(),
+        reply: raw.reply.as_ref().map(|at| at.value).unwrap_or_default(),
+        path_mtu_discovery: raw.path_mtu_discovery.as_ref().map(|at| at.value).unwrap_or_default(),
         name,
         listen,
     }
@@ -96,7 +98,7 @@ fn check_listen(
 ) -> Vec<ListenPlan> {
     const REMEDY: &str = "give it a socket, as in listen = [\"0.0.0.0:7\"]";
     let Some(listen) = &raw.listen else {
-        problems.add(&raw.place, "the key listen is missing", REMEDY);
+        problems.add_missing(&raw.place, "listen", REMEDY);
         return Vec::new();
     };
     if listen.value.is_empty() {

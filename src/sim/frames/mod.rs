@@ -17,6 +17,7 @@
 //! ```
 
 pub mod arp;
+pub mod fragment;
 pub mod icmp;
 pub mod igmp;
 pub mod udp;

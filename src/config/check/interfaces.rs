@@ -1,0 +1,174 @@
+//! What IP has on a port: the keys of `[[port]]` and of `[[port.vlan]]` that concern an interface.
+
+use core::time::Duration;
+
+use super::{Limits, addresses, routes};
+use crate::addr::Vid;
+use crate::config::error::{At, Place, Problems};
+use crate::config::plan::{InterfacePlan, PortPlan};
+use crate::config::raw::{RawChoices, RawInterface, RawPort, RawVlan, RawVlans};
+use crate::io::{Policy, PortId};
+
+/// Interfaces of all ports together: each has tables of its own.
+const INTERFACES_MAX: usize = 4096;
+
+/// 802.1Q 9.6.
+const VLAN_ID: Limits = Limits {
+    min: 1,
+    max: 4094,
+    too_small: "no VLAN: what is untagged, or tagged with a priority only",
+    too_large: "reserved, and no VLAN",
+};
+
+/// C16, RFC 791 3.2: every link carries 68 bytes. Linux's floor is 552: with less, an attacker's Fragmentation Needed
+/// makes many fragments of everything.
+const PATH_MTU_MIN: Limits =
+    Limits { min: 68, max: 1500, too_small: "too small for IPv4", too_large: "too large" };
+const PATH_MTU_MIN_DEFAULT: u16 = 552;
+
+/// C16, RFC 1191 6.3: an estimate is not raised within five minutes of the last message; ten are recommended.
+const PATH_MTU_TIMEOUT: Limits = Limits { too_small: "too short for RFC 1191", ..Limits::new(300, 86_400) };
+const PATH_MTU_TIMEOUT_DEFAULT: u64 = 600;
+
+/// A14: enough for a link's hosts, and no more than a /16 has.
+const NEIGHBORS_MAX: Limits = Limits::new(16, 65_536);
+const NEIGHBORS_MAX_DEFAULT: u32 = 1024;
+
+/// Adds the interfaces of `port`, which is `id`.
+pub(super) fn check(
+    raw: &RawPort,
+    port: &PortPlan,
+    id: PortId,
+    interfaces: &mut Vec<InterfacePlan>,
+    problems: &mut Problems,
+) {
+    let RawPort { place, interface, vlans, .. } = raw;
+    let host = HostPort { id, name: &port.name, mtu: port.mtu, choices: &interface.choices };
+    let (one, several) = match vlans {
+        RawVlans::One(vlan) => (check_vid(vlan, problems), &[][..]),
+        RawVlans::Several(vlans) => (None, vlans.as_slice()),
+    };
+    if several.is_empty() || interface.addresses.is_some() {
+        let own = host.interface(port.name.clone(), one, interface, place, interfaces, problems);
+        interfaces.push(own);
+    } else {
+        // A port whose VLANs have the addresses needs none of its own: nothing untagged is for it then.
+        without_addresses(interface, problems);
+    }
+    for vlan in several {
+        let vlan = host.vlan(vlan, interfaces, problems);
+        interfaces.extend(vlan);
+    }
+    if interfaces.len() > INTERFACES_MAX {
+        let remedy = format!("pollcast has room for {INTERFACES_MAX}");
+        problems.add(place, "this makes too many ports and VLANs", remedy);
+        interfaces.truncate(INTERFACES_MAX);
+    }
+}
+
+/// What concerns addresses, of a port that has none.
+fn without_addresses(RawInterface { gateway4, routes, .. }: &RawInterface, problems: &mut Problems) {
+    let remedy = "move it to the [[port.vlan]] that it belongs to, or give the port addresses";
+    let gateway = gateway4.iter().map(|at| &at.place);
+    for place in gateway.chain(routes.iter().map(|route| &route.place)) {
+        problems.add(place, "only the VLANs of this port have addresses", remedy);
+    }
+}
+
+fn check_vid(at: &At<i64>, problems: &mut Problems) -> Option<Vid> {
+    Vid::new(VLAN_ID.check(Some(at), 0, problems))
+}
+
+/// The port that interfaces are on, as far as it concerns them.
+struct HostPort<'a> {
+    id: PortId,
+    name: &'a str,
+    mtu: u16,
+    choices: &'a RawChoices,
+}
+
+impl HostPort<'_> {
+    /// The interface of one `[[port.vlan]]`.
+    fn vlan(
+        &self,
+        RawVlan { place, id, interface }: &RawVlan,
+        before: &[InterfacePlan],
+        problems: &mut Problems,
+    ) -> Option<InterfacePlan> {
+        let Some(id) = id else {
+            problems.add_missing(place, "id", "say which VLAN, as in id = 100");
+            return None;
+        };
+        let vid = check_vid(id, problems)?;
+        let name = format!("{}.{vid}", self.name);
+        if before.iter().any(|other| other.port == self.id && other.vlan == Some(vid)) {
+            let problem = format!("the VLAN {vid} is there twice");
+            problems.add(&id.place, problem, "list each VLAN of a port once, with all its addresses");
+            return None;
+        }
+        if before.iter().any(|other| other.name == name) {
+            let problem = format!("another port is called {name:?}, as this VLAN would be");
+            problems.add(&id.place, problem, "give one of the two ports another name");
+        }
+        Some(self.interface(name, Some(vid), interface, place, before, problems))
+    }
+
+    fn interface(
+        &self,
+        name: String,
+        vlan: Option<Vid>,
+        raw: &RawInterface,
+        table: &Place,
+        before: &[InterfacePlan],
+        problems: &mut Problems,
+    ) -> InterfacePlan {
+        let addresses = addresses::check(raw.addresses.as_ref(), table, before, problems);
+        let choices = raw.choices.or(self.choices);
+        let timeout_s =
+            PATH_MTU_TIMEOUT.check(choices.path_mtu_timeout_s.as_ref(), PATH_MTU_TIMEOUT_DEFAULT, problems);
+        InterfacePlan {
+            name,
+            port: self.id,
+            vlan,
+            gateway4: raw
+                .gateway4
+                .as_ref()
+                .and_then(|at| addresses::router(at, &addresses, "leave the key out", problems)),
+            routes: routes::check(&raw.routes, &addresses, problems),
+            addresses,
+            conflict_detection: choices.conflict_detection.as_ref().map(|at| at.value).unwrap_or_default(),
+            policy: policy(&choices),
+            path_mtu_min: self.path_mtu_min(choices.path_mtu_min.as_ref(), problems),
+            path_mtu_timeout: Duration::from_secs(timeout_s),
+            neighbors_max: NEIGHBORS_MAX.check(
+                choices.neighbors_max.as_ref(),
+                NEIGHBORS_MAX_DEFAULT,
+                problems,
+            ),
+        }
+    }
+
+    fn path_mtu_min(&self, at: Option<&At<i64>>, problems: &mut Problems) -> u16 {
+        let default = PATH_MTU_MIN_DEFAULT.min(self.mtu);
+        let min = PATH_MTU_MIN.check(at, default, problems);
+        if let Some(At { place, .. }) = at.filter(|_| min > self.mtu) {
+            let problem = format!("{min} is more than the port's mtu, {}", self.mtu);
+            problems.add(place, problem, format!("use {} to {}", PATH_MTU_MIN.min, self.mtu));
+        }
+        min
+    }
+}
+
+fn policy(choices: &RawChoices) -> Policy {
+    let default = Policy::default();
+    let chosen = |at: &Option<At<bool>>, default: bool| at.as_ref().map_or(default, |at| at.value);
+    Policy {
+        accept_reserved_sources: chosen(&choices.accept_reserved_sources, default.accept_reserved_sources),
+        accept_unicast_in_group_frames: chosen(
+            &choices.accept_unicast_in_group_frames,
+            default.accept_unicast_in_group_frames,
+        ),
+        icmp_timestamp: chosen(&choices.icmp_timestamp, default.icmp_timestamp),
+        icmp_echo_group: chosen(&choices.icmp_echo_group, default.icmp_echo_group),
+    }
+}
