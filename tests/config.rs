@@ -272,6 +272,7 @@ fn holders(plan: &Plan) -> usize {
 fn the_queues_that_are_summed_up_are_the_engines() {
     assert_eq!(mbufs::PUNT_QUEUE as usize, pollcast::engine::message::PUNT_LEN);
     assert_eq!(mbufs::INBOX as usize, pollcast::engine::message::INBOX_LEN);
+    assert_eq!(mbufs::WAITING as usize, pollcast::stack::waiting::TOTAL_MAX);
 }
 
 #[test]

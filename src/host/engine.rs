@@ -23,11 +23,10 @@ use crate::engine::message;
 use crate::engine::request::Request;
 use crate::engine::run::{ControlInputs, Ended, control_loop, last_words, worker_loop};
 use crate::engine::worker::{Worker, WorkerParts};
-use crate::io::{ConflictDetection, FilterState, InterfaceId, PortId, PortInfo, Refused, Rung};
+use crate::io::{FilterState, InterfaceId, PortId, PortInfo, Refused, Rung};
 use crate::rng::Rng;
 use crate::stack::hops::Hops;
 use crate::stack::interface::{Inet, Interface, Interfaces};
-use crate::stack::neighbor::ENTRIES_DEFAULT;
 use crate::stack::route::{Route, Routes};
 
 /// Pins the calling thread to `cpu`, if it can be: a preference, not a need.
@@ -139,8 +138,9 @@ fn interfaces(
     let all = (0..).map(InterfaceId).zip(&plan.interfaces);
     all.filter(|(_, i)| i.port == id)
         .map(|(id, with)| {
+            let neighbors_max = usize::try_from(with.neighbors_max).unwrap_or(usize::MAX);
             let mut interface = Interface::new(id, info.mac, mtu, Vec::new());
-            interface.v4 = Inet::with_routes(routes(with), Hops::new(rng.u64(), ENTRIES_DEFAULT));
+            interface.v4 = Inet::with_routes(routes(with), Hops::new(rng.u64(), neighbors_max));
             interface.vlan = with.vlan;
             interface.policy = with.policy;
             interface.tx_udp_checksum = offers("tx_udp_cksum");
@@ -149,8 +149,8 @@ fn interfaces(
                 name: with.name.clone(),
                 interface,
                 gateway4: with.gateway4,
-                conflict_detection: ConflictDetection::default(),
-                neighbors_max: ENTRIES_DEFAULT,
+                conflict_detection: with.conflict_detection,
+                neighbors_max,
             }
         })
         .collect()
