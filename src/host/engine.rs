@@ -29,6 +29,7 @@ use crate::rng::Rng;
 use crate::stack::hops::Hops;
 use crate::stack::interface::{Inet, Interface, Interfaces};
 use crate::stack::neighbor::ENTRIES_DEFAULT;
+use crate::stack::pmtu::{PathMtu, PmtuPolicy};
 use crate::stack::route::{Route, Routes};
 use crate::time::WallClock;
 
@@ -151,6 +152,8 @@ fn interfaces(
             interface.v4 = Inet::with_routes(routes(with), Hops::new(rng.u64(), ENTRIES_DEFAULT));
             interface.vlan = with.vlan;
             interface.policy = with.policy;
+            let paths = PmtuPolicy { floor: with.path_mtu_min, timeout: with.path_mtu_timeout };
+            interface.paths = PathMtu::new(mtu, paths);
             interface.tx_udp_checksum = offers("tx_udp_cksum");
             interface.tx_vlan_insert = offers("tx_vlan_insert");
             ControlInterfaceParts {
