@@ -24,11 +24,10 @@ use crate::engine::message;
 use crate::engine::request::Request;
 use crate::engine::run::{ControlInputs, Ended, control_loop, last_words, worker_loop};
 use crate::engine::worker::{Worker, WorkerParts};
-use crate::io::{ConflictDetection, FilterState, InterfaceId, PortId, PortInfo, Refused, Rung};
+use crate::io::{FilterState, InterfaceId, PortId, PortInfo, Refused, Rung};
 use crate::rng::Rng;
 use crate::stack::hops::Hops;
 use crate::stack::interface::{Inet, Interface, Interfaces};
-use crate::stack::neighbor::ENTRIES_DEFAULT;
 use crate::stack::pmtu::{PathMtu, PmtuPolicy};
 use crate::stack::route::{Route, Routes};
 use crate::time::WallClock;
@@ -149,7 +148,7 @@ fn interfaces(
     all.filter(|(_, i)| i.port == id)
         .map(|(id, with)| {
             let mut interface = Interface::new(id, info.mac, mtu, Vec::new());
-            interface.v4 = Inet::with_routes(routes(with), Hops::new(rng.u64(), ENTRIES_DEFAULT));
+            interface.v4 = Inet::with_routes(routes(with), Hops::new(rng.u64(), with.neighbors_max));
             interface.vlan = with.vlan;
             interface.policy = with.policy;
             let paths = PmtuPolicy { floor: with.path_mtu_min, timeout: with.path_mtu_timeout };
@@ -160,8 +159,8 @@ fn interfaces(
                 name: with.name.clone(),
                 interface,
                 gateway4: with.gateway4,
-                conflict_detection: ConflictDetection::default(),
-                neighbors_max: ENTRIES_DEFAULT,
+                conflict_detection: with.conflict_detection,
+                neighbors_max: with.neighbors_max,
             }
         })
         .collect()
