@@ -1,3 +1,5 @@
+//! What an entry goes through, and what a scan cannot do.
+
 use super::*;
 use crate::addr::V4;
 use core::net::Ipv4Addr;
