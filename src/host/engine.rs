@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
@@ -28,6 +29,7 @@ use crate::rng::Rng;
 use crate::stack::hops::Hops;
 use crate::stack::interface::{Inet, Interface, Interfaces};
 use crate::stack::route::{Route, Routes};
+use crate::time::WallClock;
 
 /// Pins the calling thread to `cpu`, if it can be: a preference, not a need.
 pub(super) fn pin(cpu: usize) {
@@ -75,7 +77,7 @@ pub(super) fn run(
         control_ports.push(control_port(plan, index, started, interfaces, pages));
     }
     let Assembly { workers, inboxes, sockets } =
-        assemble::workers(plan, factories, pairs, &pool, &punt, &mut rng)?;
+        assemble::workers(plan, factories, pairs, &pool, &punt, wall_clock(clock), &mut rng)?;
     let pool_counts = pool.clone();
     let mut control = Control::<Dpdk>::new(
         clock.now(),
@@ -102,6 +104,12 @@ pub(super) fn run(
     tracing::info!("stopping: the groups are left, then the ports stopped");
     last_words(&mut control, || clock.now());
     lcores.stop(ended)
+}
+
+/// C10: the core has moments; the time of day is told to it once.
+fn wall_clock(clock: Clock) -> WallClock {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    WallClock::new(clock.now(), since_1970)
 }
 
 fn eal_options(plan: &Plan) -> EalOptions {
@@ -138,9 +146,8 @@ fn interfaces(
     let all = (0..).map(InterfaceId).zip(&plan.interfaces);
     all.filter(|(_, i)| i.port == id)
         .map(|(id, with)| {
-            let neighbors_max = usize::try_from(with.neighbors_max).unwrap_or(usize::MAX);
             let mut interface = Interface::new(id, info.mac, mtu, Vec::new());
-            interface.v4 = Inet::with_routes(routes(with), Hops::new(rng.u64(), neighbors_max));
+            interface.v4 = Inet::with_routes(routes(with), Hops::new(rng.u64(), with.neighbors_max));
             interface.vlan = with.vlan;
             interface.policy = with.policy;
             interface.tx_udp_checksum = offers("tx_udp_cksum");
@@ -150,7 +157,7 @@ fn interfaces(
                 interface,
                 gateway4: with.gateway4,
                 conflict_detection: with.conflict_detection,
-                neighbors_max,
+                neighbors_max: with.neighbors_max,
             }
         })
         .collect()
