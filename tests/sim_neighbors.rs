@@ -492,6 +492,23 @@ fn a_link_that_comes_up_is_told_of_our_addresses() {
     assert_eq!(said, [HOST, SECOND, HOST, SECOND]);
 }
 
+// A10: the host behind an address may be another one after the link was down; as Linux, which forgets its neighbours.
+#[test]
+fn neighbours_are_asked_for_anew_when_the_link_comes_up() {
+    let mut world = started(port());
+    ask(&mut world, &request(PEER, HOST, b"x"));
+    world.device(0).set_link_up(false);
+    world.run_for(Duration::from_secs(2));
+    world.device(0).set_link_up(true);
+    world.take_sent(0);
+    world.run_for(Duration::from_secs(2));
+    let asked = arp(&world.take_sent(0));
+    let of = |addr| asked.iter().filter(|a| a.target == addr && a.sender != addr).count();
+    assert_eq!([of(GATEWAY), of(ROUTER), of(PEER)], [1, 1, 0]);
+    assert_eq!(neighbor(&mut world, PEER), None);
+    assert_eq!(ask(&mut world, &request(PEER, HOST, b"y")).len(), 1);
+}
+
 // A13, RFC 1112 6.4; I21, RFC 1122 3.2.1.3: nobody is asked for groups, broadcasts or our own addresses, and nothing
 // leaves from an address that is not ours.
 #[test]
