@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use crossbeam::channel::{Receiver, Sender};
 
 use super::{Factories, HostError};
-use crate::config::{Plan, ServicePlan};
+use crate::config::{IcmpPlan, Plan, ServicePlan};
 use crate::dpdk::{Dpdk, Mbuf};
 use crate::engine::control::{ControlSocket, InitialMembership};
 use crate::engine::counters::{CounterPage, SocketPage};
@@ -15,7 +15,7 @@ use crate::fastpath::Level;
 use crate::io::{InterfaceId, Nic, PortId};
 use crate::rng::Rng;
 use crate::stack::groups::ServiceId;
-use crate::stack::icmp_limit::IcmpRates;
+use crate::stack::icmp_limit::{IcmpRates, Rate};
 use crate::stack::ingress::IngressOptions;
 use crate::stack::interface::Interfaces;
 use crate::stack::membership::SourceFilter;
@@ -72,13 +72,20 @@ pub(super) fn workers(
             punt: punt.clone(),
             burst: plan.burst,
             level: Level::detect(),
-            ingress: IngressOptions { icmp_rates: IcmpRates::default().share(worker, of), clock },
+            ingress: IngressOptions { icmp_rates: icmp_rates(plan.icmp).share(worker, of), clock },
             rng: rng.fork(),
         });
         assembly.inboxes.push(inbox_tx);
     }
     assembly.sockets = sockets;
     Ok(assembly)
+}
+
+fn icmp_rates(plan: IcmpPlan) -> IcmpRates {
+    IcmpRates {
+        global: Rate::new(plan.errors_per_second, plan.errors_burst),
+        peer: Rate::new(plan.errors_per_second_per_peer, plan.errors_burst_per_peer),
+    }
 }
 
 /// Every socket of the plan, each on every one of its interfaces.
