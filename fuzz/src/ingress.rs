@@ -28,6 +28,7 @@ use pollcast::stack::ingress::IngressOptions;
 use pollcast::stack::interface::Interface;
 use pollcast::stack::membership::SourceFilter;
 use pollcast::stack::port_table::{PortTable, Socket};
+use pollcast::stack::reassembly::Limits;
 use pollcast::time::Instant;
 
 use super::script::Step;
@@ -129,6 +130,7 @@ impl Host {
                 rx,
                 tx,
                 interfaces: interface(build.tx_checksum).into(),
+                owners: Vec::new(),
                 page: CounterPage::default(),
             }],
             pool: pool.clone(),
@@ -137,6 +139,8 @@ impl Host {
             services: vec![WorkerService { id: 0, manner: Manner::default(), service: Box::new(echo) }],
             inbox: inbox().1,
             punt,
+            // Few enough for a few frames to reach the bounds.
+            reassembly: Limits { timeout: Duration::from_secs(30), fragments: 24, fragments_per_source: 16 },
             burst: 32,
             level: build.level,
             ingress: IngressOptions::default(),
