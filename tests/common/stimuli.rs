@@ -837,3 +837,49 @@ fn broken_fragments() -> Vec<Stimulus> {
         }),
     ]
 }
+
+/// Fragments that never become whole, and later ones that change nothing of when their time is over: two moments.
+pub fn late_fragments() -> Vec<Stimulus> {
+    let head = |n: u8| to_port(Host::number(n), u16::from(n), 7, 100);
+    let bits = |n: u8, from: usize, to: usize, more| {
+        let packet = head(n);
+        frame(Host::number(n), HOST, &piece_of(&packet[..20], from, &packet[20 + from..20 + to], more))
+    };
+    let first = vec![
+        bits(130, 0, 64, true),
+        // The first is not there.
+        bits(131, 64, 108, false),
+        bits(132, 0, 40, true),
+        bits(132, 80, 108, false),
+        bits(133, 0, 40, true),
+        bits(134, 40, 80, true),
+    ];
+    // More of some of them, and the first of one whose time began without it.
+    let second = vec![bits(133, 40, 80, true), bits(134, 0, 40, true)];
+    vec![some("F09 fragments", first), some("F09 more fragments", second)]
+}
+
+/// For each service that listens on one of `ports`: what it sends before and after it was told of a path.
+pub fn path_mtu_modes(ports: std::ops::RangeInclusive<u16>) -> Vec<Stimulus> {
+    let mut all = Vec::new();
+    for (n, port) in (140..).step_by(2).zip(ports) {
+        let (host, other) = (Host::number(n), Host::number(n + 1));
+        let ask = |host: Host, len: usize| udp_frame(host, 4000, HOST, port, &vec![n; len]);
+        let quoted = Ipv4 { fragment: 0x4000, ..Ipv4::new(HOST.ip, host.ip, UDP) };
+        let quoted = quoted.packet(&Udp::new(port, 4000).datagram(HOST.ip, host.ip, &[n; 1400]));
+        let step = |what: &str, frames: Vec<Vec<u8>>| some(&format!("T01 port {port}: {what}"), frames);
+        let large = to_port(host, u16::from(n), port, 3000);
+        all.extend([
+            step("a short one", vec![ask(host, 100)]),
+            step("a long one", vec![ask(host, 1472)]),
+            step("longer than the link", cut(&large, 1480).iter().map(|p| frame(host, HOST, p)).collect()),
+            step("the path is 1300", vec![icmp_error(host, 3, 4, [0, 0, 5, 0x14], &quoted[..548])]),
+            step("a short one, afterwards", vec![ask(host, 100)]),
+            step("one that just fits, afterwards", vec![ask(host, 1272)]),
+            step("one that just does not, afterwards", vec![ask(host, 1273)]),
+            step("a long one, afterwards", vec![ask(host, 1472)]),
+            step("a long one by another path", vec![ask(other, 1472)]),
+        ]);
+    }
+    all
+}
