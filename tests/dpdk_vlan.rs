@@ -127,6 +127,19 @@ fn af_packet_takes_tags_off_and_inserts_them() {
         with.send(shared);
         assert_eq!(without.receive().data(), plain);
 
+        // A large buffer has no room before its frame, and makes some.
+        let mut large = pool.alloc_large().unwrap();
+        assert!(large.set_len(plain.len()));
+        large.unique().unwrap().copy_from_slice(&plain);
+        assert!(large.set_tx_vlan(Some(TCI)));
+        assert_eq!(large.data(), plain);
+        with.send(large);
+        assert_eq!(without.receive().data(), tagged);
+        let mut full = pool.alloc_large().unwrap();
+        assert!(full.set_len(65_532) && !full.set_tx_vlan(Some(TCI)));
+        assert!(full.set_len(65_531) && full.set_tx_vlan(Some(TCI)));
+        drop(full);
+
         drop((with, without));
         assert_eq!(pool.free_count(), pool.size());
         drop(pool);

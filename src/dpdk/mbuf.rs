@@ -176,6 +176,34 @@ impl Mbuf {
         if self.is_single_segment() { None } else { self.next().filter(|next| next.is_large()) }
     }
 
+    /// Sees to it that a driver can put a tag before the frame of a unique buffer. The frame of a large one begins where
+    /// its buffer does, and is moved. False if the buffer is full.
+    #[inline]
+    fn has_room_for_tag(&mut self) -> bool {
+        let offset = self.read::<u16>(sys::SHIM_MBUF_DATA_OFF);
+        offset >= TAG_LEN || self.move_data(offset, TAG_LEN)
+    }
+
+    /// Moves the data of a unique buffer from `offset` to `to`, if there is room behind them.
+    #[cold]
+    fn move_data(&mut self, offset: u16, to: u16) -> bool {
+        let len = self.data_len();
+        let room = usize::from(self.read::<u16>(sys::SHIM_MBUF_BUF_LEN));
+        if usize::from(to.max(offset)) + len > room {
+            return false;
+        }
+        let base = self.read::<*mut u8>(sys::SHIM_MBUF_BUF_ADDR);
+        // SAFETY: the data begin inside the buffer, by the type's invariant.
+        let from = unsafe { base.add(usize::from(offset)) };
+        // SAFETY: they do so after the move, by the line above.
+        let into = unsafe { base.add(usize::from(to)) };
+        // SAFETY: both ranges lie inside the buffer, which is unique; they may overlap.
+        unsafe { core::ptr::copy(from, into, len) };
+        // SAFETY: an aligned field of a unique buffer.
+        unsafe { self.field::<u16>(sys::SHIM_MBUF_DATA_OFF).write(to) };
+        true
+    }
+
     /// Whether this handle is the only one, whatever the number of segments.
     #[inline]
     fn is_unshared(&self) -> bool {
@@ -377,7 +405,7 @@ impl PacketBuf for Mbuf {
             self.atomic(sys::SHIM_MBUF_OL_FLAGS).store(flags & !sys::SHIM_TX_VLAN, Ordering::Relaxed);
             return true;
         };
-        if !self.is_unique() || self.read::<u16>(sys::SHIM_MBUF_DATA_OFF) < TAG_LEN {
+        if !self.is_unique() || !self.has_room_for_tag() {
             return false;
         }
         if flags & TX_CHECKSUMS == 0 {
