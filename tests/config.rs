@@ -167,7 +167,7 @@ fn the_tap_file_names_every_key() {
     }
 }
 
-// E12, 802.1Q: each VLAN is a network of its own.
+/// Each VLAN is a network of its own.
 #[test]
 fn the_vlan_file_has_three_networks_on_one_port() {
     let plan = plan(&text_of("vlans.toml"), 2);
@@ -255,7 +255,7 @@ fn the_group_of_all_hosts_may_be_listed() {
     assert!(!plan.services[0].groups[0].group.is_reported());
 }
 
-/// Everything that can hold a buffer at one time: descriptors, bursts, queues between threads, full caches.
+/// Everything that can hold a buffer at one time: descriptors, bursts, queues between threads, what waits, full caches.
 fn holders(plan: &Plan) -> usize {
     let rings = plan.ports.iter().map(|port| {
         port.workers.len() * (usize::from(port.rx_descriptors) + usize::from(port.tx_descriptors))
@@ -264,7 +264,9 @@ fn holders(plan: &Plan) -> usize {
     let cache = (plan.workers.len() + 1) * plan.mbufs.cache as usize * 3 / 2;
     let inboxes = plan.workers.len() * mbufs::INBOX as usize;
     let punts = mbufs::PUNT_CLASSES as usize * mbufs::PUNT_QUEUE as usize;
-    rings.sum::<usize>() + bursts.sum::<usize>() + cache + inboxes + punts
+    let fragments = plan.workers.len() * plan.reassembly.fragments as usize;
+    let held = fragments + mbufs::WAITING as usize;
+    rings.sum::<usize>() + bursts.sum::<usize>() + cache + inboxes + punts + held
 }
 
 /// The sums are made here, the queues there.
@@ -272,6 +274,7 @@ fn holders(plan: &Plan) -> usize {
 fn the_queues_that_are_summed_up_are_the_engines() {
     assert_eq!(mbufs::PUNT_QUEUE as usize, pollcast::engine::message::PUNT_LEN);
     assert_eq!(mbufs::INBOX as usize, pollcast::engine::message::INBOX_LEN);
+    assert_eq!(mbufs::WAITING as usize, pollcast::stack::waiting::TOTAL_MAX);
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn a_port_without_vlans_is_one_interface_of_its_name() {
     assert!(!plan.ports[0].tagged);
 }
 
-// E11, 802.1Q: a port on one VLAN.
+/// a port on one VLAN.
 #[test]
 fn a_port_on_one_vlan_keeps_its_name() {
     let plan = plan(&format!("{PORT}vlan = 100\n{SERVICE}"));
@@ -42,7 +42,7 @@ fn a_port_on_one_vlan_keeps_its_name() {
     assert_eq!(plan.services[0].listen[0].interfaces, [InterfaceId(0)]);
 }
 
-// E11, 802.1Q: a port on several VLANs, and untagged as well if it has addresses of its own.
+/// a port on several VLANs, and untagged as well if it has addresses of its own.
 #[test]
 fn each_vlan_of_a_port_is_an_interface() {
     let service = "[[service]]\nkind = \"echo\"\nlisten = [\"0.0.0.0:7\", \"198.18.7.2:8\"]\nports = [\"p0.7\"]\n\
@@ -74,7 +74,7 @@ fn one_vlan_id_may_be_on_two_ports() {
     assert_eq!(plan(&text).interfaces.len(), 2);
 }
 
-// C16, C08, C10, I11, E15, A12, A14: every policy has its key, and the default is what the row says.
+/// Every policy has its key, and the default is what its row in docs/conformance says.
 #[test]
 fn what_is_not_chosen_is_the_default() {
     let plan = plan(&format!("{PORT}{SERVICE}"));
@@ -115,7 +115,7 @@ fn assert_chosen(interface: &InterfacePlan) {
     assert_eq!(interface.neighbors_max, 16);
 }
 
-// I11, E15, C08, C10, C16, A12, A14: the other choice of each, and each VLAN's of its own.
+/// The other choice of each, and each VLAN's of its own.
 #[test]
 fn a_vlan_takes_over_what_its_port_chose_and_may_choose_otherwise() {
     let other = "conflict_detection = \"announce\"\naccept_reserved_sources = false\nicmp_timestamp = true\n\
@@ -130,7 +130,7 @@ fn a_vlan_takes_over_what_its_port_chose_and_may_choose_otherwise() {
     assert_eq!((own.path_mtu_min, own.path_mtu_timeout.as_secs(), own.neighbors_max), (552, 600, 1024));
 }
 
-/// Of one key at a time, so that none stands for another.
+// I11, E15, C10, C08: each policy is chosen by its own key, and by no other.
 #[test]
 fn each_policy_has_a_key_of_its_own() {
     let policy = |line: &str| plan(&format!("{PORT}{line}\n")).interfaces[0].policy;
@@ -159,7 +159,7 @@ fn a_small_link_has_a_small_floor() {
     assert_eq!(plan(&format!("{PORT}mtu = 400\n")).interfaces[0].path_mtu_min, 400);
 }
 
-// F09, F11, C05.
+/// Of `[reassembly]` and `[icmp]`.
 #[test]
 fn the_limits_of_the_host_can_be_chosen() {
     let text = format!(

@@ -25,6 +25,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "RFC 4293: invalid destinations, as 0.0.0.0, are address errors; Linux counts some of them nowhere",
     ),
     ("I12 destination loopback", "RFC 4293, again"),
+    ("I11 *", "I11: dropped by its source; Linux takes it, and finds no way back"),
     ("I08 *", "I08: dropped by its source; Linux takes it, and then finds a broadcast"),
     ("I10 source unspecified, to everyone", "I10: never answered; Linux answers, and hears its own answer"),
     ("I10 source unspecified, to all hosts", "I10, again"),
@@ -33,7 +34,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 ];
 
 /// What pollcast cannot do yet. Must be empty.
-const NOT_YET: &[&str] = &["C10 *", "C11 *", "C12 *", "C13 *", "C14 *", "C17 *", "F*"];
+const NOT_YET: &[&str] = &["C10 *", "C11 *", "C12 *", "C13 *", "C14 *", "C16 *", "C17 *", "F*"];
 
 /// SNMP's counters by Linux: those of it that count drops and nothing else are kept as they are; others are made so.
 fn of_linux(linux: &Linux, names: &BTreeSet<String>) -> Deltas {

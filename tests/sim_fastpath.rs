@@ -12,9 +12,9 @@ use pollcast::fastpath::{Level, Lookup, Sink, View, ingress_burst, reply};
 use pollcast::io::{BufPool, Burst, ChecksumStatus, InterfaceId, PacketBuf, Parts, RxMeta};
 use pollcast::rng::Rng;
 use pollcast::sim::buf::{SimBuf, SimPool};
-use pollcast::stack::egress;
+use pollcast::stack::egress::{self, Cutting};
 use pollcast::stack::groups::GroupTable;
-use pollcast::stack::ingress::{Ingress, Verdict};
+use pollcast::stack::ingress::{Ingress, IngressOptions, Verdict};
 use pollcast::stack::interface::{Interface, Interfaces};
 use pollcast::stack::membership::SourceFilter;
 use pollcast::stack::port_table::{PortTable, Socket};
@@ -89,7 +89,7 @@ impl World {
     }
 
     fn slow(&self, frame: &[u8], meta: RxMeta) -> Verdict<SimBuf> {
-        let mut ingress = Ingress::new(Instant::ZERO, &mut Rng::new(1));
+        let mut ingress = Ingress::new(Instant::ZERO, &mut Rng::new(1), IngressOptions::default());
         ingress.ingress(Instant::ZERO, self.buf(frame, meta), &self.interfaces, &self.table, &self.pool)
     }
 
@@ -109,7 +109,8 @@ impl World {
                 panic!("the fast path took what the slow one refuses: {frame:02x?}")
             };
             assert_eq!(fast_parts, slow_parts);
-            let slow_answered = egress::udp_reply(&mut slow_buf, slow_parts, self.interface());
+            let slow_answered =
+                egress::udp_reply(&mut slow_buf, slow_parts, Cutting::Never, self.interface());
             if reply(&mut fast_buf, fast_parts, &self.view, self.interface()) {
                 assert!(slow_answered);
                 // One updates the sum and one computes it: the same, unless the device's "good" was a lie.

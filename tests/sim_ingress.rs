@@ -11,9 +11,9 @@ use pollcast::io::{BufPool, Cast, ChecksumStatus, DropReason, InterfaceId, Packe
 use pollcast::rng::Rng;
 use pollcast::sim::buf::{SimBuf, SimPool};
 use pollcast::sim::frames::{ArpFrame, Ethernet, IcmpFrame, Ipv4, UdpFrame, UdpSum, station_mac};
-use pollcast::stack::egress;
+use pollcast::stack::egress::{self, Cutting};
 use pollcast::stack::groups::GroupTable;
-use pollcast::stack::ingress::{Ingress, Punted, Verdict};
+use pollcast::stack::ingress::{Ingress, IngressOptions, Punted, Verdict};
 use pollcast::stack::interface::{Interface, Interfaces};
 use pollcast::stack::membership::SourceFilter;
 use pollcast::stack::port_table::{PortTable, Socket};
@@ -42,7 +42,7 @@ impl Host {
         table
             .bind(Socket { interface: InterfaceId(0), local: "0.0.0.0:7".parse().unwrap(), service: 0 })
             .unwrap();
-        let ingress = Ingress::new(Instant::ZERO, &mut Rng::new(1));
+        let ingress = Ingress::new(Instant::ZERO, &mut Rng::new(1), IngressOptions::default());
         Self { interfaces: interface.into(), table, pool: SimPool::new(64, 2048), ingress }
     }
 
@@ -69,6 +69,14 @@ impl Host {
         assert_eq!(self.pool.outstanding(), 0);
     }
 
+    /// `frame` is dropped, and its sender told so.
+    #[track_caller]
+    fn rejects(&mut self, frame: &[u8], why: DropReason, kind: (u8, u8)) {
+        let Verdict::Reject(got, Some(error)) = self.see(frame) else { panic!("nobody told: {frame:02x?}") };
+        let error = IcmpFrame::read(error.data()).unwrap();
+        assert_eq!((got, (error.kind, error.code)), (why, kind), "{frame:02x?}");
+    }
+
     /// The payload that a service would get, and to whom it was addressed.
     #[track_caller]
     fn delivers(&mut self, frame: &[u8]) -> (Vec<u8>, Cast) {
@@ -85,7 +93,7 @@ impl Host {
     #[track_caller]
     fn echoes(&mut self, frame: &[u8]) -> UdpFrame {
         let Verdict::Deliver(mut buf, parts) = self.see(frame) else { panic!("not delivered") };
-        assert!(egress::udp_reply(&mut buf, parts, self.interface()));
+        assert!(egress::udp_reply(&mut buf, parts, Cutting::Never, self.interface()));
         UdpFrame::read(buf.data()).expect("a right answer")
     }
 }
@@ -151,7 +159,7 @@ fn trailing_bytes_are_ignored_and_the_padding_of_an_answer_is_zeros() {
     frame[43..].fill(0xee);
     frame.extend([0xee; 20]);
     let Verdict::Deliver(mut buf, parts) = host.see(&frame) else { panic!() };
-    assert!(egress::udp_reply(&mut buf, parts, host.interface()));
+    assert!(egress::udp_reply(&mut buf, parts, Cutting::Never, host.interface()));
     assert_eq!(buf.data().len(), 60);
     assert!(buf.data()[43..].iter().all(|&b| b == 0));
 }
@@ -314,7 +322,7 @@ fn a_source_without_an_address_reaches_all_and_is_never_answered() {
         UdpFrame { source_mac: station_mac(PEER), ..UdpFrame::new("0.0.0.0:68", "255.255.255.255:7", b"x") };
     let Verdict::Deliver(mut buf, parts) = host.see(&frame.frame()) else { panic!() };
     assert_eq!(parts.cast(), Cast::Broadcast);
-    assert!(!egress::udp_reply(&mut buf, parts, host.interface()));
+    assert!(!egress::udp_reply(&mut buf, parts, Cutting::Never, host.interface()));
 }
 
 // I13, RFC 1122 3.3.6.
@@ -340,7 +348,7 @@ fn options_are_walked_and_source_routes_refused() {
         assert!(host.echoes(&with(&options)).options.is_empty(), "answers carry no options");
     }
     for options in [[7, 0, 0, 0], [7, 1, 0, 0], [7, 39, 4, 0]] {
-        host.drops(&with(&options), DropReason::Ipv4OptionInvalid);
+        host.rejects(&with(&options), DropReason::Ipv4OptionInvalid, (12, 0));
     }
     for kind in [131, 137] {
         host.drops(&with(&[kind, 7, 4, 198, 18, 0, 9, 0]), DropReason::Ipv4SourceRoute);
@@ -403,7 +411,7 @@ fn the_answer_to_a_partial_checksum_has_a_whole_one() {
     let partial = udp("198.18.0.2:7", b"hello").with_sum(UdpSum::Partial).frame();
     let meta = RxMeta { l4_checksum: ChecksumStatus::None, ..RxMeta::default() };
     let Verdict::Deliver(mut buf, parts) = host.see_as(&partial, meta) else { panic!() };
-    assert!(egress::udp_reply(&mut buf, parts, host.interface()));
+    assert!(egress::udp_reply(&mut buf, parts, Cutting::Never, host.interface()));
     assert_eq!(UdpFrame::read(buf.data()).unwrap().sum, UdpSum::Right);
 }
 
@@ -487,7 +495,7 @@ fn damaged_and_unwanted_icmp_is_silent() {
         let frame = IcmpFrame::echo(PEER, destination.into(), 1, 2, b"hello").frame();
         host.drops(&frame, DropReason::IcmpEchoGroup);
     }
-    for kind in [0, 3, 4, 5, 11, 12, 13, 15, 17] {
+    for kind in [0, 14, 15, 16, 17, 18] {
         let frame = IcmpFrame::between(PEER, OWN, kind, &[0; 36]).frame();
         host.drops(&frame, DropReason::IcmpUnwanted);
     }
@@ -502,5 +510,6 @@ fn fragments_and_unknown_protocols_are_counted_apart() {
         host.drops(&frame, DropReason::Ipv4Fragment);
     }
     let frame = ip_changed(udp("198.18.0.2:7", b"x").frame(), |header| header[9] = 253);
-    host.drops(&frame, DropReason::ProtocolUnknown);
+    // I18, RFC 1122 3.2.2.1.
+    host.rejects(&frame, DropReason::ProtocolUnknown, (3, 2));
 }

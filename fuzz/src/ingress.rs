@@ -24,6 +24,7 @@ use pollcast::sim::frames::{ArpFrame, Ethernet, IcmpFrame, IgmpReport, Ipv4, Udp
 use pollcast::sim::nic::{NicOptions, Reception, SimDevice, SimNic};
 use pollcast::sim::offload::RxChecksum;
 use pollcast::stack::groups::GroupTable;
+use pollcast::stack::ingress::IngressOptions;
 use pollcast::stack::interface::Interface;
 use pollcast::stack::membership::SourceFilter;
 use pollcast::stack::port_table::{PortTable, Socket};
@@ -138,6 +139,7 @@ impl Host {
             punt,
             burst: 32,
             level: build.level,
+            ingress: IngressOptions::default(),
             rng: Rng::new(1),
         };
         let now = Instant::from_ns(1_000_000_000);

@@ -66,6 +66,7 @@ Examples:
   pollcast ctl stats
   pollcast ctl drops --all
   pollcast ctl --json filter | jq '.[].rung'
+  pollcast ctl mtu --port p0 1400
   pollcast ctl join 232.1.2.3 --source 198.18.0.1 --service echo --port p0
   pollcast ctl leave 239.1.2.3 --port p0.100
   pollcast ctl --socket /tmp/a.sock leave 239.1.2.3";
@@ -143,6 +144,8 @@ pub(super) enum CtlCommand {
     Filter,
     /// The neighbour caches: where each is, what is known of it, and since when
     Neighbors,
+    /// The path MTUs that routers reported
+    Paths,
     /// The routes of each interface, with the address that is used there
     Routes,
     /// The drop counters, with their meaning
@@ -151,6 +154,18 @@ pub(super) enum CtlCommand {
     Join(MembershipArgs),
     /// Leave a group, or one source of it
     Leave(MembershipArgs),
+    /// Give a port another MTU, at most the configured one; its path MTUs are forgotten
+    Mtu(MtuArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MtuArgs {
+    /// The largest IP packet, in bytes
+    #[arg(value_name = "BYTES")]
+    pub(super) mtu: u16,
+    /// The port; may be left out if there is only one
+    #[arg(long, value_name = "NAME")]
+    pub(super) port: Option<String>,
 }
 
 #[derive(Debug, Args)]

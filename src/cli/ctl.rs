@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use super::args::{CtlArgs, CtlCommand, MembershipArgs, RowsArgs};
+use super::args::{CtlArgs, CtlCommand, MembershipArgs, MtuArgs, RowsArgs};
 use super::failure::{Failure, Result};
 use crate::ctl::text::Rows;
 use crate::ctl::{Client, CtlError, json, text};
-use crate::engine::command::{Answer, Command, Membership};
+use crate::engine::command::{Answer, Command, Membership, MtuOrder};
 
 pub(super) fn ctl(args: &CtlArgs, out: &mut dyn Write) -> Result {
     let CtlArgs { socket, json, command } = args;
@@ -29,6 +29,10 @@ fn request(command: &CtlCommand) -> (Command, Rows) {
         CtlCommand::Sockets => (Command::Sockets, Rows::default()),
         CtlCommand::Groups => (Command::Groups, Rows::default()),
         CtlCommand::Filter => (Command::Filter, Rows::default()),
+        CtlCommand::Paths => (Command::Paths, Rows::default()),
+        CtlCommand::Mtu(MtuArgs { mtu, port }) => {
+            (Command::Mtu(MtuOrder { mtu: *mtu, port: port.clone() }), Rows::default())
+        }
         CtlCommand::Neighbors => (Command::Neighbors, Rows::default()),
         CtlCommand::Routes => (Command::Routes, Rows::default()),
         CtlCommand::Drops(args) => (Command::Drops, rows(args)),

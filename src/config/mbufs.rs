@@ -9,11 +9,11 @@ pub const CACHE: u32 = 256;
 /// Packets that may be on their way from all workers to control in one class: the depth of that queue.
 pub const PUNT_QUEUE: u32 = 256;
 
-/// The classes of packets that go to control: ARP, IGMP, ICMP errors, and what has no neighbour yet.
-pub const PUNT_CLASSES: u32 = 4;
+/// The classes of packets that go to control: ARP, IGMP, and what has no neighbour yet.
+pub const PUNT_CLASSES: u32 = 3;
 
 /// Packets that control holds until the Ethernet addresses of their next hops are known, for all neighbours together.
-pub const WAITING: u32 = 1024;
+pub const WAITING: u32 = 512;
 
 /// Frames that control may have on their way to one worker: the depth of its inbox.
 pub const INBOX: u32 = 1024;

@@ -163,7 +163,7 @@ pub struct InterfacePlan {
     /// How long a lowered path MTU is remembered.
     pub path_mtu_timeout: Duration,
     /// The most neighbours that are remembered.
-    pub neighbors_max: u32,
+    pub neighbors_max: usize,
 }
 
 /// A static route of an interface.

@@ -19,6 +19,7 @@ pub fn body(answer: &Answer) -> serde_json::Result<String> {
         Answer::Groups(body) => serde_json::to_string_pretty(body),
         Answer::Filter(body) => serde_json::to_string_pretty(body),
         Answer::Neighbors(body) => serde_json::to_string_pretty(body),
+        Answer::Paths(body) => serde_json::to_string_pretty(body),
         Answer::Routes(body) => serde_json::to_string_pretty(body),
         Answer::Drops(body) => serde_json::to_string_pretty(body),
         Answer::Done(body) => serde_json::to_string_pretty(body),

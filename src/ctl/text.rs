@@ -10,8 +10,8 @@ use super::table::Align::{Left, Right};
 use super::table::Table;
 use crate::engine::Counter;
 use crate::engine::command::{
-    Answer, DropAnswer, FilterAnswer, GroupAnswer, InterfaceAnswer, NeighborAnswer, PortAnswer, PortStats,
-    RouteAnswer, SocketAnswer, StatsAnswer,
+    Answer, DropAnswer, FilterAnswer, GroupAnswer, InterfaceAnswer, NeighborAnswer, PathAnswer, PortAnswer,
+    PortStats, RouteAnswer, SocketAnswer, StatsAnswer,
 };
 use crate::io::{FilterState, Refused};
 
@@ -35,6 +35,7 @@ pub fn render(answer: &Answer, rows: Rows) -> String {
         Answer::Groups(groups) => render_groups(groups),
         Answer::Filter(filters) => blocks(filters, "no ports\n", filter_block),
         Answer::Neighbors(neighbors) => render_neighbors(neighbors),
+        Answer::Paths(paths) => render_paths(paths),
         Answer::Routes(routes) => render_routes(routes),
         Answer::Drops(drops) => render_drops(drops, rows),
         Answer::Done(done) => format!("{}\n", done.done),
@@ -234,6 +235,24 @@ fn render_routes(routes: &[RouteAnswer]) -> String {
     let written = |addr: &Option<core::net::Ipv4Addr>| addr.map_or_else(|| "-".into(), |a| a.to_string());
     for RouteAnswer { port, kind, to, via, source } in routes {
         table.row([port.clone(), kind.clone(), to.clone(), written(via), written(source)]);
+    }
+    table.render()
+}
+
+fn render_paths(paths: &[PathAnswer]) -> String {
+    if paths.is_empty() {
+        return "no path is known to carry less than its link\n".into();
+    }
+    let mut table = Table::new(&[
+        ("port", Left),
+        ("address", Left),
+        ("mtu", Right),
+        ("with df", Right),
+        ("reported", Left),
+    ]);
+    for PathAnswer { port, addr, mtu, df_max, age_s } in paths {
+        let reported = format!("{} ago", duration(*age_s));
+        table.row([port.clone(), addr.to_string(), mtu.to_string(), df_max.to_string(), reported]);
     }
     table.render()
 }

@@ -10,7 +10,10 @@ use super::message::{Unresolved, Used};
 use super::port_io::PortIo;
 use crate::fastpath;
 use crate::io::{DropReason, InterfaceId, Nic, Parts, PmtuDiscovery, ReplyPath};
-use crate::stack::egress::{self, Directed};
+use crate::rng::Rng;
+use crate::stack::egress::{self, Cutting, Directed};
+use crate::stack::pmtu::Sending;
+use crate::time::Instant;
 
 /// How the answers of a service leave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -32,22 +35,20 @@ impl Manner {
 impl<N: Nic> PortIo<N> {
     /// Answers the request in `buf`. False if it cannot be answered: then it is dropped, and counted.
     #[inline(always)]
-    pub(super) fn answer(&mut self, mut buf: N::Buf, parts: Parts, manner: Manner) -> bool {
+    pub(super) fn answer(&mut self, now: Instant, mut buf: N::Buf, parts: Parts, manner: Manner) -> bool {
         // What came in by a tagged interface is not of the shape that the fast path answers.
         let untagged = self.interfaces.untagged().filter(|_| manner.is_plain());
         if untagged.is_some_and(|i| fastpath::reply(&mut buf, parts, &self.view, i)) {
             self.send(buf);
             return true;
         }
-        self.answer_slowly(buf, parts, manner)
+        self.answer_slowly(now, buf, parts, manner)
     }
 
     #[inline(never)]
-    fn answer_slowly(&mut self, mut buf: N::Buf, parts: Parts, manner: Manner) -> bool {
-        let interface = self.interfaces.get(parts.interface());
-        let made = interface.is_some_and(|i| egress::udp_reply(&mut buf, parts, i));
-        if !made {
-            self.tally.drop(DropReason::ReplyImpossible);
+    fn answer_slowly(&mut self, now: Instant, mut buf: N::Buf, parts: Parts, manner: Manner) -> bool {
+        if let Err(why) = self.make_answer(now, &mut buf, parts, manner) {
+            self.tally.drop(why);
             return false;
         }
         match manner.reply {
@@ -55,6 +56,26 @@ impl<N: Nic> PortIo<N> {
             ReplyPath::Route => return self.send_by_route(buf, parts.interface()),
         }
         true
+    }
+
+    /// Makes the request in `buf` its answer, as large as the path to whoever asked carries.
+    // C16, T01: the path MTU is looked at where an answer may be longer than one.
+    fn make_answer(
+        &mut self,
+        now: Instant,
+        buf: &mut N::Buf,
+        parts: Parts,
+        manner: Manner,
+    ) -> Result<(), DropReason> {
+        let interface = self.interfaces.get(parts.interface()).ok_or(DropReason::ReplyImpossible)?;
+        let sending = egress::udp_sending(now, buf, parts, manner.path_mtu_discovery, interface);
+        let cutting = match sending.ok_or(DropReason::ReplyImpossible)? {
+            Sending::Whole { dont_fragment: true } => Cutting::Never,
+            Sending::Whole { dont_fragment: false } => Cutting::Allowed(random_id(&mut self.rng)),
+            Sending::Fragments { .. } | Sending::TooBig { .. } => return Err(DropReason::ReplyTooBig),
+        };
+        let made = egress::udp_reply(buf, parts, cutting, interface);
+        if made { Ok(()) } else { Err(DropReason::ReplyImpossible) }
     }
 
     /// Sends a frame of ours to where the routes and neighbours of `id` say; by way of control if its next hop is not
@@ -99,4 +120,10 @@ impl<N: Nic> PortIo<N> {
             }
         }
     }
+}
+
+/// I20, RFC 6864 4: unpredictable.
+fn random_id(rng: &mut Rng) -> u16 {
+    let [a, b, ..] = rng.u64().to_le_bytes();
+    u16::from_le_bytes([a, b])
 }

@@ -27,6 +27,8 @@ pub enum Command {
     Filter,
     /// The neighbour caches.
     Neighbors,
+    /// The path MTUs that were learned.
+    Paths,
     /// The routes.
     Routes,
     /// The drop counters, with their meaning.
@@ -35,6 +37,19 @@ pub enum Command {
     Join(Membership),
     /// Leaves a group, or one source of it.
     Leave(Membership),
+    /// Gives a port another MTU.
+    Mtu(MtuOrder),
+}
+
+/// What [`Command::Mtu`] orders.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MtuOrder {
+    /// The largest IP packet, in bytes: at most what the configuration says.
+    pub mtu: u16,
+    /// The port by name; the only one if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
 }
 
 /// What [`Command::Join`] and [`Command::Leave`] speak of.
@@ -70,11 +85,13 @@ pub enum Answer {
     Filter(Vec<FilterAnswer>),
     /// To [`Command::Neighbors`].
     Neighbors(Vec<NeighborAnswer>),
+    /// To [`Command::Paths`].
+    Paths(Vec<PathAnswer>),
     /// To [`Command::Routes`].
     Routes(Vec<RouteAnswer>),
     /// To [`Command::Drops`].
     Drops(Vec<DropAnswer>),
-    /// To [`Command::Join`] and [`Command::Leave`].
+    /// To [`Command::Join`], [`Command::Leave`] and [`Command::Mtu`].
     Done(DoneAnswer),
     /// The command could not be carried out, and what to do about it.
     Error(String),
@@ -208,6 +225,22 @@ pub struct NeighborAnswer {
     pub age_s: u64,
 }
 
+/// The path to one host, where it is known to carry less than the link.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PathAnswer {
+    /// The port.
+    pub port: String,
+    /// The host.
+    pub addr: Ipv4Addr,
+    /// The longest packet that is sent to it, in bytes.
+    pub mtu: u16,
+    /// The longest that is sent with "don't fragment": less than `mtu` only where a link on the way carries less than we
+    /// go down to.
+    pub df_max: u16,
+    /// Seconds since a router last said so.
+    pub age_s: u64,
+}
+
 /// One route of one interface.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RouteAnswer {
@@ -237,7 +270,7 @@ pub struct DropAnswer {
     pub meaning: String,
 }
 
-/// What a join or leave did.
+/// What an order did.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct DoneAnswer {
     /// In a sentence: `joined 239.1.2.3 on p0 for echo`.

@@ -68,12 +68,14 @@ counters! {
     Delivered = "delivered";
     /// Of these, the ones that took the fast path.
     FastPath = "fast_path";
-    /// ICMP echo requests answered.
+    /// ICMP echo and timestamp requests answered.
     IcmpEcho = "icmp_echo";
     /// ICMP errors sent.
     IcmpErrors = "icmp_errors";
     /// ICMP errors withheld by the rate limit.
     IcmpWithheld = "icmp_withheld";
+    /// ICMP errors received about datagrams that a socket here may have sent.
+    IcmpReports = "icmp_reports";
 }
 
 /// The numbers of one worker on one port.

@@ -10,7 +10,9 @@ use crate::io::{InterfaceId, PortId};
 use crate::stack::groups::GroupTable;
 use crate::stack::hops::Hop;
 use crate::stack::ingress::Punted;
+use crate::stack::pmtu::TooBig;
 use crate::stack::route::Routes;
+use crate::time::Instant;
 
 /// To a worker.
 #[derive(Debug)]
@@ -19,12 +21,34 @@ pub enum ToWorker<B> {
     Transmit(PortId, B),
     /// From now on these are the groups of this interface.
     Groups(InterfaceId, Arc<GroupTable<V4>>),
+    /// At this moment, this became known of the paths from this interface.
+    PathMtu(InterfaceId, Instant, PathNews),
     /// From now on these are the addresses and routes of this interface.
     Routes(InterfaceId, Arc<Routes<V4>>),
     /// A neighbour of this interface is there; `None`: not known any more.
     Neighbor(InterfaceId, Ipv4Addr, Option<Hop>),
     /// No neighbour of this interface is known any more.
     NoNeighbors(InterfaceId),
+}
+
+/// What became known of the paths from an interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PathNews {
+    /// A packet was too long for one.
+    TooBig(TooBig<Ipv4Addr>),
+    /// What was learned too long ago is forgotten.
+    Expired,
+    /// The link carries packets of so many bytes now.
+    LinkMtu(u16),
+}
+
+/// To control: a packet of ours was too long for its path, says a router, of an interface's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PathReport {
+    /// The interface that it came in by.
+    pub interface: InterfaceId,
+    /// What it says.
+    pub too_big: TooBig<Ipv4Addr>,
 }
 
 /// To control: a frame of ours whose next hop's Ethernet address its worker does not know.
@@ -67,15 +91,21 @@ pub const PUNT_LEN: usize = 256;
 pub struct PuntSenders<B> {
     arp: Sender<Punt<B>>,
     igmp: Sender<Punt<B>>,
+    paths: Sender<PathReport>,
     unresolved: Sender<Unresolved<B>>,
     used: Sender<Used>,
 }
 
 impl<B> Clone for PuntSenders<B> {
     fn clone(&self) -> Self {
-        let Self { arp, igmp, unresolved, used } = self;
-        let (arp, igmp, unresolved, used) = (arp.clone(), igmp.clone(), unresolved.clone(), used.clone());
-        Self { arp, igmp, unresolved, used }
+        let Self { arp, igmp, paths, unresolved, used } = self;
+        Self {
+            arp: arp.clone(),
+            igmp: igmp.clone(),
+            paths: paths.clone(),
+            unresolved: unresolved.clone(),
+            used: used.clone(),
+        }
     }
 }
 
@@ -106,6 +136,14 @@ impl<B> PuntSenders<B> {
     }
 }
 
+impl<B> PuntSenders<B> {
+    /// Tells control of a path. False if the queue is full: then the router will tell it again.
+    #[must_use]
+    pub fn report(&self, report: PathReport) -> bool {
+        self.paths.try_send(report).is_ok()
+    }
+}
+
 /// Control's ends of the punt queues.
 #[derive(Debug)]
 pub struct PuntReceivers<B> {
@@ -113,6 +151,8 @@ pub struct PuntReceivers<B> {
     pub arp: Receiver<Punt<B>>,
     /// IGMP.
     pub igmp: Receiver<Punt<B>>,
+    /// What routers say of paths.
+    pub paths: Receiver<PathReport>,
     /// Frames of ours that have to wait for an Ethernet address.
     pub unresolved: Receiver<Unresolved<B>>,
     /// Neighbours that packets go to.
@@ -124,10 +164,17 @@ pub struct PuntReceivers<B> {
 pub fn punt_queues<B>() -> (PuntSenders<B>, PuntReceivers<B>) {
     let (arp, arp_rx) = bounded(PUNT_LEN);
     let (igmp, igmp_rx) = bounded(PUNT_LEN);
+    let (paths, paths_rx) = bounded(PUNT_LEN);
     let (unresolved, unresolved_rx) = bounded(PUNT_LEN);
     let (used, used_rx) = bounded(PUNT_LEN);
-    let receivers = PuntReceivers { arp: arp_rx, igmp: igmp_rx, unresolved: unresolved_rx, used: used_rx };
-    (PuntSenders { arp, igmp, unresolved, used }, receivers)
+    let receivers = PuntReceivers {
+        arp: arp_rx,
+        igmp: igmp_rx,
+        paths: paths_rx,
+        unresolved: unresolved_rx,
+        used: used_rx,
+    };
+    (PuntSenders { arp, igmp, paths, unresolved, used }, receivers)
 }
 
 /// A worker's inbox.

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use super::counters::{Counter, CounterPage, Tally};
-use super::message::PuntSenders;
+use super::message::{PathNews, PuntSenders};
 use super::worker::WorkerPort;
 use crate::addr::V4;
 use crate::fastpath::View;
 use crate::io::{Burst, InterfaceId, Nic, PacketBuf, PortId, TxQueue};
+use crate::rng::Rng;
 use crate::stack::interface::Interfaces;
 use crate::stack::route::Routes;
+use crate::time::Instant;
 
 #[derive(Debug)]
 pub(super) struct PortIo<N: Nic> {
@@ -21,16 +23,43 @@ pub(super) struct PortIo<N: Nic> {
     pub(super) view: View,
     pub(super) tx_burst: Burst<N::Buf>,
     pub(super) tally: Tally,
+    /// For what must not be foretold of packets.
+    pub(super) rng: Rng,
     /// The way to control.
     pub(super) punt: PuntSenders<N::Buf>,
     page: CounterPage,
 }
 
 impl<N: Nic> PortIo<N> {
-    pub(super) fn new(port: WorkerPort<N>, punt: PuntSenders<N::Buf>) -> Self {
+    pub(super) fn new(port: WorkerPort<N>, punt: PuntSenders<N::Buf>, rng: Rng) -> Self {
         let WorkerPort { id, rx, tx, interfaces, page } = port;
         let view = View::of(&interfaces);
-        Self { id, rx, tx, interfaces, view, tx_burst: Burst::new(), tally: Tally::default(), punt, page }
+        Self {
+            id,
+            rx,
+            tx,
+            interfaces,
+            view,
+            tx_burst: Burst::new(),
+            tally: Tally::default(),
+            punt,
+            rng,
+            page,
+        }
+    }
+
+    /// Takes note of `news` of the paths from the interface `id`, if that is on this port.
+    pub(super) fn learn_path(&mut self, id: InterfaceId, at: Instant, news: PathNews) {
+        let Some(interface) = self.interfaces.get_mut(id) else { return };
+        match news {
+            PathNews::TooBig(report) => drop(interface.paths.learn(at, report)),
+            PathNews::Expired => drop(interface.paths.expire(at)),
+            PathNews::LinkMtu(mtu) => interface.set_mtu(mtu),
+        }
+        // What fits every path needs no look at them: the fast path knows no other limit.
+        if let Some(untagged) = self.interfaces.untagged() {
+            self.view.set_packet_max(untagged.paths.smallest());
+        }
     }
 
     /// From now on these are the addresses and routes of the interface `id`.

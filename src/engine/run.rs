@@ -109,6 +109,7 @@ fn wait<N: Nic>(control: &Control<N>, clock: &impl Fn() -> Instant, inputs: &Con
     let mut select = Select::new();
     select.recv(&punts.igmp);
     select.recv(&punts.arp);
+    select.recv(&punts.paths);
     select.recv(&punts.unresolved);
     select.recv(&punts.used);
     select.recv(&inputs.requests);

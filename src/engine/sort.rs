@@ -3,10 +3,11 @@
 use arrayvec::ArrayVec;
 
 use super::counters::{Counter, Tally};
-use super::message::PuntSenders;
+use super::message::{PathReport, PuntSenders};
 use crate::fastpath::Sink;
 use crate::io::{BURST_MAX, BufPool, Burst, DropReason, InterfaceId, Parts};
 use crate::service::Datagram;
+use crate::stack::icmp::received::Report;
 use crate::stack::ingress::{Ingress, Punted, Verdict};
 use crate::stack::interface::Interfaces;
 use crate::stack::port_table::PortTable;
@@ -23,6 +24,8 @@ pub(super) struct Sorter<'a, P: BufPool> {
     pub(super) tx_burst: &'a mut Burst<P::Buf>,
     pub(super) tally: &'a mut Tally,
     pub(super) delivered: &'a mut ArrayVec<Datagram<P::Buf>, BURST_MAX>,
+    /// ICMP errors of this burst that services may be told of.
+    pub(super) reports: &'a mut ArrayVec<Report, BURST_MAX>,
     /// Datagrams of this burst that were delivered by the slow path.
     pub(super) slowly: u64,
 }
@@ -45,6 +48,7 @@ impl<P: BufPool> Sink<P::Buf> for Sorter<'_, P> {
                 self.tally.add(Counter::IcmpEcho, 1);
                 self.transmit(buf);
             }
+            Verdict::Report(report) => self.report(report),
             Verdict::Punt(kind, interface, buf) => self.hand_to_control(kind, interface, buf),
             Verdict::Reject(why, error) => {
                 self.tally.drop(why);
@@ -84,6 +88,20 @@ impl<P: BufPool> Sorter<'_, P> {
         if self.tx_burst.push(buf).is_err() {
             self.tally.drop(DropReason::NoBuffer);
         }
+    }
+
+    /// C15, C16: the packet has said what it had to say; nobody waits for its buffer.
+    fn report(&mut self, report: Report) {
+        self.tally.add(Counter::IcmpReports, 1);
+        let interface = report.error.interface;
+        let told = report.too_big.is_none_or(|too_big| self.punt.report(PathReport { interface, too_big }));
+        if told {
+            self.tally.add(Counter::Consumed, 1)
+        } else {
+            self.tally.drop(DropReason::PuntQueueFull)
+        }
+        // A burst holds BURST_MAX packets and each is one report at most, so this has room.
+        let _ = self.reports.try_push(report);
     }
 
     fn hand_to_control(&mut self, kind: Punted, interface: InterfaceId, buf: P::Buf) {

@@ -18,7 +18,8 @@ use crate::io::{BURST_MAX, Burst, InterfaceId, Nic, PacketBuf, PortId, RxQueue};
 use crate::rng::Rng;
 use crate::service::{Action, Cx, Datagram, Service};
 use crate::stack::groups::ServiceId;
-use crate::stack::ingress::Ingress;
+use crate::stack::icmp::received::Report;
+use crate::stack::ingress::{Ingress, IngressOptions};
 use crate::stack::interface::{Interface, Interfaces};
 use crate::stack::port_table::{PortTable, SocketId};
 use crate::time::Instant;
@@ -78,6 +79,8 @@ pub struct WorkerParts<N: Nic> {
     pub burst: usize,
     /// The level of CPU that the fast path may use.
     pub level: Level,
+    /// What ingress is told at the start.
+    pub ingress: IngressOptions,
     /// Its own chance.
     pub rng: Rng,
 }
@@ -97,6 +100,7 @@ pub struct Worker<N: Nic> {
     level: Level,
     rx_burst: Burst<N::Buf>,
     delivered: ArrayVec<Datagram<N::Buf>, BURST_MAX>,
+    reports: ArrayVec<Report, BURST_MAX>,
     batch: ArrayVec<Datagram<N::Buf>, BURST_MAX>,
 }
 
@@ -104,10 +108,22 @@ impl<N: Nic> Worker<N> {
     /// A worker that has not turned yet.
     #[must_use]
     pub fn new(now: Instant, parts: WorkerParts<N>) -> Self {
-        let WorkerParts { ports, pool, table, socket_pages, services, inbox, punt, burst, level, mut rng } =
-            parts;
-        let ports = ports.into_iter().map(|port| PortIo::new(port, PuntSenders::clone(&punt))).collect();
-        let ingress = Ingress::new(now, &mut rng);
+        let WorkerParts {
+            ports,
+            pool,
+            table,
+            socket_pages,
+            services,
+            inbox,
+            punt,
+            burst,
+            level,
+            ingress,
+            mut rng,
+        } = parts;
+        let ports =
+            ports.into_iter().map(|port| PortIo::new(port, PuntSenders::clone(&punt), rng.fork())).collect();
+        let ingress = Ingress::new(now, &mut rng, ingress);
         let burst = burst.clamp(1, BURST_MAX);
         let mut worker = Self {
             ports,
@@ -122,6 +138,7 @@ impl<N: Nic> Worker<N> {
             level,
             rx_burst: Burst::new(),
             delivered: ArrayVec::new(),
+            reports: ArrayVec::new(),
             batch: ArrayVec::new(),
         };
         worker.services.iter_mut().for_each(|s| s.service.started(&mut Cx { now }));
@@ -171,6 +188,7 @@ impl<N: Nic> Worker<N> {
         }
         port.tally.add(Counter::Rx, received as u64);
         self.sort(now, index);
+        self.tell_services(now);
         self.serve(now, index);
         received
     }
@@ -189,6 +207,7 @@ impl<N: Nic> Worker<N> {
             tx_burst,
             tally,
             delivered: &mut self.delivered,
+            reports: &mut self.reports,
             slowly: 0,
         };
         let bytes = match interfaces.untagged() {
@@ -199,6 +218,16 @@ impl<N: Nic> Worker<N> {
             None => all_slowly(&mut self.rx_burst, &mut sorter),
         };
         sorter.finish(bytes);
+    }
+
+    /// C15, RFC 1122 4.1.3.3: each service hears of the errors about its own datagrams.
+    fn tell_services(&mut self, now: Instant) {
+        for report in self.reports.drain(..) {
+            let service = service_of(&self.table, report.socket);
+            if let Some(s) = self.services.iter_mut().find(|s| Some(s.id) == service) {
+                s.service.icmp_error(&mut Cx { now }, &report.error);
+            }
+        }
     }
 
     /// Lets each service have its datagrams, in one call, and carries its decisions out.
@@ -218,7 +247,7 @@ impl<N: Nic> Worker<N> {
                 manner = s.manner;
             }
             let Some(port) = self.ports.get_mut(index) else { return };
-            carry_out(port, &self.socket_pages, manner, batch);
+            carry_out(now, port, &self.socket_pages, manner, batch);
         }
     }
 
@@ -240,6 +269,9 @@ impl<N: Nic> Worker<N> {
                     if let Some(interface) = self.interface_mut(id) {
                         interface.v4.groups = table;
                     }
+                }
+                ToWorker::PathMtu(id, at, news) => {
+                    self.ports.iter_mut().for_each(|port| port.learn_path(id, at, news));
                 }
                 ToWorker::Routes(id, routes) => {
                     // One port alone has this interface; the others let it be.
@@ -296,6 +328,7 @@ fn split<T, const N: usize>(from: &mut ArrayVec<T, N>, to: &mut ArrayVec<T, N>, 
 /// Does what the service decided, and counts it for the sockets, a run of one socket at a time.
 #[inline]
 fn carry_out<N: Nic>(
+    now: Instant,
     port: &mut PortIo<N>,
     pages: &[SocketPage],
     manner: Manner,
@@ -317,7 +350,7 @@ fn carry_out<N: Nic>(
         match action {
             Action::Consume => consumed += 1,
             Action::Refuse(why) => port.tally.drop(why),
-            Action::Reply => tx += u64::from(port.answer(buf, parts, manner)),
+            Action::Reply => tx += u64::from(port.answer(now, buf, parts, manner)),
         }
     }
     count(socket, rx, tx);

@@ -22,8 +22,7 @@ pub use dispatch::{Level, ingress_burst, reply};
 use core::net::Ipv4Addr;
 
 use crate::addr::MacAddr;
-use crate::io::InterfaceId;
-use crate::stack::interface::{Interface, Interfaces};
+use crate::stack::interface::Interfaces;
 
 /// Ethernet, IPv4 without options, and UDP: bytes before the payload.
 const HEAD: usize = 42;
@@ -37,7 +36,7 @@ pub struct View {
     mac: u64,
     addr: u32,
     broadcast: u32,
-    /// The largest UDP datagram, header included, in one packet on this link.
+    /// The largest UDP datagram, header included, in one packet on this link, and on any way beyond it.
     udp_len_max: u16,
     /// Address and broadcast address of every address but the primary one.
     others: Vec<(u32, u32)>,
@@ -59,8 +58,9 @@ impl View {
     /// addresses change.
     #[must_use]
     pub fn of(interfaces: &Interfaces) -> Self {
-        let nothing = Interface::new(InterfaceId(u16::MAX), MacAddr::default(), 0, Vec::new());
-        let interface = interfaces.untagged().unwrap_or(&nothing);
+        let Some(interface) = interfaces.untagged() else {
+            return Self { mac: 0, addr: 0, broadcast: u32::MAX, udp_len_max: 0, others: Vec::new() };
+        };
         let numbers = |c: &crate::addr::Ipv4Cidr| {
             // No prefix has the limited broadcast address, and no source may be it: it stands for "none".
             (word(c.addr()), word(c.broadcast().unwrap_or(Ipv4Addr::BROADCAST)))
@@ -68,8 +68,15 @@ impl View {
         let mut all = interface.v4.addresses().iter().map(numbers);
         // An interface without an address matches nothing: 0.0.0.0 never passes as a destination here.
         let (addr, broadcast) = all.next().unwrap_or((0, u32::MAX));
-        let udp_len_max = interface.mtu.saturating_sub(20);
-        Self { mac: mac_word(interface.mac), addr, broadcast, udp_len_max, others: all.collect() }
+        let mut view =
+            Self { mac: mac_word(interface.mac), addr, broadcast, udp_len_max: 0, others: all.collect() };
+        view.set_packet_max(interface.paths.smallest());
+        view
+    }
+
+    /// The longest packet that goes out whole to anyone, in bytes: what is longer takes the slow way.
+    pub fn set_packet_max(&mut self, mtu: u16) {
+        self.udp_len_max = mtu.saturating_sub(20);
     }
 
     /// Whether `addr` is ours.

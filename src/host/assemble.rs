@@ -15,9 +15,12 @@ use crate::fastpath::Level;
 use crate::io::{InterfaceId, Nic, PortId};
 use crate::rng::Rng;
 use crate::stack::groups::ServiceId;
+use crate::stack::icmp_limit::IcmpRates;
+use crate::stack::ingress::IngressOptions;
 use crate::stack::interface::Interfaces;
 use crate::stack::membership::SourceFilter;
 use crate::stack::port_table::{PortTable, Socket};
+use crate::time::WallClock;
 
 /// A port's queue pair for one worker, with that worker's replica of its interfaces.
 pub(super) struct QueuePair<N: Nic> {
@@ -43,6 +46,7 @@ pub(super) fn workers(
     pairs: Vec<QueuePair<Dpdk>>,
     pool: &<Dpdk as Nic>::Pool,
     punt: &PuntSenders<Mbuf>,
+    clock: WallClock,
     rng: &mut Rng,
 ) -> Result<Assembly, HostError> {
     let mut ports: Vec<Vec<WorkerPort<Dpdk>>> = plan.workers.iter().map(|_| Vec::new()).collect();
@@ -53,7 +57,8 @@ pub(super) fn workers(
     }
     let mut sockets = control_sockets(plan);
     let mut assembly = Assembly { workers: Vec::new(), inboxes: Vec::new(), sockets: Vec::new() };
-    for ports in ports {
+    let of = u32::try_from(plan.workers.len()).unwrap_or(u32::MAX);
+    for (ports, worker) in ports.into_iter().zip(0..) {
         let (inbox_tx, inbox): (_, Receiver<ToWorker<Mbuf>>) = message::inbox();
         let here: Vec<InterfaceId> = ports.iter().flat_map(|p| p.interfaces.iter().map(|i| i.id)).collect();
         let (table, socket_pages) = bind(&mut sockets, &here, rng)?;
@@ -67,6 +72,7 @@ pub(super) fn workers(
             punt: punt.clone(),
             burst: plan.burst,
             level: Level::detect(),
+            ingress: IngressOptions { icmp_rates: IcmpRates::default().share(worker, of), clock },
             rng: rng.fork(),
         });
         assembly.inboxes.push(inbox_tx);

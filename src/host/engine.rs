@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
@@ -23,12 +24,12 @@ use crate::engine::message;
 use crate::engine::request::Request;
 use crate::engine::run::{ControlInputs, Ended, control_loop, last_words, worker_loop};
 use crate::engine::worker::{Worker, WorkerParts};
-use crate::io::{ConflictDetection, FilterState, InterfaceId, PortId, PortInfo, Refused, Rung};
+use crate::io::{FilterState, InterfaceId, PortId, PortInfo, Refused, Rung};
 use crate::rng::Rng;
 use crate::stack::hops::Hops;
 use crate::stack::interface::{Inet, Interface, Interfaces};
-use crate::stack::neighbor::ENTRIES_DEFAULT;
 use crate::stack::route::{Route, Routes};
+use crate::time::WallClock;
 
 /// Pins the calling thread to `cpu`, if it can be: a preference, not a need.
 pub(super) fn pin(cpu: usize) {
@@ -76,7 +77,7 @@ pub(super) fn run(
         control_ports.push(control_port(plan, index, started, interfaces, pages));
     }
     let Assembly { workers, inboxes, sockets } =
-        assemble::workers(plan, factories, pairs, &pool, &punt, &mut rng)?;
+        assemble::workers(plan, factories, pairs, &pool, &punt, wall_clock(clock), &mut rng)?;
     let pool_counts = pool.clone();
     let mut control = Control::<Dpdk>::new(
         clock.now(),
@@ -103,6 +104,12 @@ pub(super) fn run(
     tracing::info!("stopping: the groups are left, then the ports stopped");
     last_words(&mut control, || clock.now());
     lcores.stop(ended)
+}
+
+/// C10: the core has moments; the time of day is told to it once.
+fn wall_clock(clock: Clock) -> WallClock {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    WallClock::new(clock.now(), since_1970)
 }
 
 fn eal_options(plan: &Plan) -> EalOptions {
@@ -140,7 +147,7 @@ fn interfaces(
     all.filter(|(_, i)| i.port == id)
         .map(|(id, with)| {
             let mut interface = Interface::new(id, info.mac, mtu, Vec::new());
-            interface.v4 = Inet::with_routes(routes(with), Hops::new(rng.u64(), ENTRIES_DEFAULT));
+            interface.v4 = Inet::with_routes(routes(with), Hops::new(rng.u64(), with.neighbors_max));
             interface.vlan = with.vlan;
             interface.policy = with.policy;
             interface.tx_udp_checksum = offers("tx_udp_cksum");
@@ -149,8 +156,8 @@ fn interfaces(
                 name: with.name.clone(),
                 interface,
                 gateway4: with.gateway4,
-                conflict_detection: ConflictDetection::default(),
-                neighbors_max: ENTRIES_DEFAULT,
+                conflict_detection: with.conflict_detection,
+                neighbors_max: with.neighbors_max,
             }
         })
         .collect()

@@ -70,7 +70,7 @@ impl fmt::Display for PmtuDiscovery {
     }
 }
 
-/// When an address of ours is used first: the key `conflict_detection`. A12, RFC 5227 2.1.
+/// When an address of ours is used first: the key `conflict_detection`. RFC 5227 2.1.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum ConflictDetection {
     /// At once, and announced; another host's claim is noticed when it is made.

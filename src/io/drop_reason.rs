@@ -71,7 +71,7 @@ drop_reasons! {
     Ipv4Truncated = "ipv4_truncated" => Some("IpInTruncatedPkts");
     /// The IPv4 header checksum is wrong.
     Ipv4Checksum = "ipv4_checksum" => Some("IpInHdrErrors");
-    /// An IPv4 option's length cannot be.
+    /// An IPv4 option cannot be: its length leads out of the header, or its pointer nowhere.
     Ipv4OptionInvalid = "ipv4_option_invalid" => Some("IpInHdrErrors");
     /// A source route, which this host refuses.
     Ipv4SourceRoute = "ipv4_source_route" => None;
@@ -109,7 +109,7 @@ drop_reasons! {
     FragmentsOfSource = "fragments_of_source" => Some("IpReasmFails");
     /// Fragments that had to give way to newer ones: there were too many of all sources.
     FragmentsTooMany = "fragments_too_many" => Some("IpReasmFails");
-    /// An IP protocol that this host does not speak.
+    /// An IP protocol that this host does not speak; an ICMP protocol unreachable was sent or withheld by its rules.
     ProtocolUnknown = "protocol_unknown" => Some("IpInUnknownProtos");
     /// The UDP header is cut short, or its length field cannot be.
     UdpLengthInvalid = "udp_length_invalid" => Some("UdpInErrors");
@@ -123,10 +123,26 @@ drop_reasons! {
     IcmpTruncated = "icmp_truncated" => Some("IcmpInErrors");
     /// The ICMP checksum is wrong.
     IcmpChecksum = "icmp_checksum" => Some("IcmpInCsumErrors");
-    /// An echo request to a group or broadcast address.
+    /// An ICMP echo request to a group or broadcast address.
     IcmpEchoGroup = "icmp_echo_group" => Some("IcmpInErrors");
-    /// An ICMP error or reply, which nothing here waits for.
-    IcmpUnwanted = "icmp_unwanted" => Some("IcmpInErrors");
+    /// The cap on answers to echo requests to groups was reached.
+    IcmpEchoGroupRate = "icmp_echo_group_rate" => None;
+    /// An ICMP timestamp request, which this interface does not answer.
+    IcmpTimestampOff = "icmp_timestamp_off" => None;
+    /// An ICMP timestamp request to a group or broadcast address.
+    IcmpTimestampGroup = "icmp_timestamp_group" => Some("IcmpInErrors");
+    /// An ICMP redirect, which this host never follows.
+    IcmpRedirect = "icmp_redirect" => None;
+    /// An ICMP source quench, which means nothing any more.
+    IcmpSourceQuench = "icmp_source_quench" => None;
+    /// An ICMP error that quotes too little, or no packet that this host can have sent, or that was sent to many.
+    IcmpErrorInvalid = "icmp_error_invalid" => Some("IcmpInErrors");
+    /// An ICMP error about a packet of which no socket of this host knows.
+    IcmpErrorUnmatched = "icmp_error_unmatched" => Some("IcmpInErrors");
+    /// An ICMP "fragmentation needed" with an MTU that cannot be, or about a packet that it cannot have been needed for.
+    IcmpMtuInvalid = "icmp_mtu_invalid" => Some("IcmpInErrors");
+    /// An ICMP reply or an obsolete question: nothing here waits for the one or knows of the other.
+    IcmpUnwanted = "icmp_unwanted" => None;
     /// An ICMP type that this host does not know.
     IcmpUnknown = "icmp_unknown" => Some("IcmpInErrors");
     /// The IGMP message is cut short, or has a length between the versions.
@@ -145,6 +161,8 @@ drop_reasons! {
     EchoGroupRate = "echo_group_rate" => None;
     /// The echo service's cap on answers to one source was reached.
     EchoSourceRate = "echo_source_rate" => None;
+    /// An answer is longer than the way to its receiver carries, and was not to be fragmented.
+    ReplyTooBig = "reply_too_big" => None;
     /// A service asked for an answer that cannot be sent: to port 0, or larger than the link.
     ReplyImpossible = "reply_impossible" => None;
     /// No route leads to where a packet of ours was to go.

@@ -123,6 +123,12 @@ pub trait PortControl: Send {
     /// Whether the link is up.
     fn link_is_up(&self) -> bool;
 
+    /// Has the device carry IP packets of `mtu` bytes, at most what it was configured with.
+    ///
+    /// # Errors
+    /// The driver refuses, in words; nothing has changed.
+    fn set_mtu(&mut self, mtu: u16) -> Result<(), String>;
+
     /// The multicast filter.
     fn mc_filter(&mut self) -> &mut dyn McFilter;
 

@@ -29,7 +29,7 @@ mod datagram;
 mod echo;
 mod source_limit;
 
-pub use crate::io::{Cast, DropReason, Parts, PayloadSum};
+pub use crate::io::{Cast, DropReason, IcmpError, IcmpErrorKind, Parts, PayloadSum};
 pub use datagram::{Action, Datagram};
 pub use echo::{Echo, EchoOptions, RefuseSourcePorts};
 
@@ -51,6 +51,13 @@ pub trait Service<B: PacketBuf>: Send {
     /// [`BURST_MAX`](crate::io::BURST_MAX) of them. What is neither answered nor refused is consumed: it counts as
     /// delivered, and its buffer goes home.
     fn datagrams(&mut self, cx: &mut Cx, burst: &mut [Datagram<B>]);
+
+    /// The network reports that a datagram which one of the service's sockets may have sent did not arrive. A service that
+    /// waits for no answers has no use for it.
+    // C15, RFC 1122 4.1.3.3: passed up to whoever asks for it; a socket that answers many must not be stopped by one.
+    fn icmp_error(&mut self, cx: &mut Cx, error: &IcmpError) {
+        let _ = (cx, error);
+    }
 
     /// Called once when the worker starts, before the first datagram.
     fn started(&mut self, cx: &mut Cx) {

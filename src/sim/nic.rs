@@ -411,6 +411,11 @@ impl PortControl for SimPort {
         lock(&self.device).link_up
     }
 
+    fn set_mtu(&mut self, mtu: u16) -> Result<(), String> {
+        self.info.mtu = mtu;
+        Ok(())
+    }
+
     fn mc_filter(&mut self) -> &mut dyn McFilter {
         &mut self.mc_filter
     }

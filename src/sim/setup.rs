@@ -22,12 +22,14 @@ use crate::rng::Rng;
 use crate::service::{Echo, EchoOptions, Service};
 use crate::stack::groups::ServiceId;
 use crate::stack::hops::Hops;
+use crate::stack::icmp_limit::IcmpRates;
+use crate::stack::ingress::IngressOptions;
 use crate::stack::interface::{Inet, Interface, Interfaces};
 use crate::stack::membership::SourceFilter;
 use crate::stack::neighbor::ENTRIES_DEFAULT;
 use crate::stack::port_table::{PortTable, Socket};
 use crate::stack::route::{Route, Routes};
-use crate::time::Instant;
+use crate::time::{Instant, WallClock};
 
 /// One port of the host, and the link that it is on.
 #[derive(Clone, Debug)]
@@ -232,6 +234,7 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
                 punt: PuntSenders::clone(&punt),
                 burst: options.burst,
                 level: options.level,
+                ingress: ingress_options(now, workers.len(), options.workers),
                 rng: rng.fork(),
             },
         ));
@@ -252,6 +255,15 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
     );
     control.start(now, memberships(options));
     Host { pool, devices, workers, control }
+}
+
+/// The start of the world is midnight.
+fn ingress_options(now: Instant, worker: usize, of: u16) -> IngressOptions {
+    let worker = u32::try_from(worker).unwrap_or_default();
+    IngressOptions {
+        icmp_rates: IcmpRates::default().share(worker, of.into()),
+        clock: WallClock::new(now, now.since(Instant::ZERO)),
+    }
 }
 
 fn open_ports(options: &WorldOptions, pool: &SimPool, rng: &mut Rng) -> Opened {

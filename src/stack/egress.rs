@@ -7,9 +7,11 @@ use core::net::Ipv4Addr;
 
 use super::hops::Hop;
 use super::interface::Interface;
+use super::pmtu::{self, Sending};
 use super::route::Towards;
 use crate::addr::MacAddr;
-use crate::io::{BufPool, Cast, PacketBuf, Parts, PayloadSum, TxChecksum};
+use crate::io::{BufPool, Cast, PacketBuf, Parts, PayloadSum, PmtuDiscovery, TxChecksum};
+use crate::time::Instant;
 use crate::wire::checksum::Sum;
 use crate::wire::ethernet::{self, ETHERTYPE_IPV4, ETHERTYPE_VLAN, Header, MIN_FRAME};
 use crate::wire::ipv4::{self, Ipv4, PROTOCOL_UDP, TTL_UNICAST};
@@ -91,7 +93,7 @@ pub fn tagged_copy<P: BufPool>(frame: &[u8], interface: &Interface, pool: &P) ->
 
 /// What an answer's headers say, beside the addresses of the link.
 #[derive(Clone, Copy, Debug)]
-pub struct Answer {
+pub struct Answer<'a> {
     /// From this address of ours.
     pub src: Ipv4Addr,
     /// To this host.
@@ -100,17 +102,44 @@ pub struct Answer {
     pub protocol: u8,
     /// With this type of service.
     pub tos: u8,
+    /// Whether routers may fragment it.
+    pub cutting: Cutting,
+    /// With these options, in whole words.
+    pub options: &'a [u8],
+}
+
+/// Whether routers may fragment a packet.
+// I20, RFC 6864 4: with DF set the identification has no meaning, and is 0; else it must not come again for a while, and
+// is drawn at random.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cutting {
+    /// They may not: DF.
+    Never,
+    /// They may; this is its identification.
+    Allowed(u16),
+}
+
+impl Cutting {
+    /// DF and the identification.
+    #[must_use]
+    pub const fn fields(self) -> (bool, u16) {
+        match self {
+            Self::Never => (true, 0),
+            Self::Allowed(id) => (false, id),
+        }
+    }
 }
 
 /// Turns the frame in `buf`, whose transport part `l4` is already the answer's, into the answer's frame: back to the MAC
 /// address that it came from. False if the buffer is shared or the answer larger than the link carries.
-// E09, CVE-2003-0001: padded with zeros. I22, RFC 1122 3.2.1.7: TTL 64. RFC 6864 4: with DF set the identification has
-// no meaning, and is 0.
-pub fn send_back<B: PacketBuf>(buf: &mut B, l4: L4, answer: Answer, interface: &Interface) -> bool {
+// E09, CVE-2003-0001: padded with zeros. I22, RFC 1122 3.2.1.7: TTL 64.
+pub fn send_back<B: PacketBuf>(buf: &mut B, l4: L4, answer: Answer<'_>, interface: &Interface) -> bool {
     let (start, len) = (usize::from(l4.offset), usize::from(l4.len));
-    let to = l4_offset(interface);
+    let to = l4_offset(interface) + answer.options.len();
     let end = to + len;
-    if ipv4::HEADER_LEN + len > usize::from(interface.mtu) || start + len > buf.data().len() {
+    if ipv4::HEADER_LEN + answer.options.len() + len > usize::from(interface.mtu)
+        || start + len > buf.data().len()
+    {
         return false;
     }
     // The device took off a tag that the answer has in its frame: then the answer is the longer one.
@@ -165,15 +194,16 @@ pub fn set_destination<B: PacketBuf>(buf: &mut B, mac: MacAddr) -> bool {
 fn write_headers(
     frame: &mut [u8],
     dst: MacAddr,
-    answer: Answer,
+    answer: Answer<'_>,
     len: u16,
     interface: &Interface,
 ) -> Option<()> {
-    let Answer { src: src_addr, dst: dst_addr, protocol, tos } = answer;
+    let Answer { src: src_addr, dst: dst_addr, protocol, tos, cutting, options } = answer;
+    let (dont_fragment, id) = cutting.fields();
     let header = ipv4::Repr {
         tos,
-        id: 0,
-        dont_fragment: true,
+        id,
+        dont_fragment,
         ttl: TTL_UNICAST,
         protocol,
         src: src_addr,
@@ -181,19 +211,20 @@ fn write_headers(
         payload_len: len,
         router_alert: false,
     };
-    header.emit(emit_link(frame, dst, ETHERTYPE_IPV4, interface)?).map(|_| ())
+    header.emit_with_options(options, emit_link(frame, dst, ETHERTYPE_IPV4, interface)?).map(|_| ())
 }
 
 /// Turns the UDP request in `buf` into its answer, with the payload that it has now. False if it cannot be answered: a
 /// shared buffer, source port 0 (U10) or address 0.0.0.0 (X03), or larger than the link carries.
 // X01, RFC 862: ports and addresses swapped, length and payload equal.
-pub fn udp_reply<B: PacketBuf>(buf: &mut B, parts: Parts, interface: &Interface) -> bool {
+pub fn udp_reply<B: PacketBuf>(buf: &mut B, parts: Parts, cutting: Cutting, interface: &Interface) -> bool {
     let l4 = L4 { offset: u16::try_from(parts.l4()).unwrap_or(u16::MAX), len: parts.udp_len() };
     let Some((src, dst)) = addresses(buf.data(), parts, interface) else { return false };
     if dst.is_unspecified() || !swap_ports(buf, l4) {
         return false;
     }
-    if !send_back(buf, l4, Answer { src, dst, protocol: PROTOCOL_UDP, tos: 0 }, interface) {
+    let answer = Answer { src, dst, protocol: PROTOCOL_UDP, tos: 0, cutting, options: &[] };
+    if !send_back(buf, l4, answer, interface) {
         return false;
     }
     // The sum of a request that was right and asked for us by our own address is the sum of its answer.
@@ -201,6 +232,22 @@ pub fn udp_reply<B: PacketBuf>(buf: &mut B, parts: Parts, interface: &Interface)
         return true;
     }
     sum_udp(buf, src, dst, parts.udp_len(), interface)
+}
+
+/// How the answer to the UDP request in `buf` leaves. `None`: it is no request.
+// T01, C16: by the path to whoever asked, and by what its service chose.
+#[must_use]
+pub fn udp_sending<B: PacketBuf>(
+    now: Instant,
+    buf: &B,
+    parts: Parts,
+    discovery: PmtuDiscovery,
+    interface: &Interface,
+) -> Option<Sending> {
+    let at = parts.l3() + 12;
+    let dst = Ipv4Addr::from(*buf.data().get(at..)?.first_chunk::<4>()?);
+    let len = ipv4::HEADER_LEN + usize::from(parts.udp_len());
+    Some(pmtu::sending(len, discovery, interface.paths.path(now, dst), interface.mtu))
 }
 
 /// U21, RFC 1122 4.1.3.5: from the address that was asked; from our own if that was a group or broadcast address.

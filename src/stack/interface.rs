@@ -2,10 +2,12 @@
 //!
 //! A port has one, or one for each VLAN ([`Interfaces`]).
 
+use core::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::groups::GroupTable;
 use super::hops::Hops;
+use super::pmtu::{PathMtu, PmtuPolicy};
 use super::route::Routes;
 use crate::addr::{Cidr, Family, MacAddr, V4, Vid};
 use crate::io::{InterfaceId, Policy};
@@ -53,6 +55,8 @@ pub struct Interface {
     pub tx_udp_checksum: bool,
     /// Whether the port inserts VLAN tags on transmission.
     pub tx_vlan_insert: bool,
+    /// How large packets may be on their way from it.
+    pub paths: PathMtu<V4>,
     /// Its IPv4 side.
     pub v4: Inet<V4>,
 }
@@ -64,7 +68,26 @@ impl Interface {
     pub fn new(id: InterfaceId, mac: MacAddr, mtu: u16, addresses: Vec<Cidr<V4>>) -> Self {
         let v4 = Inet::new(addresses);
         let policy = Policy::default();
-        Self { id, vlan: None, mac, mtu, policy, tx_udp_checksum: false, tx_vlan_insert: false, v4 }
+        let paths = PathMtu::new(mtu, PmtuPolicy::default());
+        Self { id, vlan: None, mac, mtu, policy, tx_udp_checksum: false, tx_vlan_insert: false, paths, v4 }
+    }
+
+    /// The link carries IP packets of `mtu` bytes from now on. T04, RFC 1191: what was learned of its paths is forgotten.
+    pub fn set_mtu(&mut self, mtu: u16) {
+        self.mtu = mtu;
+        self.paths.set_link_mtu(mtu);
+    }
+
+    /// Of what kind the IPv4 source `addr` is, by this interface's policy.
+    // I11, RFC 6890: 0/8 and 240/4 can be no host, unless the configuration says that they can.
+    #[must_use]
+    pub fn source(&self, addr: Ipv4Addr) -> Source {
+        let [first, ..] = addr.octets();
+        let reserved = (first == 0 || first >= 240) && !addr.is_broadcast();
+        match self.v4.source(addr) {
+            Source::Martian if reserved && self.policy.accept_reserved_sources => Source::Host,
+            kind => kind,
+        }
     }
 
     /// Whether frames to the group address `mac` are wanted: some joined group maps to it.
@@ -301,6 +324,30 @@ mod tests {
             ("198.18.0.255", Source::Martian),
         ] {
             assert_eq!(i.source(v4(addr)), want, "{addr}");
+        }
+    }
+
+    // I11, RFC 6890, RFC 1112 4: by configuration; nothing else becomes a host by it.
+    #[test]
+    fn reserved_sources_are_a_matter_of_policy() {
+        let address = Cidr::new(Unicast::new(v4("198.18.0.2")).unwrap(), 24).unwrap();
+        let mut interface = Interface::new(InterfaceId(0), MacAddr([2; 6]), 1500, vec![address]);
+        for addr in ["0.1.2.3", "240.0.0.1", "255.255.255.254"] {
+            assert_eq!(interface.source(v4(addr)), Source::Martian, "{addr}");
+        }
+        interface.policy.accept_reserved_sources = true;
+        for (addr, want) in [
+            ("0.1.2.3", Source::Host),
+            ("240.0.0.1", Source::Host),
+            ("255.255.255.254", Source::Host),
+            ("255.255.255.255", Source::Martian),
+            ("0.0.0.0", Source::Unspecified),
+            ("224.0.0.1", Source::Martian),
+            ("127.0.0.1", Source::Martian),
+            ("198.18.0.255", Source::Martian),
+            ("198.18.0.2", Source::Own),
+        ] {
+            assert_eq!(interface.source(v4(addr)), want, "{addr}");
         }
     }
 

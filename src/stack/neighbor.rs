@@ -170,8 +170,8 @@ impl<F: Family> NeighborCache<F> {
             return Want::Wait;
         };
         if entry.state() == State::Failed {
-            if !entry.is_due(now) {
-                // A11: left alone until the hold-down is over.
+            // A11: left alone until the hold-down is over; but a gateway is worth a question a second.
+            if !entry.is_due(now) && !entry.kept {
                 return Want::Unreachable;
             }
             self.update(addr, |e| e.ask_again(now));

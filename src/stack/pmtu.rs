@@ -104,13 +104,22 @@ pub enum Learned {
 }
 
 /// The path MTUs of one interface. One to a path, never one for all.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct PathMtu<F: Family> {
     /// By address.
     entries: Vec<Entry<F::Addr>>,
     policy: PmtuPolicy,
     link_mtu: u16,
     smallest: u16,
+}
+
+// A copy, too, never needs more memory than it was made with.
+impl<F: Family> Clone for PathMtu<F> {
+    fn clone(&self) -> Self {
+        let mut entries = Vec::with_capacity(PATHS_MAX);
+        entries.extend_from_slice(&self.entries);
+        Self { entries, policy: self.policy, link_mtu: self.link_mtu, smallest: self.smallest }
+    }
 }
 
 impl<F: Family> PathMtu<F> {

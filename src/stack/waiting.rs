@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 pub const PER_NEIGHBOR_MAX: usize = 64;
 
 /// Packets that wait in all.
-pub const TOTAL_MAX: usize = 512;
+pub const TOTAL_MAX: usize = 1024;
 
 /// The packets that wait, each for one of the neighbours `A`.
 ///

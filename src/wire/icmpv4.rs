@@ -219,13 +219,29 @@ pub fn emit(icmp_type: u8, code: u8, rest: u32, data: &[u8], out: &mut [u8]) -> 
     Some(len)
 }
 
-/// Writes an error about the packet `quote` ([`Ipv4::bytes`](ipv4::Ipv4::bytes): header first, the link's padding gone) to
-/// the front of `out` and returns its length in bytes: at most 556, behind a header of 20. `None`: `out` is too short.
+/// Writes an error about the packet with this `header` and `payload` to the front of `out` and returns its length in bytes:
+/// at most 556, behind a header of 20, and no more than `out` has. `None`: `out` is too short for anything.
 // C02, RFC 1812 4.3.2.3: as much of the packet as fits in 576 bytes.
 #[must_use]
-pub fn emit_error(icmp_type: u8, code: u8, rest: u32, quote: &[u8], out: &mut [u8]) -> Option<usize> {
-    let quote = quote.get(..QUOTE_MAX).unwrap_or(quote);
-    emit(icmp_type, code, rest, quote, out)
+pub fn emit_error(
+    (icmp_type, code, rest): (u8, u8, u32),
+    header: &[u8],
+    payload: &[u8],
+    out: &mut [u8],
+) -> Option<usize> {
+    let room = out.len().checked_sub(HEADER_LEN)?.min(QUOTE_MAX);
+    let header = header.get(..room).unwrap_or(header);
+    let payload = payload.get(..room - header.len()).unwrap_or(payload);
+    let len = HEADER_LEN + header.len() + payload.len();
+    let (front, quote) = out.get_mut(..len)?.split_first_chunk_mut::<HEADER_LEN>()?;
+    let (of_header, of_payload) = quote.split_at_mut_checked(header.len())?;
+    of_header.copy_from_slice(header);
+    of_payload.copy_from_slice(payload);
+    let sum = Sum::ZERO.add_u16(u16::from_be_bytes([icmp_type, code])).add_u32(rest).add_bytes(quote);
+    let [c0, c1] = sum.finish().to_be_bytes();
+    let [r0, r1, r2, r3] = rest.to_be_bytes();
+    *front = [icmp_type, code, c0, c1, r0, r1, r2, r3];
+    Some(len)
 }
 
 #[cfg(test)]
@@ -355,16 +371,22 @@ mod tests {
     fn an_error_quotes_as_much_as_fits_in_576_bytes() {
         let packet: Vec<u8> = (0..1400u32).map(|i| u8::try_from(i % 251).unwrap()).collect();
         let mut out = [0xee; 1500];
-        let len = emit_error(TYPE_UNREACHABLE, CODE_PORT_UNREACHABLE, 0, &packet, &mut out).unwrap();
+        let error = (TYPE_UNREACHABLE, CODE_PORT_UNREACHABLE, 0);
+        let len = emit_error(error, &packet[..24], &packet[24..], &mut out).unwrap();
         assert_eq!(20 + len, 576);
         let icmp = Icmpv4::parse(&out[..len]).unwrap();
         assert_eq!((icmp.icmp_type(), icmp.code(), icmp.rest(), icmp.verify()), (3, 3, 0, Ok(())));
         assert_eq!(icmp.data(), &packet[..548]);
         assert_eq!(out[len], 0xee);
 
-        let len = emit_error(TYPE_PARAMETER_PROBLEM, 0, 0x1400_0000, &packet[..29], &mut out).unwrap();
-        assert_eq!(Icmpv4::parse(&out[..len]).unwrap().data(), &packet[..29]);
-        assert_eq!(out[4], 0x14);
+        let error = (TYPE_PARAMETER_PROBLEM, 0, 0x1400_0000);
+        let len = emit_error(error, &packet[..20], &packet[20..29], &mut out).unwrap();
+        let icmp = Icmpv4::parse(&out[..len]).unwrap();
+        assert_eq!((icmp.data(), icmp.pointer(), icmp.verify()), (&packet[..29], 0x14, Ok(())));
+        // What has less room is quoted shorter, and in the end not at all.
+        assert_eq!(emit_error(error, &packet[..20], &packet[20..], &mut out[..36]), Some(36));
+        assert_eq!(emit_error(error, &packet[..20], &packet[20..], &mut out[..12]), Some(12));
+        assert_eq!(emit_error(error, &packet[..20], &packet[20..], &mut out[..7]), None);
     }
 
     // C03, RFC 1122 3.2.2: destination unreachable, source quench, redirect, time exceeded, parameter problem.

@@ -81,6 +81,22 @@ impl<'a> Ipv4<'a> {
         Ok(Self { header, options, payload, bytes })
     }
 
+    /// The packet whose header is at the front of `l3`, and whose payload is `body`, elsewhere in memory.
+    ///
+    /// # Errors
+    /// [`HeaderInvalid`](Ipv4Error::HeaderInvalid), also if the lengths do not agree; the checksum is not looked at.
+    pub fn in_pieces(l3: &'a [u8], body: &'a [u8]) -> Result<Self, Ipv4Error> {
+        let header = l3.first_chunk::<HEADER_LEN>().ok_or(Ipv4Error::HeaderInvalid)?;
+        let header_len = 4 * usize::from(header[0] & 0x0f);
+        let total_len = usize::from(u16::from_be_bytes([header[2], header[3]]));
+        if header[0] >> 4 != 4 || header_len < HEADER_LEN || total_len != header_len + body.len() {
+            return Err(Ipv4Error::HeaderInvalid);
+        }
+        let bytes = l3.get(..header_len).ok_or(Ipv4Error::HeaderInvalid)?;
+        let options = bytes.get(HEADER_LEN..).ok_or(Ipv4Error::HeaderInvalid)?;
+        Ok(Self { header, options, payload: body, bytes })
+    }
+
     /// Verifies the header checksum, options included.
     ///
     /// # Errors
@@ -215,11 +231,17 @@ impl<'a> Ipv4<'a> {
         self.payload
     }
 
-    /// The whole packet, header first, without the link's padding: what an ICMP error quotes.
+    /// The whole packet, header first, without the link's padding; of one [in pieces](Self::in_pieces), its header.
     #[inline]
     #[must_use]
     pub const fn bytes(&self) -> &'a [u8] {
         self.bytes
+    }
+
+    /// Its header, options included.
+    #[must_use]
+    pub fn header_bytes(&self) -> &'a [u8] {
+        self.bytes.get(..self.header_len()).unwrap_or(self.bytes)
     }
 }
 
@@ -280,6 +302,22 @@ impl Repr {
         let fixed = self.fixed(0x46, 24, Sum::ZERO.add_u32(u32::from_be_bytes(ROUTER_ALERT)))?;
         header[..HEADER_LEN].copy_from_slice(&fixed);
         header[HEADER_LEN..].copy_from_slice(&ROUTER_ALERT);
+        Some(rest)
+    }
+
+    /// As [`emit`](Self::emit), with `options` instead of the Router Alert: whole words, at most 40 bytes.
+    #[must_use]
+    pub fn emit_with_options<'a>(&self, options: &[u8], out: &'a mut [u8]) -> Option<&'a mut [u8]> {
+        if options.len() % 4 != 0 || options.len() > OPTIONS_MAX {
+            return None;
+        }
+        let header_len = HEADER_LEN + options.len();
+        let (header, rest) = out.split_at_mut_checked(header_len)?;
+        let version_ihl = 0x40 | u8::try_from(header_len / 4).ok()?;
+        let fixed = self.fixed(version_ihl, u16::try_from(header_len).ok()?, Sum::of(options))?;
+        let (front, behind) = header.split_first_chunk_mut::<HEADER_LEN>()?;
+        *front = fixed;
+        behind.copy_from_slice(options);
         Some(rest)
     }
 

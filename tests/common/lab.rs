@@ -76,7 +76,7 @@ impl Wire {
                 seen.push(frame);
             }
         }
-        assert!(fenced, "the host does not answer pings any more");
+        assert!(fenced, "the host does not answer pings any more, after {} frames: {seen:?}", frames.len());
         seen
     }
 

@@ -41,8 +41,20 @@ fn some(name: &str, frames: Vec<Vec<u8>>) -> Stimulus {
 
 /// All of them. Those that leave fragments behind come last: their time runs out when the others are done.
 pub fn stimuli() -> Vec<Stimulus> {
-    let rooms: [fn() -> Vec<Stimulus>; 11] =
-        [link, arp, addresses, header, options, echo, errors, icmps, udp, whole_fragments, broken_fragments];
+    let rooms: [fn() -> Vec<Stimulus>; 12] = [
+        link,
+        arp,
+        addresses,
+        header,
+        options,
+        echo,
+        errors,
+        icmps,
+        udp,
+        paths,
+        whole_fragments,
+        broken_fragments,
+    ];
     rooms.iter().flat_map(|room| room()).collect()
 }
 
@@ -542,6 +554,43 @@ fn udp() -> Vec<Stimulus> {
         one("U19 no header", frame(PEER, HOST, &plain().packet(&[]))),
         one("U19 half a header", frame(PEER, HOST, &plain().packet(&[0x0f, 0xa0, 0, 7]))),
     ]);
+    all
+}
+
+/// Errors that say how long packets may be, and how long the echo is then cut. One host a path.
+fn paths() -> Vec<Stimulus> {
+    let mut all = Vec::new();
+    let mut path = |n: u8, steps: &[u16]| {
+        let host = Host::number(n);
+        let ask = |len: usize| udp_frame(host, 4000, HOST, 7, &vec![n; len]);
+        let said = steps.iter().map(u16::to_string).collect::<Vec<_>>().join(", then ");
+        all.push(one(&format!("C16 before a path of {said}"), ask(1400)));
+        for mtu in steps {
+            let quoted = Ipv4 { fragment: 0x4000, ..Ipv4::new(HOST.ip, host.ip, UDP) };
+            let quoted = quoted.packet(&Udp::new(7, 4000).datagram(HOST.ip, host.ip, &vec![n; 1400]));
+            let [high, low] = mtu.to_be_bytes();
+            all.push(one(
+                &format!("C16 a path of {said}: {mtu} is said"),
+                icmp_error(host, 3, 4, [0, 0, high, low], &quoted[..548]),
+            ));
+        }
+        all.push(one(&format!("C16 after a path of {said}: a long one"), ask(1400)));
+        all.push(one(&format!("C16 after a path of {said}: a short one"), ask(100)));
+        all.push(one(
+            &format!("C16 after a path of {said}: a long ping"),
+            ping_frame(host, HOST, 1, 2, &[7; 1400]),
+        ));
+    };
+    path(115, &[1300]);
+    path(116, &[1300, 1000]);
+    path(117, &[1000, 1300]);
+    path(118, &[552]);
+    path(119, &[400]);
+    path(120, &[68]);
+    path(121, &[20]);
+    path(122, &[0]);
+    path(123, &[9000]);
+    path(124, &[1500]);
     all
 }
 

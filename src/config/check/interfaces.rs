@@ -20,19 +20,19 @@ const VLAN_ID: Limits = Limits {
     too_large: "reserved, and no VLAN",
 };
 
-/// C16, RFC 791 3.2: every link carries 68 bytes. Linux's floor is 552: with less, an attacker's Fragmentation Needed
+/// RFC 791 3.2: every link carries 68 bytes. Linux's floor is 552: with less, an attacker's Fragmentation Needed
 /// makes many fragments of everything.
 const PATH_MTU_MIN: Limits =
     Limits { min: 68, max: 1500, too_small: "too small for IPv4", too_large: "too large" };
 const PATH_MTU_MIN_DEFAULT: u16 = 552;
 
-/// C16, RFC 1191 6.3: an estimate is not raised within five minutes of the last message; ten are recommended.
+/// RFC 1191 6.3: an estimate is not raised within five minutes of the last message; ten are recommended.
 const PATH_MTU_TIMEOUT: Limits = Limits { too_small: "too short for RFC 1191", ..Limits::new(300, 86_400) };
 const PATH_MTU_TIMEOUT_DEFAULT: u64 = 600;
 
-/// A14: enough for a link's hosts, and no more than a /16 has.
+/// Enough for a link's hosts, and no more than a /16 has.
 const NEIGHBORS_MAX: Limits = Limits::new(16, 65_536);
-const NEIGHBORS_MAX_DEFAULT: u32 = 1024;
+const NEIGHBORS_MAX_DEFAULT: usize = 1024;
 
 /// Adds the interfaces of `port`, which is `id`.
 pub(super) fn check(

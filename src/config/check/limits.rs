@@ -7,19 +7,19 @@ use crate::config::error::{At, Problems};
 use crate::config::plan::{IcmpPlan, ReassemblyPlan};
 use crate::config::raw::{RawIcmp, RawReassembly};
 
-/// F09: RFC 1122 3.3.2 says 60 to 120 seconds, Linux 30.
+/// RFC 1122 3.3.2 says 60 to 120 seconds, Linux 30.
 const TIMEOUT: Limits = Limits::new(1, 120);
 const TIMEOUT_DEFAULT: u64 = 30;
 
-/// F11: what one worker holds, by default about as much as Linux (4 MiB in buffers of 2 KiB).
+/// What one worker holds, by default about as much as Linux (4 MiB in buffers of 2 KiB).
 const FRAGMENTS: Limits = Limits::new(0, 65_536);
 const FRAGMENTS_DEFAULT: u32 = 2048;
 
-/// F11: by default a quarter of them. A datagram of 65,535 bytes is 45 fragments of 1500 bytes, or 119 of 576.
+/// By default a quarter of them. A datagram of 65,535 bytes is 45 fragments of 1500 bytes, or 119 of 576.
 const FRAGMENTS_PER_SOURCE: Limits = Limits::new(1, 65_536);
 const FRAGMENTS_PER_SOURCE_SHARE: u32 = 4;
 
-/// C05: a host that sends no errors at all would leave its peers to wait.
+/// A host that sends no errors at all would leave its peers to wait.
 const ERRORS: Limits = Limits::new(1, 1_000_000);
 
 pub(super) fn reassembly(raw: &RawReassembly, problems: &mut Problems) -> ReassemblyPlan {
@@ -39,7 +39,7 @@ pub(super) fn reassembly(raw: &RawReassembly, problems: &mut Problems) -> Reasse
     ReassemblyPlan { timeout, fragments, fragments_per_source: per_source }
 }
 
-/// C05: the defaults are Linux's.
+/// The defaults are Linux's.
 pub(super) fn icmp(raw: &RawIcmp, problems: &mut Problems) -> IcmpPlan {
     let mut number = |at: &Option<At<i64>>, default: u32| ERRORS.check(at.as_ref(), default, problems);
     IcmpPlan {

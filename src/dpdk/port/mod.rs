@@ -385,6 +385,21 @@ impl PortControl for StartedPort {
         &self.info
     }
 
+    // T04: many drivers can while the port runs; what was configured is the most that buffers were made for.
+    fn set_mtu(&mut self, mtu: u16) -> Result<(), String> {
+        let listener = Listener::capturing();
+        // SAFETY: the port is ours.
+        let ret = unsafe { sys::rte_eth_dev_set_mtu(self.opened.port_id, mtu) };
+        DpdkError::check(ret).map_err(|error| {
+            let driver = &self.info.driver;
+            let heard = listener.heard();
+            let said = if heard.is_empty() { String::new() } else { format!(" (it said: {heard})") };
+            format!("the driver {driver} refuses it while the port runs: {error}{said}")
+        })?;
+        self.info.mtu = mtu;
+        Ok(())
+    }
+
     fn device_stats(&self) -> DeviceStats {
         let mut stats = MaybeUninit::<sys::rte_eth_stats>::zeroed();
         // SAFETY: the port is ours; writes to `stats`.

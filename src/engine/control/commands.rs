@@ -27,10 +27,12 @@ impl<N: Nic> Control<N> {
             Command::Neighbors => {
                 Answer::Neighbors(self.interfaces().flat_map(|i| neighbors(now, i)).collect())
             }
+            Command::Paths => Answer::Paths(self.paths(now)),
             Command::Routes => Answer::Routes(self.interfaces().flat_map(routes).collect()),
             Command::Drops => Answer::Drops(self.drops()),
             Command::Join(membership) => self.join(now, membership),
             Command::Leave(membership) => self.leave(now, membership),
+            Command::Mtu(order) => self.set_mtu(now, order),
         }
     }
 

@@ -191,6 +191,7 @@ impl Interface {
         base: &mut Base,
         out: &Outlet<N>,
     ) {
+        self.expire_paths(now, base, out);
         self.claim(now, rng, base, out);
         if self.tell_at.is_some_and(|at| at <= now) {
             self.tell_admission(now, Duration::ZERO, out);
@@ -208,7 +209,7 @@ impl Interface {
             self.neighbors.poll_timeout(),
             self.igmp.poll_timeout(),
         ];
-        deadlines.into_iter().fold(None, earliest)
+        deadlines.into_iter().fold(self.replica.paths.poll_timeout(), earliest)
     }
 
     pub(super) fn send_arp<N: Nic>(&self, packet: &Packet, base: &mut Base, out: &Outlet<N>) {

@@ -128,7 +128,7 @@ impl<N: Nic> Control<N> {
 }
 
 /// The place of `name` among `names`; without a name, of the only one.
-fn choose(what: &str, name: Option<&str>, names: &[&str]) -> Result<usize, String> {
+pub(super) fn choose(what: &str, name: Option<&str>, names: &[&str]) -> Result<usize, String> {
     let list = || names.join(", ");
     match name {
         Some(name) => names

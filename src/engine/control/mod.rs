@@ -9,6 +9,7 @@ mod commands;
 mod interface;
 mod membership;
 mod neighbors;
+mod paths;
 mod port;
 
 use core::time::Duration;
@@ -29,6 +30,7 @@ use crate::stack::port_table::Socket;
 use crate::time::{Instant, earliest};
 
 use interface::Interface;
+use membership::choose;
 use neighbors::Frames;
 use port::{Base, Port};
 pub use port::{ControlInterfaceParts, ControlPortParts};
@@ -162,6 +164,11 @@ impl<N: Nic> Control<N> {
         for _ in 0..PUNT_BUDGET {
             let Ok(Punt { interface, buf }) = self.punts.arp.try_recv() else { break };
             self.arp(now, interface, buf);
+            work += 1;
+        }
+        for _ in 0..PUNT_BUDGET {
+            let Ok(report) = self.punts.paths.try_recv() else { break };
+            self.path_report(now, report);
             work += 1;
         }
         for _ in 0..PUNT_BUDGET {

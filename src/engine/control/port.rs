@@ -46,6 +46,8 @@ pub(super) struct Base {
     pub(super) cpus: Vec<usize>,
     pub(super) pages: Vec<CounterPage>,
     pub(super) ledger: Ledger,
+    /// The most that its MTU may become while it runs.
+    pub(super) configured_mtu: u16,
     /// Whether the filter was ever applied: only then is another rung news.
     pub(super) filter_applied: bool,
     link_up: bool,
@@ -64,7 +66,9 @@ impl Port {
         let ledger = Ledger { id, worker, tally: Tally::default() };
         // G44: what was sent while there was no link is sent again when there is one, at the start too.
         let link_up = device.link_is_up();
-        let base = Base { device, workers, cpus, pages, ledger, filter_applied: false, link_up };
+        let configured_mtu = device.info().mtu;
+        let filter_applied = false;
+        let base = Base { device, workers, cpus, pages, ledger, configured_mtu, filter_applied, link_up };
         Self { base, interfaces: interfaces.into_iter().map(|i| Interface::new(i, rng)).collect() }
     }
 

@@ -2,13 +2,15 @@
 
 use super::link::{Link, LinkCast};
 use super::udp::{self, Datagram};
-use super::{Decision, Punted};
+use super::{Decision, IcmpQuestion, Punted};
 use crate::io::{Cast, ChecksumStatus, DropReason, RxMeta};
 use crate::stack::egress::L4;
+use crate::stack::icmp::answer::Question;
+use crate::stack::icmp::{Complaint, received};
 use crate::stack::interface::{Destination, Interface, Source};
 use crate::stack::port_table::PortTable;
 use crate::wire::icmpv4::{self, Icmpv4};
-use crate::wire::ipv4::{Ipv4, Ipv4Error, PROTOCOL_ICMP, PROTOCOL_IGMP, PROTOCOL_UDP};
+use crate::wire::ipv4::{BadOption, Ipv4, Ipv4Error, PROTOCOL_ICMP, PROTOCOL_IGMP, PROTOCOL_UDP};
 
 /// The packet in `link`, or why it is refused; then its protocol.
 pub(super) fn decide(link: &Link<'_>, meta: RxMeta, table: &PortTable) -> Decision {
@@ -28,12 +30,34 @@ pub(super) fn decide(link: &Link<'_>, meta: RxMeta, table: &PortTable) -> Decisi
                     };
                     udp::decide(&datagram, meta, interface, &interface.v4, table)
                 }
-                PROTOCOL_ICMP => icmp(&ip, l4, cast),
+                PROTOCOL_ICMP => icmp(&ip, link, cast, table),
                 PROTOCOL_IGMP => Decision::Punt(Punted::Igmp),
-                _ => Decision::Drop(DropReason::ProtocolUnknown),
+                // I18, RFC 1122 3.2.2.1: told to one host, never to many.
+                _ => refuse(link, DropReason::ProtocolUnknown, Complaint::ProtocolUnreachable),
             }
         }
-        Err(why) => Decision::Drop(why),
+        Err(Refused::Silently(why)) => Decision::Drop(why),
+        Err(Refused::BadOption(BadOption { pointer })) => {
+            refuse(link, DropReason::Ipv4OptionInvalid, Complaint::ParameterProblem { pointer })
+        }
+    }
+}
+
+fn refuse(link: &Link<'_>, why: DropReason, complaint: Complaint) -> Decision {
+    Decision::Complain(why, complaint, link.l3_offset)
+}
+
+/// Why a packet is not taken.
+enum Refused {
+    /// Nobody is told.
+    Silently(DropReason),
+    /// I14: its sender is, if that may be.
+    BadOption(BadOption),
+}
+
+impl From<DropReason> for Refused {
+    fn from(why: DropReason) -> Self {
+        Self::Silently(why)
     }
 }
 
@@ -44,7 +68,7 @@ fn l4_offset(link: &Link<'_>, ip: &Ipv4<'_>) -> u16 {
 
 /// The header's checks, cheapest and most telling first.
 // I04, RFC 1122 3.2.1.7: the TTL is not among them. It is spent by routers, and 0 and 1 are where they were going.
-fn admit<'a>(link: &Link<'a>, meta: RxMeta) -> Result<(Ipv4<'a>, Cast), DropReason> {
+fn admit<'a>(link: &Link<'a>, meta: RxMeta) -> Result<(Ipv4<'a>, Cast), Refused> {
     let ip = Ipv4::parse(link.l3).map_err(reason)?;
     // I02, RFC 1122 3.2.1.2: the device's word only where it says that the sum is right; "unknown" is not "good".
     match meta.ip_checksum {
@@ -55,12 +79,12 @@ fn admit<'a>(link: &Link<'a>, meta: RxMeta) -> Result<(Ipv4<'a>, Cast), DropReas
     check_source(&ip, cast, link.interface)?;
     // I14: an option's length stays inside the header. I16, RFC 7126 4.3: source routes are refused.
     // I15, I19: every other option is passed over.
-    let options = ip.scan_options().map_err(|_| DropReason::Ipv4OptionInvalid)?;
+    let options = ip.scan_options().map_err(Refused::BadOption)?;
     if options.source_route {
-        return Err(DropReason::Ipv4SourceRoute);
+        return Err(Refused::Silently(DropReason::Ipv4SourceRoute));
     }
     if ip.is_fragment() {
-        return Err(DropReason::Ipv4Fragment);
+        return Err(Refused::Silently(DropReason::Ipv4Fragment));
     }
     Ok((ip, cast))
 }
@@ -76,8 +100,12 @@ const fn reason(error: Ipv4Error) -> DropReason {
 fn check_destination(link: &Link<'_>, ip: &Ipv4<'_>) -> Result<Cast, DropReason> {
     let interface = link.interface;
     match interface.v4.destination(ip.dst()) {
-        // E15, RFC 1122 3.3.6: a packet for one host in a frame for many is refused, silently.
-        Destination::Own if link.cast == LinkCast::Many => Err(DropReason::Ipv4UnicastInGroupFrame),
+        // E15, RFC 1122 3.3.6: a packet for one host in a frame for many is refused, silently, unless configured.
+        Destination::Own
+            if link.cast == LinkCast::Many && !interface.policy.accept_unicast_in_group_frames =>
+        {
+            Err(DropReason::Ipv4UnicastInGroupFrame)
+        }
         Destination::Own => Ok(Cast::Unicast),
         // I13, RFC 1122 3.3.6.
         Destination::Broadcast => Ok(Cast::Broadcast),
@@ -91,7 +119,7 @@ fn check_destination(link: &Link<'_>, ip: &Ipv4<'_>) -> Result<Cast, DropReason>
 
 /// I07 to I11: see [`Interface::source`].
 fn check_source(ip: &Ipv4<'_>, cast: Cast, interface: &Interface) -> Result<(), DropReason> {
-    match interface.v4.source(ip.src()) {
+    match interface.source(ip.src()) {
         Source::Host => Ok(()),
         Source::Own => Err(DropReason::Ipv4SourceOwn),
         Source::Martian => Err(DropReason::Ipv4SourceMartian),
@@ -104,29 +132,55 @@ fn check_source(ip: &Ipv4<'_>, cast: Cast, interface: &Interface) -> Result<(), 
     }
 }
 
-fn icmp(ip: &Ipv4<'_>, l4: u16, cast: Cast) -> Decision {
+fn icmp(ip: &Ipv4<'_>, link: &Link<'_>, cast: Cast, table: &PortTable) -> Decision {
     // C07, RFC 792: whole and undamaged, or silently dropped.
     let Ok(message) = Icmpv4::parse(ip.payload()) else { return Decision::Drop(DropReason::IcmpTruncated) };
     if message.verify().is_err() {
         return Decision::Drop(DropReason::IcmpChecksum);
     }
-    let known_and_unwanted = icmpv4::is_error(message.icmp_type())
-        || matches!(
-            message.icmp_type(),
-            icmpv4::TYPE_ECHO_REPLY | icmpv4::TYPE_TIMESTAMP | icmpv4::TYPE_TIMESTAMP_REPLY | 15..=18
-        );
-    match (message.icmp_type(), cast) {
-        // C06, RFC 1122 3.2.2.6.
-        (icmpv4::TYPE_ECHO_REQUEST, Cast::Unicast) => {
-            let len = u16::try_from(ip.payload().len()).unwrap_or_default();
-            Decision::Echo(L4 { offset: l4, len }, ip.tos())
+    let len = u16::try_from(ip.payload().len()).unwrap_or_default();
+    let l4 = L4 { offset: l4_offset(link, ip), len };
+    let question = Question { l3: link.l3_offset, l4, cast };
+    let answer = |asked: IcmpQuestion| match may_answer(asked, question, link.interface) {
+        Ok(()) => Decision::Answer(asked, question),
+        Err(why) => Decision::Drop(why),
+    };
+    match message.icmp_type() {
+        icmpv4::TYPE_ECHO_REQUEST => answer(IcmpQuestion::Echo),
+        icmpv4::TYPE_TIMESTAMP => answer(IcmpQuestion::Timestamp),
+        // C03, C17, RFC 1122 3.2.2: nothing answers an error.
+        kind if icmpv4::is_error(kind) => {
+            match received::report(ip.src(), cast, &message, link.interface, table) {
+                Ok(report) => Decision::Report(report),
+                Err(why) => Decision::Drop(why),
+            }
         }
-        // C08, RFC 2644: many would answer one.
-        (icmpv4::TYPE_ECHO_REQUEST, Cast::Multicast | Cast::Broadcast) => {
-            Decision::Drop(DropReason::IcmpEchoGroup)
+        // C10: address masks and information are questions of another age.
+        icmpv4::TYPE_ECHO_REPLY | icmpv4::TYPE_TIMESTAMP_REPLY | 15..=18 => {
+            Decision::Drop(DropReason::IcmpUnwanted)
         }
-        // C03, RFC 1122 3.2.2: nothing answers an error.
-        _ if known_and_unwanted => Decision::Drop(DropReason::IcmpUnwanted),
+        // C12, RFC 1122 3.2.2.
         _ => Decision::Drop(DropReason::IcmpUnknown),
+    }
+}
+
+/// Whether this interface answers such a question.
+// C06, RFC 1122 3.2.2.6: every echo to one of our addresses. C08, RFC 2644: many would answer one to a group. C10, RFC 1122
+// 3.2.2.8: the time is told as the configuration says, and to a group never.
+const fn may_answer(
+    asked: IcmpQuestion,
+    question: Question,
+    interface: &Interface,
+) -> Result<(), DropReason> {
+    match (asked, question.cast) {
+        (IcmpQuestion::Echo, Cast::Unicast) => Ok(()),
+        (IcmpQuestion::Echo, _) if interface.policy.icmp_echo_group => Ok(()),
+        (IcmpQuestion::Echo, _) => Err(DropReason::IcmpEchoGroup),
+        (IcmpQuestion::Timestamp, _) if !interface.policy.icmp_timestamp => Err(DropReason::IcmpTimestampOff),
+        (IcmpQuestion::Timestamp, Cast::Unicast) if (question.l4.len as usize) < icmpv4::TIMESTAMP_LEN => {
+            Err(DropReason::IcmpTruncated)
+        }
+        (IcmpQuestion::Timestamp, Cast::Unicast) => Ok(()),
+        (IcmpQuestion::Timestamp, _) => Err(DropReason::IcmpTimestampGroup),
     }
 }

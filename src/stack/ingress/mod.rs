@@ -8,13 +8,15 @@ mod ipv4;
 mod link;
 mod udp;
 
-use crate::io::{BufPool, DropReason, InterfaceId, PacketBuf, Parts};
+use crate::io::{BufPool, Cast, DropReason, InterfaceId, PacketBuf, Parts};
 use crate::rng::Rng;
-use crate::stack::icmp_limit::{IcmpLimit, IcmpRates};
+use crate::stack::icmp::answer::{Question, Telling};
+use crate::stack::icmp::received::Report;
+use crate::stack::icmp::{self, Complaint, Offender};
+use crate::stack::icmp_limit::{IcmpLimit, IcmpRates, Rate, TokenBucket};
 use crate::stack::interface::{Interface, Interfaces};
 use crate::stack::port_table::PortTable;
-use crate::stack::{egress, icmp};
-use crate::time::Instant;
+use crate::time::{Instant, WallClock};
 use crate::wire::arp::Packet;
 use crate::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4};
 use crate::wire::ipv4::Ipv4;
@@ -38,6 +40,8 @@ pub enum Verdict<B> {
     Deliver(B, Parts),
     /// An answer, made in the packet itself: it goes out by the way it came.
     Hairpin(B),
+    /// An ICMP error about a datagram of ours: its service may be told, and path MTU discovery. The packet is done with.
+    Report(Report),
     /// For control, which looks at it for this interface.
     Punt(Punted, InterfaceId, B),
     /// Dropped, and an ICMP error about it goes out; `None` if the rate limit or an empty pool withheld it.
@@ -50,27 +54,50 @@ pub enum Verdict<B> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Decision {
     Deliver(Parts),
-    /// An ICMP echo request to answer: its ICMP message and the packet's type of service.
-    Echo(egress::L4, u8),
+    Answer(IcmpQuestion, Question),
+    Report(Report),
     Punt(Punted),
-    /// Nobody listens on the port: the packet begins at this offset.
-    PortUnreachable(u8),
+    /// Dropped, and its sender may be told: the packet begins at this offset.
+    Complain(DropReason, Complaint, u8),
     Drop(DropReason),
 }
+
+/// What is asked by ICMP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum IcmpQuestion {
+    Echo,
+    Timestamp,
+}
+
+/// What ingress is told at the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct IngressOptions {
+    /// How many ICMP errors may leave: this worker's share.
+    pub icmp_rates: IcmpRates,
+    /// The time of day, for ICMP timestamps.
+    pub clock: WallClock,
+}
+
+/// Answers to echo requests to groups, where these are answered at all. C08: what is sent to many may be forged, and is
+/// answered by many.
+const GROUP_ECHOES: Rate = Rate::new(10, 10);
 
 /// The state that ingress keeps: how many errors may still leave.
 #[derive(Debug)]
 pub struct Ingress {
     icmp_limit: IcmpLimit,
+    group_echoes: TokenBucket,
+    clock: WallClock,
     rng: Rng,
 }
 
 impl Ingress {
     /// Fresh state.
     #[must_use]
-    pub fn new(now: Instant, rng: &mut Rng) -> Self {
+    pub fn new(now: Instant, rng: &mut Rng, options: IngressOptions) -> Self {
         let mut rng = rng.fork();
-        Self { icmp_limit: IcmpLimit::new(now, &mut rng, IcmpRates::default()), rng }
+        let icmp_limit = IcmpLimit::new(now, &mut rng, options.icmp_rates);
+        Self { icmp_limit, group_echoes: TokenBucket::full(now, GROUP_ECHOES), clock: options.clock, rng }
     }
 
     /// What becomes of `buf`, received on the port of `interfaces`.
@@ -90,33 +117,64 @@ impl Ingress {
             Decision::Deliver(parts) => Verdict::Deliver(buf, parts),
             Decision::Punt(to) => Verdict::Punt(to, interface.id, buf),
             Decision::Drop(why) => Verdict::Drop(why),
-            Decision::Echo(l4, tos) => {
-                if icmp::echo_reply(&mut buf, l4, tos, interface) {
-                    Verdict::Hairpin(buf)
-                } else {
-                    Verdict::Drop(DropReason::ReplyImpossible)
+            Decision::Report(report) => Verdict::Report(report),
+            Decision::Answer(asked, question) => match self.answer(now, &mut buf, asked, question, interface)
+            {
+                Ok(()) => Verdict::Hairpin(buf),
+                Err(why) => Verdict::Drop(why),
+            },
+            Decision::Complain(why, complaint, l3) => {
+                match Offender::of(buf.data(), usize::from(l3), buf.body(), interface) {
+                    Some(about) => {
+                        Verdict::Reject(why, self.complain(now, &about, complaint, interface, pool))
+                    }
+                    None => Verdict::Drop(why),
                 }
-            }
-            Decision::PortUnreachable(l3) => {
-                let error = self.port_unreachable(now, buf.data(), l3, interface, pool);
-                Verdict::Reject(DropReason::UdpNoPort, error)
             }
         }
     }
 
-    fn port_unreachable<P: BufPool>(
+    /// The frame that tells the sender of `about` what is wrong with it. `None` if the rate limit or an empty pool withholds
+    /// it.
+    pub fn complain<P: BufPool>(
         &mut self,
         now: Instant,
-        frame: &[u8],
-        l3: u8,
+        about: &Offender<'_>,
+        complaint: Complaint,
         interface: &Interface,
         pool: &P,
     ) -> Option<P::Buf> {
-        let about = icmp::Offender::of(frame, usize::from(l3))?;
+        // C05: asked only about packets that nobody forbids to complain about: these alone spend it.
         if !self.icmp_limit.allows(now, &mut self.rng, about.src()) {
             return None;
         }
-        icmp::port_unreachable(&about, interface, pool)
+        icmp::complain(about, complaint, self.random_id(), interface, pool)
+    }
+
+    /// Makes the question in `buf` its own answer.
+    fn answer<B: PacketBuf>(
+        &mut self,
+        now: Instant,
+        buf: &mut B,
+        asked: IcmpQuestion,
+        question: Question,
+        interface: &Interface,
+    ) -> Result<(), DropReason> {
+        if question.cast != Cast::Unicast && !self.group_echoes.take(now, GROUP_ECHOES) {
+            return Err(DropReason::IcmpEchoGroupRate);
+        }
+        let telling = Telling { interface, time: self.clock.millis_of_day(now), id: self.random_id() };
+        let made = match asked {
+            IcmpQuestion::Echo => icmp::echo_reply(buf, question, telling),
+            IcmpQuestion::Timestamp => icmp::timestamp_reply(buf, question, telling),
+        };
+        if made { Ok(()) } else { Err(DropReason::ReplyImpossible) }
+    }
+
+    /// I20, RFC 6864 4: unpredictable.
+    fn random_id(&mut self) -> u16 {
+        let [a, b, ..] = self.rng.u64().to_le_bytes();
+        u16::from_le_bytes([a, b])
     }
 }
 

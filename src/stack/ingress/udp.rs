@@ -3,6 +3,7 @@
 use super::Decision;
 use crate::io::{Cast, ChecksumStatus, DropReason, InterfaceId, Parts, PayloadSum, RxMeta};
 use crate::stack::groups::Admission;
+use crate::stack::icmp::Complaint;
 use crate::stack::interface::{Inet, Interface};
 use crate::stack::port_table::{PortTable, SocketId};
 use crate::wire::udp::{Over, Udp};
@@ -39,7 +40,9 @@ pub(super) fn decide<F: Over>(
             Decision::Deliver(parts.to(cast).with_sum(sum).for_socket(socket))
         }
         // U09, C01, RFC 1122 4.1.3.1: told to one host, never to many.
-        Err(DropReason::UdpNoPort) => Decision::PortUnreachable(l3),
+        Err(DropReason::UdpNoPort) => {
+            Decision::Complain(DropReason::UdpNoPort, Complaint::PortUnreachable, l3)
+        }
         Err(why) => Decision::Drop(why),
     }
 }

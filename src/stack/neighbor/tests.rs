@@ -74,6 +74,16 @@ fn a_failed_neighbour_is_forgotten_after_the_hold_down_and_a_kept_one_asked_agai
     }
 }
 
+#[test]
+fn a_packet_for_a_gateway_that_failed_has_it_asked_for_again() {
+    let mut cache = cache();
+    cache.keep(s(0), PEER);
+    (0..4).for_each(|t| drop(ask(&mut cache, s(t))));
+    assert_eq!(state(&cache, PEER), Some(State::Failed));
+    assert_eq!(cache.want(s(3), PEER), Want::Wait);
+    assert_eq!(ask(&mut cache, s(3)), [TO_ALL]);
+}
+
 // A10, RFC 1122 2.3.2.1.
 #[test]
 fn a_kept_neighbour_is_confirmed_by_unicast() {

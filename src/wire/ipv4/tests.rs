@@ -135,6 +135,43 @@ fn a_trailer_is_not_part_of_the_packet() {
     assert_eq!((ip.payload(), ip.bytes()), (&b"payload"[..], good.as_slice()));
 }
 
+// F16: what fragments carried may lie behind its header or elsewhere; it is the same packet.
+#[test]
+fn a_packet_in_two_pieces_is_the_same_packet() {
+    let whole = packet_with_options(&[148, 4, 0, 0]);
+    let (header, body) = whole.split_at(24);
+    let (one, two) = (Ipv4::parse(&whole).unwrap(), Ipv4::in_pieces(header, body).unwrap());
+    assert_eq!(two.verify(), Ok(()));
+    assert_eq!((one.header_bytes(), one.payload()), (two.header_bytes(), two.payload()));
+    assert_eq!((two.bytes(), two.option_bytes(), two.total_len()), (header, &[148, 4, 0, 0][..], 32));
+    for (header, body) in [(header, &body[1..]), (&header[..23], body), (&header[..19], body), (header, &[])]
+    {
+        assert_eq!(Ipv4::in_pieces(header, body).map(|_| ()), Err(Ipv4Error::HeaderInvalid));
+    }
+}
+
+// I17, RFC 791 3.1: options are part of the header, its length and its checksum.
+#[test]
+fn options_are_emitted_as_they_are() {
+    let options = [7, 7, 4, 0, 0, 0, 0, 0];
+    let mut out = [0xee; 40];
+    let rest = repr(5).emit_with_options(&options, &mut out).unwrap();
+    assert_eq!(rest, [0xee; 12]);
+    let ip = Ipv4::parse(&out[..33]).unwrap();
+    assert_eq!(
+        (ip.verify(), ip.header_len(), ip.total_len(), ip.option_bytes()),
+        (Ok(()), 28, 33, &options[..])
+    );
+    let mut plain = [0; 20];
+    repr(5).emit(&mut plain).unwrap();
+    let mut with_none = [0; 20];
+    repr(5).emit_with_options(&[], &mut with_none).unwrap();
+    assert_eq!(plain, with_none);
+    assert!(repr(5).emit_with_options(&[1; 3], &mut out).is_none());
+    assert!(repr(5).emit_with_options(&[1; 44], &mut [0; 80]).is_none());
+    assert!(repr(5).emit_with_options(&options, &mut out[..27]).is_none());
+}
+
 // I04, RFC 1122 3.2.1.7; I05, RFC 791 3.1: neither stops a packet.
 #[test]
 fn a_ttl_of_zero_and_the_reserved_flag_are_no_errors() {
