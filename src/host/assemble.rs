@@ -92,16 +92,6 @@ pub(super) fn workers(
     Ok(assembly)
 }
 
-/// C05: of the whole host.
-fn icmp_rates(plan: &Plan) -> IcmpRates {
-    let IcmpPlan { errors_per_second, errors_burst, errors_per_second_per_peer, errors_burst_per_peer } =
-        plan.icmp;
-    IcmpRates {
-        global: Rate::new(errors_per_second, errors_burst),
-        peer: Rate::new(errors_per_second_per_peer, errors_burst_per_peer),
-    }
-}
-
 /// Tells every worker, of each port that it serves, who puts fragments together that come in there.
 fn share_owners(plan: &Plan, inboxes: &[Sender<ToWorker<Mbuf>>], ports: &mut [Vec<WorkerPort<Dpdk>>]) {
     for (id, port) in (0..).map(PortId).zip(&plan.ports) {
@@ -119,6 +109,16 @@ fn share_owners(plan: &Plan, inboxes: &[Sender<ToWorker<Mbuf>>], ports: &mut [Ve
 const fn limits(plan: &Plan) -> Limits {
     let ReassemblyPlan { timeout, fragments, fragments_per_source } = plan.reassembly;
     Limits { timeout, fragments, fragments_per_source }
+}
+
+/// C05: of the whole host.
+fn icmp_rates(plan: &Plan) -> IcmpRates {
+    let IcmpPlan { errors_per_second, errors_burst, errors_per_second_per_peer, errors_burst_per_peer } =
+        plan.icmp;
+    IcmpRates {
+        global: Rate::new(errors_per_second, errors_burst),
+        peer: Rate::new(errors_per_second_per_peer, errors_burst_per_peer),
+    }
 }
 
 /// Every socket of the plan, each on every one of its interfaces.
