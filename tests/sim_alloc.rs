@@ -16,6 +16,7 @@ use pollcast::engine::worker::Manner;
 use pollcast::fastpath::Level;
 use pollcast::io::{DropReason, ReplyPath};
 use pollcast::rng::Rng;
+use pollcast::service::EchoOptions;
 use pollcast::sim::frames::{ArpFrame, IcmpFrame, IgmpQuery, UdpFrame, UdpSum};
 use pollcast::sim::nic::NicOptions;
 use pollcast::sim::offload::RxChecksum;
@@ -84,13 +85,17 @@ const PEER: &str = "198.18.0.1:40000";
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
 
 fn world(seed: u64, nic: NicOptions) -> World {
+    world_with(seed, nic, EchoOptions::default())
+}
+
+fn world_with(seed: u64, nic: NicOptions, echo: EchoOptions) -> World {
     let port = PortOptions::new(0);
     let nic = NicOptions { name: port.nic.name.clone(), mac: port.nic.mac, ..nic };
     let mut world = World::new(
         seed,
         &WorldOptions {
             ports: vec![PortOptions { nic, ..port }],
-            services: vec![ServiceOptions::echo().joining(GROUP, &[])],
+            services: vec![ServiceOptions::echo_with(echo).joining(GROUP, &[])],
             level: Level::detect(),
             ..WorldOptions::default()
         },
@@ -187,6 +192,23 @@ fn a_storm_at_closed_ports_from_many_sources() {
     let (sent, withheld) = (world.count(Counter::IcmpErrors), world.count(Counter::IcmpWithheld));
     assert_eq!(sent + withheld, 40 * 600);
     assert!(sent > 0 && withheld > sent);
+}
+
+// X05, RFC 8085 3: a bucket for each source, known or not, and none of it from the heap.
+#[test]
+fn a_flood_of_sources_each_with_its_cap() {
+    let frame = |i: u16| {
+        let [high, low] = i.to_be_bytes();
+        UdpFrame::new(&format!("10.1.{high}.{low}:40000"), "198.18.0.2:7", b"flood").frame()
+    };
+    let frames: Vec<_> = (0..6000).map(frame).collect();
+    let echo = EchoOptions { replies_per_second_per_source: 3, ..EchoOptions::default() };
+    let mut world = world_with(12, NicOptions::default(), echo);
+    let sent = assert_none(&mut world, &frames) as u64;
+    let refused = world.drops(DropReason::EchoSourceRate);
+    // All at one moment: no source is sent more than its cap, and nothing is sent twice.
+    assert!(sent > 0 && sent <= 3 * 6000, "{sent}");
+    assert!(sent + refused <= 40 * 6000 && refused >= 37 * 6000, "{sent} sent, {refused} refused");
 }
 
 #[test]
