@@ -191,15 +191,6 @@ fn source_routes_are_dropped() {
     }
 }
 
-// Reassembly is to come. Until then a fragment is no datagram, and (C03, F12) nobody is told.
-#[test]
-fn fragments_are_dropped() {
-    let Some(lab) = LAB.lock() else { return };
-    for fragment in [0x2000, 0x2001, 0x0001, 0x6000] {
-        lab.assert_dropped(&echo_with(&Ipv4 { fragment, ..header() }), "ipv4_fragment");
-    }
-}
-
 // I22, RFC 1112 6.1, RFC 1122 3.2.1.7: and a sender's own choice is not taken over.
 #[test]
 fn unicast_answers_have_a_time_to_live_of_64() {

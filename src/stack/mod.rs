@@ -20,6 +20,7 @@
 pub mod acd;
 pub mod arp;
 pub mod egress;
+pub mod fragmentation;
 pub mod gmp;
 pub mod groups;
 pub mod hops;
