@@ -9,10 +9,12 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 
+use pollcast::addr::Unicast;
 use pollcast::engine::Counter;
 use pollcast::engine::command::{Command, Membership};
+use pollcast::engine::worker::Manner;
 use pollcast::fastpath::Level;
-use pollcast::io::DropReason;
+use pollcast::io::{DropReason, ReplyPath};
 use pollcast::rng::Rng;
 use pollcast::service::EchoOptions;
 use pollcast::sim::frames::{ArpFrame, IcmpFrame, IgmpQuery, UdpFrame, UdpSum};
@@ -240,6 +242,31 @@ fn what_goes_to_control() {
     let mut world = world(7, NicOptions::default());
     assert_none(&mut world, &frames);
     assert!(world.drops(DropReason::PuntQueueFull) > 0);
+}
+
+// By route to a host of the link, to one beyond a gateway, and to many that are not there: neighbours come and go.
+#[test]
+fn answers_by_route() {
+    let (peer, gateway) = (Ipv4Addr::new(198, 18, 0, 1), Ipv4Addr::new(198, 18, 0, 254));
+    let from = |addr: &str| UdpFrame::new(&format!("{addr}:40000"), "198.18.0.2:7", b"by route").frame();
+    let mut frames = [vec![from("198.18.0.1"); 100], vec![from("203.0.113.9"); 100]].concat();
+    frames.extend((3..100).map(|n| from(&format!("198.18.0.{n}"))));
+    let port = PortOptions {
+        stations: [vec![peer, gateway], (60..80).map(|n| Ipv4Addr::new(198, 18, 0, n)).collect()].concat(),
+        gateway4: Unicast::new(gateway),
+        neighbors_max: 16,
+        ..PortOptions::new(0)
+    };
+    let manner = Manner { reply: ReplyPath::Route, ..Manner::default() };
+    let services = vec![ServiceOptions { manner, ..ServiceOptions::echo() }];
+    let options = WorldOptions { ports: vec![port], services, ..WorldOptions::default() };
+    let mut world = World::new(10, &options);
+    world.run_for(std::time::Duration::from_secs(5));
+    world.exchange(0, &from("198.18.0.1"));
+    world.run_for(std::time::Duration::from_secs(2));
+    let sent = assert_none(&mut world, &frames);
+    assert!(sent >= 39 * 200, "{sent}");
+    assert!(world.count(Counter::Punted) > 0);
 }
 
 #[test]

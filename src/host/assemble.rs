@@ -81,7 +81,7 @@ pub(super) fn workers(
             burst: plan.burst,
             level: Level::detect(),
             ingress: IngressOptions {
-                icmp_rates: icmp_rates(plan.icmp).share(worker, of),
+                icmp_rates: icmp_rates(plan).share(worker, of),
                 clock,
                 ids: IdSpace { secret, worker, workers: of },
             },
@@ -90,14 +90,6 @@ pub(super) fn workers(
     }
     assembly.sockets = sockets;
     Ok(assembly)
-}
-
-/// How many ICMP errors all workers send together.
-const fn icmp_rates(plan: IcmpPlan) -> IcmpRates {
-    IcmpRates {
-        global: Rate::new(plan.errors_per_second, plan.errors_burst),
-        peer: Rate::new(plan.errors_per_second_per_peer, plan.errors_burst_per_peer),
-    }
 }
 
 /// Tells every worker, of each port that it serves, who puts fragments together that come in there.
@@ -117,6 +109,16 @@ fn share_owners(plan: &Plan, inboxes: &[Sender<ToWorker<Mbuf>>], ports: &mut [Ve
 const fn limits(plan: &Plan) -> Limits {
     let ReassemblyPlan { timeout, fragments, fragments_per_source } = plan.reassembly;
     Limits { timeout, fragments, fragments_per_source }
+}
+
+/// C05: of the whole host.
+fn icmp_rates(plan: &Plan) -> IcmpRates {
+    let IcmpPlan { errors_per_second, errors_burst, errors_per_second_per_peer, errors_burst_per_peer } =
+        plan.icmp;
+    IcmpRates {
+        global: Rate::new(errors_per_second, errors_burst),
+        peer: Rate::new(errors_per_second_per_peer, errors_burst_per_peer),
+    }
 }
 
 /// Every socket of the plan, each on every one of its interfaces.
