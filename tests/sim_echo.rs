@@ -15,7 +15,7 @@ use pollcast::fastpath::Level;
 use pollcast::io::{BURST_MAX, DropReason, Rung};
 use pollcast::service::EchoOptions;
 use pollcast::sim::filter::{Abilities, Effect};
-use pollcast::sim::frames::{Ethernet, IcmpFrame, UdpFrame, UdpSum, station_mac};
+use pollcast::sim::frames::{Ethernet, IcmpFrame, UdpFrame, UdpSum, fragment, station_mac};
 use pollcast::sim::nic::{NicOptions, Reception};
 use pollcast::sim::offload::RxChecksum;
 use pollcast::sim::setup::{PortOptions, ServiceOptions, WorldOptions};
@@ -435,29 +435,37 @@ fn a_worker_that_was_away_learns_its_groups_afterwards() {
     }
 }
 
-// E17: a frame in several buffers is not read as one.
+// E17: a frame in several buffers is as good as one in one, wherever it is cut.
 #[test]
-fn a_frame_in_segments_is_refused() {
+fn a_frame_in_segments_is_made_one() {
     let mut world = started(20, &WorldOptions::default());
-    let frame = UdpFrame::new(PEER, HOST, &[7; 300]).frame();
-    for segment in [1, 13, 14, 33, 34, 41, 42, 64, 128, 341] {
+    let request = UdpFrame::new(PEER, HOST, &[7; 300]);
+    let frame = request.frame();
+    let before = world.count(Counter::RxBytes);
+    let cuts = [1, 13, 14, 33, 34, 41, 42, 64, 128, 341];
+    for segment in cuts {
         let meta = world.device(0).meta_of(&frame);
-        let before = world.drops(DropReason::MultiSegment);
         world.device(0).receive_as(&frame, meta, Some(segment));
         world.settle();
-        assert!(world.take_sent(0).is_empty());
-        assert_eq!(world.drops(DropReason::MultiSegment), before + 1, "{segment}: {:?}", world.all_drops());
+        let sent = world.take_sent(0);
+        assert_eq!(sent.len(), 1, "{segment}: {:?}", world.all_drops());
+        assert_eq!(UdpFrame::read(&sent[0]), Ok(answer(&request, Ipv4Addr::new(198, 18, 0, 2))));
     }
+    assert_eq!(world.count(Counter::RxBytes) - before, (cuts.len() * frame.len()) as u64);
 }
 
+// F18, RFC 791 3.1: what the link does not carry in one piece.
 #[test]
-fn an_answer_larger_than_the_link_is_refused() {
+fn an_answer_larger_than_the_link_leaves_in_fragments() {
     let nic = NicOptions { mtu: 600, ..NicOptions::default() };
     let mut world = started(21, &joined(with_nic(nic)));
     for to in [HOST, TO_GROUP] {
         assert_echo(&mut world, &UdpFrame::new(PEER, to, &[1; 572]));
         let request = UdpFrame::new(PEER, to, &[1; 573]);
-        assert_dropped(&mut world, &request.frame(), DropReason::ReplyImpossible);
+        let sent = world.exchange(0, &request.frame());
+        assert_eq!(sent.iter().map(|frame| frame.len() - 14).collect::<Vec<_>>(), [596, 46]);
+        let whole = UdpFrame::read(&fragment::join(&sent).unwrap()).unwrap();
+        assert_eq!(whole, UdpFrame { fragment: 0, ..answer(&request, Ipv4Addr::new(198, 18, 0, 2)) });
     }
 }
 

@@ -502,13 +502,24 @@ fn damaged_and_unwanted_icmp_is_silent() {
     host.drops(&IcmpFrame::between(PEER, OWN, 99, &[0; 8]).frame(), DropReason::IcmpUnknown);
 }
 
+// F20: DF or not, and whatever they carry; what they carry is looked at when it is whole. I06, I07: admission comes first.
 #[test]
-fn fragments_and_unknown_protocols_are_counted_apart() {
+fn fragments_are_to_be_put_together() {
     let mut host = Host::new();
-    for fragment in [0x2000, 0x0001] {
-        let frame = UdpFrame { fragment, ..udp("198.18.0.2:7", &[1; 64]) }.frame();
-        host.drops(&frame, DropReason::Ipv4Fragment);
+    for (fragment, sum) in
+        [(0x2000, UdpSum::Wrong), (0x0001, UdpSum::Right), (0x2001, UdpSum::Right), (0x6000, UdpSum::Right)]
+    {
+        let frame = UdpFrame { fragment, ..udp("198.18.0.2:9", &[1; 64]) }.with_sum(sum);
+        let seen = host.see(&frame.frame());
+        assert!(matches!(seen, Verdict::Fragment(_, buf) if buf.data() == frame.frame()));
+        let elsewhere = UdpFrame { fragment, ..udp("198.18.0.77:9", &[1; 64]) }.frame();
+        host.drops(&elsewhere, DropReason::Ipv4NotForUs);
     }
+}
+
+#[test]
+fn unknown_protocols_are_told_to_one_host() {
+    let mut host = Host::new();
     let frame = ip_changed(udp("198.18.0.2:7", b"x").frame(), |header| header[9] = 253);
     // I18, RFC 1122 3.2.2.1.
     host.rejects(&frame, DropReason::ProtocolUnknown, (3, 2));

@@ -134,20 +134,6 @@ fn what_is_shown_is_the_sum_over_the_workers() {
     assert_eq!((of("udp_no_port"), of("vlan_unknown"), of("udp_checksum")), (50, 1, 0));
 }
 
-// F17: the hash of a fragment has no ports, so fragments of many flows between two hosts share a queue.
-#[test]
-fn fragments_are_counted_by_one_worker_for_each_pair_of_hosts() {
-    let mut world = world(4, NicOptions::default());
-    let fragments: Vec<_> = (0..100u16)
-        .map(|i| UdpFrame {
-            fragment: 0x2000,
-            ..UdpFrame::new(&format!("198.18.0.10:{}", 1000 + i), "198.18.0.2:7", &[0; 16])
-        })
-        .collect();
-    assert_eq!(inject(&mut world, &fragments).len(), 1);
-    assert_eq!(world.drops(DropReason::Ipv4Fragment), 100);
-}
-
 #[test]
 fn a_worker_that_does_not_turn_costs_its_own_flows_only() {
     let mut world = world(5, NicOptions { rx_descriptors: 16, ..NicOptions::default() });

@@ -10,8 +10,8 @@ use super::message::{Unresolved, Used};
 use super::port_io::PortIo;
 use crate::fastpath;
 use crate::io::{DropReason, InterfaceId, Nic, Parts, PmtuDiscovery, ReplyPath};
-use crate::rng::Rng;
-use crate::stack::egress::{self, Cutting, Directed};
+use crate::stack::egress::{self, Directed};
+use crate::stack::fragmentation::Outgoing;
 use crate::stack::pmtu::Sending;
 use crate::time::Instant;
 
@@ -25,40 +25,68 @@ pub struct Manner {
 }
 
 impl Manner {
-    /// Whether a request that is turned round, if it fits every path, is the right answer.
+    /// Whether a request that is turned round, if it fits every path, is the right answer, but for whom it goes to.
     #[inline]
     const fn is_plain(self) -> bool {
-        matches!((self.reply, self.path_mtu_discovery), (ReplyPath::Reflect, PmtuDiscovery::Want))
+        matches!(self.path_mtu_discovery, PmtuDiscovery::Want)
     }
 }
 
 impl<N: Nic> PortIo<N> {
     /// Answers the request in `buf`. False if it cannot be answered: then it is dropped, and counted.
     #[inline(always)]
-    pub(super) fn answer(&mut self, now: Instant, mut buf: N::Buf, parts: Parts, manner: Manner) -> bool {
+    pub(super) fn answer(
+        &mut self,
+        now: Instant,
+        mut buf: N::Buf,
+        parts: Parts,
+        manner: Manner,
+        pool: &N::Pool,
+    ) -> bool {
         // What came in by a tagged interface is not of the shape that the fast path answers.
         let untagged = self.interfaces.untagged().filter(|_| manner.is_plain());
         if untagged.is_some_and(|i| fastpath::reply(&mut buf, parts, &self.view, i)) {
-            self.send(buf);
-            return true;
+            return self.leave(buf, parts.interface(), manner.reply);
         }
-        self.answer_slowly(now, buf, parts, manner)
+        self.answer_slowly(now, buf, parts, manner, pool)
     }
 
     #[inline(never)]
-    fn answer_slowly(&mut self, now: Instant, mut buf: N::Buf, parts: Parts, manner: Manner) -> bool {
-        if let Err(why) = self.make_answer(now, &mut buf, parts, manner) {
-            self.tally.drop(why);
-            return false;
+    fn answer_slowly(
+        &mut self,
+        now: Instant,
+        mut buf: N::Buf,
+        parts: Parts,
+        manner: Manner,
+        pool: &N::Pool,
+    ) -> bool {
+        let long = match self.make_answer(now, &mut buf, parts, manner) {
+            Ok(long) => long,
+            Err(why) => {
+                self.tally.drop(why);
+                return false;
+            }
+        };
+        if let Some(out) = long {
+            return self.send_in_fragments(&buf, &out, (parts.interface(), manner.reply), pool);
         }
-        match manner.reply {
-            ReplyPath::Reflect => self.send(buf),
-            ReplyPath::Route => return self.send_by_route(buf, parts.interface()),
-        }
-        true
+        self.leave(buf, parts.interface(), manner.reply)
     }
 
-    /// Makes the request in `buf` its answer, as large as the path to whoever asked carries.
+    /// Sends a frame of ours on the interface `id`, which goes back to where its request came from so far. False if it was
+    /// dropped, and counted.
+    #[inline(always)]
+    pub(super) fn leave(&mut self, buf: N::Buf, id: InterfaceId, reply: ReplyPath) -> bool {
+        match reply {
+            ReplyPath::Reflect => {
+                self.send(buf);
+                true
+            }
+            ReplyPath::Route => self.send_by_route(buf, id),
+        }
+    }
+
+    /// Makes the request in `buf` its answer, as large as the path to whoever asked carries. `Some`: it is to be cut.
     // C16, T01: the path MTU is looked at where an answer may be longer than one.
     fn make_answer(
         &mut self,
@@ -66,21 +94,29 @@ impl<N: Nic> PortIo<N> {
         buf: &mut N::Buf,
         parts: Parts,
         manner: Manner,
-    ) -> Result<(), DropReason> {
-        let interface = self.interfaces.get(parts.interface()).ok_or(DropReason::ReplyImpossible)?;
+    ) -> Result<Option<Outgoing>, DropReason> {
+        let Self { interfaces, ids, .. } = self;
+        let interface = interfaces.get(parts.interface()).ok_or(DropReason::ReplyImpossible)?;
         let sending = egress::udp_sending(now, buf, parts, manner.path_mtu_discovery, interface);
-        let cutting = match sending.ok_or(DropReason::ReplyImpossible)? {
-            Sending::Whole { dont_fragment: true } => Cutting::Never,
-            Sending::Whole { dont_fragment: false } => Cutting::Allowed(random_id(&mut self.rng)),
-            Sending::Fragments { .. } | Sending::TooBig { .. } => return Err(DropReason::ReplyTooBig),
-        };
-        let made = egress::udp_reply(buf, parts, cutting, interface);
-        if made { Ok(()) } else { Err(DropReason::ReplyImpossible) }
+        match sending.ok_or(DropReason::ReplyImpossible)? {
+            Sending::Whole { dont_fragment } => {
+                let cutting = egress::udp_cutting(buf, parts, dont_fragment, ids, interface);
+                let made = cutting.is_some_and(|cutting| egress::udp_reply(buf, parts, cutting, interface));
+                made.then_some(None).ok_or(DropReason::ReplyImpossible)
+            }
+            // F18: what the path does not carry in one piece leaves in several.
+            Sending::Fragments { mtu } => {
+                let out = egress::udp_reply_to_cut(buf, parts, ids, mtu, interface);
+                out.map(Some).ok_or(DropReason::ReplyImpossible)
+            }
+            Sending::TooBig { .. } => Err(DropReason::ReplyTooBig),
+        }
     }
 
     /// Sends a frame of ours to where the routes and neighbours of `id` say; by way of control if its next hop is not
     /// known here. False if it was dropped, and counted.
-    pub(super) fn send_by_route(&mut self, mut buf: N::Buf, id: InterfaceId) -> bool {
+    #[inline(never)]
+    fn send_by_route(&mut self, mut buf: N::Buf, id: InterfaceId) -> bool {
         let interface = self.interfaces.get(id);
         match interface.map_or(Directed::Nowhere, |i| egress::direct(&mut buf, i)) {
             Directed::Sent(used) => {
@@ -120,10 +156,4 @@ impl<N: Nic> PortIo<N> {
             }
         }
     }
-}
-
-/// I20, RFC 6864 4: unpredictable.
-fn random_id(rng: &mut Rng) -> u16 {
-    let [a, b, ..] = rng.u64().to_le_bytes();
-    u16::from_le_bytes([a, b])
 }

@@ -62,12 +62,16 @@ counters! {
     Released = "released";
     /// Packets that became part of another.
     Merged = "merged";
+    /// Packets that were sent in fragments, each of them a packet of its own.
+    Fragmented = "fragmented";
     /// Datagrams that a service took and did not answer.
     Consumed = "consumed";
     /// Datagrams delivered to a service, answered or not.
     Delivered = "delivered";
     /// Of these, the ones that took the fast path.
     FastPath = "fast_path";
+    /// Datagrams that fragments were put together to.
+    Reassembled = "reassembled";
     /// ICMP echo and timestamp requests answered.
     IcmpEcho = "icmp_echo";
     /// ICMP errors sent.
@@ -114,6 +118,13 @@ impl Tally {
         self.drops_changed = true;
     }
 
+    /// Counts `n` drops for the same reason.
+    #[inline]
+    pub fn drop_all(&mut self, why: DropReason, n: u64) {
+        self.drops[why.index()] += n;
+        self.drops_changed = true;
+    }
+
     /// The value of `counter`.
     #[must_use]
     pub fn get(&self, counter: Counter) -> u64 {
@@ -146,7 +157,8 @@ impl Tally {
     pub fn balance(&self) -> (u64, u64) {
         use Counter as C;
         let came = [C::Rx, C::Allocated, C::Shared, C::HandedIn, C::Released];
-        let went = [C::Tx, C::TxRefused, C::HandedOut, C::Punted, C::Held, C::Merged, C::Consumed];
+        let went =
+            [C::Tx, C::TxRefused, C::HandedOut, C::Punted, C::Held, C::Merged, C::Fragmented, C::Consumed];
         let sum = |of: &[Counter]| of.iter().map(|c| self.get(*c)).sum::<u64>();
         (sum(&came), sum(&went) + self.drops.iter().sum::<u64>())
     }

@@ -29,6 +29,8 @@ pub enum ToWorker<B> {
     Neighbor(InterfaceId, Ipv4Addr, Option<Hop>),
     /// No neighbour of this interface is known any more.
     NoNeighbors(InterfaceId),
+    /// A fragment, as it was received on this port by another worker, of a datagram that this worker puts together.
+    Fragment(PortId, B),
 }
 
 /// What became known of the paths from an interface.

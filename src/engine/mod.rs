@@ -20,6 +20,7 @@ mod answer;
 pub mod command;
 pub mod control;
 pub mod counters;
+pub mod fragments;
 pub mod message;
 mod port_io;
 pub mod request;

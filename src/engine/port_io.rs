@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::counters::{Counter, CounterPage, Tally};
+use super::fragments::Owners;
 use super::message::{PathNews, PuntSenders};
 use super::worker::WorkerPort;
 use crate::addr::V4;
 use crate::fastpath::View;
 use crate::io::{Burst, InterfaceId, Nic, PacketBuf, PortId, TxQueue};
-use crate::rng::Rng;
+use crate::stack::fragmentation::Ids;
 use crate::stack::interface::Interfaces;
 use crate::stack::route::Routes;
 use crate::time::Instant;
@@ -23,29 +24,20 @@ pub(super) struct PortIo<N: Nic> {
     pub(super) view: View,
     pub(super) tx_burst: Burst<N::Buf>,
     pub(super) tally: Tally,
-    /// For what must not be foretold of packets.
-    pub(super) rng: Rng,
     /// The way to control.
     pub(super) punt: PuntSenders<N::Buf>,
+    /// Who puts fragments together that come in here.
+    pub(super) owners: Owners<N::Buf>,
+    /// The identifications of UDP datagrams from here; those of ICMP are drawn by ingress.
+    pub(super) ids: Ids,
     page: CounterPage,
 }
 
 impl<N: Nic> PortIo<N> {
-    pub(super) fn new(port: WorkerPort<N>, punt: PuntSenders<N::Buf>, rng: Rng) -> Self {
-        let WorkerPort { id, rx, tx, interfaces, page } = port;
-        let view = View::of(&interfaces);
-        Self {
-            id,
-            rx,
-            tx,
-            interfaces,
-            view,
-            tx_burst: Burst::new(),
-            tally: Tally::default(),
-            punt,
-            rng,
-            page,
-        }
+    pub(super) fn new(port: WorkerPort<N>, punt: PuntSenders<N::Buf>, ids: Ids) -> Self {
+        let WorkerPort { id, rx, tx, interfaces, owners, page } = port;
+        let (view, tally) = (View::of(&interfaces), Tally::default());
+        Self { id, rx, tx, interfaces, view, tx_burst: Burst::new(), tally, punt, owners, ids, page }
     }
 
     /// Takes note of `news` of the paths from the interface `id`, if that is on this port.

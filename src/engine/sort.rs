@@ -3,15 +3,26 @@
 use arrayvec::ArrayVec;
 
 use super::counters::{Counter, Tally};
+use super::fragments::{Arrival, Fragments, Owners};
 use super::message::{PathReport, PuntSenders};
 use crate::fastpath::Sink;
-use crate::io::{BURST_MAX, BufPool, Burst, DropReason, InterfaceId, Parts};
+use crate::io::{BURST_MAX, BufPool, Burst, DropReason, InterfaceId, Parts, PortId};
 use crate::service::Datagram;
+use crate::stack::fragmentation::Outgoing;
 use crate::stack::icmp::received::Report;
 use crate::stack::ingress::{Ingress, Punted, Verdict};
 use crate::stack::interface::Interfaces;
 use crate::stack::port_table::PortTable;
+use crate::stack::reassembly::Fragment;
 use crate::time::Instant;
+
+/// A packet of ours that is to leave in fragments by an interface.
+#[derive(Debug)]
+pub(super) struct Long<B> {
+    pub(super) interface: InterfaceId,
+    pub(super) buf: B,
+    pub(super) out: Outgoing,
+}
 
 /// The ways out of a burst on one port.
 pub(super) struct Sorter<'a, P: BufPool> {
@@ -24,6 +35,13 @@ pub(super) struct Sorter<'a, P: BufPool> {
     pub(super) tx_burst: &'a mut Burst<P::Buf>,
     pub(super) tally: &'a mut Tally,
     pub(super) delivered: &'a mut ArrayVec<Datagram<P::Buf>, BURST_MAX>,
+    /// Answers of the stack that are to leave in fragments.
+    pub(super) long: &'a mut ArrayVec<Long<P::Buf>, BURST_MAX>,
+    pub(super) port: PortId,
+    pub(super) fragments: &'a mut Fragments<P::Buf>,
+    pub(super) owners: &'a Owners<P::Buf>,
+    /// Whether what is sorted was received by another worker.
+    pub(super) handed_in: bool,
     /// ICMP errors of this burst that services may be told of.
     pub(super) reports: &'a mut ArrayVec<Report, BURST_MAX>,
     /// Datagrams of this burst that were delivered by the slow path.
@@ -48,6 +66,14 @@ impl<P: BufPool> Sink<P::Buf> for Sorter<'_, P> {
                 self.tally.add(Counter::IcmpEcho, 1);
                 self.transmit(buf);
             }
+            Verdict::HairpinInFragments(interface, buf, out) => {
+                self.tally.add(Counter::IcmpEcho, 1);
+                // As for `transmit`: one of a packet, at most.
+                if self.long.try_push(Long { interface, buf, out }).is_err() {
+                    self.tally.drop(DropReason::NoBuffer);
+                }
+            }
+            Verdict::Fragment(fragment, buf) => self.fragment(fragment, buf),
             Verdict::Report(report) => self.report(report),
             Verdict::Punt(kind, interface, buf) => self.hand_to_control(kind, interface, buf),
             Verdict::Reject(why, error) => {
@@ -73,6 +99,15 @@ impl<P: BufPool> Sorter<'_, P> {
         self.tally.add(Counter::RxBytes, bytes);
         self.tally.add(Counter::FastPath, delivered - self.slowly.min(delivered));
         self.tally.add(Counter::Delivered, delivered);
+    }
+
+    /// What a fragment completes is looked at like any packet, and is one of the burst in its stead.
+    fn fragment(&mut self, fragment: Fragment, buf: P::Buf) {
+        let Self { now, port, owners, handed_in, .. } = *self;
+        let arrival = Arrival { port, fragment, buf, owners, handed_in };
+        if let Some(whole) = self.fragments.arrive(now, arrival, self.pool, self.tally) {
+            self.slow(whole);
+        }
     }
 
     #[inline(always)]

@@ -10,22 +10,28 @@ use crossbeam::channel::Receiver;
 
 pub use super::answer::Manner;
 use super::counters::{Counter, CounterPage, SocketPage, Tally};
+use super::fragments::{self, Fragments, Owners};
 use super::message::{PuntSenders, ToWorker};
 use super::port_io::PortIo;
-use super::sort::Sorter;
+use super::sort::{Long, Sorter};
 use crate::fastpath::{self, Level, Lookup, Sink};
-use crate::io::{BURST_MAX, Burst, InterfaceId, Nic, PacketBuf, PortId, RxQueue};
+use crate::io::{BURST_MAX, Burst, DropReason, InterfaceId, Nic, PacketBuf, PortId, ReplyPath, RxQueue};
 use crate::rng::Rng;
 use crate::service::{Action, Cx, Datagram, Service};
+use crate::stack::fragmentation::Ids;
 use crate::stack::groups::ServiceId;
 use crate::stack::icmp::received::Report;
 use crate::stack::ingress::{Ingress, IngressOptions};
 use crate::stack::interface::{Interface, Interfaces};
 use crate::stack::port_table::{PortTable, SocketId};
+use crate::stack::reassembly::Limits;
 use crate::time::Instant;
 
 /// Messages that a turn takes from the inbox at most.
 const INBOX_BUDGET: usize = 64;
+
+/// Unfinished datagrams whose end a turn sees to at most.
+const EXPIRY_BUDGET: usize = 64;
 
 /// One port of a worker.
 #[derive(Debug)]
@@ -38,6 +44,8 @@ pub struct WorkerPort<N: Nic> {
     pub tx: N::Tx,
     /// What IP has on it: addresses and groups.
     pub interfaces: Interfaces,
+    /// Who puts fragments together that come in by it.
+    pub owners: Owners<N::Buf>,
     /// Where its counters are published.
     pub page: CounterPage,
 }
@@ -75,6 +83,8 @@ pub struct WorkerParts<N: Nic> {
     pub inbox: Receiver<ToWorker<N::Buf>>,
     /// The way to control.
     pub punt: PuntSenders<N::Buf>,
+    /// How many fragments it holds, and how long.
+    pub reassembly: Limits,
     /// The most packets in a burst, at most [`BURST_MAX`].
     pub burst: usize,
     /// The level of CPU that the fast path may use.
@@ -94,12 +104,16 @@ pub struct Worker<N: Nic> {
     socket_pages: Vec<SocketPage>,
     services: Vec<WorkerService<N::Buf>>,
     ingress: Ingress,
+    fragments: Fragments<N::Buf>,
     inbox: Receiver<ToWorker<N::Buf>>,
     punt: PuntSenders<N::Buf>,
     burst: usize,
     level: Level,
     rx_burst: Burst<N::Buf>,
     delivered: ArrayVec<Datagram<N::Buf>, BURST_MAX>,
+    long: ArrayVec<Long<N::Buf>, BURST_MAX>,
+    /// Fragments from other workers.
+    handed_in: ArrayVec<(PortId, N::Buf), INBOX_BUDGET>,
     reports: ArrayVec<Report, BURST_MAX>,
     batch: ArrayVec<Datagram<N::Buf>, BURST_MAX>,
 }
@@ -108,21 +122,12 @@ impl<N: Nic> Worker<N> {
     /// A worker that has not turned yet.
     #[must_use]
     pub fn new(now: Instant, parts: WorkerParts<N>) -> Self {
-        let WorkerParts {
-            ports,
-            pool,
-            table,
-            socket_pages,
-            services,
-            inbox,
-            punt,
-            burst,
-            level,
-            ingress,
-            mut rng,
-        } = parts;
+        let WorkerParts { ports, pool, table, socket_pages, services, inbox, punt, .. } = parts;
+        let WorkerParts { reassembly, burst, level, ingress, mut rng, .. } = parts;
+        let mut ids = || Ids::new(ingress.ids, &mut rng);
         let ports =
-            ports.into_iter().map(|port| PortIo::new(port, PuntSenders::clone(&punt), rng.fork())).collect();
+            ports.into_iter().map(|port| PortIo::new(port, PuntSenders::clone(&punt), ids())).collect();
+        let fragments = Fragments::new(reassembly, ingress.ids.secret, &mut rng);
         let ingress = Ingress::new(now, &mut rng, ingress);
         let burst = burst.clamp(1, BURST_MAX);
         let mut worker = Self {
@@ -132,12 +137,15 @@ impl<N: Nic> Worker<N> {
             socket_pages,
             services,
             ingress,
+            fragments,
             inbox,
             punt,
             burst,
             level,
             rx_burst: Burst::new(),
             delivered: ArrayVec::new(),
+            long: ArrayVec::new(),
+            handed_in: ArrayVec::new(),
             reports: ArrayVec::new(),
             batch: ArrayVec::new(),
         };
@@ -152,10 +160,12 @@ impl<N: Nic> Worker<N> {
         if work > 0 {
             // The transmit burst is empty when a received one is sorted: it may need all of it.
             self.ports.iter_mut().for_each(PortIo::flush);
+            self.take_handed_in(now);
         }
         for index in 0..self.ports.len() {
             work += self.poll_port(now, index);
         }
+        work += self.expire(now);
         for port in &mut self.ports {
             port.flush();
             port.publish();
@@ -167,9 +177,26 @@ impl<N: Nic> Worker<N> {
     pub fn stop(&mut self, now: Instant) {
         while self.read_inbox() > 0 {
             self.ports.iter_mut().for_each(PortIo::flush);
+            for (port, _unfinished) in core::mem::take(&mut self.handed_in) {
+                if let Some(port) = self.port_mut(port) {
+                    port.tally.add(Counter::HandedIn, 1);
+                    port.tally.drop(DropReason::Stopping);
+                }
+            }
+        }
+        while let Some(given_up) = self.fragments.give_up() {
+            if let Some(port) = self.port_of(given_up.interface) {
+                fragments::count(&given_up.account, &mut port.tally);
+            }
         }
         self.services.iter_mut().for_each(|s| s.service.stopped(&mut Cx { now }));
         self.ports.iter_mut().for_each(PortIo::publish);
+    }
+
+    /// When [`turn`](Self::turn) has something to do, if nothing arrives before.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.fragments.poll_timeout()
     }
 
     /// The sum of its counters over all ports.
@@ -187,16 +214,53 @@ impl<N: Nic> Worker<N> {
             return 0;
         }
         port.tally.add(Counter::Rx, received as u64);
-        self.sort(now, index);
+        self.sort(now, index, false);
         self.tell_services(now);
         self.serve(now, index);
         received
     }
 
+    /// Takes in the fragments that other workers handed over, each like a burst of one packet.
+    fn take_handed_in(&mut self, now: Instant) {
+        for (port, buf) in core::mem::take(&mut self.handed_in) {
+            let Some(index) = self.ports.iter().position(|p| p.id == port) else { continue };
+            let Some(port) = self.ports.get_mut(index) else { continue };
+            port.tally.add(Counter::HandedIn, 1);
+            // NOTE(push): nothing is in it between two bursts.
+            let _ = self.rx_burst.push(buf);
+            self.sort(now, index, true);
+            self.serve(now, index);
+            // The transmit burst is empty when the next is sorted.
+            self.ports.iter_mut().for_each(PortIo::flush);
+        }
+    }
+
+    /// F09: sees to datagrams whose time is over. Returns how many there were.
+    fn expire(&mut self, now: Instant) -> usize {
+        for done in 0..EXPIRY_BUDGET {
+            let Some(expired) = self.fragments.expire(now) else { return done };
+            let Self { ports, ingress, pool, .. } = self;
+            let of_interface = |p: &&mut PortIo<N>| p.interfaces.get(expired.interface).is_some();
+            let Some(port) = ports.iter_mut().find(of_interface) else { continue };
+            fragments::count(&expired.account, &mut port.tally);
+            let Some(first) = expired.first else { continue };
+            let of = (expired.interface, expired.l3);
+            match ingress.reassembly_time_exceeded(now, &first, of, &port.interfaces, pool) {
+                Some(error) => {
+                    port.tally.add(Counter::Allocated, 1);
+                    port.tally.add(Counter::IcmpErrors, 1);
+                    port.send(error);
+                }
+                None => port.tally.add(Counter::IcmpWithheld, 1),
+            }
+        }
+        EXPIRY_BUDGET
+    }
+
     /// Sorts the burst: datagrams to `delivered`, answers of the stack to the transmit burst, the rest to its counters.
-    fn sort(&mut self, now: Instant, index: usize) {
+    fn sort(&mut self, now: Instant, index: usize, handed_in: bool) {
         let Some(port) = self.ports.get_mut(index) else { return };
-        let PortIo { interfaces, view, tx_burst, tally, .. } = port;
+        let PortIo { id, interfaces, view, tx_burst, tally, owners, .. } = port;
         let mut sorter = Sorter {
             now,
             interfaces,
@@ -207,6 +271,11 @@ impl<N: Nic> Worker<N> {
             tx_burst,
             tally,
             delivered: &mut self.delivered,
+            long: &mut self.long,
+            port: *id,
+            fragments: &mut self.fragments,
+            owners,
+            handed_in,
             reports: &mut self.reports,
             slowly: 0,
         };
@@ -217,7 +286,11 @@ impl<N: Nic> Worker<N> {
             }
             None => all_slowly(&mut self.rx_burst, &mut sorter),
         };
-        sorter.finish(bytes);
+        // What another worker handed over, that one has counted.
+        sorter.finish(if handed_in { 0 } else { bytes });
+        for Long { interface, buf, out } in self.long.drain(..) {
+            port.send_in_fragments(&buf, &out, (interface, ReplyPath::Reflect), &self.pool);
+        }
     }
 
     /// C15, RFC 1122 4.1.3.3: each service hears of the errors about its own datagrams.
@@ -247,7 +320,7 @@ impl<N: Nic> Worker<N> {
                 manner = s.manner;
             }
             let Some(port) = self.ports.get_mut(index) else { return };
-            carry_out(now, port, &self.socket_pages, manner, batch);
+            carry_out(now, port, &self.socket_pages, manner, batch, &self.pool);
         }
     }
 
@@ -282,6 +355,10 @@ impl<N: Nic> Worker<N> {
                         interface.v4.hops.set(addr, hop);
                     }
                 }
+                ToWorker::Fragment(port, buf) => {
+                    // NOTE(push): as many fit as messages are taken.
+                    let _ = self.handed_in.try_push((port, buf));
+                }
                 ToWorker::NoNeighbors(id) => {
                     if let Some(interface) = self.interface_mut(id) {
                         interface.v4.hops.clear();
@@ -296,6 +373,10 @@ impl<N: Nic> Worker<N> {
         self.ports.iter_mut().find(|p| p.id == id)
     }
 
+    fn port_of(&mut self, id: InterfaceId) -> Option<&mut PortIo<N>> {
+        self.ports.iter_mut().find(|p| p.interfaces.get(id).is_some())
+    }
+
     fn interface_mut(&mut self, id: InterfaceId) -> Option<&mut Interface> {
         self.ports.iter_mut().find_map(|p| p.interfaces.get_mut(id))
     }
@@ -305,7 +386,7 @@ impl<N: Nic> Worker<N> {
 fn all_slowly<B: PacketBuf>(burst: &mut Burst<B>, sink: &mut impl Sink<B>) -> u64 {
     let mut bytes = 0;
     for buf in burst.drain() {
-        bytes += buf.data().len() as u64;
+        bytes += buf.frame_len() as u64;
         sink.slow(buf);
     }
     bytes
@@ -333,6 +414,7 @@ fn carry_out<N: Nic>(
     pages: &[SocketPage],
     manner: Manner,
     batch: &mut ArrayVec<Datagram<N::Buf>, BURST_MAX>,
+    pool: &N::Pool,
 ) {
     let (mut socket, mut rx, mut tx, mut consumed) = (SocketId::MAX, 0, 0, 0);
     let count = |socket: SocketId, rx: u64, tx: u64| {
@@ -350,7 +432,7 @@ fn carry_out<N: Nic>(
         match action {
             Action::Consume => consumed += 1,
             Action::Refuse(why) => port.tally.drop(why),
-            Action::Reply => tx += u64::from(port.answer(now, buf, parts, manner)),
+            Action::Reply => tx += u64::from(port.answer(now, buf, parts, manner, pool)),
         }
     }
     count(socket, rx, tx);

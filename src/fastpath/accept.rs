@@ -52,11 +52,12 @@ pub(super) fn burst<B: PacketBuf>(
     let mut memo = Memo { key: NOTHING, socket: 0 };
     let mut bytes = 0;
     for buf in rx.drain() {
-        bytes += buf.data().len() as u64;
         // Twice the same function: where the device said nothing, all that asks what it said falls away.
         let parts = if buf.is_plain() {
+            bytes += buf.data().len() as u64;
             accept::<B, true>(level, &buf, own, lookup, &mut memo)
         } else {
+            bytes += buf.frame_len() as u64;
             accept_what_was_said(level, &buf, own, lookup, &mut memo)
         };
         match parts {

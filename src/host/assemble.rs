@@ -5,21 +5,24 @@ use core::net::SocketAddr;
 use crossbeam::channel::{Receiver, Sender};
 
 use super::{Factories, HostError};
-use crate::config::{Plan, ServicePlan};
+use crate::config::{IcmpPlan, Plan, ReassemblyPlan, ServicePlan};
 use crate::dpdk::{Dpdk, Mbuf};
 use crate::engine::control::{ControlSocket, InitialMembership};
 use crate::engine::counters::{CounterPage, SocketPage};
+use crate::engine::fragments::{self, Owners};
 use crate::engine::message::{self, PuntSenders, ToWorker};
 use crate::engine::worker::{Manner, WorkerParts, WorkerPort, WorkerService};
 use crate::fastpath::Level;
 use crate::io::{InterfaceId, Nic, PortId};
 use crate::rng::Rng;
+use crate::stack::fragmentation::IdSpace;
 use crate::stack::groups::ServiceId;
-use crate::stack::icmp_limit::IcmpRates;
+use crate::stack::icmp_limit::{IcmpRates, Rate};
 use crate::stack::ingress::IngressOptions;
 use crate::stack::interface::Interfaces;
 use crate::stack::membership::SourceFilter;
 use crate::stack::port_table::{PortTable, Socket};
+use crate::stack::reassembly::Limits;
 use crate::time::WallClock;
 
 /// A port's queue pair for one worker, with that worker's replica of its interfaces.
@@ -52,14 +55,18 @@ pub(super) fn workers(
     let mut ports: Vec<Vec<WorkerPort<Dpdk>>> = plan.workers.iter().map(|_| Vec::new()).collect();
     for QueuePair { worker, port: id, rx, tx, interfaces, page } in pairs {
         if let Some(ports) = ports.get_mut(worker) {
-            ports.push(WorkerPort { id, rx, tx, interfaces, page });
+            let owners = Owners::new();
+            ports.push(WorkerPort { id, rx, tx, interfaces, owners, page });
         }
     }
     let mut sockets = control_sockets(plan);
-    let mut assembly = Assembly { workers: Vec::new(), inboxes: Vec::new(), sockets: Vec::new() };
+    let (inboxes, receivers): (Vec<_>, Vec<Receiver<ToWorker<Mbuf>>>) =
+        plan.workers.iter().map(|_| message::inbox()).unzip();
+    share_owners(plan, &inboxes, &mut ports);
+    let secret = rng.u64();
+    let mut assembly = Assembly { workers: Vec::new(), inboxes, sockets: Vec::new() };
     let of = u32::try_from(plan.workers.len()).unwrap_or(u32::MAX);
-    for (ports, worker) in ports.into_iter().zip(0..) {
-        let (inbox_tx, inbox): (_, Receiver<ToWorker<Mbuf>>) = message::inbox();
+    for ((ports, worker), inbox) in ports.into_iter().zip(0..).zip(receivers) {
         let here: Vec<InterfaceId> = ports.iter().flat_map(|p| p.interfaces.iter().map(|i| i.id)).collect();
         let (table, socket_pages) = bind(&mut sockets, &here, rng)?;
         assembly.workers.push(WorkerParts {
@@ -70,15 +77,48 @@ pub(super) fn workers(
             socket_pages,
             inbox,
             punt: punt.clone(),
+            reassembly: limits(plan),
             burst: plan.burst,
             level: Level::detect(),
-            ingress: IngressOptions { icmp_rates: IcmpRates::default().share(worker, of), clock },
+            ingress: IngressOptions {
+                icmp_rates: icmp_rates(plan).share(worker, of),
+                clock,
+                ids: IdSpace { secret, worker, workers: of },
+            },
             rng: rng.fork(),
         });
-        assembly.inboxes.push(inbox_tx);
     }
     assembly.sockets = sockets;
     Ok(assembly)
+}
+
+/// Tells every worker, of each port that it serves, who puts fragments together that come in there.
+fn share_owners(plan: &Plan, inboxes: &[Sender<ToWorker<Mbuf>>], ports: &mut [Vec<WorkerPort<Dpdk>>]) {
+    for (id, port) in (0..).map(PortId).zip(&plan.ports) {
+        let of_port: Vec<_> = port.workers.iter().filter_map(|w| inboxes.get(*w).cloned()).collect();
+        for (worker, owners) in port.workers.iter().zip(fragments::owners(&of_port)) {
+            let here = ports.get_mut(*worker).and_then(|ports| ports.iter_mut().find(|port| port.id == id));
+            if let Some(here) = here {
+                here.owners = owners;
+            }
+        }
+    }
+}
+
+/// How much of fragments each worker holds, and how long.
+const fn limits(plan: &Plan) -> Limits {
+    let ReassemblyPlan { timeout, fragments, fragments_per_source } = plan.reassembly;
+    Limits { timeout, fragments, fragments_per_source }
+}
+
+/// C05: of the whole host.
+fn icmp_rates(plan: &Plan) -> IcmpRates {
+    let IcmpPlan { errors_per_second, errors_burst, errors_per_second_per_peer, errors_burst_per_peer } =
+        plan.icmp;
+    IcmpRates {
+        global: Rate::new(errors_per_second, errors_burst),
+        peer: Rate::new(errors_per_second_per_peer, errors_burst_per_peer),
+    }
 }
 
 /// Every socket of the plan, each on every one of its interfaces.

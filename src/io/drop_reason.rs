@@ -55,8 +55,6 @@ drop_reasons! {
     VlanUnknown = "vlan_unknown" => None;
     /// An EtherType that this host does not speak, 802.3 lengths included.
     EtherTypeUnknown = "ethertype_unknown" => None;
-    /// The frame lies in several buffers.
-    MultiSegment = "multi_segment" => None;
     /// An ARP packet with wrong types, lengths or operation.
     ArpMalformed = "arp_malformed" => None;
     /// The sender of an ARP packet is not one host: a group or broadcast address.
@@ -87,8 +85,6 @@ drop_reasons! {
     Ipv4GroupNotJoined = "ipv4_group_not_joined" => None;
     /// The source is not among those that the group was joined for.
     GroupSourceFiltered = "group_source_filtered" => None;
-    /// A fragment: reassembly is not built yet.
-    Ipv4Fragment = "ipv4_fragment" => Some("IpReasmFails");
     /// A fragment that is not the last one and whose length is no multiple of eight.
     FragmentMisaligned = "fragment_misaligned" => Some("IpReasmFails");
     /// A fragment that would make its datagram longer than 65,535 bytes.
@@ -175,9 +171,9 @@ drop_reasons! {
     NeighborTableFull = "neighbor_table_full" => None;
     /// The queue to the control thread was full.
     PuntQueueFull = "punt_queue_full" => None;
-    /// The queue to the worker that sends for control was full.
+    /// The queue to a worker was full: to the one that sends for control, or that puts fragments together.
     InboxFull = "inbox_full" => None;
-    /// No buffer was free for an answer, or for a report or request of our own.
+    /// No buffer was free: for an answer, for a report or request of our own, or for what fragments or segments make up.
     NoBuffer = "no_buffer" => None;
     /// The worker was stopping.
     Stopping = "stopping" => None;

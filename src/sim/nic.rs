@@ -51,6 +51,8 @@ pub struct NicOptions {
     pub vlan_strip: bool,
     /// Whether it inserts VLAN tags that it is asked for.
     pub vlan_insert: bool,
+    /// Whether it spreads first fragments by their ports, and not by their addresses alone like the others.
+    pub rss_first_fragments: bool,
     /// What its multicast filter can do.
     pub filter: Abilities,
     /// How far the filter may climb.
@@ -72,6 +74,7 @@ impl Default for NicOptions {
             tx_checksum: false,
             vlan_strip: false,
             vlan_insert: false,
+            rss_first_fragments: false,
             filter: Abilities::exact(64),
             filter_policy: FilterPolicy::Auto,
             link_up: true,
@@ -175,7 +178,8 @@ impl SimDevice {
     #[must_use]
     pub fn meta_of(&self, frame: &[u8]) -> RxMeta {
         let (ip_checksum, l4_checksum) = lock(&self.device).options.rx_checksum.status(frame);
-        RxMeta { ip_checksum, l4_checksum, stripped_tci: None, rss_hash: rss::hash(frame) }
+        let rss_hash = rss::hash(frame, lock(&self.device).options.rss_first_fragments);
+        RxMeta { ip_checksum, l4_checksum, stripped_tci: None, rss_hash }
     }
 
     /// Moves the next frame from the transmit rings onto the wire: into `frame`, whose old content goes. False if there

@@ -1,8 +1,7 @@
 //! Receive-side scaling: which queue a frame goes to.
 //!
 //! The Toeplitz hash with Microsoft's published key, over addresses and ports. A fragment is hashed over its addresses
-//! alone, since only the first one has ports: it may go to another queue than the rest of its flow, as on real NICs
-//! (F17).
+//! alone, or the first one over its ports, too: then it goes to another queue than the others, as on some NICs (F17).
 
 /// The key of the published test vectors, which most drivers use.
 pub const KEY: [u8; 40] = [
@@ -31,12 +30,13 @@ pub fn toeplitz(key: &[u8; 40], input: &[u8]) -> u32 {
     hash
 }
 
-/// The hash of `frame`; none for what is not IP, or is cut short.
+/// The hash of `frame`; none for what is not IP, or is cut short. With `first_by_ports`, a first fragment is hashed like
+/// what is none.
 #[must_use]
-pub fn hash(frame: &[u8]) -> Option<u32> {
+pub fn hash(frame: &[u8], first_by_ports: bool) -> Option<u32> {
     let (ethertype, packet) = network_layer(frame)?;
     let (addresses, ports) = match ethertype {
-        0x0800 => ipv4_flow(packet)?,
+        0x0800 => ipv4_flow(packet, first_by_ports)?,
         0x86dd => ipv6_flow(packet)?,
         _ => return None,
     };
@@ -76,9 +76,9 @@ pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 
 type Flow<'a> = (&'a [u8], Option<&'a [u8]>);
 
-fn ipv4_flow(packet: &[u8]) -> Option<Flow<'_>> {
+fn ipv4_flow(packet: &[u8], first_by_ports: bool) -> Option<Flow<'_>> {
     let header = usize::from(packet.first()? & 0x0f) * 4;
-    let fragment = u16_at(packet, 6)? & 0x3fff != 0;
+    let fragment = u16_at(packet, 6)? & if first_by_ports { 0x1fff } else { 0x3fff } != 0;
     let has_ports = matches!(packet.get(9)?, 6 | 17) && !fragment;
     Some((packet.get(12..20)?, packet.get(header..header + 4).filter(|_| has_ports)))
 }
@@ -132,23 +132,25 @@ mod tests {
 
     #[test]
     fn a_fragment_is_hashed_over_its_addresses_alone() {
-        assert_eq!(hash(&frame(0x4000)), Some(0x51cc_c178), "don't-fragment is no fragment");
-        assert_eq!(hash(&frame(0x2000)), Some(0x323e_8fc2), "the first one");
-        assert_eq!(hash(&frame(0x0001)), Some(0x323e_8fc2), "a later one");
+        assert_eq!(hash(&frame(0x4000), false), Some(0x51cc_c178), "don't-fragment is no fragment");
+        assert_eq!(hash(&frame(0x2000), false), Some(0x323e_8fc2), "the first one");
+        assert_eq!(hash(&frame(0x0001), false), Some(0x323e_8fc2), "a later one");
+        assert_eq!(hash(&frame(0x2000), true), Some(0x51cc_c178), "the first one, where its ports count");
+        assert_eq!(hash(&frame(0x0001), true), Some(0x323e_8fc2), "a later one has none");
     }
 
     #[test]
     fn a_tag_does_not_change_the_hash() {
         let mut tagged = frame(0);
         tagged.splice(12..12, [0x81, 0x00, 0x00, 0x05]);
-        assert_eq!(hash(&tagged), hash(&frame(0)));
+        assert_eq!(hash(&tagged, false), hash(&frame(0), false));
     }
 
     #[test]
     fn no_truncation_panics_and_every_queue_is_named() {
         let whole = frame(0);
         for end in 0..whole.len() {
-            let _ = hash(&whole[..end]);
+            let _ = hash(&whole[..end], false);
         }
         let mut named = [0; 3];
         for hash in 0..REDIRECTION {

@@ -14,12 +14,14 @@ use crate::engine::control::{
     Control, ControlInterfaceParts, ControlParts, ControlPortParts, ControlSocket, InitialMembership,
 };
 use crate::engine::counters::{CounterPage, SocketPage};
+use crate::engine::fragments::{LIMITS, owners};
 use crate::engine::message::{PuntSenders, inbox, punt_queues};
 use crate::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService};
 use crate::fastpath::Level;
 use crate::io::{BURST_MAX, ConflictDetection, InterfaceId, PortId};
 use crate::rng::Rng;
 use crate::service::{Echo, EchoOptions, Service};
+use crate::stack::fragmentation::IdSpace;
 use crate::stack::groups::ServiceId;
 use crate::stack::hops::Hops;
 use crate::stack::icmp_limit::IcmpRates;
@@ -28,6 +30,7 @@ use crate::stack::interface::{Inet, Interface, Interfaces};
 use crate::stack::membership::SourceFilter;
 use crate::stack::neighbor::ENTRIES_DEFAULT;
 use crate::stack::port_table::{PortTable, Socket};
+use crate::stack::reassembly::Limits;
 use crate::stack::route::{Route, Routes};
 use crate::time::{Instant, WallClock};
 
@@ -169,8 +172,12 @@ pub struct WorldOptions {
     pub burst: usize,
     /// Buffers in the pool.
     pub buffers: usize,
+    /// Large buffers in the pool.
+    pub large: usize,
     /// Bytes of a buffer.
     pub room: usize,
+    /// How many fragments each worker holds, and how long.
+    pub fragments: Limits,
     /// The level of CPU. What happens does not depend on it.
     pub level: Level,
 }
@@ -183,7 +190,9 @@ impl Default for WorldOptions {
             workers: 1,
             burst: 32,
             buffers: 1024,
+            large: 4,
             room: ROOM,
+            fragments: LIMITS,
             level: Level::BASELINE,
         }
     }
@@ -210,16 +219,19 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
         (1..=BURST_MAX).contains(&options.burst) && options.workers > 0,
         "a burst and a worker are needed"
     );
-    let pool = SimPool::new(options.buffers, options.room);
+    let pool = SimPool::with_large(options.buffers, options.room, options.large);
     let Opened { devices, control_ports, worker_ports } = open_ports(options, &pool, rng);
     let table = port_table(options, rng);
     let (punt, punts) = punt_queues();
-    let mut inboxes = Vec::new();
+    let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..options.workers).map(|_| inbox()).unzip();
+    let (secret, lists) = (rng.u64(), owners(&inboxes));
     let mut pages: Vec<Vec<SocketPage>> = vec![Vec::new(); table.sockets().len()];
     let mut workers = Vec::new();
-    for ports in worker_ports {
-        let (sender, receiver) = inbox();
-        inboxes.push(sender);
+    for ((worker, mut ports), (receiver, owners)) in
+        (0..).zip(worker_ports).zip(receivers.into_iter().zip(lists))
+    {
+        // Every worker serves every port.
+        ports.iter_mut().for_each(|port| port.owners.clone_from(&owners));
         let socket_pages: Vec<SocketPage> = pages.iter().map(|_| SocketPage::default()).collect();
         pages.iter_mut().zip(&socket_pages).for_each(|(all, page)| all.push(page.clone()));
         workers.push(Worker::new(
@@ -232,9 +244,10 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
                 services: services(options),
                 inbox: receiver,
                 punt: PuntSenders::clone(&punt),
+                reassembly: options.fragments,
                 burst: options.burst,
                 level: options.level,
-                ingress: ingress_options(now, workers.len(), options.workers),
+                ingress: ingress_options(now, IdSpace { secret, worker, workers: options.workers.into() }),
                 rng: rng.fork(),
             },
         ));
@@ -258,11 +271,11 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
 }
 
 /// The start of the world is midnight.
-fn ingress_options(now: Instant, worker: usize, of: u16) -> IngressOptions {
-    let worker = u32::try_from(worker).unwrap_or_default();
+fn ingress_options(now: Instant, ids: IdSpace) -> IngressOptions {
     IngressOptions {
-        icmp_rates: IcmpRates::default().share(worker, of.into()),
+        icmp_rates: IcmpRates::default().share(ids.worker, ids.workers),
         clock: WallClock::new(now, now.since(Instant::ZERO)),
+        ids,
     }
 }
 
@@ -321,7 +334,7 @@ fn open_queues(
     for ((rx, tx), ports) in queues.into_iter().zip(worker_ports) {
         let page = CounterPage::default();
         pages.push(page.clone());
-        ports.push(WorkerPort { id, rx, tx, interfaces: interfaces.clone(), page });
+        ports.push(WorkerPort { id, rx, tx, interfaces: interfaces.clone(), owners: Vec::new(), page });
     }
     pages
 }

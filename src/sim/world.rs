@@ -139,6 +139,7 @@ impl World {
         let held = usize::try_from(held).unwrap_or(usize::MAX) + self.control.waiting();
         let accounted = rings + self.taken.len() + held;
         assert_eq!(self.pool.outstanding(), accounted, "buffers out of the pool, and where they are");
+        assert_eq!(self.pool.outstanding_large(), 0, "a large buffer lives no longer than a turn");
     }
 
     /// Jumps to the next event and does all that there is to do then. Returns the new time; `None` if nothing will
@@ -169,7 +170,8 @@ impl World {
             let router = site.router.as_ref().and_then(|(_, router)| router.next_deadline());
             earliest(site.net.next_arrival(), router)
         });
-        sites.fold(control, earliest)
+        let workers = self.workers.iter().filter(|_| self.running).map(Worker::next_deadline);
+        sites.chain(workers).fold(control, earliest)
     }
 
     /// What has arrived by now, from the links; and routers whose time has come.

@@ -5,6 +5,7 @@
 
 use core::net::Ipv4Addr;
 
+use super::fragmentation::{HEAD_MAX, Ids, Outgoing, Payload};
 use super::hops::Hop;
 use super::interface::Interface;
 use super::pmtu::{self, Sending};
@@ -234,6 +235,69 @@ pub fn udp_reply<B: PacketBuf>(buf: &mut B, parts: Parts, cutting: Cutting, inte
     sum_udp(buf, src, dst, parts.udp_len(), interface)
 }
 
+/// Whether routers may fragment the answer to the UDP request in `buf`, and under which identification. `None`: it is no
+/// request.
+// I20, RFC 6864 4.
+#[must_use]
+pub fn udp_cutting<B: PacketBuf>(
+    buf: &B,
+    parts: Parts,
+    dont_fragment: bool,
+    ids: &mut Ids,
+    interface: &Interface,
+) -> Option<Cutting> {
+    if dont_fragment {
+        return Some(Cutting::Never);
+    }
+    let (src, dst) = addresses(buf.data(), parts, interface)?;
+    Some(Cutting::Allowed(ids.draw(src, dst, PROTOCOL_UDP)))
+}
+
+/// Turns the UDP request in `buf` into its answer, as [`udp_reply`] does, where that is too long for its path: it is to be
+/// cut into packets of at most `mtu` bytes. `None` if it cannot be answered.
+// F18: one checksum for all of it, which no device can make of a part.
+pub fn udp_reply_to_cut<B: PacketBuf>(
+    buf: &mut B,
+    parts: Parts,
+    ids: &mut Ids,
+    mtu: u16,
+    interface: &Interface,
+) -> Option<Outgoing> {
+    let (src, dst) = addresses(buf.data(), parts, interface)?;
+    let mac = Header::parse(buf.data())?.0.src;
+    let payload = Payload {
+        in_body: parts.is_in_body(),
+        offset: u16::try_from(parts.l4()).ok()?,
+        len: parts.udp_len(),
+    };
+    let udp = payload.of_mut(buf).filter(|_| !dst.is_unspecified())?;
+    turn_ports(udp)?;
+    if parts.sum() != PayloadSum::Valid || parts.cast() != Cast::Unicast {
+        udp.get_mut(6..8)?.copy_from_slice(&[0, 0]);
+        let sum = Sum::pseudo_v4(src, dst, PROTOCOL_UDP, payload.len).add_bytes(udp).udp_finish();
+        udp.get_mut(6..8)?.copy_from_slice(&sum.to_be_bytes());
+    }
+    let cutting = Cutting::Allowed(ids.draw(src, dst, PROTOCOL_UDP));
+    let answer = Answer { src, dst, protocol: PROTOCOL_UDP, tos: 0, cutting, options: &[] };
+    to_cut(mac, answer, payload, mtu, interface)
+}
+
+/// The datagram that is `answer` with its `payload`, to leave for `mac` in packets of at most `mtu` bytes. `None`: these
+/// carry nothing.
+#[must_use]
+pub fn to_cut(
+    mac: MacAddr,
+    answer: Answer<'_>,
+    payload: Payload,
+    mtu: u16,
+    interface: &Interface,
+) -> Option<Outgoing> {
+    let mut head = [0; HEAD_MAX];
+    write_headers(&mut head, mac, answer, payload.len, interface)?;
+    let l3 = link_len(interface);
+    Outgoing::new(&head, l3, payload, mtu)
+}
+
 /// How the answer to the UDP request in `buf` leaves. `None`: it is no request.
 // T01, C16: by the path to whoever asked, and by what its service chose.
 #[must_use]
@@ -252,7 +316,7 @@ pub fn udp_sending<B: PacketBuf>(
 
 /// U21, RFC 1122 4.1.3.5: from the address that was asked; from our own if that was a group or broadcast address.
 fn addresses(frame: &[u8], parts: Parts, interface: &Interface) -> Option<(Ipv4Addr, Ipv4Addr)> {
-    let ip = Ipv4::parse(frame.get(parts.l3()..)?).ok()?;
+    let ip = Ipv4::parse_front(frame.get(parts.l3()..)?).ok()?;
     let own = match parts.cast() {
         Cast::Unicast => Some(ip.dst()),
         Cast::Multicast | Cast::Broadcast => interface.v4.address_towards(ip.src()),
@@ -262,13 +326,17 @@ fn addresses(frame: &[u8], parts: Parts, interface: &Interface) -> Option<(Ipv4A
 
 fn swap_ports<B: PacketBuf>(buf: &mut B, l4: L4) -> bool {
     let start = usize::from(l4.offset);
-    let ports = buf.unique().and_then(|f| f.get_mut(start..)).and_then(|l4| l4.first_chunk_mut::<4>());
-    match ports {
-        // U10: port 0 is no place to send to.
-        None | Some([0, 0, ..]) => false,
-        Some(ports) => {
+    buf.unique().and_then(|f| f.get_mut(start..)).and_then(turn_ports).is_some()
+}
+
+/// Swaps the ports of a UDP datagram. `None`, and nothing changed: it cannot be answered.
+// U10: port 0 is no place to send to.
+fn turn_ports(udp: &mut [u8]) -> Option<()> {
+    match udp.first_chunk_mut::<4>()? {
+        [0, 0, ..] => None,
+        ports => {
             ports.rotate_left(2);
-            true
+            Some(())
         }
     }
 }

@@ -63,19 +63,30 @@ impl<'a> Ipv4<'a> {
     /// [`HeaderInvalid`](Ipv4Error::HeaderInvalid) or [`Truncated`](Ipv4Error::Truncated); the checksum is not looked at.
     #[inline]
     pub fn parse(l3: &'a [u8]) -> Result<Self, Ipv4Error> {
+        let front = Self::parse_front(l3)?;
+        // I03, RFC 791 3.1: the total length covers no more than what came.
+        if usize::from(front.total_len()) > l3.len() { Err(Ipv4Error::Truncated) } else { Ok(front) }
+    }
+
+    /// The packet whose front is `l3`, and maybe all of it: its payload is what there is.
+    ///
+    /// # Errors
+    /// [`HeaderInvalid`](Ipv4Error::HeaderInvalid).
+    #[inline]
+    pub fn parse_front(l3: &'a [u8]) -> Result<Self, Ipv4Error> {
         let header = l3.first_chunk::<HEADER_LEN>().ok_or(Ipv4Error::HeaderInvalid)?;
         // I01, RFC 1122 3.2.1.1: version 4, at least five words, and all of them here.
         let header_len = 4 * usize::from(header[0] & 0x0f);
         if header[0] >> 4 != 4 || header_len < HEADER_LEN || header_len > l3.len() {
             return Err(Ipv4Error::HeaderInvalid);
         }
-        // I03, RFC 791 3.1: the total length covers the header, and no more than what came.
+        // I03, RFC 791 3.1: the total length covers the header.
         let total_len = usize::from(u16::from_be_bytes([header[2], header[3]]));
         if total_len < header_len {
             return Err(Ipv4Error::HeaderInvalid);
         }
         // I03, E10, RFC 791 3.1: what the link brought beyond it is padding.
-        let bytes = l3.get(..total_len).ok_or(Ipv4Error::Truncated)?;
+        let bytes = l3.get(..total_len).unwrap_or(l3);
         let (all, payload) = bytes.split_at_checked(header_len).ok_or(Ipv4Error::HeaderInvalid)?;
         let options = all.get(HEADER_LEN..).ok_or(Ipv4Error::HeaderInvalid)?;
         Ok(Self { header, options, payload, bytes })
@@ -308,7 +319,7 @@ impl Repr {
     /// As [`emit`](Self::emit), with `options` instead of the Router Alert: whole words, at most 40 bytes.
     #[must_use]
     pub fn emit_with_options<'a>(&self, options: &[u8], out: &'a mut [u8]) -> Option<&'a mut [u8]> {
-        if options.len() % 4 != 0 || options.len() > OPTIONS_MAX {
+        if !options.len().is_multiple_of(4) || options.len() > OPTIONS_MAX {
             return None;
         }
         let header_len = HEADER_LEN + options.len();

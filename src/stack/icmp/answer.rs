@@ -2,19 +2,25 @@
 
 use core::net::Ipv4Addr;
 
-use crate::io::{Cast, PacketBuf};
+use crate::io::{Cast, PacketBuf, PmtuDiscovery};
 use crate::stack::egress::{self, Answer, Cutting, L4};
+use crate::stack::fragmentation::{Ids, Outgoing, Payload};
 use crate::stack::interface::Interface;
+use crate::stack::pmtu::{self, Sending};
+use crate::time::Instant;
+use crate::wire::ethernet::Header;
 use crate::wire::icmpv4;
-use crate::wire::ipv4::{EchoedOptions, Ipv4, PROTOCOL_ICMP, Stamp};
+use crate::wire::ipv4::{self, EchoedOptions, Ipv4, PROTOCOL_ICMP, Stamp};
 
 /// A question, as ingress found it in a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Question {
     /// Offset of the IP header.
     pub l3: u8,
-    /// The ICMP message.
+    /// The ICMP message: in the frame, or all of the packet's body.
     pub l4: L4,
+    /// Whether it is in the body.
+    pub in_body: bool,
     /// To whom it was addressed.
     pub cast: Cast,
 }
@@ -24,10 +30,21 @@ pub struct Question {
 pub struct Telling<'a> {
     /// By which interface it came and is answered.
     pub interface: &'a Interface,
+    /// The moment.
+    pub now: Instant,
     /// Milliseconds since midnight UT.
     pub time: u32,
-    /// The identification of the answer.
-    pub id: u16,
+}
+
+/// What became of a question.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Made {
+    /// The frame of its answer.
+    Whole,
+    /// An answer that is longer than its path carries: to be cut.
+    Long(Outgoing),
+    /// It cannot be answered.
+    Nothing,
 }
 
 /// What of the question's header is in the answer's.
@@ -42,7 +59,7 @@ impl Head {
     /// `None`: the question cannot be answered.
     // C08, U21: a question to many is answered from our own address.
     fn of<B: PacketBuf>(buf: &B, question: Question, telling: Telling<'_>) -> Option<Self> {
-        let ip = Ipv4::parse(buf.data().get(usize::from(question.l3)..)?).ok()?;
+        let ip = Ipv4::parse_front(buf.data().get(usize::from(question.l3)..)?).ok()?;
         let inet = &telling.interface.v4;
         let own = match question.cast {
             Cast::Unicast => ip.dst(),
@@ -54,40 +71,70 @@ impl Head {
         (!ip.src().is_unspecified()).then(|| Self { own, peer: ip.src(), tos: ip.tos(), options })
     }
 
-    /// Sends the message `l4`, which is the answer's now, back.
-    // I23, RFC 1122 3.2.2.6: the type of service stays. As Linux does, routers may fragment it: nobody would hear if not.
-    fn send_back<B: PacketBuf>(&self, buf: &mut B, l4: L4, telling: Telling<'_>) -> bool {
+    /// Sends the message at `l4`, which is the answer's now, back.
+    // I23, RFC 1122 3.2.2.6: the type of service stays. As Linux does, routers may fragment it: nobody would hear if not; and
+    // what the path is known not to carry leaves in fragments.
+    fn send_back<B: PacketBuf>(
+        &self,
+        buf: &mut B,
+        question: Question,
+        telling: Telling<'_>,
+        ids: &mut Ids,
+    ) -> Made {
+        let Question { l4, in_body, .. } = question;
+        let interface = telling.interface;
         let answer = Answer {
             src: self.own,
             dst: self.peer,
             protocol: PROTOCOL_ICMP,
             tos: self.tos,
-            cutting: Cutting::Allowed(telling.id),
+            cutting: Cutting::Allowed(ids.draw(self.own, self.peer, PROTOCOL_ICMP)),
             options: self.options.as_bytes(),
         };
-        egress::send_back(buf, l4, answer, telling.interface)
+        let len = ipv4::HEADER_LEN + answer.options.len() + usize::from(l4.len);
+        let path = interface.paths.path(telling.now, self.peer);
+        let Sending::Fragments { mtu } = pmtu::sending(len, PmtuDiscovery::Dont, path, interface.mtu) else {
+            let whole = !in_body && egress::send_back(buf, l4, answer, interface);
+            return if whole { Made::Whole } else { Made::Nothing };
+        };
+        let payload = Payload { in_body, offset: l4.offset, len: l4.len };
+        let to = Header::parse(buf.data()).map(|(request, _)| request.src);
+        to.and_then(|mac| egress::to_cut(mac, answer, payload, mtu, interface))
+            .map_or(Made::Nothing, Made::Long)
     }
 }
 
-/// Turns the echo request in `buf` into its reply. False if the buffer is shared, or the reply larger than the link
-/// carries, or an option of it cannot be filled in.
+/// Turns the echo request in `buf` into its reply. Nothing if the buffer is shared, or an option of it cannot be filled in.
 // C06, RFC 1122 3.2.2.6: identifier, sequence and data stay. I17: its record route and timestamp are in the reply.
-pub fn echo_reply<B: PacketBuf>(buf: &mut B, question: Question, telling: Telling<'_>) -> bool {
-    let Some(head) = Head::of(buf, question, telling) else { return false };
-    message(buf, question.l4).is_some_and(icmpv4::make_echo_reply)
-        && head.send_back(buf, question.l4, telling)
+pub fn echo_reply<B: PacketBuf>(
+    buf: &mut B,
+    question: Question,
+    telling: Telling<'_>,
+    ids: &mut Ids,
+) -> Made {
+    let Some(head) = Head::of(buf, question, telling) else { return Made::Nothing };
+    match message(buf, question).map(icmpv4::make_echo_reply) {
+        Some(true) => head.send_back(buf, question, telling, ids),
+        Some(false) | None => Made::Nothing,
+    }
 }
 
-/// Turns the timestamp request in `buf` into its reply. False as for [`echo_reply`].
+/// Turns the timestamp request in `buf` into its reply. Nothing as for [`echo_reply`].
 // C10, RFC 1122 3.2.2.8.
-pub fn timestamp_reply<B: PacketBuf>(buf: &mut B, question: Question, telling: Telling<'_>) -> bool {
-    let Some(head) = Head::of(buf, question, telling) else { return false };
-    let made = message(buf, question.l4).and_then(|m| icmpv4::make_timestamp_reply(m, telling.time));
-    let Some(len) = made.and_then(|len| u16::try_from(len).ok()) else { return false };
-    head.send_back(buf, L4 { len, ..question.l4 }, telling)
+pub fn timestamp_reply<B: PacketBuf>(
+    buf: &mut B,
+    question: Question,
+    telling: Telling<'_>,
+    ids: &mut Ids,
+) -> Made {
+    let Some(head) = Head::of(buf, question, telling) else { return Made::Nothing };
+    let made = message(buf, question).and_then(|m| icmpv4::make_timestamp_reply(m, telling.time));
+    let Some(len) = made.and_then(|len| u16::try_from(len).ok()) else { return Made::Nothing };
+    let l4 = L4 { len, ..question.l4 };
+    head.send_back(buf, Question { l4, ..question }, telling, ids)
 }
 
-fn message<B: PacketBuf>(buf: &mut B, l4: L4) -> Option<&mut [u8]> {
-    let start = usize::from(l4.offset);
-    buf.unique()?.get_mut(start..start + usize::from(l4.len))
+fn message<B: PacketBuf>(buf: &mut B, question: Question) -> Option<&mut [u8]> {
+    let Question { l4: L4 { offset, len }, in_body, .. } = question;
+    Payload { in_body, offset, len }.of_mut(buf)
 }

@@ -69,6 +69,12 @@ impl<'a> Offender<'a> {
         may_be_told.then_some(Self { mac: header.src, ip })
     }
 
+    /// Which address of ours it was sent to.
+    #[must_use]
+    pub fn own(&self) -> Ipv4Addr {
+        self.ip.dst()
+    }
+
     /// Who sent it, and gets the error.
     #[must_use]
     pub fn src(&self) -> Ipv4Addr {

@@ -9,15 +9,21 @@ use crate::stack::icmp::answer::Question;
 use crate::stack::icmp::{Complaint, received};
 use crate::stack::interface::{Destination, Interface, Source};
 use crate::stack::port_table::PortTable;
+use crate::stack::reassembly::Fragment;
 use crate::wire::icmpv4::{self, Icmpv4};
 use crate::wire::ipv4::{BadOption, Ipv4, Ipv4Error, PROTOCOL_ICMP, PROTOCOL_IGMP, PROTOCOL_UDP};
 
 /// The packet in `link`, or why it is refused; then its protocol.
-pub(super) fn decide(link: &Link<'_>, meta: RxMeta, table: &PortTable) -> Decision {
+/// Its payload is in `body`, if it has one.
+pub(super) fn decide(link: &Link<'_>, body: Option<&[u8]>, meta: RxMeta, table: &PortTable) -> Decision {
     let interface = link.interface;
-    match admit(link, meta) {
+    match admit(link, body, meta) {
         Ok((ip, cast)) => {
-            let l4 = l4_offset(link, &ip);
+            // F13, F14, F16: of what it carries nothing is looked at before it is whole.
+            if let Some(fragment) = Fragment::of(&ip, link.l3_offset, interface.id) {
+                return Decision::Fragment(fragment);
+            }
+            let l4 = if body.is_some() { 0 } else { l4_offset(link, &ip) };
             match ip.protocol() {
                 PROTOCOL_UDP => {
                     let datagram = Datagram {
@@ -27,10 +33,13 @@ pub(super) fn decide(link: &Link<'_>, meta: RxMeta, table: &PortTable) -> Decisi
                         bytes: ip.payload(),
                         l3: link.l3_offset,
                         l4,
+                        in_body: body.is_some(),
                     };
                     udp::decide(&datagram, meta, interface, &interface.v4, table)
                 }
-                PROTOCOL_ICMP => icmp(&ip, link, cast, table),
+                PROTOCOL_ICMP => icmp(&ip, (l4, body.is_some()), link, cast, table),
+                // RFC 9776 4.1.8: no query is longer than its link carries, nor anything else that a host has to hear.
+                PROTOCOL_IGMP if body.is_some() => Decision::Drop(DropReason::IgmpUnwanted),
                 PROTOCOL_IGMP => Decision::Punt(Punted::Igmp),
                 // I18, RFC 1122 3.2.2.1: told to one host, never to many.
                 _ => refuse(link, DropReason::ProtocolUnknown, Complaint::ProtocolUnreachable),
@@ -68,8 +77,9 @@ fn l4_offset(link: &Link<'_>, ip: &Ipv4<'_>) -> u16 {
 
 /// The header's checks, cheapest and most telling first.
 // I04, RFC 1122 3.2.1.7: the TTL is not among them. It is spent by routers, and 0 and 1 are where they were going.
-fn admit<'a>(link: &Link<'a>, meta: RxMeta) -> Result<(Ipv4<'a>, Cast), Refused> {
-    let ip = Ipv4::parse(link.l3).map_err(reason)?;
+fn admit<'a>(link: &Link<'a>, body: Option<&'a [u8]>, meta: RxMeta) -> Result<(Ipv4<'a>, Cast), Refused> {
+    let parsed = body.map_or_else(|| Ipv4::parse(link.l3), |body| Ipv4::in_pieces(link.l3, body));
+    let ip = parsed.map_err(reason)?;
     // I02, RFC 1122 3.2.1.2: the device's word only where it says that the sum is right; "unknown" is not "good".
     match meta.ip_checksum {
         ChecksumStatus::Good | ChecksumStatus::None => {}
@@ -82,9 +92,6 @@ fn admit<'a>(link: &Link<'a>, meta: RxMeta) -> Result<(Ipv4<'a>, Cast), Refused>
     let options = ip.scan_options().map_err(Refused::BadOption)?;
     if options.source_route {
         return Err(Refused::Silently(DropReason::Ipv4SourceRoute));
-    }
-    if ip.is_fragment() {
-        return Err(Refused::Silently(DropReason::Ipv4Fragment));
     }
     Ok((ip, cast))
 }
@@ -132,15 +139,21 @@ fn check_source(ip: &Ipv4<'_>, cast: Cast, interface: &Interface) -> Result<(), 
     }
 }
 
-fn icmp(ip: &Ipv4<'_>, link: &Link<'_>, cast: Cast, table: &PortTable) -> Decision {
+fn icmp(
+    ip: &Ipv4<'_>,
+    (l4, in_body): (u16, bool),
+    link: &Link<'_>,
+    cast: Cast,
+    table: &PortTable,
+) -> Decision {
     // C07, RFC 792: whole and undamaged, or silently dropped.
     let Ok(message) = Icmpv4::parse(ip.payload()) else { return Decision::Drop(DropReason::IcmpTruncated) };
     if message.verify().is_err() {
         return Decision::Drop(DropReason::IcmpChecksum);
     }
     let len = u16::try_from(ip.payload().len()).unwrap_or_default();
-    let l4 = L4 { offset: l4_offset(link, ip), len };
-    let question = Question { l3: link.l3_offset, l4, cast };
+    let l4 = L4 { offset: l4, len };
+    let question = Question { l3: link.l3_offset, l4, in_body, cast };
     let answer = |asked: IcmpQuestion| match may_answer(asked, question, link.interface) {
         Ok(()) => Decision::Answer(asked, question),
         Err(why) => Decision::Drop(why),

@@ -8,18 +8,20 @@ mod ipv4;
 mod link;
 mod udp;
 
-use crate::io::{BufPool, Cast, DropReason, InterfaceId, PacketBuf, Parts};
+use crate::io::{BufPool, Cast, DropReason, InterfaceId, PacketBuf, Parts, linearise};
 use crate::rng::Rng;
-use crate::stack::icmp::answer::{Question, Telling};
+use crate::stack::fragmentation::{IdSpace, Ids, Outgoing};
+use crate::stack::icmp::answer::{Made, Question, Telling};
 use crate::stack::icmp::received::Report;
 use crate::stack::icmp::{self, Complaint, Offender};
 use crate::stack::icmp_limit::{IcmpLimit, IcmpRates, Rate, TokenBucket};
 use crate::stack::interface::{Interface, Interfaces};
 use crate::stack::port_table::PortTable;
+use crate::stack::reassembly::Fragment;
 use crate::time::{Instant, WallClock};
 use crate::wire::arp::Packet;
 use crate::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4};
-use crate::wire::ipv4::Ipv4;
+use crate::wire::ipv4::{Ipv4, PROTOCOL_ICMP};
 use crate::wire::vlan::untag;
 use link::Link;
 
@@ -40,6 +42,10 @@ pub enum Verdict<B> {
     Deliver(B, Parts),
     /// An answer, made in the packet itself: it goes out by the way it came.
     Hairpin(B),
+    /// The same, too long to leave in one piece, by this interface.
+    HairpinInFragments(InterfaceId, B, Outgoing),
+    /// A fragment: it is to be put together with the others of its datagram.
+    Fragment(Fragment, B),
     /// An ICMP error about a datagram of ours: its service may be told, and path MTU discovery. The packet is done with.
     Report(Report),
     /// For control, which looks at it for this interface.
@@ -57,6 +63,7 @@ enum Decision {
     Answer(IcmpQuestion, Question),
     Report(Report),
     Punt(Punted),
+    Fragment(Fragment),
     /// Dropped, and its sender may be told: the packet begins at this offset.
     Complain(DropReason, Complaint, u8),
     Drop(DropReason),
@@ -76,6 +83,8 @@ pub struct IngressOptions {
     pub icmp_rates: IcmpRates,
     /// The time of day, for ICMP timestamps.
     pub clock: WallClock,
+    /// The identifications of ICMP messages.
+    pub ids: IdSpace,
 }
 
 /// Answers to echo requests to groups, where these are answered at all. C08: what is sent to many may be forged, and is
@@ -89,6 +98,8 @@ pub struct Ingress {
     group_echoes: TokenBucket,
     clock: WallClock,
     rng: Rng,
+    /// The identifications of ICMP messages.
+    ids: Ids,
 }
 
 impl Ingress {
@@ -97,7 +108,9 @@ impl Ingress {
     pub fn new(now: Instant, rng: &mut Rng, options: IngressOptions) -> Self {
         let mut rng = rng.fork();
         let icmp_limit = IcmpLimit::new(now, &mut rng, options.icmp_rates);
-        Self { icmp_limit, group_echoes: TokenBucket::full(now, GROUP_ECHOES), clock: options.clock, rng }
+        let ids = Ids::new(options.ids, &mut rng);
+        let group_echoes = TokenBucket::full(now, GROUP_ECHOES);
+        Self { icmp_limit, group_echoes, clock: options.clock, rng, ids }
     }
 
     /// What becomes of `buf`, received on the port of `interfaces`.
@@ -109,6 +122,13 @@ impl Ingress {
         table: &PortTable,
         pool: &P,
     ) -> Verdict<P::Buf> {
+        // E17: what follows reads frames in one piece.
+        if !buf.is_single_segment() && buf.body().is_none() {
+            match linearise(&buf, pool) {
+                Some(whole) => buf = whole,
+                None => return Verdict::Drop(DropReason::NoBuffer),
+            }
+        }
         let (interface, decision) = match decide(&buf, interfaces, table) {
             Ok(decided) => decided,
             Err(why) => return Verdict::Drop(why),
@@ -116,11 +136,13 @@ impl Ingress {
         match decision {
             Decision::Deliver(parts) => Verdict::Deliver(buf, parts),
             Decision::Punt(to) => Verdict::Punt(to, interface.id, buf),
+            Decision::Fragment(fragment) => Verdict::Fragment(fragment, buf),
             Decision::Drop(why) => Verdict::Drop(why),
             Decision::Report(report) => Verdict::Report(report),
             Decision::Answer(asked, question) => match self.answer(now, &mut buf, asked, question, interface)
             {
-                Ok(()) => Verdict::Hairpin(buf),
+                Ok(None) => Verdict::Hairpin(buf),
+                Ok(Some(long)) => Verdict::HairpinInFragments(interface.id, buf, long),
                 Err(why) => Verdict::Drop(why),
             },
             Decision::Complain(why, complaint, l3) => {
@@ -148,10 +170,27 @@ impl Ingress {
         if !self.icmp_limit.allows(now, &mut self.rng, about.src()) {
             return None;
         }
-        icmp::complain(about, complaint, self.random_id(), interface, pool)
+        let id = self.ids.draw(about.own(), about.src(), PROTOCOL_ICMP);
+        icmp::complain(about, complaint, id, interface, pool)
     }
 
-    /// Makes the question in `buf` its own answer.
+    /// The frame that tells the sender of `first`, the first fragment of a datagram whose time is over, that came in by the
+    /// interface `id` and has its IP header at `l3`. `None`: it may not be told, or is not.
+    // F09, RFC 1122 3.3.2.
+    pub fn reassembly_time_exceeded<P: BufPool>(
+        &mut self,
+        now: Instant,
+        first: &P::Buf,
+        (id, l3): (InterfaceId, u8),
+        interfaces: &Interfaces,
+        pool: &P,
+    ) -> Option<P::Buf> {
+        let interface = interfaces.get(id)?;
+        let about = Offender::of(first.data(), usize::from(l3), None, interface)?;
+        self.complain(now, &about, Complaint::ReassemblyTime, interface, pool)
+    }
+
+    /// Makes the question in `buf` its own answer. `Some`: it is to be cut.
     fn answer<B: PacketBuf>(
         &mut self,
         now: Instant,
@@ -159,22 +198,20 @@ impl Ingress {
         asked: IcmpQuestion,
         question: Question,
         interface: &Interface,
-    ) -> Result<(), DropReason> {
+    ) -> Result<Option<Outgoing>, DropReason> {
         if question.cast != Cast::Unicast && !self.group_echoes.take(now, GROUP_ECHOES) {
             return Err(DropReason::IcmpEchoGroupRate);
         }
-        let telling = Telling { interface, time: self.clock.millis_of_day(now), id: self.random_id() };
+        let telling = Telling { interface, now, time: self.clock.millis_of_day(now) };
         let made = match asked {
-            IcmpQuestion::Echo => icmp::echo_reply(buf, question, telling),
-            IcmpQuestion::Timestamp => icmp::timestamp_reply(buf, question, telling),
+            IcmpQuestion::Echo => icmp::echo_reply(buf, question, telling, &mut self.ids),
+            IcmpQuestion::Timestamp => icmp::timestamp_reply(buf, question, telling, &mut self.ids),
         };
-        if made { Ok(()) } else { Err(DropReason::ReplyImpossible) }
-    }
-
-    /// I20, RFC 6864 4: unpredictable.
-    fn random_id(&mut self) -> u16 {
-        let [a, b, ..] = self.rng.u64().to_le_bytes();
-        u16::from_le_bytes([a, b])
+        match made {
+            Made::Whole => Ok(None),
+            Made::Long(out) => Ok(Some(out)),
+            Made::Nothing => Err(DropReason::ReplyImpossible),
+        }
     }
 }
 
@@ -197,13 +234,10 @@ fn decide<'a, B: PacketBuf>(
     interfaces: &'a Interfaces,
     table: &PortTable,
 ) -> Result<(&'a Interface, Decision), DropReason> {
-    if !buf.is_single_segment() {
-        return Err(DropReason::MultiSegment);
-    }
     let meta = buf.rx_meta();
     let link = Link::parse(buf.data(), meta, interfaces)?;
     let decision = match link.ethertype {
-        ETHERTYPE_IPV4 => ipv4::decide(&link, meta, table),
+        ETHERTYPE_IPV4 => ipv4::decide(&link, buf.body(), meta, table),
         ETHERTYPE_ARP => arp::decide(&link),
         // E13: what is below 0x600 is an 802.3 length and no type; it is among the unknown.
         _ => Decision::Drop(DropReason::EtherTypeUnknown),

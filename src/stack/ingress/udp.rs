@@ -18,8 +18,10 @@ pub(super) struct Datagram<'a, F: Over> {
     pub(super) bytes: &'a [u8],
     /// Offset of the IP header in the frame.
     pub(super) l3: u8,
-    /// Offset of `bytes` in the frame.
+    /// Offset of `bytes` in the frame, or in the body.
     pub(super) l4: u16,
+    /// Whether `bytes` are the packet's body.
+    pub(super) in_body: bool,
 }
 
 pub(super) fn decide<F: Over>(
@@ -37,6 +39,7 @@ pub(super) fn decide<F: Over>(
     match find_socket(datagram, udp.dst_port(), interface.id, inet, table) {
         Ok(socket) => {
             let parts = Parts::new(l3, l4, udp.length()).on(interface.id).tagged(interface.vlan.is_some());
+            let parts = if datagram.in_body { parts.in_body() } else { parts };
             Decision::Deliver(parts.to(cast).with_sum(sum).for_socket(socket))
         }
         // U09, C01, RFC 1122 4.1.3.1: told to one host, never to many.

@@ -5,10 +5,6 @@ use crate::io::{BufPool, DropReason, PacketBuf};
 use crate::wire::ethernet::ETHERTYPE_VLAN;
 use crate::wire::ipv4::{self, Ipv4};
 
-/// Bytes of the payload that a head repeats from the body, so that an ICMP error can quote the datagram: more than any
-/// error does (C02).
-const QUOTED: usize = 576;
-
 /// Bytes of the two Ethernet addresses of a frame.
 const ADDRESSES: usize = 12;
 
@@ -45,25 +41,23 @@ pub(super) fn merge<'a, P: BufPool>(
 
     let mut buf = pool.alloc().ok_or(DropReason::NoBuffer)?;
     let fits = buf.set_len(head_len + end);
-    if !(fits || buf.set_len(head_len + QUOTED.min(end))) {
+    if !(fits || buf.set_len(head_len)) {
         return Err(DropReason::NoBuffer);
     }
     let whole = buf.unique().ok_or(DropReason::NoBuffer)?;
-    let (head, start) = whole.split_at_mut_checked(head_len).ok_or(DropReason::NoBuffer)?;
+    let (head, payload) = whole.split_at_mut_checked(head_len).ok_or(DropReason::NoBuffer)?;
     let parts = [addresses, tag, rest].into_iter().flatten();
     head.iter_mut().zip(parts).for_each(|(to, from)| *to = *from);
     mend(head.get_mut(ip..).unwrap_or_default(), total_len, ecn);
     if fits {
-        fill(start, pieces);
+        fill(payload, pieces);
         return Ok(buf);
     }
-    let mut body = pool.alloc_large().filter(|_| end > start.len()).ok_or(DropReason::NoBuffer)?;
+    let mut body = pool.alloc_large().ok_or(DropReason::NoBuffer)?;
     if !body.set_len(end) {
         return Err(DropReason::NoBuffer);
     }
-    let payload = body.unique().ok_or(DropReason::NoBuffer)?;
-    fill(payload, pieces);
-    start.iter_mut().zip(payload).for_each(|(to, from)| *to = *from);
+    fill(body.unique().ok_or(DropReason::NoBuffer)?, pieces);
     buf.attach(body).map_err(|_| DropReason::NoBuffer)?;
     Ok(buf)
 }

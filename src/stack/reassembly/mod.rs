@@ -33,7 +33,7 @@ use arrayvec::ArrayVec;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use crate::io::{BufPool, DropReason, PacketBuf};
+use crate::io::{BufPool, DropReason, InterfaceId, PacketBuf};
 use crate::time::Instant;
 use crate::wire::ipv4::{self, Ipv4};
 use coverage::{Coverage, Seen};
@@ -42,11 +42,11 @@ use slab::{Links, List, NIL, Slab};
 /// How much is held, and how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// From a datagram's first fragment to its end. F09, RFC 1122 3.3.2.
+    /// From the first fragment of a datagram that came to its end. F09, RFC 1122 3.3.2.
     pub timeout: Duration,
-    /// Fragments held at once; a refused datagram that is remembered counts as one. At least 1.
+    /// Fragments held at once; a refused datagram that is remembered counts as one. 0: each is dropped.
     pub fragments: u32,
-    /// The same of one source on one interface. At least 1.
+    /// The same of one source on one interface.
     pub fragments_per_source: u32,
 }
 
@@ -56,7 +56,7 @@ pub struct Limits {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Key {
     /// The interface that it came in by.
-    pub interface: u16,
+    pub interface: InterfaceId,
     /// From whom.
     pub src: Ipv4Addr,
     /// To whom.
@@ -100,10 +100,12 @@ pub struct Fragment {
 }
 
 impl Fragment {
-    /// The fragment at offset `l3` of `frame`, which ingress has admitted by `interface`. `None`: it is none.
+    /// The fragment `ip`, which begins at offset `l3` of its frame and was admitted by `interface`. `None`: it is none.
     #[must_use]
-    pub fn of(frame: &[u8], l3: usize, interface: u16) -> Option<Self> {
-        let ip = Ipv4::parse(frame.get(l3..)?).ok().filter(Ipv4::is_fragment)?;
+    pub fn of(ip: &Ipv4<'_>, l3: u8, interface: InterfaceId) -> Option<Self> {
+        if !ip.is_fragment() {
+            return None;
+        }
         let key = Key { interface, src: ip.src(), dst: ip.dst(), id: ip.id(), protocol: ip.protocol() };
         Some(Self {
             key,
@@ -111,7 +113,7 @@ impl Fragment {
             len: u16::try_from(ip.payload().len()).ok()?,
             more: ip.more_fragments(),
             ecn: ip.tos() & 0b11,
-            l3: u8::try_from(l3).ok()?,
+            l3,
             header_len: u8::try_from(ip.header_len()).ok()?,
         })
     }
@@ -259,7 +261,7 @@ impl Pending {
 }
 
 /// A source on an interface.
-type SourceKey = (u16, Ipv4Addr);
+type SourceKey = (InterfaceId, Ipv4Addr);
 
 /// The unfinished datagrams of one source.
 #[derive(Clone, Copy, Debug, Default)]
@@ -268,11 +270,11 @@ struct Source {
     load: u32,
 }
 
-/// A datagram whose time was over before it was whole.
+/// A datagram that was given up before it was whole, as its time was over.
 #[derive(Debug)]
 pub struct Expired<B> {
     /// The interface that it came in by.
-    pub interface: u16,
+    pub interface: InterfaceId,
     /// Its first fragment, if that came: only then is the sender told (RFC 792; F09). It is counted as dropped.
     pub first: Option<B>,
     /// Offset of the IP header in `first`.
@@ -300,21 +302,16 @@ impl<B: PacketBuf> Reassembler<B> {
     /// datagrams that collide.
     #[must_use]
     pub fn new(limits: Limits, seed: u64) -> Self {
-        let fragments = limits.fragments.max(1);
-        let size = fragments as usize;
+        let size = limits.fragments as usize;
         // Twice what is ever in it: a table that is half empty is tidied in place and never grows.
         let hasher = || FixedState::with_seed(seed);
         Self {
-            limits: Limits {
-                fragments,
-                fragments_per_source: limits.fragments_per_source.clamp(1, fragments),
-                ..limits
-            },
+            limits,
             by_key: HashMap::with_capacity_and_hasher(2 * size, hasher()),
             sources: HashMap::with_capacity_and_hasher(2 * size, hasher()),
-            pending: Slab::new(fragments),
+            pending: Slab::new(limits.fragments),
             coverage: vec![Coverage::NOTHING; size],
-            pieces: Slab::new(fragments),
+            pieces: Slab::new(limits.fragments),
             ages: List::default(),
             load: 0,
         }
@@ -362,9 +359,14 @@ impl<B: PacketBuf> Reassembler<B> {
     // F09, RFC 1122 3.3.2.
     pub fn expire(&mut self, now: Instant) -> Option<Expired<B>> {
         self.poll_timeout().filter(|at| *at <= now)?;
+        self.give_up(DropReason::FragmentTimeout)
+    }
+
+    /// The oldest datagram, which is held no longer, for a reason that is not its own.
+    pub fn give_up(&mut self, why: DropReason) -> Option<Expired<B>> {
         let pending = self.remove(self.ages.first)?;
         let mut account = Account::default();
-        account.release(pending.count, DropReason::FragmentTimeout);
+        account.release(pending.count, why);
         let first = self.pieces.remove(pending.first);
         let (mut l3, mut at) = (0, pending.pieces);
         // The first one is out of the slab already, and with it the way to those behind it.
