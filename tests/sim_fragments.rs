@@ -91,8 +91,11 @@ fn datagrams_of_every_size_in_any_order_are_echoed_once() {
     let mut world = started(2, &options());
     for (id, len) in (0..).zip([1, 17, 100, 1400, 1472, 1473, 1960, 2006, 2007, 2048, 3000, 9000, 30_001]) {
         let request = UdpFrame::new(PEER, HOST, &bytes(len));
-        let mut fragments =
-            cut_evenly(&request.frame(), id, if len < 100 { 8 } else { (104 * len.div_ceil(1500)).min(1480) });
+        let mut fragments = cut_evenly(
+            &request.frame(),
+            id,
+            if len < 100 { 8 } else { (104 * len.div_ceil(1500)).min(1480) },
+        );
         fragments.reverse();
         fragments.insert(1, fragments[0].clone());
         let reply = answer(&mut world, &fragments);
