@@ -90,6 +90,7 @@ fn every_help_is_on_standard_output_with_status_0() {
         (&["devices", "--help"], "--probe"),
         (&["ctl", "--help"], "[default: /run/pollcast/ctl.sock]"),
         (&["ctl", "join", "--help"], "--source <ADDR>"),
+        (&["ctl", "leave", "--help"], "or one of its VLANs, as p0.100"),
         (&["help", "ctl", "stats"], "--all"),
     ] {
         let (status, out, err) = run(args);

@@ -158,11 +158,27 @@ fn broadcast_datagrams_reach_the_service_and_are_answered_from_our_own_address()
 
 // I14, RFC 1122 3.2.2.5: lengths that lead nowhere, or out of the header.
 #[test]
-fn options_that_cannot_be_are_dropped() {
+fn options_that_cannot_be_are_pointed_at() {
     let Some(lab) = LAB.lock() else { return };
-    for options in [vec![0x9e, 0, 0, 0], vec![0x9e, 1, 0, 0], vec![0x9e, 39, 0, 0], vec![1, 1, 1, 0x9e]] {
-        lab.assert_dropped(&echo_with(&Ipv4 { options, ..header() }), "ipv4_option_invalid");
+    let cases: [(&[u8], u8); 5] = [
+        (&[0x9e, 0, 0, 0], 20),
+        (&[0x9e, 1, 0, 0], 20),
+        (&[0x9e, 39, 0, 0], 20),
+        (&[1, 1, 1, 0x9e], 23),
+        (&[7, 7, 3, 0, 0, 0, 0, 0], 22),
+    ];
+    for ((options, pointer), n) in cases.into_iter().zip(50..) {
+        let peer = Host::number(n);
+        let datagram = Udp::new(4000, 7).datagram(peer.ip, HOST.ip, b"hello");
+        let ip = Ipv4 { options: options.to_vec(), ..Ipv4::new(peer.ip, HOST.ip, UDP) };
+        let bad = frame(peer, HOST, &ip.packet(&datagram));
+        let error = lab.answer_and_drops(&bad, &["ipv4_option_invalid"]).icmp();
+        assert_eq!((error.kind, error.code, error.rest), (12, 0, [pointer, 0, 0, 0]), "{options:?}");
+        assert_eq!(error.data, bad[14..]);
     }
+    // C03: never to many.
+    let bad = Ipv4 { options: vec![7, 0, 0, 0], dst: GROUP, ..header() };
+    lab.assert_dropped(&echo_with(&bad), "ipv4_option_invalid");
 }
 
 // I15, I19, RFC 1122 3.2.1.8, RFC 2113: unknown options, padding and router alert; the answer has none.
@@ -267,8 +283,12 @@ fn no_error_is_sent_where_it_could_multiply() {
         lab.assert_dropped(&closed, "ipv4_unicast_in_group_frame");
     }
     let about = udp_frame(HOST, 7, peer, 4000, b"x");
-    let error = Ipv4::new(peer.ip, HOST.ip, ICMP).packet(&icmp(3, 3, [0; 4], &about[14..]));
-    lab.assert_dropped(&frame(peer, HOST, &error), "icmp_unwanted");
+    // C17: an error about our answer is heard, and not answered. About what we cannot have sent it is not even heard.
+    let error = |about: &[u8]| Ipv4::new(peer.ip, HOST.ip, ICMP).packet(&icmp(3, 3, [0; 4], &about[14..]));
+    let seen = lab.wire.exchange(&[frame(peer, HOST, &error(&about))], Duration::from_millis(50));
+    assert!(seen.is_empty(), "{seen:?}");
+    let foreign = udp_frame(HOST, 9, peer, 4000, b"x");
+    lab.assert_dropped(&frame(peer, HOST, &error(&foreign)), "icmp_error_unmatched");
 }
 
 // C05, RFC 1812 4.3.2.8: one host spends its own share. Echoes are not limited by it.
@@ -338,9 +358,15 @@ fn other_icmp_messages_are_dropped() {
     let Some(lab) = LAB.lock() else { return };
     let carry =
         |kind| frame(PEER, HOST, &Ipv4::new(PEER.ip, HOST.ip, ICMP).packet(&icmp(kind, 0, [0; 4], &[0; 28])));
-    for unwanted in [0, 3, 4, 5, 11, 12, 13, 14, 15, 17] {
+    for unwanted in [0, 14, 15, 16, 17, 18] {
         lab.assert_dropped(&carry(unwanted), "icmp_unwanted");
     }
+    // C14: they quote nothing. C13, C11: these are not even looked into.
+    for quoting in [3, 11, 12] {
+        lab.assert_dropped(&carry(quoting), "icmp_error_invalid");
+    }
+    lab.assert_dropped(&carry(5), "icmp_redirect");
+    lab.assert_dropped(&carry(4), "icmp_source_quench");
     for unknown in [99, 255] {
         lab.assert_dropped(&carry(unknown), "icmp_unknown");
     }

@@ -9,11 +9,14 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 
+use pollcast::addr::Unicast;
 use pollcast::engine::Counter;
 use pollcast::engine::command::{Command, Membership};
+use pollcast::engine::worker::Manner;
 use pollcast::fastpath::Level;
-use pollcast::io::DropReason;
+use pollcast::io::{DropReason, ReplyPath};
 use pollcast::rng::Rng;
+use pollcast::service::EchoOptions;
 use pollcast::sim::frames::{ArpFrame, IcmpFrame, IgmpQuery, UdpFrame, UdpSum};
 use pollcast::sim::nic::NicOptions;
 use pollcast::sim::offload::RxChecksum;
@@ -82,13 +85,17 @@ const PEER: &str = "198.18.0.1:40000";
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
 
 fn world(seed: u64, nic: NicOptions) -> World {
+    world_with(seed, nic, EchoOptions::default())
+}
+
+fn world_with(seed: u64, nic: NicOptions, echo: EchoOptions) -> World {
     let port = PortOptions::new(0);
     let nic = NicOptions { name: port.nic.name.clone(), mac: port.nic.mac, ..nic };
     let mut world = World::new(
         seed,
         &WorldOptions {
             ports: vec![PortOptions { nic, ..port }],
-            services: vec![ServiceOptions::echo().joining(GROUP, &[])],
+            services: vec![ServiceOptions::echo_with(echo).joining(GROUP, &[])],
             level: Level::detect(),
             ..WorldOptions::default()
         },
@@ -187,6 +194,23 @@ fn a_storm_at_closed_ports_from_many_sources() {
     assert!(sent > 0 && withheld > sent);
 }
 
+// X05, RFC 8085 3: a bucket for each source, known or not, and none of it from the heap.
+#[test]
+fn a_flood_of_sources_each_with_its_cap() {
+    let frame = |i: u16| {
+        let [high, low] = i.to_be_bytes();
+        UdpFrame::new(&format!("10.1.{high}.{low}:40000"), "198.18.0.2:7", b"flood").frame()
+    };
+    let frames: Vec<_> = (0..6000).map(frame).collect();
+    let echo = EchoOptions { replies_per_second_per_source: 3, ..EchoOptions::default() };
+    let mut world = world_with(12, NicOptions::default(), echo);
+    let sent = assert_none(&mut world, &frames) as u64;
+    let refused = world.drops(DropReason::EchoSourceRate);
+    // All at one moment: no source is sent more than its cap, and nothing is sent twice.
+    assert!(sent > 0 && sent <= 3 * 6000, "{sent}");
+    assert!(sent + refused <= 40 * 6000 && refused >= 37 * 6000, "{sent} sent, {refused} refused");
+}
+
 #[test]
 fn drops_of_many_kinds() {
     let right = UdpFrame::new(PEER, "198.18.0.2:7", b"hello");
@@ -218,6 +242,31 @@ fn what_goes_to_control() {
     let mut world = world(7, NicOptions::default());
     assert_none(&mut world, &frames);
     assert!(world.drops(DropReason::PuntQueueFull) > 0);
+}
+
+// By route to a host of the link, to one beyond a gateway, and to many that are not there: neighbours come and go.
+#[test]
+fn answers_by_route() {
+    let (peer, gateway) = (Ipv4Addr::new(198, 18, 0, 1), Ipv4Addr::new(198, 18, 0, 254));
+    let from = |addr: &str| UdpFrame::new(&format!("{addr}:40000"), "198.18.0.2:7", b"by route").frame();
+    let mut frames = [vec![from("198.18.0.1"); 100], vec![from("203.0.113.9"); 100]].concat();
+    frames.extend((3..100).map(|n| from(&format!("198.18.0.{n}"))));
+    let port = PortOptions {
+        stations: [vec![peer, gateway], (60..80).map(|n| Ipv4Addr::new(198, 18, 0, n)).collect()].concat(),
+        gateway4: Unicast::new(gateway),
+        neighbors_max: 16,
+        ..PortOptions::new(0)
+    };
+    let manner = Manner { reply: ReplyPath::Route, ..Manner::default() };
+    let services = vec![ServiceOptions { manner, ..ServiceOptions::echo() }];
+    let options = WorldOptions { ports: vec![port], services, ..WorldOptions::default() };
+    let mut world = World::new(10, &options);
+    world.run_for(std::time::Duration::from_secs(5));
+    world.exchange(0, &from("198.18.0.1"));
+    world.run_for(std::time::Duration::from_secs(2));
+    let sent = assert_none(&mut world, &frames);
+    assert!(sent >= 39 * 200, "{sent}");
+    assert!(world.count(Counter::Punted) > 0);
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use pollcast::addr::{Ipv4Cidr, MacAddr, Prefix, Unicast, Vid};
-use pollcast::engine::command::{Answer, Command, NeighborAnswer, RouteAnswer};
+use pollcast::engine::command::{Answer, Command, Membership, NeighborAnswer, RouteAnswer};
+use pollcast::engine::message::INBOX_LEN;
 use pollcast::engine::worker::Manner;
 use pollcast::io::{ConflictDetection, ReplyPath};
 use pollcast::sim::frames::{ArpFrame, UdpFrame, station_mac};
@@ -287,6 +288,30 @@ fn an_announced_change_of_a_peers_mac_is_believed_at_once() {
     assert!(world.worker_tallies().iter().all(|t| t.get(pollcast::engine::Counter::Delivered) > 0));
 }
 
+// A worker whose inbox was full is told of its neighbours when there is room.
+#[test]
+fn a_worker_with_a_full_inbox_is_told_later() {
+    let mut world = started(port());
+    assert_eq!(ask(&mut world, &request(PEER, HOST, b"x"))[0].destination_mac, station_mac(PEER));
+    let moved = MacAddr([2, 0, 0, 0, 1, 20]);
+    world.inject(
+        0,
+        &ArpFrame { source_mac: moved, sender_mac: moved, ..ArpFrame::request(PEER, PEER) }.frame(),
+    );
+    world.turn_worker(0);
+    // Each puts a table and a report into the inbox.
+    for n in 0..u32::try_from(INBOX_LEN / 2).unwrap() {
+        let group = Ipv4Addr::from_bits(0xef01_0000 + n);
+        let answer =
+            world.command(&Command::Join(Membership { group, source: None, service: None, port: None }));
+        assert!(matches!(answer, Answer::Done(_)), "{answer:?}");
+    }
+    let early = udp(&world.exchange(0, &request(PEER, HOST, b"x").frame()));
+    assert_eq!(early[0].destination_mac, station_mac(PEER), "not told yet");
+    world.run_for(Duration::from_millis(50));
+    assert_eq!(ask(&mut world, &request(PEER, HOST, b"x"))[0].destination_mac, moved);
+}
+
 // E12, 802.1Q: what waited for its neighbour leaves with the tag of its interface, whoever writes it.
 #[test]
 fn what_waited_leaves_on_its_vlan() {
@@ -465,6 +490,23 @@ fn a_link_that_comes_up_is_told_of_our_addresses() {
     let said: Vec<_> =
         arp(&world.take_sent(0)).into_iter().filter(|a| a.sender == a.target).map(|a| a.sender).collect();
     assert_eq!(said, [HOST, SECOND, HOST, SECOND]);
+}
+
+// A10: the host behind an address may be another one after the link was down; as Linux, which forgets its neighbours.
+#[test]
+fn neighbours_are_asked_for_anew_when_the_link_comes_up() {
+    let mut world = started(port());
+    ask(&mut world, &request(PEER, HOST, b"x"));
+    world.device(0).set_link_up(false);
+    world.run_for(Duration::from_secs(2));
+    world.device(0).set_link_up(true);
+    world.take_sent(0);
+    world.run_for(Duration::from_secs(2));
+    let asked = arp(&world.take_sent(0));
+    let of = |addr| asked.iter().filter(|a| a.target == addr && a.sender != addr).count();
+    assert_eq!([of(GATEWAY), of(ROUTER), of(PEER)], [1, 1, 0]);
+    assert_eq!(neighbor(&mut world, PEER), None);
+    assert_eq!(ask(&mut world, &request(PEER, HOST, b"y")).len(), 1);
 }
 
 // A13, RFC 1112 6.4; I21, RFC 1122 3.2.1.3: nobody is asked for groups, broadcasts or our own addresses, and nothing

@@ -2,7 +2,7 @@
 
 use core::str::FromStr;
 
-use crate::frames::{BROADCAST, ECHO_PORT, HOST, HOST_MAC, Ip, Ipv4, Mac, Writer};
+use crate::frames::{BROADCAST, ECHO_PORT, HOST, HOST_MAC, Ip, Ipv4, Mac, ROUTED_PORT, Writer};
 
 macro_rules! attacks {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal;)+) => {
@@ -30,12 +30,16 @@ attacks! {
     FragmentsSpoofed = "fragments-spoofed";
     /// The same, all from one source.
     FragmentsOneSource = "fragments-one-source";
+    /// Datagrams in crumbs of 8 bytes, every second of which is missing: as many holes as can be, in no order.
+    FragmentsTiny = "fragments-tiny";
     /// ARP requests for our address, from senders all over the /16.
     ArpScan = "arp-scan";
     /// Gratuitous ARP requests from all over the /16.
     ArpGratuitous = "arp-gratuitous";
     /// ARP packets that claim our address.
     ArpConflict = "arp-conflict";
+    /// Questions to the service that answers by its neighbours, from hosts of the /16 that do not exist.
+    Unresolved = "unresolved";
     /// Datagrams to ports that nobody listens on.
     ClosedPort = "closed-port";
     /// Datagrams whose UDP or IPv4 checksum is wrong, in turns.
@@ -53,11 +57,16 @@ attacks! {
 pub(crate) struct Attack {
     kind: Kind,
     state: u64,
+    /// Frames so far.
+    count: u64,
 }
+
+/// Crumbs of one datagram; steps of 37, which has no factor in common with it, go round all of them.
+const CRUMBS: u64 = 400;
 
 impl Attack {
     pub(crate) const fn new(kind: Kind, seed: u64) -> Self {
-        Self { kind, state: seed | 1 }
+        Self { kind, state: seed | 1, count: 0 }
     }
 
     /// xorshift64*: quick and even, and the same at every run.
@@ -82,12 +91,14 @@ impl Attack {
 
     /// The next frame.
     pub(crate) fn frame(&mut self) -> Writer {
+        self.count += 1;
         match self.kind {
             Kind::FragmentsSpoofed => {
                 let src = self.far();
                 self.fragment(src)
             }
             Kind::FragmentsOneSource => self.fragment([198, 19, 7, 7]),
+            Kind::FragmentsTiny => self.crumb(),
             Kind::ArpScan => {
                 let (ip, mac) = self.near();
                 arp(ip, mac, HOST)
@@ -99,6 +110,12 @@ impl Attack {
             Kind::ArpConflict => {
                 let (_, mac) = self.near();
                 arp(HOST, mac, HOST)
+            }
+            Kind::Unresolved => {
+                let (src, mac) = self.near();
+                let mut frame = Writer::new(HOST_MAC, mac, [8, 0]);
+                frame.ipv4(Ipv4::udp(src, 26)).udp((src, 0x9000), (HOST, ROUTED_PORT), &[7; 18]);
+                frame
             }
             Kind::ClosedPort => {
                 let port = 1024 + self.port() % 60_000;
@@ -133,6 +150,14 @@ impl Attack {
         frame
     }
 
+    fn crumb(&self) -> Writer {
+        let [.., a, b] = (self.count / CRUMBS).to_be_bytes();
+        let place = u16::try_from(2 + self.count * 37 % CRUMBS * 2).unwrap_or(0);
+        let mut frame = Writer::new(HOST_MAC, [2, 1, 0, 0, 0, 1], [8, 0]);
+        frame.ipv4(Ipv4 { fragment: 0x2000 | place, ..Ipv4::udp([198, 19, a, b], 8) }).add(&[7; 8]);
+        frame
+    }
+
     fn datagram(&mut self, to: u16) -> Writer {
         let (src, port) = (self.far(), self.port() | 0x8000);
         let mut frame = Writer::new(HOST_MAC, [2, 1, 0, 0, 0, 1], [8, 0]);
@@ -160,14 +185,20 @@ impl Attack {
 
     fn icmp_error(&mut self) -> Writer {
         let (router, peer, port) = (self.far(), self.far(), self.port() | 0x8000);
-        let too_big = self.random().is_multiple_of(2);
-        let head = if too_big { [3, 4, 0, 0, 0, 0, 0, 68] } else { [3, 3, 0, 0, 0, 0, 0, 0] };
+        let [kind, mtu, ..] = self.random().to_be_bytes();
+        // A path MTU that may be: 1,024 to 1,279.
+        let head = if kind < 128 { [3, 4, 0, 0, 0, 0, 4, mtu] } else { [3, 3, 0, 0, 0, 0, 0, 0] };
         let mut frame = Writer::new(HOST_MAC, [2, 1, 0, 0, 0, 1], [8, 0]);
-        frame.ipv4(Ipv4 { protocol: 1, ..Ipv4::udp(router, 8 + 20 + 8 + 18) });
+        frame.ipv4(Ipv4 { protocol: 1, ..Ipv4::udp(router, 8 + 20 + 8) });
         let start = frame.len();
-        // The datagram in question: an answer of the echo service.
-        frame.add(&head).ipv4(Ipv4 { src: HOST, dst: peer, ..Ipv4::udp(HOST, 26) });
-        frame.udp((HOST, ECHO_PORT), (peer, port), &[7; 18]).sum_from(start, start + 2);
+        // The datagram in question: an answer of the echo service, of 1,500 bytes.
+        frame.add(&head).ipv4(Ipv4 { src: HOST, dst: peer, ..Ipv4::udp(HOST, 1480) });
+        frame
+            .add(&ECHO_PORT.to_be_bytes())
+            .add(&port.to_be_bytes())
+            .add(&1480_u16.to_be_bytes())
+            .add(&[1, 2]);
+        frame.sum_from(start, start + 2);
         frame
     }
 

@@ -12,7 +12,9 @@ pub(crate) const PEER: Ip = [198, 18, 0, 1];
 pub(crate) const PEER_MAC: Mac = [2, 0, 0, 0, 0, 1];
 pub(crate) const BROADCAST: Mac = [0xff; 6];
 
+/// The echo service that answers to whoever asked, and the one that answers by its routes.
 pub(crate) const ECHO_PORT: u16 = 7;
+pub(crate) const ROUTED_PORT: u16 = 8;
 /// The good host's first source port; one a flow.
 pub(crate) const FIRST_PORT: u16 = 20_000;
 pub(crate) const FLOWS: u16 = 64;
@@ -138,10 +140,14 @@ impl Ipv4<'_> {
 pub(crate) enum Heard {
     /// A question after the good host's address, and the reply.
     ArpRequest([u8; 60]),
+    /// The reply to the good host's question after pollcast's address.
+    ArpReply,
     /// Another ARP packet.
     Arp,
     /// An answer to a good question, right in every byte of its headers.
-    Answer { port: u16, payload: [u8; PAYLOAD] },
+    Answer { from: u16, port: u16, payload: [u8; PAYLOAD] },
+    /// A part of a large answer: the IPv4 packet.
+    Fragment(Vec<u8>),
     /// A datagram for the good host that is no right answer.
     Wrong,
     /// An ICMP message, by type and code.
@@ -159,12 +165,23 @@ pub(crate) fn read(frame: &[u8]) -> Heard {
     }
 }
 
+/// The good host asks who has pollcast's address.
+pub(crate) fn arp_question() -> Writer {
+    let mut frame = Writer::new(BROADCAST, PEER_MAC, [8, 6]);
+    frame.add(&[0, 1, 8, 0, 6, 4, 0, 1]).add(&PEER_MAC).add(&PEER).add(&[0; 6]).add(&HOST);
+    frame
+}
+
 fn read_arp(frame: &[u8]) -> Heard {
-    let (Some([0, 1]), Some(asks), Some(sender)) = (frame.get(20..22), frame.get(38..42), frame.get(22..32))
+    let (Some(operation), Some(asks), Some(sender)) =
+        (frame.get(20..22), frame.get(38..42), frame.get(22..32))
     else {
         return Heard::Arp;
     };
-    if asks != PEER || frame.get(28..32) == Some(&PEER) {
+    if operation == [0, 2] && asks == PEER && *sender == [&HOST_MAC[..], &HOST].concat() {
+        return Heard::ArpReply;
+    }
+    if operation != [0, 1] || asks != PEER || frame.get(28..32) == Some(&PEER) {
         return Heard::Arp;
     }
     let mut reply = [0; 60];
@@ -186,6 +203,9 @@ fn read_ipv4(frame: &[u8]) -> Option<Heard> {
     if protocol != 17 || dst != PEER {
         return Some(Heard::Other);
     }
+    if packet.get(6..8).is_some_and(|field| u16::from_be_bytes([field[0], field[1]]) & 0x3fff != 0) {
+        return Some(Heard::Fragment(packet.to_vec()));
+    }
     Some(read_answer(frame, packet).unwrap_or(Heard::Wrong))
 }
 
@@ -200,10 +220,9 @@ fn read_answer(frame: &[u8], packet: &[u8]) -> Option<Heard> {
         && header[2..4] == len
         && finish(sum(header, 0)) == [0, 0]
         && header[12..16] == HOST
-        && udp[..2] == ECHO_PORT.to_be_bytes()
         && udp[4..6] == [0, 26]
         && finish(sum(udp, sum(&header[12..20], 17 + 26))) == [0, 0];
-    let port = u16::from_be_bytes([udp[2], udp[3]]);
+    let [from, port] = [[udp[0], udp[1]], [udp[2], udp[3]]].map(u16::from_be_bytes);
     let payload = *udp[UDP..].first_chunk()?;
-    right.then_some(Heard::Answer { port, payload })
+    right.then_some(Heard::Answer { from, port, payload })
 }

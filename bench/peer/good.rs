@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::frames::{ECHO_PORT, FIRST_PORT, FLOWS, HOST, HOST_MAC, Ipv4, PAYLOAD, PEER, PEER_MAC, Writer};
+use crate::frames::{
+    ECHO_PORT, FIRST_PORT, FLOWS, HOST, HOST_MAC, Ipv4, PAYLOAD, PEER, PEER_MAC, ROUTED_PORT, Writer,
+};
 
 /// The fate of one question.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +47,7 @@ impl Good {
         let payload = self.payload(number);
         let mut frame = Writer::new(HOST_MAC, PEER_MAC, [8, 0]);
         let port = port_of(number);
-        frame.ipv4(Ipv4::udp(PEER, 8 + PAYLOAD)).udp((PEER, port), (HOST, ECHO_PORT), &payload);
+        frame.ipv4(Ipv4::udp(PEER, 8 + PAYLOAD)).udp((PEER, port), (HOST, service_of(number)), &payload);
         (frame, number)
     }
 
@@ -58,13 +60,13 @@ impl Good {
     }
 
     /// An answer came, right but for its payload, which is looked at here.
-    pub(crate) fn answered(&mut self, now: u64, port: u16, payload: &[u8; PAYLOAD]) {
+    pub(crate) fn answered(&mut self, now: u64, from: u16, port: u16, payload: &[u8; PAYLOAD]) {
         let [p0, p1, n0, n1, n2, n3, ..] = *payload;
         if u16::from_be_bytes([p0, p1]) != self.phase {
             return;
         }
         let number = u32::from_be_bytes([n0, n1, n2, n3]) as usize;
-        if self.payload(number) != *payload || port_of(number) != port {
+        if self.payload(number) != *payload || (service_of(number), port_of(number)) != (from, port) {
             self.wrong += 1;
             return;
         }
@@ -98,7 +100,8 @@ impl Good {
     pub(crate) fn report(&self, slow_ns: u64) -> Value {
         let mut latencies: Vec<u32> = Vec::with_capacity(self.asked.len());
         let (mut refused, mut lost, mut well) = (0_u64, 0_u64, Well::default());
-        for (at, fate) in &self.asked {
+        let mut lost_routed = 0_u64;
+        for (number, (at, fate)) in self.asked.iter().enumerate() {
             let bad = match fate {
                 Fate::Answered { ns } => {
                     latencies.push(*ns);
@@ -110,6 +113,7 @@ impl Good {
                 }
                 Fate::Waiting => {
                     lost += 1;
+                    lost_routed += u64::from(service_of(number) == ROUTED_PORT);
                     true
                 }
             };
@@ -122,7 +126,7 @@ impl Good {
             latencies.get(place.min(latencies.len().saturating_sub(1)))
         };
         json!({
-            "sent": self.asked.len(), "refused_by_ring": refused, "answered": latencies.len(), "lost": lost,
+            "sent": self.asked.len(), "refused_by_ring": refused, "answered": latencies.len(), "lost": lost, "lost_routed": lost_routed,
             "wrong": self.wrong, "twice": self.twice, "well_ns": well.since,
             "latency_ns": {"median": part(0.5), "p99": part(0.99), "p999": part(0.999), "max": latencies.last()},
         })
@@ -147,6 +151,10 @@ impl Well {
             self.last_bad = at;
         }
     }
+}
+
+fn service_of(number: usize) -> u16 {
+    if number.is_multiple_of(2) { ECHO_PORT } else { ROUTED_PORT }
 }
 
 fn port_of(number: usize) -> u16 {

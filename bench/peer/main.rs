@@ -8,6 +8,7 @@
 mod attack;
 mod frames;
 mod good;
+mod large;
 mod phase;
 
 use std::error::Error;

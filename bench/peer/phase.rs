@@ -7,12 +7,16 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::attack::{Attack, Kind};
-use crate::frames::Heard;
+use crate::frames::{self, Heard};
 use crate::good::Good;
+use crate::large::{self, Large};
 use crate::{BURST, Link};
 
 /// How long answers are waited for when the last question is out, in nanoseconds.
 const PATIENCE_NS: u64 = 300_000_000;
+
+/// How often the good host asks by ARP who pollcast is, in nanoseconds.
+const ARP_NS: u64 = 10_000_000;
 
 /// The most good questions under way when their rate has no limit: fewer than a ring holds.
 const WINDOW: u64 = 512;
@@ -64,12 +68,15 @@ pub(crate) struct Running {
     phase: Phase,
     start: u64,
     good: Good,
+    large: Large,
     attack: Option<Attack>,
     /// The attack's packets so far, and those of them that the ring refused.
     sent: u64,
     refused: u64,
     /// What a good burst's places are: the numbers of the good questions in it.
     places: Vec<Option<usize>>,
+    /// ARP questions: asked, not refused by the ring, answered.
+    arp: [u64; 3],
     /// What else came.
     heard: BTreeMap<String, u64>,
     random: u64,
@@ -82,12 +89,14 @@ impl Running {
         let attack = phase.attack.map(|kind| Attack::new(kind, 0x5eed_0000 + u64::from(number)));
         Self {
             good: Good::new(number, room),
+            large: Large::new(number),
             attack,
             phase,
             start,
             sent: 0,
             refused: 0,
             places: Vec::with_capacity(BURST),
+            arp: [0; 3],
             heard: BTreeMap::new(),
             random: 1,
         }
@@ -101,6 +110,8 @@ impl Running {
             if now >= self.phase.ns && self.sent >= self.attack_total() {
                 break;
             }
+            self.ask_by_arp(link, now);
+            self.ask_much(link, now);
             let work = self.send(link, now) + self.receive(link);
             if work == 0 {
                 thread::yield_now();
@@ -117,6 +128,8 @@ impl Running {
             "ns": ended,
             "good": self.good.report(self.phase.slow_ns),
             "attack": {"sent": self.sent, "refused_by_ring": self.refused},
+            "large": self.large.report(),
+            "arp": {"sent": self.arp[0], "refused_by_ring": self.arp[0] - self.arp[1], "answered": self.arp[2]},
             "heard": self.heard,
         })
     }
@@ -127,14 +140,16 @@ impl Running {
 
     fn receive(&mut self, link: &mut Link) -> usize {
         let now = link.now() - self.start;
-        let Self { good, heard, .. } = self;
+        let Self { good, large, heard, arp, .. } = self;
         let mut count = |what: &str| match heard.get_mut(what) {
             Some(count) => *count += 1,
             None => drop(heard.insert(what.to_owned(), 1)),
         };
         link.receive(|what| match what {
-            Heard::Answer { port, payload } => good.answered(now, port, &payload),
+            Heard::Answer { from, port, payload } => good.answered(now, from, port, &payload),
+            Heard::Fragment(packet) => large.fragment(&packet),
             Heard::Wrong => good.wrong(),
+            Heard::ArpReply => arp[2] += 1,
             Heard::Icmp(3, code) => {
                 count(["net", "host", "protocol", "port", "too_big"].get(usize::from(code)).unwrap_or(&"3"))
             }
@@ -144,6 +159,29 @@ impl Running {
             Heard::Arp | Heard::ArpRequest(_) => count("arp"),
             Heard::Other => count("other"),
         })
+    }
+
+    /// A host that has forgotten pollcast's address must be able to ask for it, whatever else goes on.
+    fn ask_by_arp(&mut self, link: &mut Link, now: u64) {
+        if now / ARP_NS >= self.arp[0] {
+            link.flush();
+            self.arp[0] += 1;
+            if link.push(frames::arp_question().frame()) {
+                self.arp[1] += link.flush() as u64;
+            }
+        }
+    }
+
+    /// What is asked in fragments is answered, too.
+    fn ask_much(&mut self, link: &mut Link, now: u64) {
+        if now / large::EVERY_NS >= self.large.sent() {
+            link.flush();
+            let frames = self.large.ask();
+            let pushed = frames.iter().filter(|frame| link.push(frame)).count();
+            if link.flush() < pushed {
+                self.large.refused();
+            }
+        }
     }
 
     /// Sends what is due. Returns how many.

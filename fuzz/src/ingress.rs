@@ -28,6 +28,7 @@ use pollcast::stack::ingress::IngressOptions;
 use pollcast::stack::interface::Interface;
 use pollcast::stack::membership::SourceFilter;
 use pollcast::stack::port_table::{PortTable, Socket};
+use pollcast::stack::reassembly::Limits;
 use pollcast::time::Instant;
 
 use super::script::Step;
@@ -129,6 +130,7 @@ impl Host {
                 rx,
                 tx,
                 interfaces: interface(build.tx_checksum).into(),
+                owners: Vec::new(),
                 page: CounterPage::default(),
             }],
             pool: pool.clone(),
@@ -137,6 +139,8 @@ impl Host {
             services: vec![WorkerService { id: 0, manner: Manner::default(), service: Box::new(echo) }],
             inbox: inbox().1,
             punt,
+            // Few enough for a few frames to reach the bounds.
+            reassembly: Limits { timeout: Duration::from_secs(30), fragments: 24, fragments_per_source: 16 },
             burst: 32,
             level: build.level,
             ingress: IngressOptions::default(),
@@ -232,7 +236,7 @@ pub fn may_be_sent(frame: &[u8]) -> Result<(), &'static str> {
         let arp = ArpFrame::read(&frame)?;
         return fail(arp.sender_mac != HOST_MAC || arp.sender != HOST, "ARP that speaks for another");
     }
-    let (ip, ..) = Ipv4::read(packet)?;
+    let (ip, payload, _) = Ipv4::read(packet)?;
     fail(ip.source != HOST, "from another host's address")?;
     if ip.protocol == 2 {
         return IgmpReport::read(&frame).map(drop);
@@ -243,10 +247,17 @@ pub fn may_be_sent(frame: &[u8]) -> Result<(), &'static str> {
         to.is_multicast() || to.is_broadcast() || to.is_loopback() || to.is_unspecified() || to == HOST;
     fail(nobody || to == v4(198, 18, 0, 255), "an answer to no single host")?;
     fail(ip.ttl != 64, "a TTL that is not 64")?;
+    if ip.fragment & 0x3fff != 0 {
+        // RFC 791 3.1: a piece of an answer that was too long. The whole is judged by the tests that put it together.
+        let odd = ip.fragment & 0x2000 != 0 && !payload.len().is_multiple_of(8);
+        return fail(odd || ip.fragment & 0x4000 != 0, "a fragment of odd length, or not to be cut");
+    }
     match ip.protocol {
         1 => {
             let icmp = IcmpFrame::read(&frame)?;
-            fail((icmp.kind, icmp.code) != (3, 3) && icmp.kind != 0, "ICMP that is no answer")
+            let answers = matches!((icmp.kind, icmp.code), (0, _) | (3, 2 | 3) | (11, 1) | (12, 0) | (14, 0));
+            fail(!answers, "ICMP that is no answer")?;
+            fail(matches!(icmp.kind, 3 | 11 | 12) && quotes_an_error(&icmp.body), "an error about an error")
         }
         17 => {
             let udp = UdpFrame::read(&frame)?;
@@ -255,6 +266,13 @@ pub fn may_be_sent(frame: &[u8]) -> Result<(), &'static str> {
         }
         _ => Err("of a protocol that is not spoken"),
     }
+}
+
+/// Whether what the body of an ICMP error quotes, four bytes into it, is an ICMP error itself (RFC 1122 3.2.2).
+fn quotes_an_error(body: &[u8]) -> bool {
+    let Some(packet) = body.get(4..) else { return false };
+    let header_len = packet.first().map_or(0, |first| usize::from(first & 0x0f) * 4);
+    packet.get(9) == Some(&1) && packet.get(header_len).is_some_and(|kind| [3, 4, 5, 11, 12].contains(kind))
 }
 
 /// Plays `steps` on a plain host and on one that must do the same.

@@ -25,10 +25,11 @@ pub struct Manner {
 }
 
 impl Manner {
-    /// Whether a request that is turned round, if it fits every path, is the right answer.
+    /// Whether a request that is turned round, if it fits every path, is the right answer, but for whom it goes to.
     #[inline]
+    // T01: whatever fits every path has DF, unless it may never have it.
     const fn is_plain(self) -> bool {
-        matches!((self.reply, self.path_mtu_discovery), (ReplyPath::Reflect, PmtuDiscovery::Want))
+        !matches!(self.path_mtu_discovery, PmtuDiscovery::Dont)
     }
 }
 
@@ -46,8 +47,7 @@ impl<N: Nic> PortIo<N> {
         // What came in by a tagged interface is not of the shape that the fast path answers.
         let untagged = self.interfaces.untagged().filter(|_| manner.is_plain());
         if untagged.is_some_and(|i| fastpath::reply(&mut buf, parts, &self.view, i)) {
-            self.send(buf);
-            return true;
+            return self.leave(buf, parts.interface(), manner.reply);
         }
         self.answer_slowly(now, buf, parts, manner, pool)
     }
@@ -71,11 +71,20 @@ impl<N: Nic> PortIo<N> {
         if let Some(out) = long {
             return self.send_in_fragments(&buf, &out, (parts.interface(), manner.reply), pool);
         }
-        match manner.reply {
-            ReplyPath::Reflect => self.send(buf),
-            ReplyPath::Route => return self.send_by_route(buf, parts.interface()),
+        self.leave(buf, parts.interface(), manner.reply)
+    }
+
+    /// Sends a frame of ours on the interface `id`, which goes back to where its request came from so far. False if it was
+    /// dropped, and counted.
+    #[inline(always)]
+    pub(super) fn leave(&mut self, buf: N::Buf, id: InterfaceId, reply: ReplyPath) -> bool {
+        match reply {
+            ReplyPath::Reflect => {
+                self.send(buf);
+                true
+            }
+            ReplyPath::Route => self.send_by_route(buf, id),
         }
-        true
     }
 
     /// Makes the request in `buf` its answer, as large as the path to whoever asked carries. `Some`: it is to be cut.
@@ -107,6 +116,7 @@ impl<N: Nic> PortIo<N> {
 
     /// Sends a frame of ours to where the routes and neighbours of `id` say; by way of control if its next hop is not
     /// known here. False if it was dropped, and counted.
+    #[inline(never)]
     pub(super) fn send_by_route(&mut self, mut buf: N::Buf, id: InterfaceId) -> bool {
         let interface = self.interfaces.get(id);
         match interface.map_or(Directed::Nowhere, |i| egress::direct(&mut buf, i)) {

@@ -141,10 +141,8 @@ impl<N: Nic> PortIo<N> {
                 return false;
             };
             self.tally.add(Counter::Allocated, 1);
-            match way {
-                ReplyPath::Reflect => self.send(fragment),
-                ReplyPath::Route => drop(self.send_by_route(fragment, id)),
-            }
+            // One that is dropped is counted; the others may still find their way.
+            let _left = self.leave(fragment, id, way);
         }
         self.tally.add(Counter::Fragmented, 1);
         true

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use crossbeam::channel::{Receiver, Sender};
 
 use super::{Factories, HostError};
-use crate::config::{Plan, ReassemblyPlan, ServicePlan};
+use crate::config::{IcmpPlan, Plan, ReassemblyPlan, ServicePlan};
 use crate::dpdk::{Dpdk, Mbuf};
 use crate::engine::control::{ControlSocket, InitialMembership};
 use crate::engine::counters::{CounterPage, SocketPage};
@@ -17,7 +17,7 @@ use crate::io::{InterfaceId, Nic, PortId};
 use crate::rng::Rng;
 use crate::stack::fragmentation::IdSpace;
 use crate::stack::groups::ServiceId;
-use crate::stack::icmp_limit::IcmpRates;
+use crate::stack::icmp_limit::{IcmpRates, Rate};
 use crate::stack::ingress::IngressOptions;
 use crate::stack::interface::Interfaces;
 use crate::stack::membership::SourceFilter;
@@ -81,7 +81,7 @@ pub(super) fn workers(
             burst: plan.burst,
             level: Level::detect(),
             ingress: IngressOptions {
-                icmp_rates: IcmpRates::default().share(worker, of),
+                icmp_rates: icmp_rates(plan).share(worker, of),
                 clock,
                 ids: IdSpace { secret, worker, workers: of },
             },
@@ -109,6 +109,16 @@ fn share_owners(plan: &Plan, inboxes: &[Sender<ToWorker<Mbuf>>], ports: &mut [Ve
 const fn limits(plan: &Plan) -> Limits {
     let ReassemblyPlan { timeout, fragments, fragments_per_source } = plan.reassembly;
     Limits { timeout, fragments, fragments_per_source }
+}
+
+/// C05: of the whole host.
+fn icmp_rates(plan: &Plan) -> IcmpRates {
+    let IcmpPlan { errors_per_second, errors_burst, errors_per_second_per_peer, errors_burst_per_peer } =
+        plan.icmp;
+    IcmpRates {
+        global: Rate::new(errors_per_second, errors_burst),
+        peer: Rate::new(errors_per_second_per_peer, errors_burst_per_peer),
+    }
 }
 
 /// Every socket of the plan, each on every one of its interfaces.

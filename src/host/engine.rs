@@ -28,6 +28,7 @@ use crate::io::{FilterState, InterfaceId, PortId, PortInfo, Refused, Rung};
 use crate::rng::Rng;
 use crate::stack::hops::Hops;
 use crate::stack::interface::{Inet, Interface, Interfaces};
+use crate::stack::pmtu::{PathMtu, PmtuPolicy};
 use crate::stack::route::{Route, Routes};
 use crate::time::WallClock;
 
@@ -148,6 +149,8 @@ fn interfaces(
         .map(|(id, with)| {
             let mut interface = Interface::new(id, info.mac, mtu, Vec::new());
             interface.v4 = Inet::with_routes(routes(with), Hops::new(rng.u64(), with.neighbors_max));
+            let path_mtu = PmtuPolicy { floor: with.path_mtu_min, timeout: with.path_mtu_timeout };
+            interface.paths = PathMtu::new(mtu, path_mtu);
             interface.vlan = with.vlan;
             interface.policy = with.policy;
             interface.tx_udp_checksum = offers("tx_udp_cksum");

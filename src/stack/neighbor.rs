@@ -215,6 +215,20 @@ impl<F: Family> NeighborCache<F> {
         true
     }
 
+    /// The link came up, and may be another one: whoever was known is asked for anew when needed, the kept ones now. As
+    /// Linux, which forgets its neighbours when a carrier goes.
+    pub fn link_came_up(&mut self, now: Instant) {
+        let resolved = self.entries.iter().filter(|(_, e)| e.state() != State::Incomplete);
+        let known: Vec<_> = resolved.map(|(addr, e)| (*addr, e.kept)).collect();
+        for (addr, kept) in known {
+            if kept {
+                self.update(addr, |e| e.ask_again(now));
+            } else {
+                self.remove(addr);
+            }
+        }
+    }
+
     /// The next question that is due, if any. Call until it says `None`.
     pub fn poll_request(&mut self, now: Instant) -> Option<Request<F::Addr>> {
         while let Some((at, addr)) = self.deadlines.first().copied()

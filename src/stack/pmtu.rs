@@ -158,7 +158,7 @@ impl<F: Family> PathMtu<F> {
     pub fn path(&self, now: Instant, dst: F::Addr) -> Path {
         let known = self.find(dst).ok().and_then(|at| self.entries.get(at));
         let believed = known.filter(|e| !self.is_old(now, e));
-        believed.map_or(Path::of(self.link_mtu), |e| e.path)
+        believed.map_or_else(|| Path::of(self.link_mtu), |e| e.path)
     }
 
     /// Takes note of `report`, whose quotation was found to be of a packet that we may have sent.

@@ -319,7 +319,7 @@ impl Repr {
     /// As [`emit`](Self::emit), with `options` instead of the Router Alert: whole words, at most 40 bytes.
     #[must_use]
     pub fn emit_with_options<'a>(&self, options: &[u8], out: &'a mut [u8]) -> Option<&'a mut [u8]> {
-        if options.len() % 4 != 0 || options.len() > OPTIONS_MAX {
+        if !options.len().is_multiple_of(4) || options.len() > OPTIONS_MAX {
             return None;
         }
         let header_len = HEADER_LEN + options.len();

@@ -114,7 +114,14 @@ impl Judge {
                     // C02, RFC 1812 4.3.2.3: not more than 576 bytes; RFC 792: the header and 8 bytes at least.
                     assert!(ip.packet.len() <= 576 && icmp.data.len() >= 20, "{frame:?}");
                     assert_eq!(ip.tos & 0xe0, 0xc0, "I23: {frame:?}");
-                    assert_ne!(icmp.data[9], 0, "{frame:?}");
+                    // C03, C17, RFC 1122 3.2.2: none about an error, about a later fragment, or to more than one.
+                    let quoted = &icmp.data;
+                    let kind = quoted.get(usize::from(quoted[0] & 0xf) * 4).copied();
+                    assert!(
+                        quoted[9] != ICMP || !kind.is_some_and(|k| [3, 4, 5, 11, 12].contains(&k)),
+                        "{frame:?}"
+                    );
+                    assert_eq!((quoted[6] & 0x1f, quoted[7]), (0, 0), "F12: {frame:?}");
                 }
                 self.count(what);
             }

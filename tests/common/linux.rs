@@ -8,11 +8,22 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::thread;
 
+use nix::sys::socket::setsockopt;
+use nix::{libc, setsockopt_impl, sockopt_impl};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
 use super::lab::{HOST, HOST_SECOND, Wire};
 use super::netns::Netns;
 use super::raw_peer::RawPeer;
+
+sockopt_impl!(
+    /// ip(7): how datagrams meet their path's MTU.
+    IpMtuDiscover,
+    SetOnly,
+    libc::IPPROTO_IP,
+    libc::IP_MTU_DISCOVER,
+    i32
+);
 
 /// Linux at 198.18.0.2 and 198.18.0.3, with what [`ECHO`](super::ECHO) says: echo on port 7, a group, and a group for
 /// one source.
@@ -44,6 +55,13 @@ impl Linux {
         });
         let wire = Wire::new(RawPeer::new(&peer, "ve1"));
         Self { wire, host, _peer: peer }
+    }
+
+    /// A further echo, with a mode of IP_MTU_DISCOVER (linux/in.h): don't, want, do, probe.
+    pub fn echo_with_path_mtu_discovery(&self, port: u16, mode: i32) {
+        let socket = self.host.enter(|| std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port))).unwrap();
+        setsockopt(&socket, IpMtuDiscover, &mode).unwrap();
+        thread::Builder::new().name("linux-echo".into()).spawn(move || echo(&socket)).unwrap();
     }
 
     /// Sets a key of `/proc/sys/net/ipv4` of the host.

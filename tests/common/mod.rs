@@ -27,6 +27,7 @@ pub mod raw_peer;
 pub mod read;
 pub mod stimuli;
 pub mod testpmd;
+pub mod truth;
 pub mod warden;
 
 pub use frames::*;

@@ -179,6 +179,7 @@ impl Interface {
     /// G44, A12: the switch behind the link may be another one, and knows nothing of us.
     pub(super) fn link_came_up<N: Nic>(&mut self, now: Instant, rng: &mut Rng, base: &Base, out: &Outlet<N>) {
         self.igmp.announce_all(now);
+        self.neighbors.link_came_up(now);
         self.claim_again(now, rng, base, out);
     }
 

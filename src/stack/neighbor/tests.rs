@@ -1,3 +1,5 @@
+//! What an entry goes through, and what a scan cannot do.
+
 use super::*;
 use crate::addr::V4;
 use core::net::Ipv4Addr;
@@ -260,6 +262,23 @@ fn a_change_is_told_of_neighbours_in_use_alone_and_once() {
     assert_eq!(cache.next_change(), change(known(MAC, false), known(MAC, true)));
     cache.heard(s(31), PEER, OTHER_MAC, Evidence::Overheard);
     assert_eq!(cache.next_change(), change(known(MAC, true), known(OTHER_MAC, true)));
+}
+
+#[test]
+fn a_link_that_came_up_may_be_another_one() {
+    let mut cache = cache();
+    cache.keep(s(0), PEER);
+    ask(&mut cache, s(0));
+    cache.heard(s(0), PEER, MAC, Evidence::Answered);
+    live(&mut cache, s(0), host(1));
+    assert_eq!(cache.want(s(5), host(2)), Want::Wait);
+    while cache.next_change().is_some() {}
+    cache.link_came_up(s(5));
+    let gone = core::iter::from_fn(|| cache.next_change()).map(|c| (c.addr, c.now)).collect::<Vec<_>>();
+    assert_eq!(gone, [(host(1), Standing::Gone), (PEER, Standing::Asked)]);
+    assert_eq!(state(&cache, host(2)), Some(State::Incomplete), "still asked for");
+    assert!(ask(&mut cache, s(5)).contains(&TO_ALL));
+    assert_consistent(&cache);
 }
 
 #[test]

@@ -230,7 +230,7 @@ impl EchoedOptions {
             }
         }
         // RFC 791 3.1: the header ends on 32 bits.
-        while echoed.0.len() % 4 != 0 {
+        while !echoed.0.len().is_multiple_of(4) {
             echoed.0.try_push(OPTION_END).ok()?;
         }
         Some(echoed)
