@@ -117,7 +117,7 @@ impl<N: Nic> PortIo<N> {
     /// Sends a frame of ours to where the routes and neighbours of `id` say; by way of control if its next hop is not
     /// known here. False if it was dropped, and counted.
     #[inline(never)]
-    fn send_by_route(&mut self, mut buf: N::Buf, id: InterfaceId) -> bool {
+    pub(super) fn send_by_route(&mut self, mut buf: N::Buf, id: InterfaceId) -> bool {
         let interface = self.interfaces.get(id);
         match interface.map_or(Directed::Nowhere, |i| egress::direct(&mut buf, i)) {
             Directed::Sent(used) => {

@@ -3,7 +3,7 @@
 use super::super::frames::{Host, ICMP, Ipv4, ROUTER_ALERT, UDP, Udp, checksum, echo_request, frame, tagged};
 use super::super::kinds::{cut, piece_of};
 use super::super::lab::{HOST, HOST_SECOND, PEER};
-use super::{CLOSED, GROUP, SUBNET_BROADCAST, Stimulus, flagged, marked, sent, some, to_port, whole};
+use super::{CLOSED, GROUP, SUBNET_BROADCAST, Stimulus, flagged, marked, plain, sent, some, to_port, whole};
 
 /// Datagrams in fragments that become whole.
 pub(super) fn whole_fragments() -> Vec<Stimulus> {

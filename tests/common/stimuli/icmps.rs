@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::super::frames::{Host, ICMP, Ipv4, UDP, Udp, frame, icmp, ping_frame, udp_frame};
 use super::super::kinds::{cut, icmp_error};
 use super::super::lab::{HOST, HOST_SECOND, PEER};
-use super::{GROUP, SUBNET_BROADCAST, Stimulus, one, some, to_port};
+use super::{GROUP, SUBNET_BROADCAST, Stimulus, one, plain, some, to_port};
 
 /// A packet that the host has sent, as an error quotes it.
 fn ours(protocol: u8, payload: &[u8]) -> Vec<u8> {
