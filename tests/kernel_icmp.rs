@@ -117,6 +117,21 @@ fn a_routers_report_lowers_the_path_mtu_to_the_host_behind_it() {
     assert!(asks(&near, 1500, PATIENCE));
 }
 
+// C16, T01: by default, what the path does not carry is sent in fragments, which the client's kernel puts together.
+#[test]
+fn answers_longer_than_the_path_come_in_fragments() {
+    if !may_run() {
+        return;
+    }
+    let routed = Routed::new("");
+    let client = routed.client();
+    assert!(!asks(&client, 1428, SOON), "its path was known before anyone could tell");
+    routed.wait_for_paths(1, PATIENCE);
+    for len in [FAR_MTU + 1, 1428, 1500] {
+        assert!(asks(&client, len, PATIENCE), "{len} bytes");
+    }
+}
+
 // T01, ip(7): without DF, routers cut what they must, and there is nothing to report.
 #[test]
 fn answers_without_df_are_cut_by_the_router() {

@@ -30,6 +30,11 @@ icmp_echo_group = true
 "#;
 
 const SERVICES: &str = r#"
+[reassembly]
+timeout_s = 1
+fragments = 3
+fragments_per_source = 2
+
 [icmp]
 errors_per_second_per_peer = 1
 errors_burst_per_peer = 2
@@ -145,4 +150,50 @@ fn errors_are_as_many_as_chosen() {
     let errors = answers_to_five(&lab, Host::number(32), 4999);
     assert!(errors.iter().all(|error| (error.icmp().kind, error.icmp().code) == (3, 3)));
     assert_eq!(errors.len(), 2);
+}
+
+/// The first fragment of a datagram from `from`, of which no other comes.
+fn first_fragment(from: Host, id: u16) -> Vec<u8> {
+    let datagram = Udp::new(4000, 7).datagram(from.ip, HOST.ip, &[7; 100]);
+    let header = Ipv4 { id, fragment: 0x2000, ..Ipv4::new(from.ip, HOST.ip, UDP) };
+    frame(from, HOST, &header.packet(&datagram[..64]))
+}
+
+// F09, RFC 1122 3.3.2: given up as soon as is chosen, and the sender told.
+#[test]
+fn an_unfinished_datagram_is_given_up_in_time() {
+    let Some(lab) = LAB.lock() else { return };
+    let from = Host::number(33);
+    let sent = Instant::now();
+    lab.wire.exchange(&[first_fragment(from, 1)], Duration::ZERO);
+    let told = |frame: &Frame| (frame.dst() == from.mac && frame.carries(ICMP)).then(|| frame.icmp());
+    let error = lab.wire.raw.find(Duration::from_secs(5), told).expect("no error came");
+    assert_eq!((error.kind, error.code), (11, 1));
+    assert!((800..3_000).contains(&sent.elapsed().as_millis()), "after {:?}", sent.elapsed());
+}
+
+// F11, CVE-2018-5391: no source has more than its share, and all together no more than is chosen.
+#[test]
+fn no_more_fragments_are_held_than_chosen() {
+    let Some(lab) = LAB.lock() else { return };
+    let held = |lab: &Lab| {
+        let stats = lab.pollcast.ctl(&["stats"]);
+        let count = |name: &str| stats["ports"][0]["engine"][name].as_u64().unwrap();
+        count("held") - count("released") - count("merged")
+    };
+    let send = |n: u8| {
+        lab.wire.exchange(
+            &(1..=5).map(|id| first_fragment(Host::number(n), id)).collect::<Vec<_>>(),
+            Duration::ZERO,
+        )
+    };
+    send(34);
+    assert_eq!(held(&lab), 2);
+    send(35);
+    assert_eq!(held(&lab), 3);
+    let patience = Instant::now() + Duration::from_secs(10);
+    while held(&lab) > 0 {
+        assert!(Instant::now() < patience, "they are never given up");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

@@ -77,13 +77,11 @@ fn requests() -> (Vec<Vec<u8>>, Answered) {
             frames.push(on(vid, &request));
             expected.extend(answer.map(|vlan| (sport, vlan)));
         };
-    let group = Some(Ipv4Addr::new(239, 1, 2, 3));
     for (vid, net) in [(None, 0), (Some(100), 100), (Some(200), 200)] {
         ask(vid, net, None, 7, Some(vid));
         // The directed broadcast address, which echo answers only if it is told to.
         ask(vid, net, Some(Ipv4Addr::new(198, 18, net, 255)), 7, None);
         ask(vid, net, None, 9, (vid == Some(200)).then_some(vid));
-        ask(vid, net, group, 7, (vid == Some(100)).then_some(vid));
     }
     // E11: a priority tag names no VLAN.
     ask(Some(0), 0, None, 7, Some(None));
@@ -171,5 +169,37 @@ fn each_vlan_is_a_network_of_its_own() {
     assert_eq!(drops.get("vlan_unknown"), Some(&1), "{drops:?}");
     assert_eq!(drops.get("ipv4_not_for_us"), Some(&3), "{drops:?}");
     assert_eq!(drops.get("arp_not_for_us"), Some(&1), "{drops:?}");
-    assert_eq!(drops.get("ipv4_group_not_joined"), Some(&2), "{drops:?}");
+}
+
+// A group is joined where its membership says, and `ctl` names that place. The kernel keeps the answers' tags to itself.
+#[test]
+fn a_group_is_joined_on_one_vlan() {
+    if !may_run() {
+        return;
+    }
+    let mut config = Config::new("net_tap0,iface=pc0", SERVICES);
+    config.ports = format!(
+        "[[port]]\nname = \"p0\"\ndevice = \"net_tap0,iface=pc0\"\nmac = \"02:00:00:00:00:02\"\n{INTERFACES}"
+    );
+    let lab = Lab::new(&config);
+    let ask = |net: u8| {
+        let (peer, host) = hosts(net);
+        let group = host.with_ip(Ipv4Addr::new(239, 1, 2, 3));
+        on((net != 0).then_some(net.into()), &udp_frame(peer, 4000, group, 7, b"hello"))
+    };
+    let is_answered = |net: u8| {
+        let answer = lab.answer(&ask(net)).udp();
+        assert_eq!((answer.ip.src, answer.ip.dst), (hosts(net).1.ip, hosts(net).0.ip));
+    };
+    is_answered(100);
+    lab.assert_dropped(&ask(0), "ipv4_group_not_joined");
+    lab.assert_dropped(&ask(200), "ipv4_group_not_joined");
+    lab.change("join", &["239.1.2.3", "--service", "everywhere", "--port", "p0.200"]);
+    is_answered(200);
+    lab.assert_dropped(&ask(0), "ipv4_group_not_joined");
+    let groups = lab.pollcast.ctl(&["groups"]);
+    let on: Vec<_> = groups.as_array().unwrap().iter().map(|row| row["port"].as_str().unwrap()).collect();
+    assert_eq!(on, ["p0.100", "p0.200"]);
+    lab.change("leave", &["239.1.2.3", "--service", "everywhere", "--port", "p0.200"]);
+    lab.assert_dropped(&ask(200), "ipv4_group_not_joined");
 }

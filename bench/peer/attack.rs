@@ -30,6 +30,8 @@ attacks! {
     FragmentsSpoofed = "fragments-spoofed";
     /// The same, all from one source.
     FragmentsOneSource = "fragments-one-source";
+    /// Datagrams in crumbs of 8 bytes, every second of which is missing: as many holes as can be, in no order.
+    FragmentsTiny = "fragments-tiny";
     /// ARP requests for our address, from senders all over the /16.
     ArpScan = "arp-scan";
     /// Gratuitous ARP requests from all over the /16.
@@ -55,11 +57,16 @@ attacks! {
 pub(crate) struct Attack {
     kind: Kind,
     state: u64,
+    /// Frames so far.
+    count: u64,
 }
+
+/// Crumbs of one datagram; steps of 37, which has no factor in common with it, go round all of them.
+const CRUMBS: u64 = 400;
 
 impl Attack {
     pub(crate) const fn new(kind: Kind, seed: u64) -> Self {
-        Self { kind, state: seed | 1 }
+        Self { kind, state: seed | 1, count: 0 }
     }
 
     /// xorshift64*: quick and even, and the same at every run.
@@ -84,12 +91,14 @@ impl Attack {
 
     /// The next frame.
     pub(crate) fn frame(&mut self) -> Writer {
+        self.count += 1;
         match self.kind {
             Kind::FragmentsSpoofed => {
                 let src = self.far();
                 self.fragment(src)
             }
             Kind::FragmentsOneSource => self.fragment([198, 19, 7, 7]),
+            Kind::FragmentsTiny => self.crumb(),
             Kind::ArpScan => {
                 let (ip, mac) = self.near();
                 arp(ip, mac, HOST)
@@ -138,6 +147,14 @@ impl Attack {
             // A UDP header that promises 1,400 bytes, and the first sixteen of them.
             .add(&[0x30, 0x39, 0, 7, 5, 0x78, 0, 0])
             .add(&[7; 16]);
+        frame
+    }
+
+    fn crumb(&self) -> Writer {
+        let [.., a, b] = (self.count / CRUMBS).to_be_bytes();
+        let place = u16::try_from(2 + self.count * 37 % CRUMBS * 2).unwrap_or(0);
+        let mut frame = Writer::new(HOST_MAC, [2, 1, 0, 0, 0, 1], [8, 0]);
+        frame.ipv4(Ipv4 { fragment: 0x2000 | place, ..Ipv4::udp([198, 19, a, b], 8) }).add(&[7; 8]);
         frame
     }
 

@@ -13,7 +13,7 @@ pub const PUNT_QUEUE: u32 = 256;
 pub const PUNT_CLASSES: u32 = 3;
 
 /// Packets that control holds until the Ethernet addresses of their next hops are known, for all neighbours together.
-pub const WAITING: u32 = 512;
+pub const WAITING: u32 = 1024;
 
 /// Frames that control may have on their way to one worker: the depth of its inbox.
 pub const INBOX: u32 = 1024;

@@ -27,8 +27,9 @@ pub struct Manner {
 impl Manner {
     /// Whether a request that is turned round, if it fits every path, is the right answer, but for whom it goes to.
     #[inline]
+    // T01: whatever fits every path has DF, unless it may never have it.
     const fn is_plain(self) -> bool {
-        matches!(self.path_mtu_discovery, PmtuDiscovery::Want)
+        !matches!(self.path_mtu_discovery, PmtuDiscovery::Dont)
     }
 }
 

@@ -179,6 +179,20 @@ p0  net_af_packet
     assert_eq!(text(json, Rows::Counted), expected);
 }
 
+// C16: the path, how much of it goes with DF, and since when.
+#[test]
+fn a_path_is_a_row() {
+    let json = r#"{"answer":"paths","body":[
+        {"port":"p0","addr":"198.19.0.9","mtu":1300,"df_max":1300,"age_s":75},
+        {"port":"p0.100","addr":"198.19.0.10","mtu":552,"df_max":300,"age_s":2}]}"#;
+    let expected = "\
+port    address      mtu   with df  reported
+p0      198.19.0.9   1300     1300  1m 15s ago
+p0.100  198.19.0.10   552      300  2s ago
+";
+    assert_eq!(text(json, Rows::Counted), expected);
+}
+
 #[test]
 fn drops_that_never_happened_are_left_out() {
     let json = r#"{"answer":"drops","body":[
@@ -203,6 +217,7 @@ fn having_nothing_is_said() {
     assert_eq!(nothing("filter"), "no ports\n");
     assert_eq!(nothing("neighbors"), "no neighbors are known\n");
     assert_eq!(nothing("routes"), "no routes\n");
+    assert_eq!(nothing("paths"), "no path is known to carry less than its link\n");
     assert_eq!(nothing("drops"), "nothing was dropped\n");
 }
 
