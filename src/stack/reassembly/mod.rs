@@ -75,7 +75,7 @@ impl Key {
     pub fn owner(&self, seed: u64, workers: usize) -> usize {
         let hash = FixedState::with_seed(seed).hash_one(self);
         // The upper bits, as a fraction of `workers`.
-        let scaled = u128::from(hash) * workers as u128 >> 64;
+        let scaled = (u128::from(hash) * workers as u128) >> 64;
         usize::try_from(scaled).unwrap_or_default()
     }
 }
@@ -121,8 +121,8 @@ impl Fragment {
     /// Where its bytes end, if it can be part of any datagram.
     fn end(&self) -> Result<u16, DropReason> {
         // F06, ping of death: counted wide, so that nothing wraps. 20 is the least that the header takes.
-        const MAX: u32 = u16::MAX as u32 - ipv4::HEADER_LEN as u32;
-        let end = u32::from(self.offset) + u32::from(self.len);
+        const MAX: usize = u16::MAX as usize - ipv4::HEADER_LEN;
+        let end = usize::from(self.offset) + usize::from(self.len);
         if end > MAX {
             return Err(DropReason::FragmentTooFar);
         }
