@@ -17,7 +17,7 @@ use pollcast::fastpath::Level;
 use pollcast::io::{DropReason, ReplyPath};
 use pollcast::rng::Rng;
 use pollcast::service::EchoOptions;
-use pollcast::sim::frames::{ArpFrame, IcmpFrame, IgmpQuery, UdpFrame, UdpSum};
+use pollcast::sim::frames::{ArpFrame, IcmpFrame, IgmpQuery, UdpFrame, UdpSum, fragment};
 use pollcast::sim::nic::NicOptions;
 use pollcast::sim::offload::RxChecksum;
 use pollcast::sim::setup::{PortOptions, ServiceOptions, WorldOptions};
@@ -155,6 +155,30 @@ fn unicast_echo_by_every_way_of_summing() {
             assert_eq!(assert_none(&mut world, &frames), 39 * frames.len());
         }
     }
+}
+
+// F11: whole datagrams, ones that never become whole, overlaps, and more of them than are held.
+#[test]
+fn fragments() {
+    let mut frames = Vec::new();
+    for (id, len) in (0..).zip([100, 1800, 3000, 9000]) {
+        let frame = UdpFrame::new(PEER, "198.18.0.2:7", &vec![9; len]).frame();
+        frames.extend(fragment::cut_evenly(&frame, id, 8 * (1 + len / 20)));
+        let ping =
+            IcmpFrame::echo([198, 18, 0, 1].into(), [198, 18, 0, 2].into(), 1, 1, &vec![9; len]).frame();
+        frames.extend(fragment::cut_evenly(&ping, id, 8 * (1 + len / 20)));
+    }
+    for id in 100..300u16 {
+        let source = format!("198.18.0.{}:40000", 20 + id % 50);
+        let lost = UdpFrame::new(&source, "198.18.0.2:7", &[9; 100]).frame();
+        frames.push(fragment::cut(&lost, id, &[64])[0].clone());
+        if id % 3 == 0 {
+            frames.push(fragment::cut(&lost, id, &[56, 72])[1].clone());
+        }
+    }
+    let mut world = world(30, NicOptions::default());
+    assert!(assert_none(&mut world, &frames) > 39 * 8);
+    assert!(world.drops(DropReason::FragmentsOfSource) + world.drops(DropReason::FragmentOverlap) > 0);
 }
 
 #[test]
