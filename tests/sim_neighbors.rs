@@ -178,7 +178,7 @@ fn a_dead_host_is_asked_for_once_a_second_and_what_waits_is_dropped() {
     world.run_for(Duration::from_millis(500));
     let sent = world.take_sent_at(0);
     let asked: Vec<_> =
-        sent.iter().filter(|(_, f)| arp(&[f.clone()]).iter().any(|a| a.target == DEAD)).collect();
+        sent.iter().filter(|(_, f)| arp(std::slice::from_ref(f)).iter().any(|a| a.target == DEAD)).collect();
     assert_eq!(asked.len(), 3);
     assert!(asked.windows(2).all(|w| w[1].0.since(w[0].0) >= Duration::from_secs(1)));
     assert_eq!(udp(&sent.iter().map(|(_, f)| f.clone()).collect::<Vec<_>>()), []);

@@ -22,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What came and what went, by DESIGN 3.
 const CAME: [&str; 5] = ["rx", "allocated", "shared", "handed_in", "released"];
-const WENT: [&str; 7] = ["tx", "tx_refused", "handed_out", "punted", "held", "merged", "consumed"];
+const WENT: [&str; 8] =
+    ["tx", "tx_refused", "handed_out", "punted", "held", "merged", "fragmented", "consumed"];
 
 /// The counters of the one port, and of the pool, at one moment.
 #[derive(Debug)]

@@ -42,6 +42,9 @@ pub const HOST_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
 /// Buffers in the pool: fewer than rings and queues could hold.
 const POOL: usize = 128;
 
+/// Longer than a datagram in fragments may take.
+const FRAGMENT_PATIENCE: Duration = Duration::from_secs(121);
+
 /// What may differ between two hosts that must send the same.
 #[derive(Clone, Copy, Debug)]
 pub struct Build {
@@ -176,6 +179,11 @@ impl Host {
             self.turn();
         }
         self.turn();
+        // Fragments wait for their likes, and no longer than their time. The worker looks at some of them a turn.
+        self.now += FRAGMENT_PATIENCE;
+        for _ in 0..POOL {
+            self.turn();
+        }
         assert_eq!(self.pool.outstanding(), 0, "buffers are kept while nothing is on the way");
     }
 
@@ -196,12 +204,22 @@ impl Host {
             stats.ipackets,
             "received by both counts"
         );
-        let queued = self.punted.arp.len() + self.punted.igmp.len();
+        let queued = self.punted.arp.len() + self.punted.igmp.len() + self.punted.unresolved.len();
         assert_eq!(tally.get(Counter::Punted) - self.punted_before, queued as u64, "punted by both counts");
+        let fragments = tally.get(Counter::Held) - tally.get(Counter::Released);
         let held = self.device.rx_pending() + self.device.tx_pending() + queued;
-        assert_eq!(self.pool.outstanding(), held, "buffers out of the pool, and buffers in rings and queues");
+        assert_eq!(
+            self.pool.outstanding() as u64,
+            held as u64 + fragments,
+            "buffers out of the pool, and buffers in rings, in queues and held"
+        );
         self.punted_before += queued as u64;
-        while self.punted.arp.try_recv().is_ok() || self.punted.igmp.try_recv().is_ok() {}
+        let punted = &self.punted;
+        while punted.arp.try_recv().is_ok()
+            || punted.igmp.try_recv().is_ok()
+            || punted.unresolved.try_recv().is_ok()
+        {}
+        while punted.paths.try_recv().is_ok() || punted.used.try_recv().is_ok() {}
         self.wire();
     }
 

@@ -86,6 +86,7 @@ impl PoolPtr {
 struct Inner {
     pool: PoolPtr,
     large: Option<PoolPtr>,
+    data_room: u16,
     eal: Arc<Shared>,
 }
 
@@ -100,6 +101,7 @@ impl Mempool {
         let mut inner = Inner {
             pool: make(name, count, data_room, options)?,
             large: None,
+            data_room,
             eal: Arc::clone(eal.shared()),
         };
         if large > 0 {
@@ -118,6 +120,11 @@ impl Mempool {
     #[must_use]
     pub fn size(&self) -> u32 {
         self.0.pool.count
+    }
+
+    /// Bytes of a frame that one ordinary buffer holds as a driver fills it.
+    pub(super) fn frame_room(&self) -> u32 {
+        u32::from(self.0.data_room).saturating_sub(sys::SHIM_PKTMBUF_HEADROOM)
     }
 
     pub(super) fn as_ptr(&self) -> *mut sys::rte_mempool {

@@ -48,6 +48,13 @@ impl Offloads {
         Self { rx: offered.rx & (checksums.rx | vlans.rx), tx: offered.tx & (checksums.tx | vlans.tx) }
     }
 
+    /// With leave to spread a frame over several buffers, if that is `offered` and there is `need`. What comes so is put
+    /// together on arrival; without leave, a driver refuses the MTU or drops what is long.
+    pub(super) fn scattering(self, offered: Self, need: bool) -> Self {
+        let scatter = if need { offered.rx & sys::SHIM_RX_OFFLOAD_SCATTER } else { 0 };
+        Self { rx: self.rx | scatter, ..self }
+    }
+
     /// Whether the device keeps VLANs away until it is told of them.
     pub(super) fn filter_vlans(self) -> bool {
         self.rx & sys::SHIM_RX_OFFLOAD_VLAN_FILTER != 0
@@ -81,6 +88,14 @@ fn lower(name: *const c_char) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_are_spread_over_buffers_only_if_they_must_and_may_be() {
+        let all = Offloads { rx: u64::MAX, tx: u64::MAX };
+        let names = |offered, need| Offloads::default().scattering(offered, need).names();
+        assert_eq!(names(all, true), ["rx_scatter"]);
+        assert!(names(all, false).is_empty() && names(Offloads::default(), true).is_empty());
+    }
 
     #[test]
     fn what_is_used_is_what_is_offered_and_wanted() {

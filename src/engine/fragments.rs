@@ -17,10 +17,9 @@ use crate::stack::fragmentation::{Cut, NoBuffer, Outgoing};
 use crate::stack::reassembly::{Account, Expired, Fragment, Limits, Reassembler};
 use crate::time::Instant;
 
-/// What is held unless configured: as long as Linux does, and as many fragments as ninety of the largest datagrams have
-/// at the usual MTU; a third of it for one source.
+/// What a worker holds unless configured: as long as Linux does, and about as much; a quarter of it of one source.
 pub const LIMITS: Limits =
-    Limits { timeout: Duration::from_secs(30), fragments: 4096, fragments_per_source: 1365 };
+    Limits { timeout: Duration::from_secs(30), fragments: 2048, fragments_per_source: 512 };
 
 /// The workers that serve a port, in an order that all of them share; `None` is the one that has the list.
 pub type Owners<B> = Vec<Option<Sender<ToWorker<B>>>>;

@@ -231,6 +231,9 @@ impl Opening<'_> {
     }
 }
 
+/// Bytes before an IP packet in a frame, at most: an Ethernet header and two tags.
+const LINK_HEADER_MAX: u32 = 14 + 2 * 4;
+
 /// `SOCKET_ID_ANY`, as queues take it.
 const ANY_NODE: u32 = u32::MAX;
 
@@ -263,7 +266,8 @@ impl Port<Stopped> {
 
         let offered = Offloads { rx: info.rx_offload_capa, tx: info.tx_offload_capa };
         let driver = driver_name(&info);
-        let offloads = Offloads::choose(offered, plan.checksum, plan.tagged, &driver);
+        let offloads = Offloads::choose(offered, plan.checksum, plan.tagged, &driver)
+            .scattering(offered, u32::from(plan.mtu) > pool.frame_room().saturating_sub(LINK_HEADER_MAX));
         opening.configure(queue_pairs, &info, offloads)?;
         opening.set_up_queues(queue_pairs, &info, offloads, pool)?;
         opening.set_mtu()?;

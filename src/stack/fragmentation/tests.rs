@@ -66,7 +66,7 @@ fn later_fragments_have_only_the_copied_options() {
     assert_eq!(UdpFrame::read(&join(&made).unwrap()).unwrap().payload, frame.payload);
 }
 
-// F19: a group's datagram is cut the same way.
+// F18: a group's datagram is cut the same way.
 #[test]
 fn a_datagram_to_a_group_is_cut_the_same_way() {
     let pool = SimPool::new(64, ROOM);

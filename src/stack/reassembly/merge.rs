@@ -49,6 +49,7 @@ pub(super) fn merge<'a, P: BufPool>(
     let parts = [addresses, tag, rest].into_iter().flatten();
     head.iter_mut().zip(parts).for_each(|(to, from)| *to = *from);
     mend(head.get_mut(ip..).unwrap_or_default(), total_len, ecn);
+    // F10, RFC 1122 3.3.2: whatever IPv4 can carry.
     if fits {
         fill(payload, pieces);
         return Ok(buf);
