@@ -74,6 +74,8 @@ counters! {
     Reassembled = "reassembled";
     /// ICMP echo and timestamp requests answered.
     IcmpEcho = "icmp_echo";
+    /// ARP requests answered by a worker, because control had no time for them.
+    ArpAnswered = "arp_answered";
     /// ICMP errors sent.
     IcmpErrors = "icmp_errors";
     /// ICMP errors withheld by the rate limit.

@@ -8,6 +8,7 @@ use super::message::{PathReport, PuntSenders};
 use crate::fastpath::Sink;
 use crate::io::{BURST_MAX, BufPool, Burst, DropReason, InterfaceId, Parts, PortId};
 use crate::service::Datagram;
+use crate::stack::arp;
 use crate::stack::fragmentation::Outgoing;
 use crate::stack::icmp::received::Report;
 use crate::stack::ingress::{Ingress, Punted, Verdict};
@@ -140,9 +141,15 @@ impl<P: BufPool> Sorter<'_, P> {
     }
 
     fn hand_to_control(&mut self, kind: Punted, interface: InterfaceId, buf: P::Buf) {
-        match self.punt.send(kind, interface, buf) {
-            Ok(()) => self.tally.add(Counter::Punted, 1),
-            Err(_refused) => self.tally.drop(DropReason::PuntQueueFull),
+        let Err(mut refused) = self.punt.send(kind, interface, buf) else {
+            return self.tally.add(Counter::Punted, 1);
+        };
+        let interface = self.interfaces.get(interface).filter(|_| kind == Punted::Arp);
+        if interface.is_some_and(|interface| arp::answer_in_place(&mut refused, interface)) {
+            self.tally.add(Counter::ArpAnswered, 1);
+            self.transmit(refused);
+        } else {
+            self.tally.drop(DropReason::PuntQueueFull);
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use super::interface::Interface;
 use super::neighbor::{Evidence, NeighborCache};
+use super::{egress, ingress};
 use crate::addr::V4;
-use crate::io::DropReason;
+use crate::io::{DropReason, PacketBuf};
 use crate::time::Instant;
 use crate::wire::arp::Operation;
+use crate::wire::ethernet::ETHERTYPE_ARP;
 
 pub use crate::wire::arp::{FRAME_LEN, Packet};
 
@@ -18,6 +20,33 @@ pub enum Outcome {
     Learned,
     /// It concerns others, or claims our address.
     Ignored(DropReason),
+}
+
+/// The answer to `packet`, if it is a question after an address of ours, from a sender that claims none of ours.
+// A01: to whoever asked, by unicast. A02: for our own addresses alone.
+fn answer(packet: &Packet, interface: &Interface) -> Option<Packet> {
+    let own = |addr| interface.v4.is_own(addr);
+    let asked = packet.operation == Operation::Request && own(packet.target_addr);
+    (asked && !own(packet.sender_addr)).then(|| packet.reply(interface.mac))
+}
+
+/// Turns the frame in `buf`, an ARP packet that control has no time for, into its answer: a flood of ARP does not keep a
+/// host from finding us. Nothing is learned from it. False if it has no answer, or the buffer cannot hold that.
+// A01, RFC 826.
+pub fn answer_in_place<B: PacketBuf>(buf: &mut B, interface: &Interface) -> bool {
+    let Some(answer) = ingress::arp_packet(buf.data()).and_then(|packet| answer(&packet, interface)) else {
+        return false;
+    };
+    buf.set_len(egress::frame_min(interface))
+        && buf.unique().and_then(|frame| write(&answer, frame, interface)).is_some()
+        && egress::insert_tag(buf, interface)
+}
+
+fn write(packet: &Packet, frame: &mut [u8], interface: &Interface) -> Option<()> {
+    let l3 = egress::emit_link(frame, packet.frame_dst(), ETHERTYPE_ARP, interface)?;
+    // E09, RFC 1042: what pads the frame is zeros.
+    packet.emit_packet(l3)?.fill(0);
+    Some(())
 }
 
 /// Deals with `packet`, whose sender ingress has found to be one host (A03, A07).
@@ -38,11 +67,10 @@ pub fn input(now: Instant, packet: &Packet, interface: &Interface, cache: &mut N
     };
     let learned =
         !sender.is_unspecified() && on_link && cache.heard(now, sender, packet.sender_mac, evidence);
-    match packet.operation {
-        // A01: to whoever asked, by unicast. A02: for our own addresses alone.
-        Operation::Request if for_us => Outcome::Answer(packet.reply(interface.mac)),
-        _ if learned => Outcome::Learned,
-        _ => Outcome::Ignored(DropReason::ArpNotForUs),
+    match answer(packet, interface) {
+        Some(answer) => Outcome::Answer(answer),
+        None if learned => Outcome::Learned,
+        None => Outcome::Ignored(DropReason::ArpNotForUs),
     }
 }
 
