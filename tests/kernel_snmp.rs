@@ -30,6 +30,20 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("I10 source unspecified, to everyone", "I10: never answered; Linux answers, and hears its own answer"),
     ("I10 source unspecified, to all hosts", "I10, again"),
     ("U21 all hosts", "U17, not of this host yet: a socket of Linux hears every group that the host is in"),
+    ("C10 timestamp request, short", "C10: cut short, and an error; Linux answers"),
+    ("C12 type 1", "C12: unknown here; Linux knows it, and does nothing"),
+    ("C12 router advertisement", "C12, again"),
+    ("C12 extended echo request", "C12, again"),
+    (
+        "C17 *",
+        "C14: quotes what we never sent, where Linux looks at its port alone; or our error, for which it has a taker",
+    ),
+    ("C16 *", "C16: says nothing that can be; Linux believes it"),
+    (
+        "F05 *",
+        "F05: the fragment is dropped; Linux cuts it to a multiple of 8, and has a wrong datagram then",
+    ),
+    ("F06 *", "F06: a failure of reassembly (RFC 4293); Linux counts it nowhere"),
     ("C07 a ping of *", "C07: a message without a whole checksum is cut short; Linux sums what there is"),
 ];
 

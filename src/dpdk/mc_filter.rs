@@ -61,6 +61,7 @@ impl<C: FilterCalls> Ladder<C> {
     }
 
     /// From the best rung that the policy allows downwards, until one answers.
+    // E07: a full table is a refusal like any other, which is kept to be shown; each time the best rung is tried again first.
     fn climb(&mut self, want: &[MacAddr]) -> (Rung, Vec<Refused>) {
         let mut refused = Vec::new();
         for &rung in allowed(self.policy) {

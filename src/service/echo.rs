@@ -194,8 +194,8 @@ impl<B: PacketBuf> Service<B> for Echo {
     #[inline]
     fn datagrams(&mut self, cx: &mut Cx, burst: &mut [Datagram<B>]) {
         for datagram in burst {
-            // X02: two echoes, whatever port they share, or an echo and a chargen, would never stop. U10: port 0 cannot be
-            // answered.
+            // X02, X06: two echoes, whatever port they share, or an echo and a chargen, would never stop. U10: port 0 cannot
+            // be answered.
             let (from, to) = datagram.ports();
             if from == to || self.refused.contains(from) {
                 datagram.refuse(DropReason::EchoReflectorPort);

@@ -186,9 +186,9 @@ fn a_path_is_a_row() {
         {"port":"p0","addr":"198.19.0.9","mtu":1300,"df_max":1300,"age_s":75},
         {"port":"p0.100","addr":"198.19.0.10","mtu":552,"df_max":300,"age_s":2}]}"#;
     let expected = "\
-port    address      mtu   with df  reported
-p0      198.19.0.9   1300     1300  1m 15s ago
-p0.100  198.19.0.10   552      300  2s ago
+port    address       mtu  with df  reported
+p0      198.19.0.9   1300     1300  1 min 15 s ago
+p0.100  198.19.0.10   552      300  2 s ago
 ";
     assert_eq!(text(json, Rows::Counted), expected);
 }

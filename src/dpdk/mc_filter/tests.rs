@@ -125,7 +125,7 @@ fn each_refusal_leads_one_rung_down_and_is_kept_in_the_drivers_words() {
     assert_eq!(why[3], "promiscuous promiscuous_enable: Operation not supported (-ENOTSUP)");
 }
 
-// iavf says -EINVAL and not -ENOSPC of a full list: any error is one.
+// E07; iavf says -EINVAL and not -ENOSPC of a full list: any error is one.
 #[test]
 fn a_full_list_goes_down_and_comes_up_again_when_there_is_room() {
     let mut filter = ladder(

@@ -31,7 +31,6 @@ impl Interface {
 
     /// Sends the probes and announcements that are due.
     pub(super) fn claim<N: Nic>(&mut self, now: Instant, rng: &mut Rng, base: &mut Base, out: &Outlet<N>) {
-        let mut taken = false;
         for index in 0..self.claims.len() {
             let Some(claim) = self.claims.get_mut(index) else { return };
             let was_ours = claim.is_ours();
@@ -39,16 +38,14 @@ impl Interface {
             let (addr, mac) = (claim.addr(), self.replica.mac);
             if claim.is_ours() && !was_ours {
                 tracing::info!("port {}: nobody else has {addr}: it is used from now on", self.name);
-                taken = true;
+                // Who learns of it by the announcement finds workers that use it.
+                self.apply_addresses(now, base, out);
             }
             let packet = match message {
                 Message::Probe => Packet::probe(mac, addr),
                 Message::Announcement => Packet::announcement(mac, addr),
             };
             self.send_arp(&packet, base, out);
-        }
-        if taken {
-            self.apply_addresses(now, base, out);
         }
         if self.tell_routes_at.is_some_and(|at| at <= now) {
             self.tell_routes(now, out);

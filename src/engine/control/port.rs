@@ -102,6 +102,7 @@ impl Port {
         }
         base.link_up = up;
         if came_up {
+            // E08: what took the link down may have taken the device's list of addresses with it.
             self.apply_filter();
             for interface in &mut self.interfaces {
                 interface.link_came_up(now, rng, &self.base, out);

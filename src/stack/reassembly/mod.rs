@@ -120,7 +120,8 @@ impl Fragment {
 
     /// Where its bytes end, if it can be part of any datagram.
     fn end(&self) -> Result<u16, DropReason> {
-        // F06, ping of death: counted wide, so that nothing wraps. 20 is the least that the header takes.
+        // F10, RFC 1122 3.3.2: whatever IPv4 can carry, 65,535 bytes. F06, ping of death: counted wide, so that nothing wraps.
+        // 20 is the least that the header takes.
         const MAX: u32 = u16::MAX as u32 - ipv4::HEADER_LEN as u32;
         let end = u32::from(self.offset) + u32::from(self.len);
         if end > MAX {

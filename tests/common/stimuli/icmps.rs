@@ -76,7 +76,7 @@ pub(super) fn icmps() -> Vec<Stimulus> {
     ] {
         for (about, packet) in [("our echo", &quoted), ("no socket", &unknown), ("another's packet", &others)]
         {
-            let rest = if (kind, code) == (3, 4) { [0, 0, 5, 0x14] } else { [0; 4] };
+            let rest = if (kind, code) == (3, 4) { [0, 0, 0x23, 0x28] } else { [0; 4] };
             all.push(one(
                 &format!("C17 error {kind}/{code} about {about}"),
                 icmp_error(PEER, kind, code, rest, packet),
@@ -90,6 +90,18 @@ pub(super) fn icmps() -> Vec<Stimulus> {
         ));
     }
     let error = icmp(3, 3, [0; 4], &quoted);
+    // A path that is said to be too narrow for a packet that was shorter than that.
+    let host = Host::number(125);
+    let short = Udp::new(7, 4000).datagram(HOST.ip, host.ip, b"hello, hello");
+    let short = Ipv4::new(HOST.ip, host.ip, UDP).packet(&short);
+    all.push(one(
+        "C16 a short packet was too long for 1300",
+        icmp_error(host, 3, 4, [0, 0, 5, 0x14], &short),
+    ));
+    all.push(one(
+        "C16 a long one, after a short one was too long",
+        udp_frame(host, 4000, HOST, 7, &[7; 1400]),
+    ));
     all.push(one("C17 an error about our error", icmp_error(PEER, 3, 3, [0; 4], &ours(ICMP, &error))));
     all
 }
