@@ -265,7 +265,8 @@ fn holders(plan: &Plan) -> usize {
     let inboxes = plan.workers.len() * mbufs::INBOX as usize;
     let punts = mbufs::PUNT_CLASSES as usize * mbufs::PUNT_QUEUE as usize;
     let fragments = plan.workers.len() * plan.reassembly.fragments as usize;
-    let held = fragments + mbufs::WAITING as usize;
+    let on_the_way = if plan.workers.len() > 1 { plan.workers.len() * mbufs::HAND_OVER as usize } else { 0 };
+    let held = fragments + on_the_way + mbufs::WAITING as usize;
     rings.sum::<usize>() + bursts.sum::<usize>() + cache + inboxes + punts + held
 }
 
@@ -274,6 +275,7 @@ fn holders(plan: &Plan) -> usize {
 fn the_queues_that_are_summed_up_are_the_engines() {
     assert_eq!(mbufs::PUNT_QUEUE as usize, pollcast::engine::message::PUNT_LEN);
     assert_eq!(mbufs::INBOX as usize, pollcast::engine::message::INBOX_LEN);
+    assert_eq!(mbufs::HAND_OVER as usize, pollcast::engine::message::HAND_OVER_LEN);
     assert_eq!(mbufs::WAITING as usize, pollcast::stack::waiting::TOTAL_MAX);
 }
 

@@ -17,7 +17,7 @@ use pollcast::fastpath::Level;
 use pollcast::io::{DropReason, ReplyPath};
 use pollcast::rng::Rng;
 use pollcast::service::EchoOptions;
-use pollcast::sim::frames::{ArpFrame, IcmpFrame, IgmpQuery, UdpFrame, UdpSum};
+use pollcast::sim::frames::{ArpFrame, IcmpFrame, IgmpQuery, UdpFrame, UdpSum, fragment, station_mac};
 use pollcast::sim::nic::NicOptions;
 use pollcast::sim::offload::RxChecksum;
 use pollcast::sim::setup::{PortOptions, ServiceOptions, WorldOptions};
@@ -157,6 +157,30 @@ fn unicast_echo_by_every_way_of_summing() {
     }
 }
 
+// F11: whole datagrams, ones that never become whole, overlaps, and more of them than are held.
+#[test]
+fn fragments() {
+    let mut frames = Vec::new();
+    for (id, len) in (0..).zip([100, 1800, 3000, 9000]) {
+        let frame = UdpFrame::new(PEER, "198.18.0.2:7", &vec![9; len]).frame();
+        frames.extend(fragment::cut_evenly(&frame, id, 8 * (1 + len / 20)));
+        let ping =
+            IcmpFrame::echo([198, 18, 0, 1].into(), [198, 18, 0, 2].into(), 1, 1, &vec![9; len]).frame();
+        frames.extend(fragment::cut_evenly(&ping, id, 8 * (1 + len / 20)));
+    }
+    for id in 100..300u16 {
+        let source = format!("198.18.0.{}:40000", 20 + id % 50);
+        let lost = UdpFrame::new(&source, "198.18.0.2:7", &[9; 100]).frame();
+        frames.push(fragment::cut(&lost, id, &[64])[0].clone());
+        if id % 3 == 0 {
+            frames.push(fragment::cut(&lost, id, &[56, 72])[1].clone());
+        }
+    }
+    let mut world = world(30, NicOptions::default());
+    assert!(assert_none(&mut world, &frames) > 39 * 8);
+    assert!(world.drops(DropReason::FragmentsOfSource) + world.drops(DropReason::FragmentOverlap) > 0);
+}
+
 #[test]
 fn multicast_echo() {
     let frames: Vec<_> = (0..200u8).map(|i| UdpFrame::new(PEER, "239.1.2.3:7", &[i; 40]).frame()).collect();
@@ -171,6 +195,30 @@ fn icmp_echo() {
         (0..200u16).map(|i| IcmpFrame::echo(peer, host, 7, i, &vec![1; usize::from(i)]).frame()).collect();
     let mut world = world(4, NicOptions::default());
     assert_eq!(assert_none(&mut world, &frames), 39 * frames.len());
+}
+
+// C16, I17, C10, I14: questions with options, complaints, reports of routers, and answers cut to what they report.
+#[test]
+fn icmp_of_every_kind_and_answers_by_the_path_mtu() {
+    let (peer, host) = (Ipv4Addr::new(198, 18, 0, 1), Ipv4Addr::new(198, 18, 0, 2));
+    let mut ping = IcmpFrame::echo(peer, host, 7, 1, b"where?");
+    ping.ip.options = [&[7, 39, 4][..], &[0; 37]].concat();
+    let mut frames = vec![ping.frame(), IcmpFrame::between(peer, host, 13, &[0; 16]).frame()];
+    frames.push(UdpFrame { options: vec![7, 0, 0, 0], ..UdpFrame::new(PEER, "198.18.0.2:7", b"x") }.frame());
+    for n in 1..60 {
+        let far = format!("198.19.0.{n}:40000");
+        let ours = UdpFrame { fragment: 0x4000, ..UdpFrame::new("198.18.0.2:7", &far, &[1; 1400]) }.frame();
+        let report = [&[0, 0, 0x05, 0x14][..], &ours[14..42]].concat();
+        frames.push(IcmpFrame { code: 4, ..IcmpFrame::between(peer, host, 3, &report) }.frame());
+        let asked =
+            UdpFrame { source_mac: station_mac(peer), ..UdpFrame::new(&far, "198.18.0.2:7", &[1; 1400]) };
+        frames.push(asked.frame());
+    }
+    let mut world = world(13, NicOptions::default());
+    let sent = assert_none(&mut world, &frames);
+    assert_eq!(world.count(Counter::IcmpReports), 40 * 59);
+    // Every answer is in two pieces once its path is known.
+    assert!(sent >= 39 * (2 + 2 * 59), "{sent} sent");
 }
 
 // C05, RFC 1812 4.3.2.8: errors are limited; what is withheld costs no more than what is sent.

@@ -13,7 +13,7 @@ use pollcast::io::{ChecksumStatus, DropReason, RxMeta};
 use pollcast::rng::Rng;
 use pollcast::sim::frames::fragment::{cut, cut_evenly, join};
 use pollcast::sim::frames::{Ethernet, IcmpFrame, Ipv4, UdpFrame, UdpSum, station_mac};
-use pollcast::sim::nic::NicOptions;
+use pollcast::sim::nic::{NicOptions, Reception};
 use pollcast::sim::offload::RxChecksum;
 use pollcast::sim::setup::{PortOptions, ServiceOptions, VlanOptions, WorldOptions};
 use pollcast::sim::world::World;
@@ -461,4 +461,26 @@ fn anything_at_all_is_accounted_for() {
             "nothing is held by who has stopped"
         );
     }
+}
+
+// F17: a worker that is away has its own fragments missing, and is told by control of what it must know all the same.
+#[test]
+fn a_queue_full_of_fragments_is_counted_and_holds_up_nothing_else() {
+    let limits = Limits { fragments: 4096, fragments_per_source: 4096, ..LIMITS };
+    let mut world = started(16, &WorldOptions { fragments: limits, ..spread(2) });
+    for id in 0..3000 {
+        let first = cut(&UdpFrame::new(PEER, HOST, &bytes(100)).frame(), id, &[64])[0].clone();
+        // All are of one flow, and so of one queue: the other worker does not turn.
+        match world.inject(0, &first) {
+            Reception::Queued(queue) => assert!(world.turn_worker(usize::from(queue)) > 0),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(world.drops(DropReason::FragmentQueueFull) > 0, "{:?}", world.all_drops());
+    world.join(Ipv4Addr::new(239, 9, 9, 9), None);
+    world.take_sent(0);
+    let request = UdpFrame::new(PEER, "239.9.9.9:7", b"still there?");
+    assert_eq!(world.exchange(0, &request.frame()).len(), 1);
+    world.run_for(Duration::from_secs(40));
+    assert_eq!(world.count(Counter::Held), world.count(Counter::Released));
 }

@@ -512,7 +512,8 @@ fn fragments_are_to_be_put_together() {
         let frame = UdpFrame { fragment, ..udp("198.18.0.2:9", &[1; 64]) }.with_sum(sum);
         let seen = host.see(&frame.frame());
         assert!(matches!(seen, Verdict::Fragment(_, buf) if buf.data() == frame.frame()));
-        let elsewhere = UdpFrame { fragment, ..udp("198.18.0.77:9", &[1; 64]) }.frame();
+        let elsewhere =
+            UdpFrame { fragment, ..udp("198.18.0.77:9", &[1; 64]) }.to_mac(station_mac(OWN)).frame();
         host.drops(&elsewhere, DropReason::Ipv4NotForUs);
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use pollcast::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4};
 use pollcast::engine::Counter;
 use pollcast::engine::counters::{CounterPage, SocketPage};
-use pollcast::engine::message::{PuntReceivers, inbox, punt_queues};
+use pollcast::engine::message::{PuntReceivers, hand_over, inbox, punt_queues};
 use pollcast::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService};
 use pollcast::fastpath::Level;
 use pollcast::io::{InterfaceId, PortId};
@@ -141,6 +141,7 @@ impl Host {
             socket_pages: vec![SocketPage::default()],
             services: vec![WorkerService { id: 0, manner: Manner::default(), service: Box::new(echo) }],
             inbox: inbox().1,
+            handed_over: hand_over().1,
             punt,
             // Few enough for a few frames to reach the bounds.
             reassembly: Limits { timeout: Duration::from_secs(30), fragments: 24, fragments_per_source: 16 },

@@ -18,6 +18,9 @@ pub const WAITING: u32 = 1024;
 /// Frames that control may have on their way to one worker: the depth of its inbox.
 pub const INBOX: u32 = 1024;
 
+/// Fragments that workers may have on their way to the one that puts them together.
+pub const HAND_OVER: u32 = 512;
+
 /// What net_af_xdp takes for its fill ring, whatever was asked for.
 const AF_XDP_FILL_RING: u32 = 4096;
 
@@ -54,6 +57,12 @@ pub(super) fn mbufs(
         format!("on the way from control: {} x {INBOX} frames", plural(lcores, "inbox")),
         lcores * INBOX,
     ));
+    if lcores > 1 {
+        items.push((
+            format!("fragments handed over: {} x {HAND_OVER}", plural(lcores, "worker")),
+            lcores * HAND_OVER,
+        ));
+    }
     items.push((format!("waiting for a neighbour: {WAITING} packets"), WAITING));
     let fragments = reassembly.fragments;
     items.push((format!("fragments held: {} x {fragments}", plural(lcores, "worker")), lcores * fragments));

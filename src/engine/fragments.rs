@@ -9,7 +9,7 @@ use core::time::Duration;
 use crossbeam::channel::{Sender, TrySendError};
 
 use super::counters::{Counter, Tally};
-use super::message::ToWorker;
+use super::message::HandedOver;
 use super::port_io::PortIo;
 use crate::io::{BufPool, DropReason, InterfaceId, Nic, PacketBuf, PortId, ReplyPath};
 use crate::rng::Rng;
@@ -22,16 +22,16 @@ pub const LIMITS: Limits =
     Limits { timeout: Duration::from_secs(30), fragments: 2048, fragments_per_source: 512 };
 
 /// The workers that serve a port, in an order that all of them share; `None` is the one that has the list.
-pub type Owners<B> = Vec<Option<Sender<ToWorker<B>>>>;
+pub type Owners<B> = Vec<Option<Sender<HandedOver<B>>>>;
 
-/// The lists of every worker of a port, in their order, given their inboxes.
+/// The lists of every worker of a port, in their order, given the ways to them.
 #[must_use]
-pub fn owners<B>(inboxes: &[Sender<ToWorker<B>>]) -> Vec<Owners<B>> {
+pub fn owners<B>(ways: &[Sender<HandedOver<B>>]) -> Vec<Owners<B>> {
     let of = |me: usize| {
-        let all = inboxes.iter().enumerate();
-        all.map(|(worker, inbox)| (worker != me).then(|| inbox.clone())).collect()
+        let all = ways.iter().enumerate();
+        all.map(|(worker, way)| (worker != me).then(|| way.clone())).collect()
     };
-    (0..inboxes.len()).map(of).collect()
+    (0..ways.len()).map(of).collect()
 }
 
 /// The unfinished datagrams that a worker owns.
@@ -94,11 +94,13 @@ impl<B: PacketBuf> Fragments<B> {
     }
 }
 
-fn hand_over<B>(owner: &Sender<ToWorker<B>>, port: PortId, buf: B, tally: &mut Tally) {
-    match owner.try_send(ToWorker::Fragment(port, buf)) {
+fn hand_over<B>(owner: &Sender<HandedOver<B>>, port: PortId, buf: B, tally: &mut Tally) {
+    match owner.try_send(HandedOver { port, buf }) {
         Ok(()) => tally.add(Counter::HandedOut, 1),
         // Never waited for: a worker that cannot keep up has the same happen to it in its receive ring.
-        Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => tally.drop(DropReason::InboxFull),
+        Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+            tally.drop(DropReason::FragmentQueueFull);
+        }
     }
 }
 

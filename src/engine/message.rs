@@ -29,8 +29,6 @@ pub enum ToWorker<B> {
     Neighbor(InterfaceId, Ipv4Addr, Option<Hop>),
     /// No neighbour of this interface is known any more.
     NoNeighbors(InterfaceId),
-    /// A fragment, as it was received on this port by another worker, of a datagram that this worker puts together.
-    Fragment(PortId, B),
 }
 
 /// What became known of the paths from an interface.
@@ -51,6 +49,15 @@ pub struct PathReport {
     pub interface: InterfaceId,
     /// What it says.
     pub too_big: TooBig<Ipv4Addr>,
+}
+
+/// From one worker to another: a fragment of a datagram that the other puts together.
+#[derive(Debug)]
+pub struct HandedOver<B> {
+    /// The port on which it was received.
+    pub port: PortId,
+    /// The frame, as it was received.
+    pub buf: B,
 }
 
 /// To control: a frame of ours whose next hop's Ethernet address its worker does not know.
@@ -84,6 +91,10 @@ pub struct Punt<B> {
 
 /// Messages that a worker's inbox holds.
 pub const INBOX_LEN: usize = 1024;
+
+/// Fragments that other workers have on their way to one. A queue apart from its inbox, for fragments may be a flood and
+/// control must be heard.
+pub const HAND_OVER_LEN: usize = 512;
 
 /// Packets that each punt queue holds.
 pub const PUNT_LEN: usize = 256;
@@ -177,6 +188,12 @@ pub fn punt_queues<B>() -> (PuntSenders<B>, PuntReceivers<B>) {
         used: used_rx,
     };
     (PuntSenders { arp, igmp, paths, unresolved, used }, receivers)
+}
+
+/// The way of fragments to a worker.
+#[must_use]
+pub fn hand_over<B>() -> (Sender<HandedOver<B>>, Receiver<HandedOver<B>>) {
+    bounded(HAND_OVER_LEN)
 }
 
 /// A worker's inbox.

@@ -11,7 +11,7 @@ use crossbeam::channel::Receiver;
 pub use super::answer::Manner;
 use super::counters::{Counter, CounterPage, SocketPage, Tally};
 use super::fragments::{self, Fragments, Owners};
-use super::message::{PuntSenders, ToWorker};
+use super::message::{HandedOver, PuntSenders, ToWorker};
 use super::port_io::PortIo;
 use super::sort::{Long, Sorter};
 use crate::fastpath::{self, Level, Lookup, Sink};
@@ -29,6 +29,9 @@ use crate::time::Instant;
 
 /// Messages that a turn takes from the inbox at most.
 const INBOX_BUDGET: usize = 64;
+
+/// Fragments from other workers that a turn takes at most.
+const HAND_OVER_BUDGET: usize = 64;
 
 /// Unfinished datagrams whose end a turn sees to at most.
 const EXPIRY_BUDGET: usize = 64;
@@ -81,6 +84,8 @@ pub struct WorkerParts<N: Nic> {
     pub services: Vec<WorkerService<N::Buf>>,
     /// Its inbox.
     pub inbox: Receiver<ToWorker<N::Buf>>,
+    /// Fragments that other workers received and this one puts together.
+    pub handed_over: Receiver<HandedOver<N::Buf>>,
     /// The way to control.
     pub punt: PuntSenders<N::Buf>,
     /// How many fragments it holds, and how long.
@@ -106,14 +111,13 @@ pub struct Worker<N: Nic> {
     ingress: Ingress,
     fragments: Fragments<N::Buf>,
     inbox: Receiver<ToWorker<N::Buf>>,
+    handed_over: Receiver<HandedOver<N::Buf>>,
     punt: PuntSenders<N::Buf>,
     burst: usize,
     level: Level,
     rx_burst: Burst<N::Buf>,
     delivered: ArrayVec<Datagram<N::Buf>, BURST_MAX>,
     long: ArrayVec<Long<N::Buf>, BURST_MAX>,
-    /// Fragments from other workers.
-    handed_in: ArrayVec<(PortId, N::Buf), INBOX_BUDGET>,
     reports: ArrayVec<Report, BURST_MAX>,
     batch: ArrayVec<Datagram<N::Buf>, BURST_MAX>,
 }
@@ -123,7 +127,7 @@ impl<N: Nic> Worker<N> {
     #[must_use]
     pub fn new(now: Instant, parts: WorkerParts<N>) -> Self {
         let WorkerParts { ports, pool, table, socket_pages, services, inbox, punt, .. } = parts;
-        let WorkerParts { reassembly, burst, level, ingress, mut rng, .. } = parts;
+        let WorkerParts { handed_over, reassembly, burst, level, ingress, mut rng, .. } = parts;
         let mut ids = || Ids::new(ingress.ids, &mut rng);
         let ports =
             ports.into_iter().map(|port| PortIo::new(port, PuntSenders::clone(&punt), ids())).collect();
@@ -139,13 +143,13 @@ impl<N: Nic> Worker<N> {
             ingress,
             fragments,
             inbox,
+            handed_over,
             punt,
             burst,
             level,
             rx_burst: Burst::new(),
             delivered: ArrayVec::new(),
             long: ArrayVec::new(),
-            handed_in: ArrayVec::new(),
             reports: ArrayVec::new(),
             batch: ArrayVec::new(),
         };
@@ -160,8 +164,8 @@ impl<N: Nic> Worker<N> {
         if work > 0 {
             // The transmit burst is empty when a received one is sorted: it may need all of it.
             self.ports.iter_mut().for_each(PortIo::flush);
-            self.take_handed_in(now);
         }
+        work += self.take_handed_over(now);
         for index in 0..self.ports.len() {
             work += self.poll_port(now, index);
         }
@@ -177,11 +181,11 @@ impl<N: Nic> Worker<N> {
     pub fn stop(&mut self, now: Instant) {
         while self.read_inbox() > 0 {
             self.ports.iter_mut().for_each(PortIo::flush);
-            for (port, _unfinished) in core::mem::take(&mut self.handed_in) {
-                if let Some(port) = self.port_mut(port) {
-                    port.tally.add(Counter::HandedIn, 1);
-                    port.tally.drop(DropReason::Stopping);
-                }
+        }
+        while let Ok(HandedOver { port, .. }) = self.handed_over.try_recv() {
+            if let Some(port) = self.port_mut(port) {
+                port.tally.add(Counter::HandedIn, 1);
+                port.tally.drop(DropReason::Stopping);
             }
         }
         while let Some(given_up) = self.fragments.give_up() {
@@ -220,9 +224,10 @@ impl<N: Nic> Worker<N> {
         received
     }
 
-    /// Takes in the fragments that other workers handed over, each like a burst of one packet.
-    fn take_handed_in(&mut self, now: Instant) {
-        for (port, buf) in core::mem::take(&mut self.handed_in) {
+    /// Takes in fragments that other workers handed over, each like a burst of one packet. Returns how many.
+    fn take_handed_over(&mut self, now: Instant) -> usize {
+        for taken in 0..HAND_OVER_BUDGET {
+            let Ok(HandedOver { port, buf }) = self.handed_over.try_recv() else { return taken };
             let Some(index) = self.ports.iter().position(|p| p.id == port) else { continue };
             let Some(port) = self.ports.get_mut(index) else { continue };
             port.tally.add(Counter::HandedIn, 1);
@@ -233,6 +238,7 @@ impl<N: Nic> Worker<N> {
             // The transmit burst is empty when the next is sorted.
             self.ports.iter_mut().for_each(PortIo::flush);
         }
+        HAND_OVER_BUDGET
     }
 
     /// F09: sees to datagrams whose time is over. Returns how many there were.
@@ -354,10 +360,6 @@ impl<N: Nic> Worker<N> {
                     if let Some(interface) = self.interface_mut(id) {
                         interface.v4.hops.set(addr, hop);
                     }
-                }
-                ToWorker::Fragment(port, buf) => {
-                    // NOTE(push): as many fit as messages are taken.
-                    let _ = self.handed_in.try_push((port, buf));
                 }
                 ToWorker::NoNeighbors(id) => {
                     if let Some(interface) = self.interface_mut(id) {

@@ -10,7 +10,7 @@ use crate::dpdk::{Dpdk, Mbuf};
 use crate::engine::control::{ControlSocket, InitialMembership};
 use crate::engine::counters::{CounterPage, SocketPage};
 use crate::engine::fragments::{self, Owners};
-use crate::engine::message::{self, PuntSenders, ToWorker};
+use crate::engine::message::{self, HandedOver, PuntSenders, ToWorker};
 use crate::engine::worker::{Manner, WorkerParts, WorkerPort, WorkerService};
 use crate::fastpath::Level;
 use crate::io::{InterfaceId, Nic, PortId};
@@ -62,11 +62,13 @@ pub(super) fn workers(
     let mut sockets = control_sockets(plan);
     let (inboxes, receivers): (Vec<_>, Vec<Receiver<ToWorker<Mbuf>>>) =
         plan.workers.iter().map(|_| message::inbox()).unzip();
-    share_owners(plan, &inboxes, &mut ports);
+    let (ways, fragments): (Vec<_>, Vec<_>) = plan.workers.iter().map(|_| message::hand_over()).unzip();
+    share_owners(plan, &ways, &mut ports);
     let secret = rng.u64();
     let mut assembly = Assembly { workers: Vec::new(), inboxes, sockets: Vec::new() };
     let of = u32::try_from(plan.workers.len()).unwrap_or(u32::MAX);
-    for ((ports, worker), inbox) in ports.into_iter().zip(0..).zip(receivers) {
+    let receivers = receivers.into_iter().zip(fragments);
+    for ((ports, worker), (inbox, handed_over)) in ports.into_iter().zip(0..).zip(receivers) {
         let here: Vec<InterfaceId> = ports.iter().flat_map(|p| p.interfaces.iter().map(|i| i.id)).collect();
         let (table, socket_pages) = bind(&mut sockets, &here, rng)?;
         assembly.workers.push(WorkerParts {
@@ -76,6 +78,7 @@ pub(super) fn workers(
             table,
             socket_pages,
             inbox,
+            handed_over,
             punt: punt.clone(),
             reassembly: limits(plan),
             burst: plan.burst,
@@ -93,9 +96,9 @@ pub(super) fn workers(
 }
 
 /// Tells every worker, of each port that it serves, who puts fragments together that come in there.
-fn share_owners(plan: &Plan, inboxes: &[Sender<ToWorker<Mbuf>>], ports: &mut [Vec<WorkerPort<Dpdk>>]) {
+fn share_owners(plan: &Plan, ways: &[Sender<HandedOver<Mbuf>>], ports: &mut [Vec<WorkerPort<Dpdk>>]) {
     for (id, port) in (0..).map(PortId).zip(&plan.ports) {
-        let of_port: Vec<_> = port.workers.iter().filter_map(|w| inboxes.get(*w).cloned()).collect();
+        let of_port: Vec<_> = port.workers.iter().filter_map(|w| ways.get(*w).cloned()).collect();
         for (worker, owners) in port.workers.iter().zip(fragments::owners(&of_port)) {
             let here = ports.get_mut(*worker).and_then(|ports| ports.iter_mut().find(|port| port.id == id));
             if let Some(here) = here {

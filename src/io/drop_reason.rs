@@ -105,6 +105,8 @@ drop_reasons! {
     FragmentsOfSource = "fragments_of_source" => Some("IpReasmFails");
     /// Fragments that had to give way to newer ones: there were too many of all sources.
     FragmentsTooMany = "fragments_too_many" => Some("IpReasmFails");
+    /// The queue to the worker that puts fragments together was full.
+    FragmentQueueFull = "fragment_queue_full" => Some("IpReasmFails");
     /// An IP protocol that this host does not speak; an ICMP protocol unreachable was sent or withheld by its rules.
     ProtocolUnknown = "protocol_unknown" => Some("IpInUnknownProtos");
     /// The UDP header is cut short, or its length field cannot be.
@@ -171,7 +173,7 @@ drop_reasons! {
     NeighborTableFull = "neighbor_table_full" => None;
     /// The queue to the control thread was full.
     PuntQueueFull = "punt_queue_full" => None;
-    /// The queue to a worker was full: to the one that sends for control, or that puts fragments together.
+    /// The queue to the worker that sends for control was full.
     InboxFull = "inbox_full" => None;
     /// No buffer was free: for an answer, for a report or request of our own, or for what fragments or segments make up.
     NoBuffer = "no_buffer" => None;

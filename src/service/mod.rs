@@ -53,7 +53,8 @@ pub trait Service<B: PacketBuf>: Send {
     fn datagrams(&mut self, cx: &mut Cx, burst: &mut [Datagram<B>]);
 
     /// The network reports that a datagram which one of the service's sockets may have sent did not arrive. A service that
-    /// waits for no answers has no use for it.
+    /// waits for no answers has no use for it. Of the service's instances, the one on the worker that received the report is
+    /// told: which one that is, the device's distribution decides, and it need not be the one that sent the datagram.
     // C15, RFC 1122 4.1.3.3: passed up to whoever asks for it; a socket that answers many must not be stopped by one.
     fn icmp_error(&mut self, cx: &mut Cx, error: &IcmpError) {
         let _ = (cx, error);

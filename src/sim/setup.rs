@@ -15,7 +15,7 @@ use crate::engine::control::{
 };
 use crate::engine::counters::{CounterPage, SocketPage};
 use crate::engine::fragments::{LIMITS, owners};
-use crate::engine::message::{PuntSenders, inbox, punt_queues};
+use crate::engine::message::{PuntSenders, hand_over, inbox, punt_queues};
 use crate::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService};
 use crate::fastpath::Level;
 use crate::io::{BURST_MAX, ConflictDetection, InterfaceId, PortId};
@@ -224,12 +224,13 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
     let table = port_table(options, rng);
     let (punt, punts) = punt_queues();
     let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..options.workers).map(|_| inbox()).unzip();
-    let (secret, lists) = (rng.u64(), owners(&inboxes));
+    let (ways, fragments): (Vec<_>, Vec<_>) = (0..options.workers).map(|_| hand_over()).unzip();
+    let secret = rng.u64();
+    let mut each = receivers.into_iter().zip(fragments).zip(owners(&ways));
     let mut pages: Vec<Vec<SocketPage>> = vec![Vec::new(); table.sockets().len()];
     let mut workers = Vec::new();
-    for ((worker, mut ports), (receiver, owners)) in
-        (0..).zip(worker_ports).zip(receivers.into_iter().zip(lists))
-    {
+    for (worker, mut ports) in (0..).zip(worker_ports) {
+        let Some(((inbox, handed_over), owners)) = each.next() else { break };
         // Every worker serves every port.
         ports.iter_mut().for_each(|port| port.owners.clone_from(&owners));
         let socket_pages: Vec<SocketPage> = pages.iter().map(|_| SocketPage::default()).collect();
@@ -242,7 +243,8 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
                 table: table.clone(),
                 socket_pages,
                 services: services(options),
-                inbox: receiver,
+                inbox,
+                handed_over,
                 punt: PuntSenders::clone(&punt),
                 reassembly: options.fragments,
                 burst: options.burst,

@@ -69,6 +69,7 @@ impl Port {
         base.device.set_mtu(mtu)?;
         for interface in interfaces {
             interface.replica.set_mtu(mtu);
+            interface.igmp.set_mtu(mtu);
             out.tell_paths(base, interface.replica.id, now, PathNews::LinkMtu(mtu));
         }
         Ok(format!(

@@ -74,7 +74,7 @@ pub fn join(fragments: &[Vec<u8>]) -> Result<Vec<u8>, Malformed> {
             return Err("the length of a fragment is wrong");
         }
         whole.extend(payload);
-        let (first_ethernet, first) = header.get_or_insert((ethernet, ip.clone()));
+        let (first_ethernet, first) = header.get_or_insert_with(|| (ethernet, ip.clone()));
         let same = Ipv4 { fragment: first.fragment, options: first.options.clone(), ..ip } == *first;
         if !same || ethernet != *first_ethernet {
             return Err("fragments of two datagrams");

@@ -75,7 +75,7 @@ impl Key {
     pub fn owner(&self, seed: u64, workers: usize) -> usize {
         let hash = FixedState::with_seed(seed).hash_one(self);
         // The upper bits, as a fraction of `workers`.
-        let scaled = u128::from(hash) * workers as u128 >> 64;
+        let scaled = (u128::from(hash) * workers as u128) >> 64;
         usize::try_from(scaled).unwrap_or_default()
     }
 }
@@ -122,8 +122,8 @@ impl Fragment {
     fn end(&self) -> Result<u16, DropReason> {
         // F10, RFC 1122 3.3.2: whatever IPv4 can carry, 65,535 bytes. F06, ping of death: counted wide, so that nothing wraps.
         // 20 is the least that the header takes.
-        const MAX: u32 = u16::MAX as u32 - ipv4::HEADER_LEN as u32;
-        let end = u32::from(self.offset) + u32::from(self.len);
+        const MAX: usize = u16::MAX as usize - ipv4::HEADER_LEN;
+        let end = usize::from(self.offset) + usize::from(self.len);
         if end > MAX {
             return Err(DropReason::FragmentTooFar);
         }

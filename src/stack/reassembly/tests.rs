@@ -451,7 +451,7 @@ fn congestion_that_one_fragment_met_is_told_of_the_whole() {
         let fragments = tos.map(|tos| UdpFrame { tos, ..frame.clone() }.frame());
         bench.arrive(&cut(&fragments[0], 9, &[64])[0]);
         let whole = bench.arrive(&cut(&fragments[1], 9, &[64])[1]);
-        whole.map(|whole| flat(&whole)[15]).ok_or(bench.drops(DropReason::FragmentEcn))
+        whole.map(|whole| flat(&whole)[15]).ok_or_else(|| bench.drops(DropReason::FragmentEcn))
     };
     assert_eq!(with([0xb8, 0xb8]), Ok(0xb8));
     assert_eq!(with([0xba, 0xbb]), Ok(0xbb));
