@@ -234,6 +234,7 @@ impl<N: Nic> Worker<N> {
             // NOTE(push): nothing is in it between two bursts.
             let _ = self.rx_burst.push(buf);
             self.sort(now, index, true);
+            self.tell_services(now);
             self.serve(now, index);
             // The transmit burst is empty when the next is sorted.
             self.ports.iter_mut().for_each(PortIo::flush);
