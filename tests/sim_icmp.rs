@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use pollcast::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4};
 use pollcast::engine::Counter;
-use pollcast::engine::command::{Answer, Command, MtuOrder};
+use pollcast::engine::command::{Answer, Command, Membership, MtuOrder};
+use pollcast::engine::message::INBOX_LEN;
 use pollcast::engine::worker::Manner;
 use pollcast::io::{BufPool, DropReason, InterfaceId, PacketBuf, PmtuDiscovery, Policy};
 use pollcast::rng::Rng;
 use pollcast::service::{Cx, Datagram, IcmpError, IcmpErrorKind, Service};
 use pollcast::sim::buf::{SimBuf, SimPool};
+use pollcast::sim::frames::fragment::cut_evenly;
 use pollcast::sim::frames::{Ethernet, IcmpFrame, Ipv4, UdpFrame, UdpSum, station_mac};
 use pollcast::sim::setup::{ServiceOptions, WorldOptions};
 use pollcast::sim::world::World;
@@ -470,6 +472,22 @@ fn a_service_hears_of_errors_about_its_own_datagrams() {
     assert_eq!(heard.0.lock().unwrap().len(), 1);
 }
 
+// C15, F17: an error that came in fragments is told of at once, whichever worker put it together.
+#[test]
+fn a_service_hears_of_errors_that_came_in_fragments() {
+    let (heard, options) = listening(PmtuDiscovery::Want);
+    let mut world = started(&options);
+    let long = [to_far(), vec![7; 1400]].concat();
+    for id in 1..=100u16 {
+        for fragment in cut_evenly(&error(3, 3, 0, &long).frame(), id, 800) {
+            world.inject(0, &fragment);
+        }
+        world.settle();
+        assert_eq!(heard.0.lock().unwrap().len(), usize::from(id));
+    }
+    assert!(world.count(Counter::HandedOut) > 20, "{}", world.count(Counter::HandedOut));
+}
+
 /// A request of `len` bytes as an IP packet, from far away by way of the peer.
 fn request_of(len: usize, from: &str) -> Vec<u8> {
     let source_mac = station_mac(PEER);
@@ -588,4 +606,24 @@ fn another_mtu_of_the_port_forgets_its_paths() {
         let Answer::Error(why) = world.execute(&order(bad)) else { panic!("{bad}") };
         assert!(why.starts_with(&format!("mtu {bad}: use 68 to 1500")), "{why}");
     }
+}
+
+// T04: a worker whose inbox was full is told of the link's MTU when there is room.
+#[test]
+fn a_worker_with_a_full_inbox_is_told_of_the_mtu_later() {
+    let (_, options) = listening(PmtuDiscovery::Do);
+    let mut world = started(&WorldOptions { workers: 1, ..options });
+    // Each puts a table and a report into the inbox.
+    for n in 0..u32::try_from(INBOX_LEN / 2).unwrap() {
+        let group = Ipv4Addr::from_bits(0xef01_0000 + n);
+        let join = Membership { group, source: None, service: None, port: None };
+        let answer = world.command(&Command::Join(join));
+        assert!(matches!(answer, Answer::Done(_)), "{answer:?}");
+    }
+    let order = MtuOrder { mtu: 1450, port: None };
+    assert!(matches!(world.command(&Command::Mtu(order)), Answer::Done(_)));
+    world.run_for(Duration::from_secs(5));
+    world.take_sent(0);
+    assert!(answers(&mut world, 1450, OTHER_CLIENT));
+    assert!(!answers(&mut world, 1451, OTHER_CLIENT));
 }

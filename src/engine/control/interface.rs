@@ -8,6 +8,7 @@ use super::neighbors::{Frames, Untold};
 use super::port::Base;
 use crate::addr::{Ipv4Cidr, Unicast, V4};
 use crate::engine::counters::Counter;
+use crate::engine::message::PathNews;
 use crate::io::{ConflictDetection, DropReason, Nic};
 use crate::rng::Rng;
 use crate::stack::acd::{Acd, Conflict};
@@ -75,6 +76,9 @@ pub(super) struct Interface {
     /// What workers were not told of neighbours, and when to try again.
     pub(super) untold: Vec<Untold>,
     pub(super) tell_neighbors_at: Option<Instant>,
+    /// What workers were not told of paths and would not learn by themselves, and when to try again.
+    pub(super) untold_paths: Vec<(usize, PathNews)>,
+    pub(super) tell_paths_at: Option<Instant>,
     frame: Vec<u8>,
 }
 
@@ -101,6 +105,8 @@ impl Interface {
             tell_routes_at: None,
             untold: Vec::new(),
             tell_neighbors_at: None,
+            untold_paths: Vec::new(),
+            tell_paths_at: None,
             frame: Vec::new(),
         }
     }
@@ -193,6 +199,9 @@ impl Interface {
         out: &Outlet<N>,
     ) {
         self.expire_paths(now, base, out);
+        if self.tell_paths_at.is_some_and(|at| at <= now) {
+            self.tell_untold_paths(now, out);
+        }
         self.claim(now, rng, base, out);
         if self.tell_at.is_some_and(|at| at <= now) {
             self.tell_admission(now, Duration::ZERO, out);
@@ -207,6 +216,7 @@ impl Interface {
             self.claim_deadline(),
             self.tell_at,
             self.tell_neighbors_at,
+            self.tell_paths_at,
             self.neighbors.poll_timeout(),
             self.igmp.poll_timeout(),
         ];

@@ -1,13 +1,15 @@
 //! Path MTUs: what routers say of them, what time makes of that, and what a port's own MTU does to all of them.
 
+use core::mem::discriminant;
 use core::net::Ipv4Addr;
 
 use super::interface::Interface;
+use super::membership::TELL_INTERVAL;
 use super::port::{Base, Port};
 use super::{Control, Outlet, choose, find};
 use crate::engine::command::{Answer, DoneAnswer, MtuOrder, PathAnswer};
 use crate::engine::message::{PathNews, PathReport, ToWorker};
-use crate::io::{InterfaceId, Nic};
+use crate::io::Nic;
 use crate::stack::pmtu::{IPV4_MTU_MIN, Learned, Row};
 use crate::time::Instant;
 
@@ -23,7 +25,9 @@ impl<N: Nic> Control<N> {
                 path.mtu
             );
             // A worker that does not hear of it sends what is too long again, and control is told again.
-            self.out.tell_paths(base, interface.replica.id, now, PathNews::TooBig(report.too_big));
+            let message = |id| ToWorker::PathMtu(id, now, PathNews::TooBig(report.too_big));
+            let inboxes = base.workers.iter().filter_map(|worker| self.out.workers.get(*worker));
+            inboxes.for_each(|inbox| drop(inbox.try_send(message(interface.replica.id))));
         }
     }
 
@@ -70,7 +74,7 @@ impl Port {
         for interface in interfaces {
             interface.replica.set_mtu(mtu);
             interface.igmp.set_mtu(mtu);
-            out.tell_paths(base, interface.replica.id, now, PathNews::LinkMtu(mtu));
+            interface.tell_paths(now, PathNews::LinkMtu(mtu), &base.workers, out);
         }
         Ok(format!(
             "{} carries {mtu} bytes now; what was known of its paths is forgotten",
@@ -84,17 +88,26 @@ impl Interface {
     pub(super) fn expire_paths<N: Nic>(&mut self, now: Instant, base: &Base, out: &Outlet<N>) {
         if self.replica.paths.poll_timeout().is_some_and(|at| at <= now) {
             self.replica.paths.expire(now);
-            out.tell_paths(base, self.replica.id, now, PathNews::Expired);
+            self.tell_paths(now, PathNews::Expired, &base.workers, out);
         }
     }
-}
 
-impl<N: Nic> Outlet<N> {
-    /// Tells `news` to every worker of a port that has room for it.
-    fn tell_paths(&self, base: &Base, interface: InterfaceId, at: Instant, news: PathNews) {
-        for inbox in base.workers.iter().filter_map(|worker| self.workers.get(*worker)) {
-            // What is lost is learned again, and ages on the worker by itself.
-            let _ = inbox.try_send(ToWorker::PathMtu(interface, at, news));
-        }
+    /// Tells `news`, which takes the place of older of its kind, to these workers; to one whose inbox is full, later.
+    fn tell_paths<N: Nic>(&mut self, now: Instant, news: PathNews, workers: &[usize], out: &Outlet<N>) {
+        self.untold_paths.retain(|(_, old)| discriminant(old) != discriminant(&news));
+        self.untold_paths.extend(workers.iter().map(|worker| (*worker, news)));
+        self.tell_untold_paths(now, out);
+    }
+
+    /// Tells the workers what they have not been told.
+    pub(super) fn tell_untold_paths<N: Nic>(&mut self, now: Instant, out: &Outlet<N>) {
+        let id = self.replica.id;
+        self.untold_paths.retain(|(worker, news)| {
+            let message = ToWorker::PathMtu(id, now, *news);
+            out.workers
+                .get(*worker)
+                .is_some_and(|inbox| matches!(inbox.try_send(message), Err(e) if e.is_full()))
+        });
+        self.tell_paths_at = (!self.untold_paths.is_empty()).then(|| now + TELL_INTERVAL);
     }
 }
