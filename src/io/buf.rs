@@ -142,13 +142,13 @@ pub trait BufPool: Send + core::fmt::Debug {
     }
 }
 
-/// The frame of `buf`, whose segments are several, in one: in an ordinary buffer, or a large one if it must be. `None`: no
-/// buffer was free, or the frame is larger than any.
+/// The first `len` bytes of the frame of `buf`, whose segments are several, in one buffer, and whether that is a large one,
+/// as none else has room. `None`: no buffer was free, or the frame is shorter, or larger than any.
 // E17: nothing that follows has to know that a frame may lie in pieces.
-pub fn linearise<P: BufPool>(buf: &P::Buf, pool: &P) -> Option<P::Buf> {
-    let len = buf.frame_len();
+pub fn linearise<P: BufPool>(buf: &P::Buf, len: usize, pool: &P) -> Option<(P::Buf, bool)> {
     let mut whole = pool.alloc()?;
-    if !whole.set_len(len) {
+    let is_large = !whole.set_len(len);
+    if is_large {
         whole = pool.alloc_large()?;
         if !whole.set_len(len) {
             return None;
@@ -156,5 +156,5 @@ pub fn linearise<P: BufPool>(buf: &P::Buf, pool: &P) -> Option<P::Buf> {
     }
     let copied = buf.copy_out(0, whole.unique()?);
     whole.copy_rx_meta(buf);
-    (copied == len).then_some(whole)
+    (copied == len).then_some((whole, is_large))
 }

@@ -440,7 +440,7 @@ mod tests {
         assert_eq!((buf.copy_out(4, &mut out), &out), (7, b"er and "));
         assert_eq!((buf.copy_out(16, &mut out), &out[..2]), (2, &b"ad"[..]));
         assert_eq!(buf.copy_out(19, &mut out), 0);
-        let whole = linearise(&buf, &pool).unwrap();
+        let (whole, _) = linearise(&buf, buf.frame_len(), &pool).unwrap();
         assert_eq!((whole.data(), whole.is_single_segment()), (&b"header and payload"[..], true));
         assert_eq!(whole.rx_meta().stripped_tci, Some(5));
         assert_eq!(pool.outstanding_large(), 0);
@@ -451,9 +451,9 @@ mod tests {
         let (wire, pool) = (SimPool::new(1, 9000), SimPool::with_large(1, 100, 1));
         let mut buf = wire.alloc_copy(&[9; 9000]).unwrap();
         buf.split_at(100);
-        let whole = linearise(&buf, &pool).unwrap();
+        let (whole, is_large) = linearise(&buf, buf.frame_len(), &pool).unwrap();
         assert_eq!((whole.data().len(), pool.outstanding(), pool.outstanding_large()), (9000, 0, 1));
-        assert!(linearise(&buf, &pool).is_none());
+        assert!(is_large && linearise(&buf, 9000, &pool).is_none());
         drop(whole);
         assert_eq!((pool.outstanding(), pool.outstanding_large()), (0, 0));
     }

@@ -123,9 +123,10 @@ impl Ingress {
         pool: &P,
     ) -> Verdict<P::Buf> {
         // E17: what follows reads frames in one piece.
+        let mut is_large = false;
         if !buf.is_single_segment() && buf.body().is_none() {
-            match linearise(&buf, pool) {
-                Some(whole) => buf = whole,
+            match linearise(&buf, packet_end(&buf), pool) {
+                Some(whole) => (buf, is_large) = whole,
                 None => return Verdict::Drop(DropReason::NoBuffer),
             }
         }
@@ -134,6 +135,9 @@ impl Ingress {
             Err(why) => return Verdict::Drop(why),
         };
         match decision {
+            // F11: the few large buffers are for what is put together. A neighbour whose frames are longer than our link
+            // carries may not have them held for as long as a datagram, or control, takes.
+            Decision::Fragment(_) | Decision::Punt(_) if is_large => Verdict::Drop(DropReason::NoBuffer),
             Decision::Deliver(parts) => Verdict::Deliver(buf, parts),
             Decision::Punt(to) => Verdict::Punt(to, interface.id, buf),
             Decision::Fragment(fragment) => Verdict::Fragment(fragment, buf),
@@ -214,6 +218,19 @@ impl Ingress {
         }
     }
 }
+
+/// Where the packet in the frame of `buf` ends, so far as its first segment tells: what is behind it is padding.
+fn packet_end<B: PacketBuf>(buf: &B) -> usize {
+    let end = untag(buf.data()).ok().and_then(|frame| match frame.ethertype {
+        ETHERTYPE_IPV4 => frame.l3.get(2..)?.first_chunk().map(|len| (frame, u16::from_be_bytes(*len))),
+        _ => Some((frame, PADDED_MIN)),
+    });
+    let end = end.map(|(frame, len)| frame.l3_offset + usize::from(len));
+    end.unwrap_or(usize::MAX).min(buf.frame_len())
+}
+
+/// The least bytes behind the Ethernet header of a frame: more than ARP has.
+const PADDED_MIN: u16 = 46;
 
 /// The ARP packet in a frame that was punted as one.
 #[must_use]
