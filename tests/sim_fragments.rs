@@ -484,3 +484,19 @@ fn a_queue_full_of_fragments_is_counted_and_holds_up_nothing_else() {
     world.run_for(Duration::from_secs(40));
     assert_eq!(world.count(Counter::Held), world.count(Counter::Released));
 }
+
+// U03, C10, F10: of a datagram that takes more than one buffer, the UDP length rules as it does in a packet, and of a
+// timestamp request its front: the answers fit into one packet.
+#[test]
+fn short_answers_to_what_takes_several_buffers() {
+    let mut world = started(21, &options());
+    let mut request = UdpFrame::new(PEER, HOST, &bytes(3000)).frame();
+    // A length of 20, and no checksum.
+    request[38..42].copy_from_slice(&[0, 20, 0, 0]);
+    let reply = answer(&mut world, &cut_evenly(&request, 9, 1480));
+    assert_eq!((reply.payload, reply.sum), (bytes(12), UdpSum::Right), "{:?}", world.all_drops());
+    let request = IcmpFrame::between(ASKER, OWN, 13, &bytes(3000));
+    let sent = exchange(&mut world, &cut_evenly(&request.frame(), 10, 1480));
+    assert_eq!(sent.len(), 1, "{:?}", world.all_drops());
+    assert_eq!(IcmpFrame::read(&sent[0]).unwrap().kind, 14);
+}

@@ -100,6 +100,12 @@ impl<N: Nic> PortIo<N> {
         let interface = interfaces.get(parts.interface()).ok_or(DropReason::ReplyImpossible)?;
         let sending = egress::udp_sending(now, buf, parts, manner.path_mtu_discovery, interface);
         match sending.ok_or(DropReason::ReplyImpossible)? {
+            // U03, F10: of what takes several buffers, an answer that fits into one packet needs another.
+            Sending::Whole { dont_fragment } if parts.is_in_body() => {
+                let limit = (interface.mtu, dont_fragment);
+                let out = egress::udp_reply_to_cut(buf, parts, limit, ids, interface);
+                out.map(Some).ok_or(DropReason::ReplyImpossible)
+            }
             Sending::Whole { dont_fragment } => {
                 let cutting = egress::udp_cutting(buf, parts, dont_fragment, ids, interface);
                 let made = cutting.is_some_and(|cutting| egress::udp_reply(buf, parts, cutting, interface));
@@ -107,7 +113,7 @@ impl<N: Nic> PortIo<N> {
             }
             // F18: what the path does not carry in one piece leaves in several.
             Sending::Fragments { mtu } => {
-                let out = egress::udp_reply_to_cut(buf, parts, ids, mtu, interface);
+                let out = egress::udp_reply_to_cut(buf, parts, (mtu, false), ids, interface);
                 out.map(Some).ok_or(DropReason::ReplyImpossible)
             }
             Sending::TooBig { .. } => Err(DropReason::ReplyTooBig),

@@ -253,14 +253,15 @@ pub fn udp_cutting<B: PacketBuf>(
     Some(Cutting::Allowed(ids.draw(src, dst, PROTOCOL_UDP)))
 }
 
-/// Turns the UDP request in `buf` into its answer, as [`udp_reply`] does, where that is too long for its path: it is to be
-/// cut into packets of at most `mtu` bytes. `None` if it cannot be answered.
+/// Turns the UDP request in `buf` into its answer, as [`udp_reply`] does, where that is too long for its path, or for one
+/// buffer: it is to be cut into packets of at most `mtu` bytes. If it fits into one, `dont_fragment` is of that. `None` if
+/// it cannot be answered.
 // F18: one checksum for all of it, which no device can make of a part.
 pub fn udp_reply_to_cut<B: PacketBuf>(
     buf: &mut B,
     parts: Parts,
+    (mtu, dont_fragment): (u16, bool),
     ids: &mut Ids,
-    mtu: u16,
     interface: &Interface,
 ) -> Option<Outgoing> {
     let (src, dst) = addresses(buf.data(), parts, interface)?;
@@ -277,7 +278,8 @@ pub fn udp_reply_to_cut<B: PacketBuf>(
         let sum = Sum::pseudo_v4(src, dst, PROTOCOL_UDP, payload.len).add_bytes(udp).udp_finish();
         udp.get_mut(6..8)?.copy_from_slice(&sum.to_be_bytes());
     }
-    let cutting = Cutting::Allowed(ids.draw(src, dst, PROTOCOL_UDP));
+    let cutting =
+        if dont_fragment { Cutting::Never } else { Cutting::Allowed(ids.draw(src, dst, PROTOCOL_UDP)) };
     let answer = Answer { src, dst, protocol: PROTOCOL_UDP, tos: 0, cutting, options: &[] };
     to_cut(mac, answer, payload, mtu, interface)
 }

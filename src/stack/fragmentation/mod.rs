@@ -173,7 +173,10 @@ impl<'a> Cut<'a> {
         let fixed = header.first_chunk_mut::<{ ipv4::HEADER_LEN }>()?;
         fixed[0] = 0x40 | words;
         fixed[2..4].copy_from_slice(&total_len.to_be_bytes());
-        fixed[6..8].copy_from_slice(&place.to_be_bytes());
+        // What fits into one packet is none, and keeps what it says.
+        if place != 0 {
+            fixed[6..8].copy_from_slice(&place.to_be_bytes());
+        }
         ipv4::fill_checksum(header);
         Some(())
     }

@@ -93,9 +93,12 @@ impl Head {
         };
         let len = ipv4::HEADER_LEN + answer.options.len() + usize::from(l4.len);
         let path = interface.paths.path(telling.now, self.peer);
-        let Sending::Fragments { mtu } = pmtu::sending(len, PmtuDiscovery::Dont, path, interface.mtu) else {
-            let whole = !in_body && egress::send_back(buf, l4, answer, interface);
-            return if whole { Made::Whole } else { Made::Nothing };
+        let mtu = match pmtu::sending(len, PmtuDiscovery::Dont, path, interface.mtu) {
+            Sending::Fragments { mtu } => mtu,
+            // F10: the answer to what takes several buffers may fit into one packet, and needs another.
+            _ if in_body => interface.mtu,
+            _ if egress::send_back(buf, l4, answer, interface) => return Made::Whole,
+            _ => return Made::Nothing,
         };
         let payload = Payload { in_body, offset: l4.offset, len: l4.len };
         let to = Header::parse(buf.data()).map(|(request, _)| request.src);
