@@ -652,3 +652,25 @@ fn a_frame_that_is_longer_than_ours_holds_no_large_buffer() {
         drop(verdict);
     }
 }
+
+// C16, Q02: anyone can send reports of paths that nobody goes; what they cost control and its word to the workers is bounded.
+#[test]
+fn a_flood_of_path_reports_is_not_all_believed() {
+    let (_, options) = listening(PmtuDiscovery::Do);
+    let mut world = started(&options);
+    for n in 0..2000u32 {
+        let to = format!("198.19.{}.{}:40000", n / 250, 1 + n % 250);
+        world.inject(0, &error(3, 4, 1300, &quoted(&to, 1428)).frame());
+        world.settle();
+    }
+    let known = |world: &mut World| {
+        let Answer::Paths(paths) = world.execute(&Command::Paths) else { panic!() };
+        paths.len()
+    };
+    assert_eq!(known(&mut world), 256);
+    // Who is told again is believed.
+    world.run_for(Duration::from_secs(1));
+    let to = quoted("198.18.0.77:40000", 1428);
+    world.exchange(0, &error(3, 4, 1300, &to).frame());
+    assert_eq!(known(&mut world), 257);
+}

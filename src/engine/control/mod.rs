@@ -25,6 +25,7 @@ use crate::io::{DropReason, InterfaceId, Nic, PacketBuf};
 use crate::rng::Rng;
 use crate::stack::egress;
 use crate::stack::groups::{GroupTable, ServiceId};
+use crate::stack::icmp_limit::{Rate, TokenBucket};
 use crate::stack::membership::SourceFilter;
 use crate::stack::port_table::Socket;
 use crate::time::{Instant, earliest};
@@ -37,6 +38,10 @@ pub use port::{ControlInterfaceParts, ControlPortParts};
 
 /// Packets of each class that a turn takes at most.
 const PUNT_BUDGET: usize = 128;
+
+/// Reports of paths that are believed. Each is looked for in a table and told to every worker, and anyone may have sent
+/// it; a router repeats one that was right.
+const PATH_REPORTS: Rate = Rate::new(1000, 256);
 
 /// How often links are looked at.
 const LINK_INTERVAL: Duration = Duration::from_secs(1);
@@ -100,6 +105,8 @@ pub struct Control<N: Nic> {
     /// Frames of ours that wait for an Ethernet address.
     waiting: Frames<N::Buf>,
     rng: Rng,
+    /// How many reports of paths may still be believed.
+    path_reports: TokenBucket,
     started_at: Instant,
     next_link_check: Instant,
 }
@@ -133,6 +140,7 @@ impl<N: Nic> Control<N> {
             out,
             waiting: Frames::default(),
             rng,
+            path_reports: TokenBucket::full(now, PATH_REPORTS),
             started_at: now,
             next_link_check,
         }

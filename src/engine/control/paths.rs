@@ -6,7 +6,7 @@ use core::net::Ipv4Addr;
 use super::interface::Interface;
 use super::membership::TELL_INTERVAL;
 use super::port::{Base, Port};
-use super::{Control, Outlet, choose, find};
+use super::{Control, Outlet, PATH_REPORTS, choose, find};
 use crate::engine::command::{Answer, DoneAnswer, MtuOrder, PathAnswer};
 use crate::engine::message::{PathNews, PathReport, ToWorker};
 use crate::io::Nic;
@@ -16,6 +16,9 @@ use crate::time::Instant;
 impl<N: Nic> Control<N> {
     /// C16: what ingress found to be about a datagram that a socket of ours can have sent.
     pub(super) fn path_report(&mut self, now: Instant, report: PathReport) {
+        if !self.path_reports.take(now, PATH_REPORTS) {
+            return;
+        }
         let Some((base, interface)) = find(&mut self.ports, report.interface) else { return };
         if let Learned::Path(path) = interface.replica.paths.learn(now, report.too_big) {
             tracing::debug!(
