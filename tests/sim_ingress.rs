@@ -10,6 +10,7 @@ use pollcast::addr::{Group, Ipv4Cidr, MacAddr, Unicast};
 use pollcast::io::{BufPool, Cast, ChecksumStatus, DropReason, InterfaceId, PacketBuf, PayloadSum, RxMeta};
 use pollcast::rng::Rng;
 use pollcast::sim::buf::{SimBuf, SimPool};
+use pollcast::sim::frames::fragment::cut;
 use pollcast::sim::frames::{ArpFrame, Ethernet, IcmpFrame, Ipv4, UdpFrame, UdpSum, station_mac};
 use pollcast::stack::egress::{self, Cutting};
 use pollcast::stack::groups::GroupTable;
@@ -524,4 +525,29 @@ fn unknown_protocols_are_told_to_one_host() {
     let frame = ip_changed(udp("198.18.0.2:7", b"x").frame(), |header| header[9] = 253);
     // I18, RFC 1122 3.2.2.1.
     host.rejects(&frame, DropReason::ProtocolUnknown, (3, 2));
+}
+
+// E17, F11: a large buffer is for the moment in which something is put together; it is not held for a neighbour that
+// sends what is longer than our link carries.
+#[test]
+fn a_frame_that_is_longer_than_ours_holds_no_large_buffer() {
+    let mut host = Host::new();
+    host.pool = SimPool::with_large(8, 2048, 2);
+    let wire = SimPool::new(1, 9100);
+    let request = UdpFrame::new("198.18.0.1:40000", "198.18.0.2:7", &[7; 8000]).frame();
+    let short = UdpFrame::new("198.18.0.1:40000", "198.18.0.2:7", b"short").frame();
+    let padded = |frame: Vec<u8>| [frame, vec![0; 7000]].concat();
+    let frames = [
+        cut(&request, 9, &[4000]).remove(0),
+        padded(cut(&request, 9, &[800]).remove(0)),
+        padded(short),
+        padded(ArpFrame::request(PEER, OWN).frame()),
+    ];
+    for frame in frames {
+        let mut buf = wire.alloc_copy(&frame).unwrap();
+        buf.split_at(2000);
+        let verdict = host.ingress.ingress(Instant::ZERO, buf, &host.interfaces, &host.table, &host.pool);
+        assert_eq!(host.pool.outstanding_large(), 0);
+        drop(verdict);
+    }
 }
