@@ -28,8 +28,7 @@ pub struct Kind {
 
 /// The kinds.
 pub fn kinds() -> Vec<Kind> {
-    let rooms: [fn() -> Vec<(&'static str, Vec<Vec<u8>>)>; 8] =
-        [arp, udp, addresses, headers, options, icmps, igmps, links];
+    let rooms: [fn() -> Vec<Named>; 8] = [arp, udp, addresses, headers, options, icmps, igmps, links];
     let mut kinds: Vec<Kind> = rooms
         .iter()
         .flat_map(|room| room())
@@ -532,7 +531,8 @@ fn whole(id: u16, len: usize) -> Vec<u8> {
 fn fragments() -> Vec<Kind> {
     let mut ids = 0x4000_u16;
     let mut id = || {
-        ids += 1;
+        // So far apart that no change of one byte makes another's of it.
+        ids += 0x0333;
         ids
     };
     let mut kinds = Vec::new();
