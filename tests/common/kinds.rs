@@ -28,8 +28,7 @@ pub struct Kind {
 
 /// The kinds.
 pub fn kinds() -> Vec<Kind> {
-    let rooms: [fn() -> Vec<(&'static str, Vec<Vec<u8>>)>; 8] =
-        [arp, udp, addresses, headers, options, icmps, igmps, links];
+    let rooms: [fn() -> Vec<Named>; 8] = [arp, udp, addresses, headers, options, icmps, igmps, links];
     let mut kinds: Vec<Kind> = rooms
         .iter()
         .flat_map(|room| room())
