@@ -213,20 +213,7 @@ fn an_answer_leaves_by_the_port_that_was_asked_or_not_at_all() {
         return;
     }
     let netns = Netns::new();
-    let ports = r#"
-[[port]]
-name = "a"
-device = "net_tap0,iface=pca"
-mac = "02:00:00:00:00:02"
-addresses = ["198.18.0.2/24"]
-
-[[port]]
-name = "b"
-device = "net_tap1,iface=pcb"
-mac = "02:00:00:00:01:02"
-addresses = ["198.18.1.2/24"]
-"#;
-    let pollcast = Pollcast::start(&netns, &Config { ports: ports.into(), ..Config::new("", BY_ROUTE) });
+    let pollcast = Pollcast::start(&netns, &Config { ports: TWO_TAPS.into(), ..Config::new("", BY_ROUTE) });
     netns.ip("link set pca address 02:00:00:00:00:01 up");
     netns.ip("link set pcb address 02:00:00:00:01:01 up");
     netns.ip("addr add 198.18.0.1/24 dev pca");

@@ -9,21 +9,6 @@ use std::time::Duration;
 
 use common::*;
 
-/// Two feeds of the same groups, as A and B.
-const PORTS: &str = r#"
-[[port]]
-name = "a"
-device = "net_tap0,iface=pca"
-mac = "02:00:00:00:00:02"
-addresses = ["198.18.0.2/24"]
-
-[[port]]
-name = "b"
-device = "net_tap1,iface=pcb"
-mac = "02:00:00:00:01:02"
-addresses = ["198.18.1.2/24"]
-"#;
-
 const SERVICES: &str = r#"
 [[service]]
 name = "both"
@@ -66,7 +51,7 @@ fn two_ports_are_two_hosts() {
         return;
     }
     let netns = Netns::new();
-    let config = Config { ports: PORTS.into(), ..Config::new("", SERVICES) };
+    let config = Config { ports: TWO_TAPS.into(), ..Config::new("", SERVICES) };
     let mut pollcast = Pollcast::start(&netns, &config);
     for (device, mac, addr) in
         [("pca", "02:00:00:00:00:01", "198.18.0.1/24"), ("pcb", "02:00:00:00:01:01", "198.18.1.1/24")]

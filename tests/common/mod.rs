@@ -34,7 +34,7 @@ pub use frames::*;
 pub use lab::*;
 pub use linux::Linux;
 pub use netns::Netns;
-pub use pollcast::{Config, PROGRAM, Pollcast};
+pub use pollcast::{Config, PROGRAM, Pollcast, TWO_TAPS};
 pub use raw_peer::RawPeer;
 pub use read::*;
 pub use testpmd::Bridge;

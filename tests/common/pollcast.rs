@@ -20,6 +20,21 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_pollcast");
 const START_PATIENCE: Duration = Duration::from_secs(30);
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Two ports on taps of their own, `a` and `b`: 198.18.0.2 behind `pca`, 198.18.1.2 behind `pcb`.
+pub const TWO_TAPS: &str = r#"
+[[port]]
+name = "a"
+device = "net_tap0,iface=pca"
+mac = "02:00:00:00:00:02"
+addresses = ["198.18.0.2/24"]
+
+[[port]]
+name = "b"
+device = "net_tap1,iface=pcb"
+mac = "02:00:00:00:01:02"
+addresses = ["198.18.1.2/24"]
+"#;
+
 /// A configuration in the making.
 #[derive(Clone, Debug)]
 pub struct Config {

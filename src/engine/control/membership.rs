@@ -52,7 +52,7 @@ impl<N: Nic> Control<N> {
             match outcome.map_err(|e| e.to_string())? {
                 JoinOutcome::AlreadyMember => Ok("nothing changed: already joined"),
                 JoinOutcome::Joined => {
-                    port.apply_join(now, target.interface, group, rng, out);
+                    port.apply_join(now, target, rng, out);
                     Ok("joined")
                 }
             }
@@ -70,7 +70,7 @@ impl<N: Nic> Control<N> {
             match outcome.map_err(|e| e.to_string())? {
                 LeaveOutcome::NotMember => Err("not joined there: see `pollcast ctl groups`".to_owned()),
                 LeaveOutcome::Left => {
-                    port.apply_leave(now, target.interface, group, rng, out);
+                    port.apply_leave(now, target, rng, out);
                     Ok("left")
                 }
             }
@@ -159,14 +159,8 @@ impl Port {
         }
     }
 
-    fn apply_join<N: Nic>(
-        &mut self,
-        now: Instant,
-        interface: usize,
-        group: Group<V4>,
-        rng: &mut Rng,
-        out: &Outlet<N>,
-    ) {
+    fn apply_join<N: Nic>(&mut self, now: Instant, target: &Target, rng: &mut Rng, out: &Outlet<N>) {
+        let Target { interface, group, .. } = *target;
         self.apply_filter();
         let Self { base, interfaces } = self;
         let Some(interface) = interfaces.get_mut(interface) else { return };
@@ -175,14 +169,8 @@ impl Port {
         interface.send_reports(now, rng, base, out);
     }
 
-    fn apply_leave<N: Nic>(
-        &mut self,
-        now: Instant,
-        interface: usize,
-        group: Group<V4>,
-        rng: &mut Rng,
-        out: &Outlet<N>,
-    ) {
+    fn apply_leave<N: Nic>(&mut self, now: Instant, target: &Target, rng: &mut Rng, out: &Outlet<N>) {
+        let Target { interface, group, .. } = *target;
         let Self { base, interfaces } = self;
         let Some(interface) = interfaces.get_mut(interface) else { return };
         interface.igmp.set_filter(now, group, interface.memberships.filter(group));
