@@ -195,6 +195,8 @@ fn a_scan_of_a_16_does_not_evict_a_live_peer() {
         for n in 0..0x1_0000 {
             lab.wire.raw.send(&frame(spoofed(n)));
         }
+        // What is sent behind a flood may find the tap's queue full: what is dropped there says nothing of neighbours.
+        lab.wire.fence();
         lab.wire.raw.drain();
         assert!(answered_by(&socket, HOST, b"after").is_some());
         let questions = lab.wire.raw.frames(Duration::from_millis(100));
