@@ -138,6 +138,13 @@ impl Ingress {
             // F11: the few large buffers are for what is put together. A neighbour whose frames are longer than our link
             // carries may not have them held for as long as a datagram, or control, takes.
             Decision::Fragment(_) | Decision::Punt(_) if is_large => Verdict::Drop(DropReason::NoBuffer),
+            Decision::Deliver(parts) if is_large => {
+                // U03: no more of it than its UDP length says is needed, for its answer may be held.
+                match linearise(&buf, parts.l4() + usize::from(parts.udp_len()), pool) {
+                    Some((short, false)) => Verdict::Deliver(short, parts),
+                    _ => Verdict::Deliver(buf, parts),
+                }
+            }
             Decision::Deliver(parts) => Verdict::Deliver(buf, parts),
             Decision::Punt(to) => Verdict::Punt(to, interface.id, buf),
             Decision::Fragment(fragment) => Verdict::Fragment(fragment, buf),
