@@ -111,7 +111,7 @@ impl World {
             assert_eq!(fast_parts, slow_parts);
             let slow_answered =
                 egress::udp_reply(&mut slow_buf, slow_parts, Cutting::Never, self.interface());
-            if reply(&mut fast_buf, fast_parts, &self.view, self.interface()) {
+            if reply(&mut fast_buf, fast_parts, &self.view, &self.interfaces) {
                 assert!(slow_answered);
                 // One updates the sum and one computes it: the same, unless the device's "good" was a lie.
                 if self.is_lie(frame, meta) {
@@ -258,7 +258,7 @@ fn an_answer_never_carries_the_checksum_zero() {
         for word in 0..=u16::MAX {
             let request = frame("198.18.0.1", dst, (4000, 7), &word.to_be_bytes());
             let (mut buf, parts) = world.fast(Level::BASELINE, &request, RxMeta::default()).unwrap();
-            assert!(reply(&mut buf, parts, &world.view, world.interface()));
+            assert!(reply(&mut buf, parts, &world.view, &world.interfaces));
             assert_ne!(&buf.data()[40..42], &[0, 0], "{dst} {word:#x}");
         }
     }

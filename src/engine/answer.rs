@@ -45,8 +45,7 @@ impl<N: Nic> PortIo<N> {
         pool: &N::Pool,
     ) -> bool {
         // What came in by a tagged interface is not of the shape that the fast path answers.
-        let untagged = self.interfaces.untagged().filter(|_| manner.is_plain());
-        if untagged.is_some_and(|i| fastpath::reply(&mut buf, parts, &self.view, i)) {
+        if manner.is_plain() && fastpath::reply(&mut buf, parts, &self.view, &self.interfaces) {
             return self.leave(buf, parts.interface(), manner.reply);
         }
         self.answer_slowly(now, buf, parts, manner, pool)

@@ -8,7 +8,7 @@
 use super::accept::{self, Lookup, Sink};
 use super::{View, reply as in_place};
 use crate::io::{Burst, PacketBuf, Parts};
-use crate::stack::interface::Interface;
+use crate::stack::interface::Interfaces;
 use crate::wire::checksum::Sum;
 
 /// A level of CPU. Holding one proves that this CPU has it: only [`Level::detect`] makes any but the baseline.
@@ -105,6 +105,6 @@ fn sum_long_v3(bytes: &[u8]) -> Sum {
 
 /// Turns the request in `buf` into its answer in place; false if the slow way must. Small enough to need no level.
 #[inline]
-pub fn reply<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, interface: &Interface) -> bool {
-    in_place::in_place(buf, parts, view, interface)
+pub fn reply<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, interfaces: &Interfaces) -> bool {
+    in_place::in_place(buf, parts, view, interfaces)
 }

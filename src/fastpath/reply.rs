@@ -4,14 +4,19 @@ use core::net::Ipv4Addr;
 
 use super::{HEAD, MAC_MASK, View, fold, load32, load64, store};
 use crate::io::{Cast, PacketBuf, Parts, PayloadSum};
-use crate::stack::interface::Interface;
+use crate::stack::interface::Interfaces;
 use crate::wire::checksum::udp_nonzero;
 use crate::wire::ethernet::MIN_FRAME;
 
 /// Turns the request in `buf` into its answer. False, and nothing changed, if it is not of the plain shape or cannot
 /// be answered: then `stack::egress` has the word.
 #[inline(always)]
-pub(super) fn in_place<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, interface: &Interface) -> bool {
+pub(super) fn in_place<B: PacketBuf>(
+    buf: &mut B,
+    parts: Parts,
+    view: &View,
+    interfaces: &Interfaces,
+) -> bool {
     const UNICAST: Parts = Parts::new(14, 34, 0).with_sum(PayloadSum::Valid);
     let unicast = parts.is_shaped_like(UNICAST);
     let plain = unicast || parts.is_shaped_like(UNICAST.to(Cast::Multicast));
@@ -29,7 +34,7 @@ pub(super) fn in_place<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, int
     let reply_addrs = if unicast {
         addrs.rotate_left(32)
     } else {
-        let Some(addrs) = readdress(head, addrs, interface) else { return false };
+        let Some(addrs) = readdress(head, addrs, interfaces) else { return false };
         addrs
     };
     compose(head, view, reply_addrs, ports, parts.udp_len());
@@ -52,9 +57,9 @@ fn trim<B: PacketBuf>(buf: &mut B, end: usize) -> bool {
 /// of one does not. RFC 1624 3, equation 3.
 // U05: a result of 0 is sent as 0xffff.
 #[inline(never)]
-fn readdress(head: &mut [u8; HEAD], addrs: u64, interface: &Interface) -> Option<u64> {
+fn readdress(head: &mut [u8; HEAD], addrs: u64, interfaces: &Interfaces) -> Option<u64> {
     let [a, b, c, d, ..] = addrs.to_le_bytes();
-    let own = u64::from(super::word(interface.v4.address_towards(Ipv4Addr::new(a, b, c, d))?));
+    let own = u64::from(super::word(interfaces.untagged()?.v4.address_towards(Ipv4Addr::new(a, b, c, d))?));
     let group = addrs >> 32;
     let field = load32::<38>(head) >> 16;
     let sum = u64::from(!field & 0xffff) + (!group & 0xffff_ffff) + own;
