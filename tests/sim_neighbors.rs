@@ -192,19 +192,19 @@ fn a_dead_host_is_asked_for_once_a_second_and_what_waits_is_dropped() {
 fn the_latest_packets_wait_and_leave_in_order() {
     let mut world = started(port());
     let lone = Ipv4Addr::new(198, 18, 0, 77);
-    for n in 0..100u8 {
+    for n in 0..200u8 {
         world.inject(0, &request(lone, HOST, &[n]).frame());
         world.settle();
     }
-    assert_eq!(drops(&mut world, "neighbor_queue_full"), 36);
+    assert_eq!(drops(&mut world, "neighbor_queue_full"), 72);
     world.inject(0, &reply(lone, MacAddr([2, 0, 0, 0, 0, 77])));
     world.settle();
-    world.inject(0, &request(lone, HOST, &[100]).frame());
+    world.inject(0, &request(lone, HOST, &[200]).frame());
     world.run_for(Duration::from_millis(1));
     let answers = udp(&world.take_sent(0));
     let payloads: Vec<u8> = answers.iter().map(|a| a.payload[0]).collect();
     assert!(answers.iter().all(|a| a.destination_mac == MacAddr([2, 0, 0, 0, 0, 77])));
-    assert_eq!(payloads, (36..=100).collect::<Vec<u8>>());
+    assert_eq!(payloads, (72..=200).collect::<Vec<u8>>());
 }
 
 // A09: what waits at the end is given back (the world counts buffers).

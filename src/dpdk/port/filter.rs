@@ -7,7 +7,7 @@ use crate::dpdk::DpdkError;
 use crate::dpdk::eal::Listener;
 use crate::dpdk::mc_filter::FilterCalls;
 
-/// The filter calls of a port that is open as long as this lives: it is part of [`Started`].
+/// The filter calls of a port that is open as long as this lives: it is part of [`StartedPort`](crate::dpdk::StartedPort).
 #[derive(Debug)]
 pub(super) struct Calls {
     pub(super) port_id: u16,
