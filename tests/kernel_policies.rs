@@ -119,6 +119,7 @@ fn pings_of_many_are_answered_if_that_is_chosen() {
 fn answers_go_by_routes_if_that_is_chosen() {
     let Some(lab) = LAB.lock() else { return };
     for (source, by) in [([10, 2, 0, 1], NEAR), ([10, 1, 0, 1], FAR), ([203, 0, 113, 1], ELSEWHERE)] {
+        lab.find(by);
         let asker = behind(PEER, source);
         let routed = lab.answer(&udp_frame(asker, 4000, HOST, 8, b"x"));
         assert_eq!((routed.dst(), routed.udp().ip.dst), (by.mac, asker.ip), "{source:?}");

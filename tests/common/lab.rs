@@ -239,6 +239,16 @@ impl Lab {
         Some(row["mac"].as_str().unwrap_or("unknown").to_owned())
     }
 
+    /// Waits until pollcast has found this router. Routers are asked for from the start, and pretended ones answer while the
+    /// wire is looked at: what waits for the last question of three may wait in vain.
+    pub fn find(&self, router: Host) {
+        let deadline = Instant::now() + Duration::from_secs(15);
+        while self.neighbor(router) != Some(written(router.mac)) {
+            assert!(Instant::now() < deadline, "{} was not found", router.ip);
+            self.wire.exchange(&[], Duration::from_millis(200));
+        }
+    }
+
     /// The multicast addresses that were handed to the driver.
     pub fn filter(&self) -> Vec<String> {
         let answer = self.pollcast.ctl(&["filter"]);
