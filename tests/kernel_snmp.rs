@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::stimuli::{Stimulus, stimuli};
+use common::truth::is_meant;
 use common::*;
 
 /// What rose, and by how much.
@@ -100,16 +101,6 @@ fn play(wire: &Wire, stimuli: &[Stimulus], read: impl Fn() -> Deltas) -> Vec<Del
 fn once((name, count): (String, u64)) -> (String, u64) {
     let count = if name.starts_with("IpReasm") { 1 } else { count };
     (name, count)
-}
-
-/// Whether `name` is what `pattern` means.
-fn is_meant(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        Some((head, tail)) => {
-            name.len() >= head.len() + tail.len() && name.starts_with(head) && name.ends_with(tail)
-        }
-        None => pattern == name,
-    }
 }
 
 // Q02, RFC 4293, RFC 4113: the names that drops have in SNMP are those under which Linux counts them.

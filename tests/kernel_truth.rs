@@ -97,6 +97,11 @@ fn differences(
     result
 }
 
+#[track_caller]
+fn assert_none(wrong: &[String], of: usize) {
+    assert!(wrong.is_empty(), "{} of {of}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 // E01, E04, E10, E11, E13, E16, E17, A01-A05, A07, A15, I01-I07, I09, I10, I12-I19, I23, F01-F08, F10, F12-F16, F18, F20,
 // C01-C04, C06-C14, C16, C17, U01-U05, U09-U11, U21, X01: each stimulus names its own.
 #[test]
@@ -110,7 +115,7 @@ fn pollcast_answers_as_linux_does() {
     let listed: Vec<_> = EXCEPTIONS.iter().map(|(pattern, _)| *pattern).collect();
     let Differences { wrong, answered, used } = differences(&stimuli, played, &listed);
     println!("Linux answered {answered} of {}", stimuli.len());
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), stimuli.len(), wrong.join("\n"));
+    assert_none(&wrong, stimuli.len());
     // Else the two might agree by saying nothing.
     assert!(answered * 3 > stimuli.len(), "Linux answered {answered} of {}", stimuli.len());
     let idle: Vec<_> = EXCEPTIONS.iter().filter(|(pattern, _)| !used.contains(pattern)).collect();
@@ -137,7 +142,7 @@ fn policies_make_it_answer_as_linux_does() {
         stimuli().into_iter().filter(|s| wanted.iter().any(|pattern| is_meant(pattern, &s.name))).collect();
     let played = compare(linux, &lab.wire, &stimuli, Duration::from_millis(40));
     let Differences { wrong, answered, .. } = differences(&stimuli, played, &[]);
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), stimuli.len(), wrong.join("\n"));
+    assert_none(&wrong, stimuli.len());
     assert!(answered >= 10, "Linux answered {answered} of {}", stimuli.len());
 }
 
@@ -200,6 +205,6 @@ fn services_meet_their_paths_as_sockets_of_linux_do() {
     let stimuli = path_mtu_modes(7000..=7003);
     let played = compare(linux, &lab.wire, &stimuli, Duration::from_millis(40));
     let Differences { wrong, answered, .. } = differences(&stimuli, played, &[]);
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), stimuli.len(), wrong.join("\n"));
+    assert_none(&wrong, stimuli.len());
     assert!(answered >= 4 * 5, "Linux answered {answered} of {}", stimuli.len());
 }
