@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 
+use super::igmp_gate::{IgmpGate, Ticket, share};
 use crate::addr::V4;
-use crate::io::{InterfaceId, PortId};
+use crate::io::{DropReason, InterfaceId, PacketBuf, PortId};
 use crate::stack::groups::GroupTable;
 use crate::stack::hops::Hop;
-use crate::stack::ingress::Punted;
+use crate::stack::igmp_claim::{self, Subject};
 use crate::stack::pmtu::TooBig;
 use crate::stack::route::Routes;
 use crate::time::Instant;
@@ -87,6 +88,8 @@ pub struct Punt<B> {
     pub interface: InterfaceId,
     /// The frame.
     pub buf: B,
+    /// Of IGMP: its place among what waits, which is to be freed.
+    ticket: Option<Ticket>,
 }
 
 /// Messages that a worker's inbox holds.
@@ -104,6 +107,7 @@ pub const PUNT_LEN: usize = 256;
 pub struct PuntSenders<B> {
     arp: Sender<Punt<B>>,
     igmp: Sender<Punt<B>>,
+    gate: Arc<IgmpGate>,
     paths: Sender<PathReport>,
     unresolved: Sender<Unresolved<B>>,
     used: Sender<Used>,
@@ -111,10 +115,11 @@ pub struct PuntSenders<B> {
 
 impl<B> Clone for PuntSenders<B> {
     fn clone(&self) -> Self {
-        let Self { arp, igmp, paths, unresolved, used } = self;
+        let Self { arp, igmp, gate, paths, unresolved, used } = self;
         Self {
             arp: arp.clone(),
             igmp: igmp.clone(),
+            gate: Arc::clone(gate),
             paths: paths.clone(),
             unresolved: unresolved.clone(),
             used: used.clone(),
@@ -123,16 +128,10 @@ impl<B> Clone for PuntSenders<B> {
 }
 
 impl<B> PuntSenders<B> {
-    /// Hands `buf` to control; gives it back if the queue is full. Each kind has its own queue, so that a flood of one
-    /// cannot starve another.
-    pub fn send(&self, kind: Punted, interface: InterfaceId, buf: B) -> Result<(), B> {
-        let queue = match kind {
-            Punted::Arp => &self.arp,
-            Punted::Igmp => &self.igmp,
-        };
-        queue.try_send(Punt { interface, buf }).map_err(|e| match e {
-            TrySendError::Full(punt) | TrySendError::Disconnected(punt) => punt.buf,
-        })
+    /// Hands an ARP packet to control; gives it back if the queue is full. Each kind of packet has its own queue, so that a
+    /// flood of one cannot starve another.
+    pub fn arp(&self, interface: InterfaceId, buf: B) -> Result<(), B> {
+        send(&self.arp, Punt { interface, buf, ticket: None })
     }
 
     /// Hands a frame to control that has to wait for an Ethernet address; gives it back if the queue is full.
@@ -149,6 +148,45 @@ impl<B> PuntSenders<B> {
     }
 }
 
+fn send<B>(queue: &Sender<Punt<B>>, punt: Punt<B>) -> Result<(), B> {
+    queue.try_send(punt).map_err(|e| match e {
+        TrySendError::Full(punt) | TrySendError::Disconnected(punt) => punt.buf,
+    })
+}
+
+impl<B: PacketBuf> PuntSenders<B> {
+    /// Hands an IGMP message to control that came in `now` by `interface`, which has these groups.
+    ///
+    /// # Errors
+    /// Why it is dropped: it means nothing to a host, adds nothing to what waits, or its kind's share of the queue is full.
+    // G47: what a flood may cost; see `igmp_gate`.
+    pub fn igmp(
+        &self,
+        now: Instant,
+        interface: InterfaceId,
+        groups: &GroupTable<V4>,
+        mut buf: B,
+    ) -> Result<(), DropReason> {
+        let mut claim = igmp_claim::read(buf.data(), groups, self.gate.secret())?;
+        let is_full = |subject| self.igmp.len() >= share(subject, PUNT_LEN);
+        if matches!(claim.subject, Subject::Sources(..)) && is_full(claim.subject) {
+            // Too many lists are asked for: whoever asks is told of the whole group, which is one answer for all of them.
+            let widened = buf.unique().is_some_and(igmp_claim::widen);
+            claim = igmp_claim::read(buf.data(), groups, self.gate.secret())
+                .ok()
+                .filter(|_| widened)
+                .unwrap_or(claim);
+        }
+        let ticket = self.gate.enter(now, interface, claim).ok_or(DropReason::IgmpRepeated)?;
+        let queued = !is_full(claim.subject)
+            && send(&self.igmp, Punt { interface, buf, ticket: Some(ticket) }).is_ok();
+        if !queued {
+            self.gate.free(ticket);
+        }
+        queued.then_some(()).ok_or(DropReason::PuntQueueFull)
+    }
+}
+
 impl<B> PuntSenders<B> {
     /// Tells control of a path. False if the queue is full: then the router will tell it again.
     #[must_use]
@@ -162,8 +200,9 @@ impl<B> PuntSenders<B> {
 pub struct PuntReceivers<B> {
     /// ARP.
     pub arp: Receiver<Punt<B>>,
-    /// IGMP.
+    /// IGMP. To be taken by [`next_igmp`](Self::next_igmp).
     pub igmp: Receiver<Punt<B>>,
+    gate: Arc<IgmpGate>,
     /// What routers say of paths.
     pub paths: Receiver<PathReport>,
     /// Frames of ours that have to wait for an Ethernet address.
@@ -172,22 +211,36 @@ pub struct PuntReceivers<B> {
     pub used: Receiver<Used>,
 }
 
-/// The queues from workers to control.
+impl<B> PuntReceivers<B> {
+    /// The next IGMP message. What says the same may come after it from now on.
+    #[must_use]
+    pub fn next_igmp(&self) -> Option<Punt<B>> {
+        let punt = self.igmp.try_recv().ok()?;
+        if let Some(ticket) = punt.ticket {
+            self.gate.free(ticket);
+        }
+        Some(punt)
+    }
+}
+
+/// The queues from workers to control. `secret` is to be chance, and nobody else's.
 #[must_use]
-pub fn punt_queues<B>() -> (PuntSenders<B>, PuntReceivers<B>) {
+pub fn punt_queues<B>(secret: u64) -> (PuntSenders<B>, PuntReceivers<B>) {
     let (arp, arp_rx) = bounded(PUNT_LEN);
     let (igmp, igmp_rx) = bounded(PUNT_LEN);
     let (paths, paths_rx) = bounded(PUNT_LEN);
     let (unresolved, unresolved_rx) = bounded(PUNT_LEN);
     let (used, used_rx) = bounded(PUNT_LEN);
+    let gate = Arc::new(IgmpGate::new(secret));
     let receivers = PuntReceivers {
         arp: arp_rx,
         igmp: igmp_rx,
+        gate: Arc::clone(&gate),
         paths: paths_rx,
         unresolved: unresolved_rx,
         used: used_rx,
     };
-    (PuntSenders { arp, igmp, paths, unresolved, used }, receivers)
+    (PuntSenders { arp, igmp, gate, paths, unresolved, used }, receivers)
 }
 
 /// The way of fragments to a worker.

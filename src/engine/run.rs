@@ -107,7 +107,9 @@ fn wait<N: Nic>(control: &Control<N>, clock: &impl Fn() -> Instant, inputs: &Con
     let until = control.next_deadline().map_or(CONTROL_SLEEP_MAX, |at| at.since(clock()));
     let punts = control.punts();
     let mut select = Select::new();
-    select.recv(&punts.igmp);
+    if !control.is_igmp_paused() {
+        select.recv(&punts.igmp);
+    }
     select.recv(&punts.arp);
     select.recv(&punts.paths);
     select.recv(&punts.unresolved);

@@ -140,16 +140,26 @@ impl<P: BufPool> Sorter<'_, P> {
         let _ = self.reports.try_push(report);
     }
 
-    fn hand_to_control(&mut self, kind: Punted, interface: InterfaceId, buf: P::Buf) {
-        let Err(mut refused) = self.punt.send(kind, interface, buf) else {
-            return self.tally.add(Counter::Punted, 1);
+    fn hand_to_control(&mut self, kind: Punted, id: InterfaceId, buf: P::Buf) {
+        let Some(interface) = self.interfaces.get(id) else {
+            return self.tally.drop(DropReason::VlanUnknown);
         };
-        let interface = self.interfaces.get(interface).filter(|_| kind == Punted::Arp);
-        if interface.is_some_and(|interface| arp::answer_in_place(&mut refused, interface)) {
-            self.tally.add(Counter::ArpAnswered, 1);
-            self.transmit(refused);
-        } else {
-            self.tally.drop(DropReason::PuntQueueFull);
+        match kind {
+            Punted::Arp => match self.punt.arp(id, buf) {
+                Ok(()) => self.tally.add(Counter::Punted, 1),
+                Err(mut refused) => {
+                    if arp::answer_in_place(&mut refused, interface) {
+                        self.tally.add(Counter::ArpAnswered, 1);
+                        self.transmit(refused);
+                    } else {
+                        self.tally.drop(DropReason::PuntQueueFull);
+                    }
+                }
+            },
+            Punted::Igmp => match self.punt.igmp(self.now, id, &interface.v4.groups, buf) {
+                Ok(()) => self.tally.add(Counter::Punted, 1),
+                Err(why) => self.tally.drop(why),
+            },
         }
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn run(
     let mut rng = Rng::new(RandomState::new().build_hasher().finish());
     let pool = Mempool::create(&eal, &pool_options(plan))?;
 
-    let (punt, punts) = message::punt_queues();
+    let (punt, punts) = message::punt_queues(rng.u64());
     let (mut pairs, mut control_ports) = (Vec::new(), Vec::new());
     for (index, port) in (0..).map(PortId).zip(&plan.ports) {
         let queue_pairs = u16::try_from(port.workers.len()).unwrap_or(u16::MAX);

@@ -151,6 +151,8 @@ drop_reasons! {
     IgmpUnwanted = "igmp_unwanted" => None;
     /// An IGMP query that cannot be: sources without a group, a list cut short, a group that is none.
     IgmpQueryInvalid = "igmp_query_invalid" => None;
+    /// An IGMP query or report that adds nothing to one that waits for the control thread: the answer to that answers both.
+    IgmpRepeated = "igmp_repeated" => None;
     /// The echo service does not answer this source port: a reflector, or 0.
     EchoReflectorPort = "echo_reflector_port" => None;
     /// The echo service is configured not to answer group or broadcast datagrams.

@@ -222,10 +222,10 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
     let pool = SimPool::with_large(options.buffers, options.room, options.large);
     let Opened { devices, control_ports, worker_ports } = open_ports(options, &pool, rng);
     let table = port_table(options, rng);
-    let (punt, punts) = punt_queues();
     let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..options.workers).map(|_| inbox()).unzip();
     let (ways, fragments): (Vec<_>, Vec<_>) = (0..options.workers).map(|_| hand_over()).unzip();
     let secret = rng.u64();
+    let (punt, punts) = punt_queues(secret);
     let mut each = receivers.into_iter().zip(fragments).zip(owners(&ways));
     let mut pages: Vec<Vec<SocketPage>> = vec![Vec::new(); table.sockets().len()];
     let mut workers = Vec::new();

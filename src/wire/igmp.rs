@@ -24,6 +24,8 @@ const REPORT_V3: u8 = 0x22;
 pub const HEADER_LEN: usize = 8;
 /// The bytes of a version 3 query before its sources.
 const QUERY_V3_LEN: usize = 12;
+/// Where a version 3 query says how many sources follow. RFC 9776 4.1.8.
+pub const NUMBER_OF_SOURCES: core::ops::Range<usize> = 10..12;
 /// The bytes of a Group Record before its sources.
 const RECORD_LEN: usize = 8;
 

@@ -4,6 +4,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::Outlet;
+use super::membership::TELL_INTERVAL;
 use super::neighbors::{Frames, Untold};
 use super::port::Base;
 use crate::addr::{Ipv4Cidr, Unicast, V4};
@@ -79,8 +80,20 @@ pub(super) struct Interface {
     /// What workers were not told of paths and would not learn by themselves, and when to try again.
     pub(super) untold_paths: Vec<(usize, PathNews)>,
     pub(super) tell_paths_at: Option<Instant>,
+    /// The last report that was made, and whether it still has to leave.
     frame: Vec<u8>,
+    unsent: bool,
+    /// No report leaves before.
+    reports_pause: Option<Instant>,
 }
+
+/// Reports that leave at once, and the pause before the next as many. G33: a change of thousands of groups over a small MTU
+/// is more reports than queues hold, here and in a switch.
+const REPORTS_AT_ONCE: usize = 32;
+const REPORTS_PAUSE: Duration = Duration::from_millis(1);
+
+/// Reports that leave at once when the program is about to end.
+const LAST_REPORTS_AT_ONCE: usize = 256;
 
 impl Interface {
     pub(super) fn new(parts: ControlInterfaceParts, rng: &mut Rng) -> Self {
@@ -108,6 +121,8 @@ impl Interface {
             untold_paths: Vec::new(),
             tell_paths_at: None,
             frame: Vec::new(),
+            unsent: false,
+            reports_pause: None,
         }
     }
 
@@ -154,7 +169,7 @@ impl Interface {
         }
     }
 
-    /// Sends the reports that are due.
+    /// Sends the reports that are due; of many, some, and the others a little later.
     pub(super) fn send_reports<N: Nic>(
         &mut self,
         now: Instant,
@@ -162,11 +177,36 @@ impl Interface {
         base: &mut Base,
         out: &Outlet<N>,
     ) {
+        if self.reports_pause.is_none_or(|until| until <= now) {
+            self.send_some_reports(now, (now, REPORTS_AT_ONCE), rng, base, out);
+        }
+    }
+
+    /// Sends reports that are due at `due`, and no more than `most`. What finds no room keeps its place: none is lost here.
+    fn send_some_reports<N: Nic>(
+        &mut self,
+        now: Instant,
+        (due, most): (Instant, usize),
+        rng: &mut Rng,
+        base: &mut Base,
+        out: &Outlet<N>,
+    ) {
         // G35, RFC 9776 4.2.13: from our address, or 0.0.0.0 while there is none.
         let src = self.replica.v4.addresses().first().and_then(|a| Unicast::new(a.addr()));
-        while self.igmp.next_frame(now, rng, self.replica.mac, src, &mut self.frame) {
-            out.send(&mut base.ledger, &self.replica, &self.frame);
+        for _ in 0..most {
+            self.unsent =
+                self.unsent || self.igmp.next_frame(due, rng, self.replica.mac, src, &mut self.frame);
+            if !self.unsent {
+                self.reports_pause = None;
+                return;
+            }
+            if !out.send_if_room(&mut base.ledger, &self.replica, &self.frame) {
+                self.reports_pause = Some(now + TELL_INTERVAL);
+                return;
+            }
+            self.unsent = false;
         }
+        self.reports_pause = Some(now + REPORTS_PAUSE);
     }
 
     /// Sends the reports that are due next, though it is too early for them. False if there are none.
@@ -177,9 +217,19 @@ impl Interface {
         base: &mut Base,
         out: &Outlet<N>,
     ) -> bool {
-        let Some(at) = self.igmp.poll_timeout() else { return false };
-        self.send_reports(at.max(now), rng, base, out);
+        let next = self.igmp.poll_timeout();
+        if next.is_none() && !self.unsent {
+            return false;
+        }
+        let due = next.map_or(now, |at| at.max(now));
+        self.send_some_reports(now, (due, LAST_REPORTS_AT_ONCE), rng, base, out);
         true
+    }
+
+    /// When the next report may leave.
+    fn reports_deadline(&self) -> Option<Instant> {
+        // G43: a pause is a few milliseconds, and there is one only behind many reports.
+        self.reports_pause.or_else(|| self.igmp.poll_timeout())
     }
 
     /// G44, A12: the switch behind the link may be another one, and knows nothing of us.
@@ -218,7 +268,7 @@ impl Interface {
             self.tell_neighbors_at,
             self.tell_paths_at,
             self.neighbors.poll_timeout(),
-            self.igmp.poll_timeout(),
+            self.reports_deadline(),
         ];
         deadlines.into_iter().fold(self.replica.paths.poll_timeout(), earliest)
     }

@@ -19,7 +19,7 @@ use crossbeam::channel::Sender;
 
 use super::command::PoolStats;
 use super::counters::{Counter, SocketPage};
-use super::message::{Punt, PuntReceivers, ToWorker, Unresolved, Used};
+use super::message::{INBOX_LEN, PUNT_LEN, Punt, PuntReceivers, ToWorker, Unresolved, Used};
 use crate::addr::{Group, V4};
 use crate::io::{DropReason, InterfaceId, Nic, PacketBuf};
 use crate::rng::Rng;
@@ -42,6 +42,17 @@ const PUNT_BUDGET: usize = 128;
 /// Reports of paths that are believed. Each is looked for in a table and told to every worker, and anyone may have sent
 /// it; a router repeats one that was right.
 const PATH_REPORTS: Rate = Rate::new(1000, 256);
+
+/// How often control looks at its queue of IGMP. Between two looks what is asked again and again is kept back by the
+/// workers, so a flood costs no more than this many times what fits the queue.
+// G47; G43: a pause is short beside the shortest time that a query can name, a tenth of a second.
+const IGMP_LOOKS: Rate = Rate::new(200, 64);
+
+/// The pause after as many looks as that.
+const IGMP_PAUSE: Duration = Duration::from_millis(5);
+
+/// How often last words are repeated at most.
+const LAST_WORDS_MAX: u32 = 300;
 
 /// How often links are looked at.
 const LINK_INTERVAL: Duration = Duration::from_secs(1);
@@ -107,6 +118,11 @@ pub struct Control<N: Nic> {
     rng: Rng,
     /// How many reports of paths may still be believed.
     path_reports: TokenBucket,
+    /// How often it may still look at what waits of IGMP, and when it will again.
+    igmp_looks: TokenBucket,
+    igmp_pause: Option<Instant>,
+    /// How often it repeated its last words.
+    last_words: u32,
     started_at: Instant,
     next_link_check: Instant,
 }
@@ -141,6 +157,9 @@ impl<N: Nic> Control<N> {
             waiting: Frames::default(),
             rng,
             path_reports: TokenBucket::full(now, PATH_REPORTS),
+            igmp_looks: TokenBucket::full(now, IGMP_LOOKS),
+            igmp_pause: None,
+            last_words: 0,
             started_at: now,
             next_link_check,
         }
@@ -164,13 +183,9 @@ impl<N: Nic> Control<N> {
     pub fn turn(&mut self, now: Instant) -> usize {
         let mut work = 0;
         // IGMP first: it has deadlines, and ARP may be a flood.
+        work += self.take_igmp(now);
         for _ in 0..PUNT_BUDGET {
-            let Ok(Punt { interface, buf }) = self.punts.igmp.try_recv() else { break };
-            self.igmp(now, interface, buf);
-            work += 1;
-        }
-        for _ in 0..PUNT_BUDGET {
-            let Ok(Punt { interface, buf }) = self.punts.arp.try_recv() else { break };
+            let Ok(Punt { interface, buf, .. }) = self.punts.arp.try_recv() else { break };
             self.arp(now, interface, buf);
             work += 1;
         }
@@ -202,11 +217,37 @@ impl<N: Nic> Control<N> {
         work
     }
 
+    /// Takes in all IGMP that waits, unless it did so too often. Returns how many messages there were.
+    fn take_igmp(&mut self, now: Instant) -> usize {
+        if self.igmp_pause.is_some_and(|until| now < until) {
+            return 0;
+        }
+        self.igmp_pause = None;
+        if self.punts.igmp.is_empty() {
+            return 0;
+        }
+        if !self.igmp_looks.take(now, IGMP_LOOKS) {
+            self.igmp_pause = Some(now + IGMP_PAUSE);
+            return 0;
+        }
+        for taken in 0..PUNT_LEN {
+            let Some(Punt { interface, buf, .. }) = self.punts.next_igmp() else { return taken };
+            self.igmp(now, interface, buf);
+        }
+        PUNT_LEN
+    }
+
     /// When [`turn`](Self::turn) has something to do, if nothing arrives before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let ports = self.ports.iter().map(Port::next_deadline);
-        ports.fold(Some(self.next_link_check), earliest)
+        ports.fold(earliest(Some(self.next_link_check), self.igmp_pause), earliest)
+    }
+
+    /// Whether IGMP waits until [`next_deadline`](Self::next_deadline), however much of it comes.
+    #[must_use]
+    pub(super) const fn is_igmp_paused(&self) -> bool {
+        self.igmp_pause.is_some()
     }
 
     /// A worker is gone: where it sent for control, another one of the port does from now on.
@@ -235,6 +276,11 @@ impl<N: Nic> Control<N> {
     // which a program that is to end takes little.
     pub fn repeat_last_words(&mut self, now: Instant) -> bool {
         let mut more = false;
+        self.last_words += 1;
+        if self.last_words > LAST_WORDS_MAX {
+            // A worker that does not turn any more holds up no end.
+            return false;
+        }
         for port in &mut self.ports {
             let Port { base, interfaces } = port;
             for interface in interfaces {
@@ -270,10 +316,10 @@ impl<N: Nic> Control<N> {
         }
     }
 
-    /// Frames that wait for an Ethernet address.
+    /// Frames that wait: for an Ethernet address, or for control's next look at IGMP.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len() + if self.is_igmp_paused() { self.punts.igmp.len() } else { 0 }
     }
 
     /// Nothing is waited for any more.
@@ -317,6 +363,24 @@ impl<N: Nic> Outlet<N> {
             return;
         };
         self.hand_out(port, buf);
+    }
+
+    /// The same, unless there is no buffer or little room on the way: false then, and nothing done. For what must not be lost
+    /// and is made in thousands.
+    fn send_if_room(
+        &self,
+        port: &mut port::Ledger,
+        interface: &crate::stack::interface::Interface,
+        frame: &[u8],
+    ) -> bool {
+        // Half of it is for what cannot wait.
+        if self.workers.get(port.worker).is_some_and(|worker| worker.len() >= INBOX_LEN / 2) {
+            return false;
+        }
+        let Some(buf) = egress::tagged_copy(frame, interface, &self.pool) else { return false };
+        port.tally.add(Counter::Allocated, 1);
+        self.hand_out(port, buf);
+        true
     }
 
     /// Has the whole frame in `buf` sent on a port.

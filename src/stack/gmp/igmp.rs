@@ -127,7 +127,7 @@ fn query_of(query: &WireQuery<'_>) -> Query<V4> {
 }
 
 /// How a message that is of no use is counted.
-const fn drop_reason(error: IgmpError) -> DropReason {
+pub(in crate::stack) const fn drop_reason(error: IgmpError) -> DropReason {
     match error {
         IgmpError::Truncated => DropReason::IgmpTruncated,
         IgmpError::Checksum => DropReason::IgmpChecksum,

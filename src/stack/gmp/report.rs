@@ -36,6 +36,11 @@ impl<F: Family> Packer<F> {
         Self { room: room.max(record_len::<F>(1)), used: 0, open: Vec::new(), full: VecDeque::new() }
     }
 
+    /// Whether there is a report at hand, and room in it for a record of a few sources.
+    pub(super) const fn is_open(&self) -> bool {
+        self.used != 0 && !self.would_overflow(4)
+    }
+
     /// Whether a record of `sources` sources would begin another report.
     pub(super) const fn would_overflow(&self, sources: usize) -> bool {
         self.used != 0 && self.used + record_len::<F>(sources) > self.room

@@ -259,7 +259,7 @@ impl<F: Family> Host<F> {
     /// Answers the queries of single groups whose time has come.
     fn answer_group_queries(&mut self, now: Instant) {
         let mut packer = Packer::new(self.room);
-        while let Some((group, queried)) = self.answers.pop_group(now) {
+        while let Some((group, queried)) = self.answers.pop_group(now, packer.is_open()) {
             // G20, RFC 9776 5.2: "if and only if the interface has reception state" by now.
             let Some(entry) = self.groups.get_mut(&group).filter(|entry| !entry.filter.is_none()) else {
                 continue;

@@ -19,6 +19,10 @@ const DISTANCE_MAX: Duration = Duration::from_millis(250);
 /// As [`DISTANCE_MAX`], for queries that want their answer sooner: the shortest time that a query can name, but for 0.
 const DISTANCE_MIN: Duration = Duration::from_millis(100);
 
+/// With more groups than this to be told of, a report that leaves takes along those whose time has not come yet.
+// G47: so a flood of queries of many groups is answered in as few reports as can be; G15: a few groups stay apart.
+const ALONE_MAX: usize = 16;
+
 /// More queried sources of one group than this are answered with the group's whole state instead of being kept.
 pub(super) const QUERIED_SOURCES_MAX: usize = 1024;
 
@@ -146,10 +150,11 @@ impl<F: Family> PendingAnswers<F> {
         self.groups.insert(group, GroupAnswer { at, sources });
     }
 
-    /// A group of which an answer is due, with the sources that were asked for (none: the group as a whole).
-    pub(super) fn pop_group(&mut self, now: Instant) -> Option<(Group<F>, BTreeSet<F::Addr>)> {
+    /// A group of which an answer is due, with the sources that were asked for (none: the group as a whole). If a report is
+    /// `leaving` that has room, one that is due later will do, if there are many.
+    pub(super) fn pop_group(&mut self, now: Instant, leaving: bool) -> Option<(Group<F>, BTreeSet<F::Addr>)> {
         let (at, group) = *self.by_time.first()?;
-        if at > now {
+        if at > now && !(leaving && self.by_time.len() > ALONE_MAX) {
             return None;
         }
         self.by_time.pop_first();
