@@ -125,7 +125,7 @@ impl Host {
         let mut table = PortTable::new(1);
         let local = (Ipv4Addr::UNSPECIFIED, 7).into();
         table.bind(Socket { interface: InterfaceId(0), local, service: 0 }).expect("a free place");
-        let (punt, punted) = punt_queues();
+        let (punt, punted) = punt_queues(3);
         let echo = Echo::new(EchoOptions { answer_broadcast: true, ..EchoOptions::default() });
         let parts = WorkerParts {
             ports: vec![WorkerPort {
@@ -217,7 +217,7 @@ impl Host {
         self.punted_before += queued as u64;
         let punted = &self.punted;
         while punted.arp.try_recv().is_ok()
-            || punted.igmp.try_recv().is_ok()
+            || punted.next_igmp().is_some()
             || punted.unresolved.try_recv().is_ok()
         {}
         while punted.paths.try_recv().is_ok() || punted.used.try_recv().is_ok() {}

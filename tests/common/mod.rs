@@ -26,6 +26,7 @@ pub mod pollcast;
 pub mod raw_peer;
 pub mod read;
 pub mod stimuli;
+pub mod switch;
 pub mod testpmd;
 pub mod truth;
 pub mod warden;

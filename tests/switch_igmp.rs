@@ -1,0 +1,285 @@
+//! A real switch agrees: the Linux bridge snoops on what pollcast reports, and forwards to it what it joined, and no more.
+#![cfg(all(feature = "dpdk", feature = "cli"))]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::switch::{Entry, PORT, Switch, Timing};
+use common::*;
+use nix::sys::signal::Signal;
+
+const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
+const SSM: Ipv4Addr = Ipv4Addr::new(232, 1, 2, 3);
+/// The only one that SSM is joined for by the configuration.
+const SOURCE: Host = Host::number(1);
+const OTHER: Host = Host::number(5);
+const MEMBER: Host = Host::number(6);
+const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
+const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
+
+/// A report takes effect at once; a busy machine may take its time, and the table is read by a program.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// What that may add to a time of the switch's.
+const SLACK: Duration = Duration::from_millis(600);
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn tap(services: &str) -> Config {
+    Config::new(&format!("net_tap0,iface={PORT}"), services)
+}
+
+/// `pollcast ctl VERB GROUP [--source SOURCE]`.
+fn ctl(pollcast: &Pollcast, verb: &str, group: Ipv4Addr, source: Option<Ipv4Addr>) {
+    let (group, source) = (group.to_string(), source.map(|source| source.to_string()));
+    let from = source.as_ref().map_or(Vec::new(), |source| vec!["--source", source]);
+    pollcast.ctl(&[&[verb, &group][..], &from].concat());
+}
+
+fn is(mode: &str, sources: &[Ipv4Addr]) -> impl Fn(Option<&Entry>) -> bool {
+    let sources: BTreeSet<_> = sources.iter().copied().collect();
+    move |entry| entry.is_some_and(|entry| entry.filter_mode == mode && entry.sources == sources)
+}
+
+fn to_group(group: Ipv4Addr) -> Host {
+    Host { mac: [0; 6], ip: group }
+}
+
+/// A datagram to `group`, for the echo on port 7, from a port that nobody uses twice.
+fn datagram(from: Host, group: Ipv4Addr, sport: u16) -> Vec<u8> {
+    udp_frame(from, sport, to_group(group), 7, b"to the group")
+}
+
+/// How many of `count` datagrams from `from` to `group` the switch sends by pollcast's port, beside what it sends anyway.
+fn forwarded(switch: &Switch, sender: &RawPeer, from: Host, group: Ipv4Addr, count: u16) -> u64 {
+    let before = switch.sent(PORT);
+    for n in 0..count {
+        sender.send(&datagram(from, group, 40_000 + n));
+    }
+    thread::sleep(ms(100));
+    switch.sent(PORT) - before
+}
+
+/// One of the drop counters.
+fn drops(pollcast: &Pollcast, reason: &str) -> u64 {
+    let answer = pollcast.ctl(&["drops"]);
+    let row = answer.as_array().unwrap().iter().find(|row| row["reason"] == reason);
+    row.unwrap_or_else(|| panic!("no {reason}"))["packets"].as_u64().unwrap()
+}
+
+/// Datagrams that the echo service was given.
+fn delivered(pollcast: &Pollcast) -> u64 {
+    pollcast.ctl(&["sockets"]).as_array().unwrap().iter().map(|row| row["rx"].as_u64().unwrap()).sum()
+}
+
+/// A switch that is past its start, with two senders, and pollcast.
+struct Lab {
+    // In the order of their end.
+    pollcast: Pollcast,
+    source: RawPeer,
+    other: RawPeer,
+    _far: [Netns; 2],
+    switch: Switch,
+}
+
+fn lab(version: u8, timing: Timing) -> Lab {
+    let switch = Switch::new(version, timing);
+    let far = [switch.cable("src", SOURCE, true), switch.cable("oth", OTHER, true)];
+    let [source, other] = [&far[0], &far[1]].map(|netns| RawPeer::new(netns, "eth0"));
+    let pollcast = switch.host(&tap(ECHO));
+    switch.wait_until_it_withholds(&source, SOURCE);
+    Lab { pollcast, source, other, _far: far, switch }
+}
+
+// G02, G24, G25, G26, G48, RFC 4604 2.2.1, RFC 4541 2.1: groups, modes and sources, from the configuration and by command.
+#[test]
+fn the_switch_knows_each_group_within_a_second_and_forgets_it_after_the_last_member_time() {
+    if !may_run() {
+        return;
+    }
+    let timing = Timing::RARE;
+    let Lab { mut pollcast, switch, .. } = lab(3, timing);
+    switch.wait(GROUP, AT_ONCE, is("exclude", &[]));
+    switch.wait(SSM, AT_ONCE, is("include", &[SOURCE.ip]));
+
+    let (joined, one_source) = (Ipv4Addr::new(239, 7, 0, 1), Ipv4Addr::new(232, 7, 0, 1));
+    ctl(&pollcast, "join", joined, None);
+    switch.wait(joined, AT_ONCE, is("exclude", &[]));
+    ctl(&pollcast, "join", one_source, Some(SOURCE.ip));
+    switch.wait(one_source, AT_ONCE, is("include", &[SOURCE.ip]));
+    ctl(&pollcast, "join", one_source, Some(OTHER.ip));
+    switch.wait(one_source, AT_ONCE, is("include", &[SOURCE.ip, OTHER.ip]));
+    // An outside group for single sources: INCLUDE outside 232/8.
+    let asm = Ipv4Addr::new(239, 7, 0, 2);
+    ctl(&pollcast, "join", asm, Some(OTHER.ip));
+    switch.wait(asm, AT_ONCE, is("include", &[OTHER.ip]));
+
+    // G26: each leave is a change that the switch asks after twice, and then believes.
+    let time = timing.last_member_time();
+    ctl(&pollcast, "leave", one_source, Some(SOURCE.ip));
+    switch.wait(one_source, time + SLACK, is("include", &[OTHER.ip]));
+    ctl(&pollcast, "leave", one_source, Some(OTHER.ip));
+    switch.wait(one_source, time + SLACK, |entry| entry.is_none());
+    ctl(&pollcast, "leave", joined, None);
+    let took = switch.wait(joined, time + SLACK, |entry| entry.is_none());
+    assert!(took > time / 4, "not asked: gone after {took:?}");
+    assert!(switch.entry(PORT, GROUP).is_some(), "the others stay");
+
+    // G45: a clean end leaves them all.
+    pollcast.signal(Signal::SIGTERM);
+    assert_eq!(pollcast.wait().code(), Some(0));
+}
+
+// E04, G25, RFC 4541 2.1.2: the switch withholds what is not joined, and sources that are not wanted; pollcast gets the rest.
+#[test]
+fn what_is_not_joined_does_not_arrive() {
+    if !may_run() {
+        return;
+    }
+    let Lab { pollcast, source, other, switch, .. } = &lab(3, Timing::RARE);
+    switch.wait(GROUP, AT_ONCE, is("exclude", &[]));
+    switch.wait(SSM, AT_ONCE, is("include", &[SOURCE.ip]));
+    let not_joined = Ipv4Addr::new(239, 9, 9, 9);
+    // Of what the switch sends by itself there is little: the count is of fifty.
+    let count = |sender: &RawPeer, from, group| forwarded(switch, sender, from, group, 50);
+    let few = |sent: u64| sent < 20;
+    let before = (delivered(pollcast), drops(pollcast, "ethernet_group_not_joined"));
+    assert!(few(count(source, SOURCE, not_joined)));
+    assert!(count(source, SOURCE, GROUP) >= 50);
+    assert!(count(other, OTHER, GROUP) >= 50);
+    assert!(count(source, SOURCE, SSM) >= 50);
+    assert!(few(count(other, OTHER, SSM)), "the source is blocked");
+    // A join opens the door, a leave closes it.
+    ctl(pollcast, "join", not_joined, None);
+    switch.wait(not_joined, AT_ONCE, is("exclude", &[]));
+    assert!(count(source, SOURCE, not_joined) >= 50);
+    ctl(pollcast, "leave", not_joined, None);
+    switch.wait(not_joined, Timing::RARE.last_member_time() + SLACK, |entry| entry.is_none());
+    assert!(few(count(source, SOURCE, not_joined)));
+    ctl(pollcast, "join", SSM, Some(OTHER.ip));
+    switch.wait(SSM, AT_ONCE, is("include", &[SOURCE.ip, OTHER.ip]));
+    assert!(count(other, OTHER, SSM) >= 50);
+    let after = (delivered(pollcast), drops(pollcast, "ethernet_group_not_joined"));
+    assert_eq!(after.0 - before.0, 250, "all that was joined, and nothing else");
+    assert_eq!(after.1, before.1, "nothing came for nothing");
+}
+
+/// One IGMPv3 report, and silence ever after.
+fn report_once(wire: &RawPeer, group: Ipv4Addr) {
+    let record = [&[4, 0, 0, 0][..], &group.octets()].concat();
+    let message = igmp([&[0x22, 0, 0, 0, 0, 0, 0, 1][..], &record].concat());
+    wire.send(&igmp_frame(MEMBER, Ipv4Addr::new(224, 0, 0, 22), &message));
+}
+
+// G15, G16, G21, RFC 9776 5.2: an entry lives as long as queries are answered; one that nobody answers for dies.
+#[test]
+fn entries_stay_alive_over_three_query_intervals_and_those_of_a_host_that_is_silent_do_not() {
+    if !may_run() {
+        return;
+    }
+    let timing = Timing::OFTEN;
+    let switch = Switch::new(3, timing);
+    let silent = switch.cable("mem", MEMBER, true);
+    let pollcast = switch.host(&tap(ECHO));
+    switch.wait(GROUP, AT_ONCE, is("exclude", &[]));
+    report_once(&RawPeer::new(&silent, "eth0"), GROUP);
+    switch.wait_at("mem", GROUP, AT_ONCE, |entry| entry.is_some());
+    let start = Instant::now();
+    let interval = ms(u64::from(timing.query_interval) * 10);
+    let mut silent_until = None;
+    while start.elapsed() < 3 * interval + ms(1000) {
+        assert!(switch.entry(PORT, GROUP).is_some(), "gone after {:?}", start.elapsed());
+        assert!(switch.entry(PORT, SSM).is_some(), "gone after {:?}", start.elapsed());
+        if silent_until.is_none() && switch.entry("mem", GROUP).is_none() {
+            silent_until = Some(start.elapsed());
+        }
+        thread::sleep(ms(100));
+    }
+    let silent_until = silent_until.expect("the host that never answers has lost its entry");
+    assert!(silent_until > ms(u64::from(timing.membership_interval) * 10) - SLACK, "{silent_until:?}");
+    drop(pollcast);
+}
+
+// G44, RFC 4541 2.1.1: a port of the switch that was down has forgotten everything.
+#[test]
+fn after_the_link_was_down_the_entries_are_back_without_a_query() {
+    if !may_run() {
+        return;
+    }
+    let Lab { pollcast, switch, .. } = &lab(3, Timing::RARE);
+    switch.wait(GROUP, AT_ONCE, is("exclude", &[]));
+    // Nobody asks: what comes back comes unasked.
+    switch.netns.ip("link set br0 type bridge mcast_querier 0");
+    switch.netns.ip(&format!("link set {PORT} down"));
+    switch.wait(GROUP, AT_ONCE, |entry| entry.is_none());
+    let is_up = || pollcast.ctl(&["ports"])[0]["link_up"].as_bool().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while is_up() && Instant::now() < deadline {
+        thread::sleep(ms(50));
+    }
+    // What is looked at once a second has been looked at.
+    thread::sleep(ms(1200));
+    switch.netns.ip(&format!("link set {PORT} up"));
+    switch.wait(GROUP, ms(3000), is("exclude", &[]));
+    switch.wait(SSM, AT_ONCE, is("include", &[SOURCE.ip]));
+}
+
+// G45, RFC 9776 6.2.2: who ends cleanly says so; who crashes is believed to be there until its time is over.
+#[test]
+fn a_clean_end_leaves_at_once_and_a_crash_ages_out() {
+    if !may_run() {
+        return;
+    }
+    let timing = Timing::OFTEN;
+    // Not by a tap, which goes with its program, and takes the port of the switch along.
+    let on_cable = |switch: &Switch| {
+        let netns = switch.cable(PORT, Host::number(200), true);
+        let pollcast = Pollcast::start(&netns, &Config::new("net_af_packet0,iface=eth0", ECHO));
+        (netns, pollcast)
+    };
+    let (clean, crash) = (Switch::new(3, timing), Switch::new(3, timing));
+    let ((_one, mut ends), (_other, crashes)) = (on_cable(&clean), on_cable(&crash));
+    for switch in [&clean, &crash] {
+        switch.wait(GROUP, Duration::from_secs(5), is("exclude", &[]));
+        switch.wait(SSM, AT_ONCE, is("include", &[SOURCE.ip]));
+    }
+    let killed = Instant::now();
+    crashes.signal(Signal::SIGKILL);
+    ends.stop();
+    for group in [GROUP, SSM] {
+        clean.wait(group, timing.last_member_time() + SLACK, |entry| entry.is_none());
+    }
+    assert!(crash.entry(PORT, GROUP).is_some(), "nobody told the switch");
+    let membership = ms(u64::from(timing.membership_interval) * 10);
+    crash.wait(GROUP, membership + SLACK, |entry| entry.is_none());
+    // It may have answered a query just before.
+    let took = killed.elapsed();
+    assert!(took > membership - ms(u64::from(timing.query_interval) * 10) - SLACK, "after {took:?}");
+}
+
+// G09, G12, RFC 4541 2.1.1: snooping switches ask as 0.0.0.0, others from elsewhere, and to the group or to all hosts.
+#[test]
+fn a_querier_without_an_address_and_one_from_elsewhere_are_answered() {
+    if !may_run() {
+        return;
+    }
+    let Lab { pollcast: _pollcast, switch, .. } = &lab(3, Timing::RARE);
+    switch.wait(GROUP, AT_ONCE, is("exclude", &[]));
+    let wire = RawPeer::new(&switch.netns, PORT);
+    while wire.find(ms(1300), |frame| frame.report()).is_some() {}
+    for from in [ANY, Ipv4Addr::new(192, 0, 2, 9)] {
+        for (group, to) in [(ANY, ALL_HOSTS), (GROUP, ALL_HOSTS), (GROUP, GROUP)] {
+            let query = igmp_frame(OTHER.with_ip(from), to, &igmp_query(2, group, &[]));
+            wire.send(&query);
+            let told = wire.find(ms(200) + SLACK, |frame| {
+                frame.report().filter(|report| report.records.iter().any(|record| record.group == GROUP))
+            });
+            assert!(told.is_some(), "a query of {group} from {from} to {to}");
+        }
+    }
+}
