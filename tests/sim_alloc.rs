@@ -286,10 +286,17 @@ fn drops_of_many_kinds() {
 fn what_goes_to_control() {
     let (peer, host) = (Ipv4Addr::new(198, 18, 0, 1), Ipv4Addr::new(198, 18, 0, 2));
     let mut frames = vec![ArpFrame::request(peer, host).frame(); 400];
-    frames.extend(vec![IgmpQuery::general(Ipv4Addr::new(198, 18, 0, 254)).frame(); 400]);
+    frames.extend(vec![ArpFrame::request(peer, Ipv4Addr::new(198, 18, 0, 77)).frame(); 400]);
+    let router = Ipv4Addr::new(198, 18, 0, 254);
+    frames.extend(vec![IgmpQuery::general(router).frame(); 400]);
+    // G47: more lists of sources than there is room for, of a group that is joined; they are made one question.
+    let lists =
+        (0..400u32).map(|n| IgmpQuery::specific(router, GROUP, &[Ipv4Addr::from(0x0a00_0001 + n)]).frame());
+    frames.extend(lists);
     let mut world = world(7, NicOptions::default());
     assert_none(&mut world, &frames);
-    assert!(world.drops(DropReason::PuntQueueFull) > 0);
+    assert!(world.drops(DropReason::PuntQueueFull) > 0, "of ARP that is not for us");
+    assert!(world.drops(DropReason::IgmpRepeated) > 40 * 500);
 }
 
 // By route to a host of the link, to one beyond a gateway, and to many that are not there: neighbours come and go.

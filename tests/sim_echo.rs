@@ -15,7 +15,7 @@ use pollcast::fastpath::Level;
 use pollcast::io::{BURST_MAX, DropReason, Rung};
 use pollcast::service::EchoOptions;
 use pollcast::sim::filter::{Abilities, Effect};
-use pollcast::sim::frames::{Ethernet, IcmpFrame, UdpFrame, UdpSum, fragment, station_mac};
+use pollcast::sim::frames::{ArpFrame, Ethernet, IcmpFrame, UdpFrame, UdpSum, fragment, station_mac};
 use pollcast::sim::nic::{NicOptions, Reception};
 use pollcast::sim::offload::RxChecksum;
 use pollcast::sim::setup::{PortOptions, ServiceOptions, WorldOptions};
@@ -405,16 +405,23 @@ fn an_empty_pool_costs_answers_and_nothing_else() {
     assert_echo(&mut world, &UdpFrame::new(PEER, HOST, b"again"));
 }
 
-// What control could not send for want of a buffer is seen among the drops.
+// What control could not send for want of a buffer is seen among the drops; but a report, which a router would miss, waits.
 #[test]
 fn a_frame_of_controls_own_that_finds_no_buffer_is_counted() {
     let mut world = started(25, &WorldOptions::default());
     world.leave_buffers(0);
     world.join(GROUP, None);
     world.return_buffers();
+    world.run_for(Duration::from_millis(10));
+    assert_eq!(world.take_sent(0).len(), 1, "the report of the join");
+    // The request has the only buffer there is.
+    world.leave_buffers(1);
+    let request = ArpFrame::request(Ipv4Addr::new(198, 18, 0, 1), Ipv4Addr::new(198, 18, 0, 2));
+    assert!(world.exchange(0, &request.frame()).is_empty());
+    world.return_buffers();
     let Answer::Drops(drops) = world.execute(&Command::Drops) else { panic!("not drops") };
     let no_buffer = drops.iter().find(|drop| drop.reason == DropReason::NoBuffer.name()).unwrap();
-    assert_eq!(no_buffer.packets, 1, "the report of the join");
+    assert_eq!(no_buffer.packets, 1, "the answer");
 }
 
 // A worker that was away for so long that its inbox filled is told of its groups when it is back.

@@ -117,7 +117,8 @@ fn a_leave_that_finds_no_buffer_is_told_when_there_is_one() {
     world.run_for(Duration::from_millis(500));
     assert_eq!(reports(&mut world), []);
     world.return_buffers();
-    world.run_for(Duration::from_millis(2000));
+    // Until the router has asked after it in vain.
+    world.run_for(Duration::from_secs(4));
     let left = told(&reports(&mut world), RecordKind::ToIn);
     assert_eq!(left, BTreeMap::from([(group(7), 2)]));
     assert!(!world.router(0).views().contains_key(&group(7)));

@@ -76,6 +76,8 @@ struct Entry {
 pub struct Router {
     options: RouterOptions,
     groups: BTreeMap<Ipv4Addr, Entry>,
+    /// No group has a deadline before.
+    quiet_until: Option<Instant>,
     next_general: Instant,
     /// General queries of the start that are still to come, a quarter of the interval apart. RFC 9776 8.6 and 8.7.
     startup_left: u8,
@@ -92,6 +94,7 @@ impl Router {
         Self {
             options,
             groups: BTreeMap::new(),
+            quiet_until: None,
             next_general: now,
             startup_left: options.robustness,
             silent: false,
@@ -148,7 +151,26 @@ impl Router {
                 pending.at = Some(now);
             }
         }
-        self.handle_timeout(now);
+        // All others have been seen to when the frame arrived.
+        self.see_to(now, record.group);
+    }
+
+    /// What is due of one group.
+    fn see_to(&mut self, now: Instant, group: Ipv4Addr) {
+        let Some(Entry { state, pending }) = self.groups.get_mut(&group) else { return };
+        state.expire(now);
+        if pending.at.is_some_and(|at| at <= now) {
+            pending.at = None;
+            for query in specific_queries(&self.options, now, group, state, pending) {
+                if !self.silent {
+                    self.outbox.push_back(query.frame());
+                }
+            }
+        }
+        match earliest(state.next_expiry(), pending.at) {
+            Some(at) => self.quiet_until = earliest(self.quiet_until, Some(at)),
+            None => drop(self.groups.remove(&group)),
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called next.
@@ -163,19 +185,13 @@ impl Router {
         while self.next_general <= now {
             self.general_query();
         }
-        let (options, silent) = (self.options, self.silent);
-        for (group, Entry { state, pending }) in &mut self.groups {
-            state.expire(now);
-            if pending.at.is_some_and(|at| at <= now) {
-                pending.at = None;
-                for query in specific_queries(&options, now, *group, state, pending) {
-                    if !silent {
-                        self.outbox.push_back(query.frame());
-                    }
-                }
-            }
+        // With thousands of groups most calls come for nothing.
+        if self.quiet_until.is_none_or(|at| at > now) {
+            return;
         }
-        self.groups.retain(|_, e| !e.state.is_empty() || e.pending.at.is_some());
+        self.quiet_until = None;
+        let groups: Vec<_> = self.groups.keys().copied().collect();
+        groups.into_iter().for_each(|group| self.see_to(now, group));
     }
 
     fn general_query(&mut self) {
