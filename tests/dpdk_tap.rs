@@ -12,7 +12,7 @@ use dpdk_alone::{alone, options, pool, port};
 use pollcast::addr::MacAddr;
 use pollcast::dpdk::{Eal, Mbuf, Port, RxQueue};
 use pollcast::io::{
-    Burst, ChecksumStatus, PacketBuf, PortControl, Rung, RxQueue as _, TxChecksum, TxQueue as _,
+    Burst, ChecksumStatus, Occasion, PacketBuf, PortControl, Rung, RxQueue as _, TxChecksum, TxQueue as _,
 };
 
 /// Whether this test can be run at all; says so if not.

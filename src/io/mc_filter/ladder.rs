@@ -324,6 +324,8 @@ impl<C: FilterCalls> Ladder<C> {
             self.state.calls += 1;
             match self.calls.set_list(&[]) {
                 Ok(()) => self.list_in_use = false,
+                // It was busy when it was first given one, and turns out to know none.
+                Err(refusal) if refusal.kind == RefusalKind::NotSupported => self.list_in_use = false,
                 Err(refusal) => self.is_left("set_mc_addr_list, of none", &refusal),
             }
         }
