@@ -5,7 +5,9 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use crate::addr::{Group, Ipv4Cidr, MacAddr, Prefix, Unicast, V4, Vid};
-use crate::io::{ConflictDetection, FilterPolicy, IgmpPolicy, InterfaceId, PmtuDiscovery, Policy, PortId, ReplyPath};
+use crate::io::{
+    ConflictDetection, FilterPolicy, IgmpPolicy, InterfaceId, PmtuDiscovery, Policy, PortId, ReplyPath,
+};
 
 /// Everything that a run needs to know.
 #[derive(Clone, Debug)]
@@ -166,6 +168,10 @@ pub struct InterfacePlan {
     pub neighbors_max: usize,
     /// What its group management is to be like.
     pub igmp: IgmpPolicy,
+    /// The most groups that are joined on it.
+    pub groups_max: usize,
+    /// The most sources that one service names of one group.
+    pub sources_max: usize,
 }
 
 /// A static route of an interface.

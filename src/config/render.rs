@@ -136,6 +136,8 @@ fn write_interface(interface: &InterfacePlan, f: &mut fmt::Formatter<'_>) -> fmt
         f,
         "      at most {neighbors} neighbours; path MTU {path_mtu} or more, remembered for {timeout} s"
     )?;
+    let (groups, sources) = (interface.groups_max, interface.sources_max);
+    writeln!(f, "      at most {groups} groups, {sources} sources of one for one service")?;
     let igmp = igmp_exceptions(&interface.igmp);
     let all = exceptions(interface.policy).map(str::to_owned).chain(igmp);
     all.into_iter().try_for_each(|exception| writeln!(f, "      {exception}"))
@@ -147,9 +149,11 @@ fn igmp_exceptions(igmp: &IgmpPolicy) -> impl Iterator<Item = String> + use<> {
     let default = IgmpPolicy::default();
     let seconds = query_interval.as_secs();
     [
-        (version != default.version).then(|| format!("speaks IGMP version {version}, whatever queriers speak")),
+        (version != default.version)
+            .then(|| format!("speaks IGMP version {version}, whatever queriers speak")),
         (robustness != default.robustness).then(|| format!("tells of joins and leaves {robustness} times")),
-        (query_interval != default.query_interval).then(|| format!("takes {seconds} s for the time between queries")),
+        (query_interval != default.query_interval)
+            .then(|| format!("takes {seconds} s for the time between queries")),
         strict_queries.then(|| "ignores IGMP queries that are not strictly right".to_owned()),
     ]
     .into_iter()
