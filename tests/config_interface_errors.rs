@@ -250,6 +250,39 @@ fn policies() {
     port_error("neighbors_max = 8", "17: port[0].neighbors_max: 8 is too small: use 16 to 65536");
 }
 
+// G23, G36, G38: what cannot be said of an interface's group management.
+#[test]
+fn group_management() {
+    let version = |value: &str| {
+        let expected =
+            format!("16: port[0].igmp_version: {value} is no version of IGMP: use \"auto\", 1, 2 or 3");
+        port_error(&format!("igmp_version = {value}"), &expected);
+    };
+    ["0", "4", "-1", "\"3\"", "\"v2\""].map(version);
+    let robustness = |value: &str| {
+        let expected =
+            format!("19: port[0].igmp_robustness: {value} is no robustness variable: use \"auto\" or 1 to 7");
+        port_error(&format!("igmp_robustness = {value}"), &expected);
+    };
+    ["0", "8", "-1", "256", "\"twice\""].map(robustness);
+    port_error(
+        "igmp_version = 2.0",
+        "16: port[0].igmp_version: this is a float: write an integer or \"auto\"",
+    );
+    port_error(
+        "igmp_query_interval_s = 0",
+        "25: port[0].igmp_query_interval_s: 0 is too small: use 1 to 31744",
+    );
+    port_error(
+        "igmp_query_interval_s = 31745",
+        "25: port[0].igmp_query_interval_s: 31745 is too large: use 1 to 31744",
+    );
+    port_error(
+        "igmp_strict_queries = 1",
+        "23: port[0].igmp_strict_queries: this is an integer: write true or false",
+    );
+}
+
 /// What is wrong on a port is said once, however many VLANs take it over.
 #[test]
 fn a_mistake_is_told_once() {

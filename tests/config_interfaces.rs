@@ -7,7 +7,10 @@ use std::time::Duration;
 use config_common::{PORT, SERVICE, plan};
 use pollcast::addr::Vid;
 use pollcast::config::{IcmpPlan, InterfacePlan, Plan, ReassemblyPlan};
-use pollcast::io::{ConflictDetection, InterfaceId, PmtuDiscovery, Policy, PortId, ReplyPath};
+use pollcast::io::{
+    ConflictDetection, IgmpPolicy, IgmpVersion, InterfaceId, PmtuDiscovery, Policy, PortId, ReplyPath,
+    Robustness,
+};
 
 /// A port without addresses.
 const BARE: &str = "[[port]]\ndevice = \"net_tap0,iface=pc0\"\n";
@@ -100,7 +103,8 @@ fn what_is_not_chosen_is_the_default() {
 
 const CHOICES: &str = "conflict_detection = \"probe\"\naccept_reserved_sources = true\n\
     accept_unicast_in_group_frames = true\nicmp_timestamp = false\nicmp_echo_group = true\npath_mtu_min = 68\n\
-    path_mtu_timeout_s = 300\nneighbors_max = 16\n";
+    path_mtu_timeout_s = 300\nneighbors_max = 16\nigmp_version = 2\nigmp_robustness = 7\n\
+    igmp_query_interval_s = 31744\nigmp_strict_queries = true\n";
 
 fn assert_chosen(interface: &InterfacePlan) {
     let all = Policy {
@@ -113,6 +117,13 @@ fn assert_chosen(interface: &InterfacePlan) {
     assert_eq!(interface.conflict_detection, ConflictDetection::Probe);
     assert_eq!((interface.path_mtu_min, interface.path_mtu_timeout), (68, Duration::from_secs(300)));
     assert_eq!(interface.neighbors_max, 16);
+    let igmp = IgmpPolicy {
+        version: IgmpVersion::V2,
+        robustness: Robustness::Pinned(7),
+        query_interval: Duration::from_secs(31_744),
+        strict_queries: true,
+    };
+    assert_eq!(interface.igmp, igmp);
 }
 
 /// The other choice of each, and each VLAN's of its own.
@@ -120,7 +131,8 @@ fn assert_chosen(interface: &InterfacePlan) {
 fn a_vlan_takes_over_what_its_port_chose_and_may_choose_otherwise() {
     let other = "conflict_detection = \"announce\"\naccept_reserved_sources = false\nicmp_timestamp = true\n\
                  accept_unicast_in_group_frames = false\nicmp_echo_group = false\npath_mtu_min = 552\n\
-                 path_mtu_timeout_s = 600\nneighbors_max = 1024\n";
+                 path_mtu_timeout_s = 600\nneighbors_max = 1024\nigmp_version = \"auto\"\n\
+                 igmp_robustness = \"auto\"\nigmp_query_interval_s = 125\nigmp_strict_queries = false\n";
     let plan = plan(&format!("{PORT}gateway4 = \"198.18.0.1\"\n{CHOICES}{}{}", vlan(7, ""), vlan(9, other)));
     let [port, heir, own] = plan.interfaces.as_slice() else { panic!("{:?}", plan.interfaces) };
     assert_chosen(port);
@@ -128,6 +140,32 @@ fn a_vlan_takes_over_what_its_port_chose_and_may_choose_otherwise() {
     assert_eq!((heir.gateway4, heir.routes.len()), (None, 0), "where routers are is each link's own");
     assert_eq!((own.policy, own.conflict_detection), (Policy::default(), ConflictDetection::Announce));
     assert_eq!((own.path_mtu_min, own.path_mtu_timeout.as_secs(), own.neighbors_max), (552, 600, 1024));
+    assert_eq!(own.igmp, IgmpPolicy::default());
+}
+
+// G23, G36: each version and each robustness variable that there is.
+#[test]
+fn igmp_versions_and_robustness_variables() {
+    let igmp = |line: &str| plan(&format!("{PORT}{line}\n")).interfaces[0].igmp;
+    let versions = [
+        ("\"auto\"", IgmpVersion::Auto),
+        ("1", IgmpVersion::V1),
+        ("2", IgmpVersion::V2),
+        ("3", IgmpVersion::V3),
+    ];
+    for (written, version) in versions {
+        assert_eq!(
+            igmp(&format!("igmp_version = {written}")),
+            IgmpPolicy { version, ..IgmpPolicy::default() }
+        );
+    }
+    for n in 1..=7 {
+        let robustness = Robustness::Pinned(n);
+        assert_eq!(
+            igmp(&format!("igmp_robustness = {n}")),
+            IgmpPolicy { robustness, ..IgmpPolicy::default() }
+        );
+    }
 }
 
 // I11, E15, C10, C08: each policy is chosen by its own key, and by no other.

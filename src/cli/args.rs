@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::addr::{Family, Group, Unicast, V4};
 use crate::ctl::DEFAULT_SOCKET;
+use crate::io::{IgmpVersion, Robustness};
 
 const LONG_ABOUT: &str = "\
 A UDP host in user space: it takes a NIC port through DPDK, polls it on CPUs of its own, and is a complete host on that \
@@ -53,7 +54,7 @@ Examples:
 
 const CTL_ABOUT: &str = "\
 Asks the running pollcast through its control socket, or orders a group joined or left. The text is for people; --json \
-prints one object (stats, join, leave) or an array of objects (the others) whose keys stay as they are: some may \
+prints one object (stats, join, leave, mtu, igmp with a choice) or an array of objects (the others) whose keys stay as they are: some may \
 be added, none is renamed.
 
 A port goes by its name in the configuration, and so does each of its VLANs: p0.100 is VLAN 100 of p0, with groups, sockets \
@@ -67,6 +68,7 @@ Examples:
   pollcast ctl drops --all
   pollcast ctl --json filter | jq '.[].rung'
   pollcast ctl mtu --port p0 1400
+  pollcast ctl igmp --port p0 --version 2
   pollcast ctl join 232.1.2.3 --source 198.18.0.1 --service echo --port p0
   pollcast ctl leave 239.1.2.3 --port p0.100
   pollcast ctl --socket /tmp/a.sock leave 239.1.2.3";
@@ -154,8 +156,27 @@ pub(super) enum CtlCommand {
     Join(MembershipArgs),
     /// Leave a group, or one source of it
     Leave(MembershipArgs),
+    /// Group management: version, queriers, what is still to be said; or another version or robustness
+    ///
+    /// Without --version and --robustness it shows every interface, or the one that --port names. With either it changes
+    /// that choice at once, until the end of the run: what was pending in another version is cancelled, and every group is
+    /// told anew in the new one.
+    Igmp(IgmpArgs),
     /// Give a port another MTU, at most the configured one; its path MTUs are forgotten
     Mtu(MtuArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct IgmpArgs {
+    /// The port, or one of its VLANs, as p0.100; may be left out to show all, or if there is only one
+    #[arg(long, value_name = "NAME")]
+    pub(super) port: Option<String>,
+    /// Speak this version: auto (that of the oldest querier), 1, 2 or 3
+    #[arg(long, value_name = "VERSION")]
+    pub(super) version: Option<IgmpVersion>,
+    /// Tell changes so often: auto (as the querier says), or 1 to 7
+    #[arg(long, value_name = "TIMES")]
+    pub(super) robustness: Option<Robustness>,
 }
 
 #[derive(Debug, Args)]

@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use super::args::{CtlArgs, CtlCommand, MembershipArgs, MtuArgs, RowsArgs};
+use super::args::{CtlArgs, CtlCommand, IgmpArgs, MembershipArgs, MtuArgs, RowsArgs};
 use super::failure::{Failure, Result};
 use crate::ctl::text::Rows;
 use crate::ctl::{Client, CtlError, json, text};
-use crate::engine::command::{Answer, Command, Membership, MtuOrder};
+use crate::engine::command::{Answer, Command, IgmpOrder, Membership, MtuOrder};
 
 pub(super) fn ctl(args: &CtlArgs, out: &mut dyn Write) -> Result {
     let CtlArgs { socket, json, command } = args;
@@ -32,6 +32,10 @@ fn request(command: &CtlCommand) -> (Command, Rows) {
         CtlCommand::Paths => (Command::Paths, Rows::default()),
         CtlCommand::Mtu(MtuArgs { mtu, port }) => {
             (Command::Mtu(MtuOrder { mtu: *mtu, port: port.clone() }), Rows::default())
+        }
+        CtlCommand::Igmp(IgmpArgs { port, version, robustness }) => {
+            let order = IgmpOrder { port: port.clone(), version: *version, robustness: *robustness };
+            (Command::Igmp(order), Rows::default())
         }
         CtlCommand::Neighbors => (Command::Neighbors, Rows::default()),
         CtlCommand::Routes => (Command::Routes, Rows::default()),

@@ -5,7 +5,9 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use crate::addr::{Group, Ipv4Cidr, MacAddr, Prefix, Unicast, V4, Vid};
-use crate::io::{ConflictDetection, FilterPolicy, InterfaceId, PmtuDiscovery, Policy, PortId, ReplyPath};
+use crate::io::{
+    ConflictDetection, FilterPolicy, IgmpPolicy, InterfaceId, PmtuDiscovery, Policy, PortId, ReplyPath,
+};
 
 /// Everything that a run needs to know.
 #[derive(Clone, Debug)]
@@ -164,6 +166,8 @@ pub struct InterfacePlan {
     pub path_mtu_timeout: Duration,
     /// The most neighbours that are remembered.
     pub neighbors_max: usize,
+    /// What its group management is to be like.
+    pub igmp: IgmpPolicy,
 }
 
 /// A static route of an interface.

@@ -74,6 +74,10 @@ pub(super) struct RawChoices {
     pub(super) path_mtu_min: Option<At<i64>>,
     pub(super) path_mtu_timeout_s: Option<At<i64>>,
     pub(super) neighbors_max: Option<At<i64>>,
+    pub(super) igmp_version: Option<At<NumberOrWord>>,
+    pub(super) igmp_robustness: Option<At<NumberOrWord>>,
+    pub(super) igmp_query_interval_s: Option<At<i64>>,
+    pub(super) igmp_strict_queries: Option<At<bool>>,
 }
 
 /// An element of the routes of an interface.
@@ -263,6 +267,10 @@ impl RawChoices {
             path_mtu_min: reader.get("path_mtu_min"),
             path_mtu_timeout_s: reader.get("path_mtu_timeout_s"),
             neighbors_max: reader.get("neighbors_max"),
+            igmp_version: reader.get("igmp_version"),
+            igmp_robustness: reader.get("igmp_robustness"),
+            igmp_query_interval_s: reader.get("igmp_query_interval_s"),
+            igmp_strict_queries: reader.get("igmp_strict_queries"),
         }
     }
 
@@ -283,6 +291,10 @@ impl RawChoices {
             path_mtu_min: first(&self.path_mtu_min, &port.path_mtu_min),
             path_mtu_timeout_s: first(&self.path_mtu_timeout_s, &port.path_mtu_timeout_s),
             neighbors_max: first(&self.neighbors_max, &port.neighbors_max),
+            igmp_version: first(&self.igmp_version, &port.igmp_version),
+            igmp_robustness: first(&self.igmp_robustness, &port.igmp_robustness),
+            igmp_query_interval_s: first(&self.igmp_query_interval_s, &port.igmp_query_interval_s),
+            igmp_strict_queries: first(&self.igmp_strict_queries, &port.igmp_strict_queries),
         }
     }
 }

@@ -41,11 +41,20 @@ impl FromValue for bool {
     }
 }
 
-/// A number or a word: the type of `memory_mb`.
+/// A number or a word: the type of `memory_mb` and `igmp_version`.
 #[derive(Clone, Debug)]
 pub(super) enum NumberOrWord {
     Number(i64),
     Word(String),
+}
+
+impl core::fmt::Display for NumberOrWord {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Word(word) => write!(f, "{word:?}"),
+        }
+    }
 }
 
 impl FromValue for NumberOrWord {

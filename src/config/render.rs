@@ -6,7 +6,7 @@ use super::mbufs;
 use super::plan::{
     Checksum, Hugepages, IcmpPlan, Idle, InterfacePlan, MbufPlan, Plan, PortPlan, ReassemblyPlan, ServicePlan,
 };
-use crate::io::{ConflictDetection, FilterPolicy, InterfaceId, Policy, PortId};
+use crate::io::{ConflictDetection, FilterPolicy, IgmpPolicy, InterfaceId, Policy, PortId};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -136,7 +136,26 @@ fn write_interface(interface: &InterfacePlan, f: &mut fmt::Formatter<'_>) -> fmt
         f,
         "      at most {neighbors} neighbours; path MTU {path_mtu} or more, remembered for {timeout} s"
     )?;
-    exceptions(interface.policy).try_for_each(|exception| writeln!(f, "      {exception}"))
+    let igmp = igmp_exceptions(&interface.igmp);
+    let all = exceptions(interface.policy).map(str::to_owned).chain(igmp);
+    all.into_iter().try_for_each(|exception| writeln!(f, "      {exception}"))
+}
+
+/// What the choices of group management make different from the default.
+fn igmp_exceptions(igmp: &IgmpPolicy) -> impl Iterator<Item = String> + use<> {
+    let IgmpPolicy { version, robustness, query_interval, strict_queries } = *igmp;
+    let default = IgmpPolicy::default();
+    let seconds = query_interval.as_secs();
+    [
+        (version != default.version)
+            .then(|| format!("speaks IGMP version {version}, whatever queriers speak")),
+        (robustness != default.robustness).then(|| format!("tells of joins and leaves {robustness} times")),
+        (query_interval != default.query_interval)
+            .then(|| format!("takes {seconds} s for the time between queries")),
+        strict_queries.then(|| "ignores IGMP queries that are not strictly right".to_owned()),
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// What a policy makes different from the default.

@@ -22,6 +22,7 @@ pub fn body(answer: &Answer) -> serde_json::Result<String> {
         Answer::Paths(body) => serde_json::to_string_pretty(body),
         Answer::Routes(body) => serde_json::to_string_pretty(body),
         Answer::Drops(body) => serde_json::to_string_pretty(body),
+        Answer::Igmp(body) => serde_json::to_string_pretty(body),
         Answer::Done(body) => serde_json::to_string_pretty(body),
         Answer::Error(body) => serde_json::to_string_pretty(body),
     }
@@ -79,6 +80,14 @@ mod tests {
                 "drops",
                 json!([{"reason": "udp_checksum", "packets": 1, "snmp": "UdpInCsumErrors", "meaning": "..."},
                     {"reason": "no_buffer", "packets": 0, "meaning": "..."}]),
+            ),
+            (
+                "igmp",
+                json!([{"port": "p0", "configured_version": "auto", "version": 2, "v1_querier_s": null,
+                    "v2_querier_s": 312, "querier": {"addr": "198.18.0.1", "version": 2, "age_s": 38},
+                    "configured_robustness": "3", "robustness": 3, "query_interval_s": 125, "strict_queries": false,
+                    "groups": 4, "silent_groups": 1, "next_ms": 400, "general_answer_ms": 500, "group_answers": 1,
+                    "changes": 2}]),
             ),
             ("done", json!({"done": "joined 239.1.2.3 on p0 for echo"})),
         ]

@@ -3,6 +3,8 @@
 //! Tables with one row a thing, or one block a port where there is more to say than fits a row. Programs ask for
 //! [JSON](super::json): this text changes when it can be made clearer.
 
+mod igmp;
+
 use core::fmt::Display;
 use std::collections::BTreeSet;
 
@@ -38,6 +40,7 @@ pub fn render(answer: &Answer, rows: Rows) -> String {
         Answer::Paths(paths) => render_paths(paths),
         Answer::Routes(routes) => render_routes(routes),
         Answer::Drops(drops) => render_drops(drops, rows),
+        Answer::Igmp(igmp) => blocks(igmp, "no ports\n", igmp::block),
         Answer::Done(done) => format!("{}\n", done.done),
         Answer::Error(sentence) => format!("{sentence}\n"),
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::addr::MacAddr;
-use crate::io::{DeviceStats, FilterState, PortInfo};
+use crate::io::{DeviceStats, FilterState, IgmpVersion, PortInfo, Robustness};
 
 /// A question or an order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -39,6 +39,23 @@ pub enum Command {
     Leave(Membership),
     /// Gives a port another MTU.
     Mtu(MtuOrder),
+    /// Shows how group management stands, or changes its choices.
+    Igmp(IgmpOrder),
+}
+
+/// What [`Command::Igmp`] asks, if it names no choice, or orders.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IgmpOrder {
+    /// The port by name, or a VLAN of it. None: all, to be shown; the only one, to be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// The version to be spoken from now on: `auto`, `1`, `2` or `3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<IgmpVersion>,
+    /// How often changes are told from now on: `auto`, or `1` to `7`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub robustness: Option<Robustness>,
 }
 
 /// What [`Command::Mtu`] orders.
@@ -91,7 +108,9 @@ pub enum Answer {
     Routes(Vec<RouteAnswer>),
     /// To [`Command::Drops`].
     Drops(Vec<DropAnswer>),
-    /// To [`Command::Join`], [`Command::Leave`] and [`Command::Mtu`].
+    /// To [`Command::Igmp`] that names no choice.
+    Igmp(Vec<IgmpAnswer>),
+    /// To [`Command::Join`], [`Command::Leave`], [`Command::Mtu`], and [`Command::Igmp`] that names a choice.
     Done(DoneAnswer),
     /// The command could not be carried out, and what to do about it.
     Error(String),
@@ -208,6 +227,54 @@ pub struct FilterAnswer {
     pub not_in_set: u64,
     /// Multicast frames whose MAC is in the set and whose group is not joined: aliases.
     pub aliases: u64,
+}
+
+/// How group management stands on one interface.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct IgmpAnswer {
+    /// The interface.
+    pub port: String,
+    /// The version that is to be spoken: `auto`, `1`, `2` or `3`.
+    pub configured_version: IgmpVersion,
+    /// The version that is spoken.
+    pub version: u8,
+    /// Seconds for which a querier of version 1 is still taken to be there; none if it is not.
+    pub v1_querier_s: Option<u64>,
+    /// The same of version 2.
+    pub v2_querier_s: Option<u64>,
+    /// Who asked last of all groups.
+    pub querier: Option<QuerierAnswer>,
+    /// How often a change is to be told: `auto`, or `1` to `7`.
+    pub configured_robustness: Robustness,
+    /// How often a change is told.
+    pub robustness: u8,
+    /// The time between General Queries, in seconds, as far as is known.
+    pub query_interval_s: u64,
+    /// Whether queries are ignored that are not strictly right.
+    pub strict_queries: bool,
+    /// The groups of which routers are to know.
+    pub groups: usize,
+    /// Those of them of which nothing is said in this version: of the source-specific range, in version 1 and 2.
+    pub silent_groups: usize,
+    /// Milliseconds until the next message is due, if there is anything to say.
+    pub next_ms: Option<u64>,
+    /// Milliseconds until the next report of an answer to a General Query, if one is due.
+    pub general_answer_ms: Option<u64>,
+    /// Answers to queries of single groups that are due.
+    pub group_answers: usize,
+    /// Groups of which a change is still to be told, or told again.
+    pub changes: usize,
+}
+
+/// A querier.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct QuerierAnswer {
+    /// Its address; 0.0.0.0 of a switch that has none.
+    pub addr: Ipv4Addr,
+    /// The version of its last query.
+    pub version: u8,
+    /// Seconds since that query.
+    pub age_s: u64,
 }
 
 /// One neighbour.

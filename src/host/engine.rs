@@ -161,6 +161,7 @@ fn interfaces(
                 gateway4: with.gateway4,
                 conflict_detection: with.conflict_detection,
                 neighbors_max: with.neighbors_max,
+                igmp: with.igmp,
             }
         })
         .collect()

@@ -147,12 +147,14 @@ drop_reasons! {
     IgmpTruncated = "igmp_truncated" => None;
     /// The IGMP checksum is wrong.
     IgmpChecksum = "igmp_checksum" => None;
-    /// An IGMP message that does not concern a host: reports of others, unknown types.
+    /// An IGMP message that does not concern a host: leaves and version 3 reports of others, unknown types.
     IgmpUnwanted = "igmp_unwanted" => None;
     /// An IGMP query that cannot be: sources without a group, a list cut short, a group that is none.
     IgmpQueryInvalid = "igmp_query_invalid" => None;
     /// An IGMP query or report that adds nothing to one that waits for the control thread: the answer to that answers both.
     IgmpRepeated = "igmp_repeated" => None;
+    /// An IGMP query that strict checking ignores: without Router Alert, or of all groups and sent to some other one.
+    IgmpQueryStrict = "igmp_query_strict" => None;
     /// The echo service does not answer this source port: a reflector, or 0.
     EchoReflectorPort = "echo_reflector_port" => None;
     /// The echo service is configured not to answer group or broadcast datagrams.

@@ -18,7 +18,7 @@ use crate::engine::fragments::{LIMITS, owners};
 use crate::engine::message::{PuntSenders, hand_over, inbox, punt_queues};
 use crate::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService};
 use crate::fastpath::Level;
-use crate::io::{BURST_MAX, ConflictDetection, InterfaceId, PortId};
+use crate::io::{BURST_MAX, ConflictDetection, IgmpPolicy, InterfaceId, PortId};
 use crate::rng::Rng;
 use crate::service::{Echo, EchoOptions, Service};
 use crate::stack::fragmentation::IdSpace;
@@ -49,6 +49,8 @@ pub struct PortOptions {
     pub conflict_detection: ConflictDetection,
     /// The most neighbours that the host remembers.
     pub neighbors_max: usize,
+    /// What the host's group management is to be like.
+    pub igmp: IgmpPolicy,
     /// The VLAN that these are on; `None`: untagged.
     pub vlan: Option<Vid>,
     /// Further interfaces, each on a VLAN of its own.
@@ -80,6 +82,7 @@ impl PortOptions {
             routes: Vec::new(),
             conflict_detection: ConflictDetection::default(),
             neighbors_max: ENTRIES_DEFAULT,
+            igmp: IgmpPolicy::default(),
             vlan: None,
             vlans: Vec::new(),
             link: LinkOptions::PERFECT,
@@ -304,7 +307,7 @@ fn open_ports(options: &WorldOptions, pool: &SimPool, rng: &mut Rng) -> Opened {
 /// The interfaces of `port`, numbered from `next` on.
 fn interfaces(port: &PortOptions, next: &mut u16, rng: &mut Rng) -> Vec<ControlInterfaceParts> {
     let PortOptions { nic, addresses, gateway4, routes, vlan, vlans, .. } = port;
-    let (neighbors_max, conflict_detection) = (port.neighbors_max, port.conflict_detection);
+    let PortOptions { neighbors_max, conflict_detection, igmp, .. } = *port;
     let mut interface = |vlan: Option<Vid>, further: bool, addresses: &[Ipv4Cidr], gateway4: Option<_>| {
         let mut interface = Interface::new(InterfaceId(*next), nic.mac, nic.mtu, Vec::new());
         *next += 1;
@@ -319,7 +322,7 @@ fn interfaces(port: &PortOptions, next: &mut u16, rng: &mut Rng) -> Vec<ControlI
             Some(vid) if further => format!("{}.{vid}", nic.name),
             _ => nic.name.clone(),
         };
-        ControlInterfaceParts { name, interface, gateway4, conflict_detection, neighbors_max }
+        ControlInterfaceParts { name, interface, gateway4, conflict_detection, neighbors_max, igmp }
     };
     let first = interface(*vlan, false, addresses, *gateway4);
     let further = vlans.iter().map(|v| interface(Some(v.vid), true, &v.addresses, v.gateway4));

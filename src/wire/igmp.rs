@@ -1,7 +1,8 @@
 //! IGMP messages: version 1 (RFC 1112), 2 (RFC 2236) and 3 (RFC 9776 4).
 //!
-//! A [`Message`] is parsed from an IP payload, its checksum included, and borrows from it. What is written is the
-//! version 3 report ([`emit_report_v3`]); its Group Records look alike in MLDv2, and so does [`RecordKind`].
+//! A [`Message`] is parsed from an IP payload, its checksum included, and borrows from it. What is written is what a host
+//! says: the version 3 report ([`emit_report_v3`]), whose Group Records look alike in MLDv2, as does [`RecordKind`]; and
+//! the messages of eight bytes of the older versions ([`emit_short`]).
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
@@ -347,6 +348,27 @@ pub fn emit_report_v3<'a>(records: impl IntoIterator<Item = RecordRepr<'a>>, out
     if let Some(bytes) = out.get_mut(start + 2..start + 4) {
         bytes.copy_from_slice(&checksum.to_be_bytes());
     }
+}
+
+/// A host's message of an older version: eight bytes about one group.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum Short {
+    /// A version 1 report. RFC 1112, appendix I.
+    ReportV1 = REPORT_V1,
+    /// A version 2 report. RFC 2236 2.1.
+    ReportV2 = REPORT_V2,
+    /// A version 2 leave. RFC 2236 2.1.
+    LeaveV2 = LEAVE_V2,
+}
+
+/// Appends the message `kind` about `group` to `out`.
+// G03, RFC 2236 2: type, no Max Resp Time, checksum, group.
+pub fn emit_short(kind: Short, group: Group<V4>, out: &mut Vec<u8>) {
+    let [a, b, c, d] = group.addr().octets();
+    let message = [kind as u8, 0, 0, 0, a, b, c, d];
+    let [hi, lo] = Sum::of(&message).finish().to_be_bytes();
+    out.extend([kind as u8, 0, hi, lo, a, b, c, d]);
 }
 
 #[cfg(test)]

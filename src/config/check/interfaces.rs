@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Limits, addresses, routes};
+use super::{Limits, addresses, igmp, routes};
 use crate::addr::Vid;
 use crate::config::error::{At, Place, Problems};
 use crate::config::plan::{InterfacePlan, PortPlan};
@@ -145,6 +145,7 @@ impl HostPort<'_> {
                 NEIGHBORS_MAX_DEFAULT,
                 problems,
             ),
+            igmp: igmp::check(&choices, problems),
         }
     }
 

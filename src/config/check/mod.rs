@@ -6,6 +6,7 @@
 mod addresses;
 mod eal;
 mod groups;
+mod igmp;
 mod interfaces;
 mod limits;
 mod ports;

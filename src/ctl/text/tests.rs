@@ -215,6 +215,7 @@ fn having_nothing_is_said() {
     assert_eq!(nothing("sockets"), "no sockets\n");
     assert_eq!(nothing("groups"), "no groups are joined\n");
     assert_eq!(nothing("filter"), "no ports\n");
+    assert_eq!(nothing("igmp"), "no ports\n");
     assert_eq!(nothing("neighbors"), "no neighbors are known\n");
     assert_eq!(nothing("routes"), "no routes\n");
     assert_eq!(nothing("paths"), "no path is known to carry less than its link\n");

@@ -104,6 +104,12 @@ impl Interface {
         if addresses == self.replica.v4.addresses() {
             return;
         }
+        // G44, RFC 9776 4.2.13: who heard a report from 0.0.0.0, or from an address that is not ours any more, hears it from
+        // the address that we have now. Reports are sent from the first.
+        let first = addresses.first().copied();
+        if first.is_some() && first != self.replica.v4.addresses().first().copied() {
+            self.igmp.announce_all(now);
+        }
         let routes = Arc::new(Routes::new(addresses, self.replica.v4.routes.routes().to_vec()));
         // The old ones stay until no worker has them any more: to give memory back is control's work.
         self.replaced_routes.push(core::mem::replace(&mut self.replica.v4.routes, routes));

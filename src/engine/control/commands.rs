@@ -33,6 +33,7 @@ impl<N: Nic> Control<N> {
             Command::Join(membership) => self.join(now, membership),
             Command::Leave(membership) => self.leave(now, membership),
             Command::Mtu(order) => self.set_mtu(now, order),
+            Command::Igmp(order) => self.igmp_command(now, order),
         }
     }
 
@@ -44,7 +45,7 @@ impl<N: Nic> Control<N> {
         }
     }
 
-    fn interfaces(&self) -> impl Iterator<Item = &Interface> {
+    pub(super) fn interfaces(&self) -> impl Iterator<Item = &Interface> {
         self.ports.iter().flat_map(|port| &port.interfaces)
     }
 

@@ -10,11 +10,11 @@ use super::port::Base;
 use crate::addr::{Ipv4Cidr, Unicast, V4};
 use crate::engine::counters::Counter;
 use crate::engine::message::PathNews;
-use crate::io::{ConflictDetection, DropReason, Nic};
+use crate::io::{ConflictDetection, DropReason, IgmpPolicy, Nic};
 use crate::rng::Rng;
 use crate::stack::acd::{Acd, Conflict};
 use crate::stack::arp::{self, FRAME_LEN, Outcome, Packet};
-use crate::stack::gmp::igmp::Igmp;
+use crate::stack::gmp::igmp::{self, Igmp};
 use crate::stack::groups::{GroupTable, ServiceId};
 use crate::stack::membership::Memberships;
 use crate::stack::neighbor::NeighborCache;
@@ -35,6 +35,8 @@ pub struct ControlInterfaceParts {
     pub conflict_detection: ConflictDetection,
     /// The most neighbours that are remembered.
     pub neighbors_max: usize,
+    /// What its group management is to be like.
+    pub igmp: IgmpPolicy,
 }
 
 impl ControlInterfaceParts {
@@ -98,10 +100,11 @@ const LAST_REPORTS_AT_ONCE: usize = 256;
 impl Interface {
     pub(super) fn new(parts: ControlInterfaceParts, rng: &mut Rng) -> Self {
         let replica = parts.replica();
-        let ControlInterfaceParts { name, interface, gateway4, conflict_detection, neighbors_max } = parts;
+        let ControlInterfaceParts { name, interface, gateway4, conflict_detection, neighbors_max, igmp } =
+            parts;
         Self {
             name,
-            igmp: Igmp::new(interface.mtu),
+            igmp: Igmp::new(interface.mtu, igmp, rng.u64()),
             replica,
             gateway4,
             memberships: Memberships::new(),
@@ -159,8 +162,12 @@ impl Interface {
     pub(super) fn igmp_input(&mut self, now: Instant, rng: &mut Rng, frame: &[u8], base: &mut Base) {
         let tally = &mut base.ledger.tally;
         tally.add(Counter::HandedIn, 1);
-        let outcome = match ingress::ipv4_payload(frame) {
-            Some(message) => self.igmp.receive(now, rng, message),
+        let outcome = match ingress::ipv4_packet(frame) {
+            Some(ip) => {
+                let router_alert = ip.scan_options().is_ok_and(|options| options.router_alert);
+                let (src, dst, payload) = (ip.src(), ip.dst(), ip.payload());
+                self.igmp.receive(now, rng, &igmp::Packet { src, dst, router_alert, payload })
+            }
             None => Err(DropReason::IgmpTruncated),
         };
         match outcome {

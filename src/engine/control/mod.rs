@@ -6,6 +6,7 @@
 
 mod addresses;
 mod commands;
+mod igmp;
 mod interface;
 mod membership;
 mod neighbors;

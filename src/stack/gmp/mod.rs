@@ -1,9 +1,8 @@
 //! Group management: telling routers which groups this interface wants.
 //!
-//! IGMP and MLD differ in their packets and agree in their behaviour, so there is one machine per *generation* ([`v2`]:
-//! IGMPv3 and MLDv2) and one file per *format* ([`igmp`]: what the machine says, as frames). "GMP" is RFC 4604's word
-//! for both. The machine of generation 1 (IGMPv1, IGMPv2, MLDv1) will stand beside [`v2`] and be chosen by the format's
-//! file, which is where queries of each version come in.
+//! IGMP and MLD differ in their packets and agree in their behaviour, so there is one machine per *generation* ([`v1`]:
+//! IGMPv1, IGMPv2 and MLDv1; [`v2`]: IGMPv3 and MLDv2) and one file per *format* ([`igmp`]: what the machines say, as
+//! frames, and which of them speaks). "GMP" is RFC 4604's word for both.
 //!
 //! Nothing here sends, sleeps or draws lots: changes and queries go in, reports and the next deadline come out; time and
 //! chance are arguments. Not here: who asked for a group ([`membership`](super::membership)), which MACs the NIC passes
@@ -25,6 +24,7 @@
 
 pub mod igmp;
 mod report;
+pub mod v1;
 pub mod v2;
 
 use core::time::Duration;
@@ -35,6 +35,7 @@ pub use report::Report;
 
 use super::source_filter::SourceFilter;
 use crate::addr::{Family, Group};
+use crate::time::Instant;
 pub use crate::wire::igmp::RecordKind;
 
 /// What a router asks.
@@ -66,6 +67,17 @@ pub struct Querier {
     pub robustness: u8,
     /// The Query Interval; zero if it does not say.
     pub interval: Duration,
+}
+
+/// What a machine is still to say. For people to see.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Pending {
+    /// When the next report of an answer to a General Query is due, if there is one.
+    pub general: Option<Instant>,
+    /// Answers to queries of single groups.
+    pub groups: usize,
+    /// Groups of which a change is to be told, or told again.
+    pub changes: usize,
 }
 
 /// One Group Record: what a report says of one group. RFC 9776 4.2.

@@ -10,6 +10,9 @@ pub(crate) trait TestFamily: Family {
     /// Group number `n`, one that is reported.
     fn group(n: u16) -> Group<Self>;
 
+    /// Group number `n` of the source-specific range.
+    fn ssm_group(n: u8) -> Group<Self>;
+
     /// Source number `n`.
     fn source(n: u8) -> Self::Addr {
         Self::wide_source(n.into())
@@ -25,6 +28,10 @@ impl TestFamily for V4 {
         Group::new(Ipv4Addr::new(239, 1, a, b)).unwrap()
     }
 
+    fn ssm_group(n: u8) -> Group<Self> {
+        Group::new(Ipv4Addr::new(232, 1, 1, n)).unwrap()
+    }
+
     fn wide_source(n: u16) -> Ipv4Addr {
         let [a, b] = n.to_be_bytes();
         Ipv4Addr::new(198, 18, a, b)
@@ -34,6 +41,10 @@ impl TestFamily for V4 {
 impl TestFamily for V6 {
     fn group(n: u16) -> Group<Self> {
         Group::new(Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 1, n)).unwrap()
+    }
+
+    fn ssm_group(n: u8) -> Group<Self> {
+        Group::new(Ipv6Addr::new(0xff35, 0, 0, 0, 0, 0, 1, n.into())).unwrap()
     }
 
     fn wide_source(n: u16) -> Ipv6Addr {

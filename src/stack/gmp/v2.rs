@@ -10,7 +10,7 @@
 mod answer;
 mod change;
 #[cfg(test)]
-mod router;
+pub(super) mod router;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +22,7 @@ use answer::{End, GeneralAnswer, PendingAnswers};
 use change::PendingChange;
 
 use super::report::record_len;
-use super::{Packer, Querier, Query, Record, RecordKind, Report, Scope};
+use super::{Packer, Pending, Querier, Query, Record, RecordKind, Report, Scope};
 use crate::addr::{Family, Group};
 use crate::rng::Rng;
 use crate::stack::source_filter::SourceFilter;
@@ -56,7 +56,11 @@ pub struct Host<F: Family> {
     /// Bytes of the Current-State Records of all groups.
     state_len: usize,
     robustness_variable: u8,
+    /// What it is, whatever a querier says.
+    robustness_pinned: Option<u8>,
     query_interval: Duration,
+    /// What it is while no querier names one.
+    query_interval_default: Duration,
 }
 
 /// One group.
@@ -83,7 +87,9 @@ impl<F: Family> Host<F> {
             room,
             state_len: 0,
             robustness_variable: ROBUSTNESS_VARIABLE,
+            robustness_pinned: None,
             query_interval: QUERY_INTERVAL,
+            query_interval_default: QUERY_INTERVAL,
         }
     }
 
@@ -103,7 +109,22 @@ impl<F: Family> Host<F> {
     /// How often a change is told.
     #[must_use]
     pub const fn robustness_variable(&self) -> u8 {
-        self.robustness_variable
+        match self.robustness_pinned {
+            Some(pinned) => pinned,
+            None => self.robustness_variable,
+        }
+    }
+
+    /// A change is told `pinned` times (at least once) from now on, whatever a querier says; `None`: as often as that
+    /// says.
+    pub fn pin_robustness(&mut self, pinned: Option<u8>) {
+        self.robustness_pinned = pinned.map(|pinned| pinned.max(1));
+    }
+
+    /// The time between General Queries is taken for `interval` until a querier says otherwise.
+    pub const fn set_default_query_interval(&mut self, interval: Duration) {
+        self.query_interval_default = interval;
+        self.query_interval = interval;
     }
 
     /// The time between General Queries, as far as is known.
@@ -115,17 +136,33 @@ impl<F: Family> Host<F> {
     /// The interface wants `filter` of `group` from now on. Routers are told if that is news.
     // G24, RFC 9776 5.1: at once; G31: of nothing, if nothing changed; G04: never of the group of all hosts.
     pub fn set_filter(&mut self, now: Instant, group: Group<F>, filter: SourceFilter<F>) {
+        let filter = reportable(group, filter);
         if !group.is_reported() || (filter.is_none() && !self.groups.contains_key(&group)) {
             return;
         }
+        let robustness = self.robustness_variable();
         let entry = self.groups.entry(group).or_insert_with(Entry::new);
-        if entry.change.merge(group, &entry.filter, &filter, self.robustness_variable) {
+        if entry.change.merge(group, &entry.filter, &filter, robustness) {
             self.changed.insert(group);
             self.changed_at.get_or_insert(now);
         }
         self.state_len -= entry.state_len();
         entry.filter = filter;
         self.state_len += entry.state_len();
+    }
+
+    /// As [`set_filter`](Self::set_filter), but nobody is told: for as long as another generation speaks for the
+    /// interface, and after [`cancel_pending`](Self::cancel_pending).
+    pub fn set_filter_silently(&mut self, group: Group<F>, filter: SourceFilter<F>) {
+        let filter = reportable(group, filter);
+        if let Some(entry) = self.groups.remove(&group) {
+            self.state_len -= entry.state_len();
+        }
+        if group.is_reported() && !filter.is_none() {
+            let entry = Entry { filter, ..Entry::new() };
+            self.state_len += entry.state_len();
+            self.groups.insert(group, entry);
+        }
     }
 
     /// The interface wants nothing any more. Routers are told, of all groups in as few reports as can be.
@@ -140,8 +177,9 @@ impl<F: Family> Host<F> {
     /// Tells routers of every group anew, as if all had just been joined: the link came up, or moved to another switch.
     // G44, RFC 4541 2.1.1: a switch that has forgotten us should not wait for the next query.
     pub fn announce_all(&mut self, now: Instant) {
+        let robustness = self.robustness_variable();
         for (group, entry) in &mut self.groups {
-            if entry.change.merge(*group, &SourceFilter::NONE, &entry.filter, self.robustness_variable) {
+            if entry.change.merge(*group, &SourceFilter::NONE, &entry.filter, robustness) {
                 self.changed.insert(*group);
                 self.changed_at.get_or_insert(now);
             }
@@ -188,7 +226,8 @@ impl<F: Family> Host<F> {
     const fn adopt(&mut self, querier: &Querier) {
         self.robustness_variable =
             if querier.robustness == 0 { ROBUSTNESS_VARIABLE } else { querier.robustness };
-        self.query_interval = if querier.interval.is_zero() { QUERY_INTERVAL } else { querier.interval };
+        self.query_interval =
+            if querier.interval.is_zero() { self.query_interval_default } else { querier.interval };
     }
 
     /// Forgets every answer and report that is due, as a change to another generation demands; the filters stay.
@@ -204,6 +243,13 @@ impl<F: Family> Host<F> {
             entry.change = PendingChange::none();
             !entry.filter.is_none()
         });
+    }
+
+    /// What is still to be said.
+    #[must_use]
+    pub fn pending(&self) -> Pending {
+        let (general, groups) = self.answers.pending();
+        Pending { general, groups, changes: self.changed.union(&self.unsettled).count() }
     }
 
     /// When [`poll_transmit`](Self::poll_transmit) will next have something.
@@ -304,6 +350,15 @@ impl<F: Family> Host<F> {
                 (None, End::Highest | End::At(_)) => return None,
             }
         }
+    }
+}
+
+/// What routers are told of a `filter` of `group`.
+// G48, RFC 4604 2.2.1: EXCLUDE mode means nothing in the source-specific range, and routers are to ignore what says it.
+fn reportable<F: Family>(group: Group<F>, filter: SourceFilter<F>) -> SourceFilter<F> {
+    match filter {
+        SourceFilter::Exclude(_) if F::is_ssm(group.addr()) => SourceFilter::NONE,
+        filter => filter,
     }
 }
 

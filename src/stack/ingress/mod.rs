@@ -247,9 +247,9 @@ pub fn arp_packet(frame: &[u8]) -> Option<Packet> {
 
 /// The payload of the IPv4 packet in a frame that was punted.
 #[must_use]
-pub fn ipv4_payload(frame: &[u8]) -> Option<&[u8]> {
+pub fn ipv4_packet(frame: &[u8]) -> Option<Ipv4<'_>> {
     let untagged = untag(frame).ok()?;
-    Ipv4::parse(untagged.l3).ok().map(|ip| ip.payload())
+    Ipv4::parse(untagged.l3).ok()
 }
 
 /// Ethernet, which leads to an interface, then whatever it carries.

@@ -89,6 +89,11 @@ impl<F: Family> PendingAnswers<F> {
         earliest(self.general.as_ref().map(|g| g.at), self.by_time.first().map(|(at, _)| *at))
     }
 
+    /// When the next report of the answer to a General Query is due, and how many answers of single groups are.
+    pub(super) fn pending(&self) -> (Option<Instant>, usize) {
+        (self.general.map(|general| general.at), self.groups.len())
+    }
+
     /// A General Query came, whose answer will take about `reports` reports.
     // G16, RFC 9776 5.2, rules 1 and 2: one pending answer; the sooner one stays.
     pub(super) fn general_query(

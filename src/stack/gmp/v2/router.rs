@@ -14,11 +14,11 @@ use crate::time::{Instant, earliest};
 /// RFC 9776 8.8.
 const LAST_MEMBER_QUERY_INTERVAL: Duration = Duration::from_secs(1);
 /// RFC 9776 8.3.
-pub(super) const QUERY_RESPONSE_INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const QUERY_RESPONSE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The router.
 #[derive(Debug)]
-pub(super) struct Router<F: Family> {
+pub(crate) struct Router<F: Family> {
     robustness: u8,
     groups: BTreeMap<Group<F>, State<F>>,
     /// Queries that it will still send.
@@ -34,17 +34,17 @@ struct State<F: Family> {
 }
 
 impl<F: Family> Router<F> {
-    pub(super) fn new(robustness: u8) -> Self {
+    pub(crate) fn new(robustness: u8) -> Self {
         Self { robustness, groups: BTreeMap::new(), queries: Vec::new() }
     }
 
     /// What it says of itself.
-    pub(super) fn querier(&self) -> Querier {
+    pub(crate) fn querier(&self) -> Querier {
         Querier { robustness: self.robustness, interval: super::QUERY_INTERVAL }
     }
 
     /// Its view of `group`.
-    pub(super) fn view(&self, group: Group<F>) -> SourceFilter<F> {
+    pub(crate) fn view(&self, group: Group<F>) -> SourceFilter<F> {
         let Some(State { group_timer, sources }) = self.groups.get(&group) else { return SourceFilter::NONE };
         let with = |forwarded: bool| {
             sources.iter().filter(|(_, t)| t.is_some() == forwarded).map(|(s, _)| *s).collect::<BTreeSet<_>>()
@@ -56,14 +56,14 @@ impl<F: Family> Router<F> {
     }
 
     /// When it next does something by itself.
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let timers =
             self.groups.values().flat_map(|s| s.sources.values().copied().chain([s.group_timer])).flatten();
         earliest(timers.min(), self.queries.iter().map(|(at, _)| *at).min())
     }
 
     /// Timers run out; returns the queries to be sent now.
-    pub(super) fn turn(&mut self, now: Instant) -> Vec<Query<F>> {
+    pub(crate) fn turn(&mut self, now: Instant) -> Vec<Query<F>> {
         let expired = |timer: &Option<Instant>| timer.is_some_and(|at| at <= now);
         self.groups.retain(|_, state| {
             // RFC 9776 6.5: the group timer is looked at after the source timers of EXCLUDE mode have moved.
@@ -91,7 +91,7 @@ impl<F: Family> Router<F> {
     }
 
     /// A record came in: the tables of RFC 9776 6.4.1 and 6.4.2.
-    pub(super) fn receive(&mut self, now: Instant, record: &Record<F>) {
+    pub(crate) fn receive(&mut self, now: Instant, record: &Record<F>) {
         use RecordKind::*;
         let gmi = now + super::QUERY_INTERVAL * self.robustness.into() + QUERY_RESPONSE_INTERVAL;
         let group = record.group;
