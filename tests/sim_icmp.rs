@@ -378,22 +378,6 @@ fn an_error_about_no_socket_of_ours_is_ignored() {
     host.silent(&error(3, 3, 0, &quoted("198.18.0.3:7", 1428)).frame(), DropReason::IcmpErrorInvalid);
 }
 
-// T02, RFC 1122 3.2.2, RFC 1812 4.3.2.7: no router may complain about a datagram to a group; whoever does, and however many
-// do, makes no path narrower, not even for hosts.
-#[test]
-fn a_path_to_a_group_is_never_narrow() {
-    let mut host = host();
-    for group in ["239.1.2.3:7", "232.1.2.3:40000", "224.0.0.1:7", "255.255.255.255:7"] {
-        for mtu in [0, 68, 1300] {
-            host.silent(&error(3, 4, mtu, &quoted(group, 1428)).frame(), DropReason::IcmpErrorInvalid);
-        }
-    }
-    // And one that is itself sent to the group, by a receiver of it.
-    let to_group = IcmpFrame { ip: Ipv4::new(PEER, GROUP, 1), ..error(3, 4, 1300, &to_far()) };
-    host.silent(&to_group.frame(), DropReason::IcmpErrorInvalid);
-    assert!(host.report(&error(3, 4, 1300, &to_far()).frame()).too_big.is_some(), "a path to a host is");
-}
-
 // C14: every bound of the quoted header; 24 bytes are too few.
 #[test]
 fn an_error_that_quotes_too_little_is_ignored() {
