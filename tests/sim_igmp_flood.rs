@@ -5,11 +5,14 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use pollcast::engine::command::{Answer, Command};
 use pollcast::engine::counters::Counter;
 use pollcast::engine::message::PUNT_LEN;
 use pollcast::io::DropReason;
 use pollcast::rng::Rng;
-use pollcast::sim::frames::{ArpFrame, IgmpQuery, IgmpReport, RecordKind, igmp_frame, sealed};
+use pollcast::sim::frames::{
+    ArpFrame, IcmpFrame, IgmpQuery, IgmpReport, RecordKind, UdpFrame, igmp_frame, sealed,
+};
 use pollcast::sim::nic::NicOptions;
 use pollcast::sim::setup::{PortOptions, ServiceOptions, WorldOptions};
 use pollcast::sim::world::World;
@@ -277,4 +280,32 @@ fn a_flood_of_everything() {
             }
         }
     });
+}
+
+// T02, RFC 1122 3.2.2, RFC 1812 4.3.2.7: no router may complain about a datagram to a group. Whoever does, and however many
+// do, makes no path narrower; a report about one to a host does.
+#[test]
+fn a_path_to_a_group_is_never_narrow() {
+    let mut world = world(20);
+    let paths = |world: &mut World| match world.execute(&Command::Paths) {
+        Answer::Paths(paths) => paths.len(),
+        other => panic!("not paths: {other:?}"),
+    };
+    let too_big = |to: &str, mtu: u16| {
+        let ours = UdpFrame { fragment: 0x4000, ..UdpFrame::new("198.18.0.2:7", to, &[1; 1400]) }.frame();
+        let body = [&[0, 0], &mtu.to_be_bytes()[..], &ours[14..42]].concat();
+        IcmpFrame { code: 4, ..IcmpFrame::between(ROUTER, Ipv4Addr::new(198, 18, 0, 2), 3, &body) }.frame()
+    };
+    let before = paths(&mut world);
+    for group in [FLOODED, SSM, ALL_HOSTS, Ipv4Addr::BROADCAST] {
+        for mtu in [0, 68, 1300] {
+            world.inject(0, &too_big(&format!("{group}:7"), mtu));
+        }
+    }
+    world.settle();
+    assert_eq!(world.drops(DropReason::IcmpErrorInvalid), 12);
+    assert_eq!(paths(&mut world), before);
+    world.inject(0, &too_big("198.18.0.77:7", 1300));
+    world.settle();
+    assert_eq!(paths(&mut world), before + 1);
 }

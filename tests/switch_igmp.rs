@@ -283,3 +283,138 @@ fn a_querier_without_an_address_and_one_from_elsewhere_are_answered() {
         }
     }
 }
+
+/// The older version's timer is short: twice a second, and ten times the response time (RFC 9776 8.12).
+fn tap_with_short_timer(services: &str) -> Config {
+    let mut config = tap(services);
+    config.ports.push_str("igmp_query_interval_s = 1\n");
+    config
+}
+
+/// A message of version 1 or 2 from pollcast: its type and group, if that is what a frame is.
+fn older(frame: &Frame) -> Option<(u8, Ipv4Addr, Ipv4Addr)> {
+    if !frame.carries(IGMP) || frame.src() != HOST.mac {
+        return None;
+    }
+    let ip = frame.ipv4();
+    // G01, RFC 2236 2: as every IGMP message is sent.
+    assert_eq!((ip.ttl, ip.tos, &ip.options[..]), (1, 0xc0, &ROUTER_ALERT[..]), "{frame:?}");
+    assert_eq!(frame.dst(), group_mac(ip.dst), "{frame:?}");
+    let message = ip.payload;
+    assert_eq!(checksum(&[&message]), 0, "{frame:?}");
+    let group = <[u8; 4]>::try_from(&message[4..8]).unwrap().into();
+    (message.len() == 8).then_some((message[0], group, ip.dst))
+}
+
+/// A message of version 1 or 2.
+fn message(kind: u8, code: u8, group: Ipv4Addr) -> Vec<u8> {
+    igmp([&[kind, code, 0, 0][..], &group.octets()].concat())
+}
+
+fn version(pollcast: &Pollcast) -> u64 {
+    pollcast.ctl(&["igmp"])[0]["version"].as_u64().unwrap()
+}
+
+const QUERY: u8 = 0x11;
+const REPORT_V1: u8 = 0x12;
+const REPORT_V2: u8 = 0x16;
+const LEAVE_V2: u8 = 0x17;
+const ALL_ROUTERS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 2);
+
+/// Queries every three seconds, to be answered within two tenths of one.
+const QUICK: Timing = Timing { query_response_interval: 20, ..Timing::OFTEN };
+
+// G03, G09, G36, G37, G38, G42, G48, RFC 2236 3, RFC 9776 7.2.1: down with the switch, and up again.
+#[test]
+fn with_a_switch_of_version_2_we_fall_back_and_answer_and_leave_and_come_back() {
+    if !may_run() {
+        return;
+    }
+    let switch = Switch::new(2, QUICK);
+    // Behind one port of the switch, on a segment that does not snoop, pollcast and another member.
+    switch.netns.ip("link add hub type bridge mcast_snooping 0");
+    switch.netns.ip("link add up0 type veth peer name up1");
+    switch.netns.ip("link set hub up");
+    switch.plug("up0");
+    switch.netns.ip("link set up1 master hub up");
+    let member = switch.cable("mem", MEMBER, true);
+    switch.netns.ip("link set mem master hub");
+    let pollcast = switch.host(&tap_with_short_timer(ECHO));
+    switch.netns.ip(&format!("link set {PORT} master hub"));
+    let member = RawPeer::new(&member, "eth0");
+    let wire = RawPeer::new(&switch.netns, PORT);
+
+    // Down: a report of each group, to the group.
+    let told = wire.find(ms(5000), older).expect("a report of an older version");
+    assert_eq!(told, (REPORT_V2, GROUP, GROUP));
+    switch.wait_at("up0", GROUP, AT_ONCE, |entry| entry.is_some());
+    assert_eq!(version(&pollcast), 2);
+    // G48, RFC 4604 2.2.1: version 2 has no words for sources.
+    assert_eq!(switch.entry("up0", SSM), None);
+
+    let joined = Ipv4Addr::new(239, 7, 0, 1);
+    ctl(&pollcast, "join", joined, None);
+    switch.wait_at("up0", joined, AT_ONCE, |entry| entry.is_some());
+
+    // G42: another member leaves; the switch asks at 224.0.0.1 who is left, twice in a second, and hears us.
+    member.send(&igmp_frame(MEMBER, joined, &message(REPORT_V2, 0, joined)));
+    wire.drain();
+    let asked = Instant::now();
+    member.send(&igmp_frame(MEMBER, ALL_ROUTERS, &message(LEAVE_V2, 0, joined)));
+    let answer =
+        wire.find(QUICK.last_member_time() + SLACK, |frame| older(frame).filter(|told| told.1 == joined));
+    assert_eq!(answer, Some((REPORT_V2, joined, joined)));
+    thread::sleep((QUICK.last_member_time() + ms(200)).saturating_sub(asked.elapsed()));
+    assert!(switch.entry("up0", joined).is_some(), "the switch did not hear that we are left");
+
+    // G03: and our own leave.
+    wire.drain();
+    ctl(&pollcast, "leave", joined, None);
+    let left = wire.find(AT_ONCE, |frame| older(frame).filter(|told| told.1 == joined));
+    assert_eq!(left, Some((LEAVE_V2, joined, ALL_ROUTERS)));
+    switch.wait_at("up0", joined, QUICK.last_member_time() + SLACK, |entry| entry.is_none());
+
+    // Entries live on over more than their interval.
+    let start = Instant::now();
+    while start.elapsed() < ms(u64::from(QUICK.membership_interval) * 10 + 1500) {
+        assert!(switch.entry("up0", GROUP).is_some(), "gone after {:?}", start.elapsed());
+        thread::sleep(ms(100));
+    }
+
+    // Up: the timer of the older querier has run out, and all is told anew.
+    switch.netns.ip("link set br0 type bridge mcast_igmp_version 3");
+    let told = wire.find(Duration::from_secs(10), |frame| frame.report()).expect("a report of version 3");
+    assert!(told.records.iter().any(|record| record.group == SSM), "{told:?}");
+    assert_eq!(version(&pollcast), 3);
+    switch.wait_at("up0", SSM, ms(4000), is("include", &[SOURCE.ip]));
+}
+
+// G03, G14, G37, G40, RFC 1112 appendix I, RFC 2236 3: by injected frames, as a bridge forwards no reports of others.
+#[test]
+fn version_1_is_answered_in_its_words_and_another_hosts_report_is_enough_in_version_2() {
+    if !may_run() {
+        return;
+    }
+    let Lab { pollcast, switch, .. } = &lab(3, Timing::RARE);
+    let wire = RawPeer::new(&switch.netns, PORT);
+    while wire.find(ms(1300), |frame| frame.report()).is_some() {}
+    let query = |code| wire.send(&igmp_frame(OTHER, ALL_HOSTS, &message(QUERY, code, ANY)));
+    // G40: heard from another host before our own time has come, it is said.
+    query(10);
+    let told = wire.find(ms(1000) + SLACK, older);
+    assert_eq!(told, Some((REPORT_V2, GROUP, GROUP)));
+    for _ in 0..3 {
+        thread::sleep(ms(300));
+        query(10);
+        wire.send(&igmp_frame(MEMBER, GROUP, &message(REPORT_V2, 0, GROUP)));
+        let told = wire.find(ms(1000) + SLACK, older);
+        assert_eq!(told, None, "said twice");
+    }
+    // Of version 1: within ten seconds, by its own report; and no leave.
+    query(0);
+    let told = wire.find(ms(10_000) + SLACK, older);
+    assert_eq!(told, Some((REPORT_V1, GROUP, GROUP)));
+    assert_eq!(version(pollcast), 1);
+    ctl(pollcast, "leave", GROUP, None);
+    assert_eq!(wire.find(ms(500), older), None, "version 1 has no leave");
+}

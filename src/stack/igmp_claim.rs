@@ -46,7 +46,8 @@ pub struct Manner {
 enum To {
     AllHosts,
     ItsGroup,
-    Elsewhere,
+    OtherGroup,
+    ThisHost,
 }
 
 /// A message, as far as the way to control is concerned.
@@ -99,7 +100,8 @@ fn to(dst: Ipv4Addr, group: Option<Group<V4>>) -> To {
     match group {
         _ if dst == ALL_HOSTS => To::AllHosts,
         Some(group) if dst == group.addr() => To::ItsGroup,
-        _ => To::Elsewhere,
+        _ if dst.is_multicast() => To::OtherGroup,
+        _ => To::ThisHost,
     }
 }
 

@@ -43,6 +43,8 @@ pub fn report(
         _ if cast != Cast::Unicast => return Err(DropReason::IcmpErrorInvalid),
         _ => {}
     }
+    // T02, RFC 1122 3.2.2, RFC 1812 4.3.2.7: nobody may complain about what was sent to a group, so that no path to one is ever
+    // said to be narrow; many receivers could say so at once.
     let quote = Quote::parse(message.data()).ok_or(DropReason::IcmpErrorInvalid)?;
     if !V4::is_unicast(quote.dst) || interface.v4.is_own(quote.dst) {
         return Err(DropReason::IcmpErrorInvalid);
