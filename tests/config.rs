@@ -91,8 +91,8 @@ fn the_tap_file_says_what_the_demo_needs() {
     let [echo] = plan.services.as_slice() else { panic!("{:?}", plan.services) };
     assert_eq!((echo.listen[0].addr.to_string().as_str(), echo.listen[0].udp_port), ("0.0.0.0", 7));
     let groups: Vec<String> =
-        echo.groups.iter().map(|group| format!("{} {:?}", group.group, group.sources)).collect();
-    assert_eq!(groups, ["239.1.2.3 []", "232.1.2.3 [198.18.0.1]"]);
+        echo.groups.iter().map(|group| format!("{} {:?}", group.written(), group.from)).collect();
+    assert_eq!(groups, ["239.1.2.3 Any", "232.1.2.3 Only([198.18.0.1])"]);
     assert_eq!((plan.control_cpu, plan.workers[0].cpu), (0, 1));
 }
 
@@ -180,7 +180,7 @@ fn the_vlan_file_has_three_networks_on_one_port() {
     assert_eq!(plan.services[0].listen[0].interfaces, ids(&[0, 1, 2]));
     assert_eq!(plan.services[1].listen[0].interfaces, ids(&[1, 2]));
     let joined: Vec<_> =
-        plan.services[1].groups.iter().map(|g| (g.group.to_string(), g.interface.0)).collect();
+        plan.services[1].groups.iter().map(|g| (g.written(), g.interface.0)).collect();
     let expected = [("239.1.2.3", 1), ("239.1.2.3", 2), ("232.1.2.3", 1)];
     assert_eq!(joined, expected.map(|(group, interface)| (group.to_owned(), interface)));
 }
@@ -204,9 +204,10 @@ fn the_two_port_file_joins_each_feed_where_its_source_is() {
     let feed = &plan.services[0];
     assert_eq!(feed.listen[0].interfaces, [a, b]);
     let joined: Vec<_> =
-        feed.groups.iter().map(|g| (g.group.to_string(), g.sources.len(), g.interface)).collect();
-    let expected = [("239.1.2.3", 0, a), ("239.1.2.3", 0, b), ("232.1.2.3", 1, a), ("232.1.2.3", 1, b)];
-    assert_eq!(joined, expected.map(|(group, sources, port)| (group.to_owned(), sources, port)));
+        feed.groups.iter().map(|g| (g.written(), g.from == GroupSources::Any, g.interface)).collect();
+    let expected =
+        [("239.1.2.3", true, a), ("239.1.2.3", true, b), ("232.1.2.3", false, a), ("232.1.2.3", false, b)];
+    assert_eq!(joined, expected.map(|(group, any, port)| (group.to_owned(), any, port)));
     assert_eq!(plan.services[1].listen[0].interfaces, [b]);
 }
 
@@ -252,7 +253,7 @@ fn workers_spin_on_nics_unless_control_needs_the_cpu() {
 #[test]
 fn the_group_of_all_hosts_may_be_listed() {
     let plan = plan(&format!("{LEAST}groups = [{{ group = \"224.0.0.1\" }}]"), 2);
-    assert!(!plan.services[0].groups[0].group.is_reported());
+    assert!(!plan.services[0].groups[0].groups().next().unwrap().is_reported());
 }
 
 /// Everything that can hold a buffer at one time: descriptors, bursts, queues between threads, what waits, full caches.

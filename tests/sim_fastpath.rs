@@ -48,7 +48,7 @@ impl World {
         let mut table = PortTable::new(5);
         for local in ["0.0.0.0:7", "198.18.0.2:9"] {
             table
-                .bind(Socket { interface: InterfaceId(0), local: local.parse().unwrap(), service: 0 })
+                .bind(Socket::new(InterfaceId(0), local.parse().unwrap(), 0))
                 .unwrap();
         }
         let interfaces = Interfaces::from(interface);

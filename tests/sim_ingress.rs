@@ -41,7 +41,7 @@ impl Host {
         interface.v4.groups = std::sync::Arc::new(GroupTable::new(3, joined.into_iter()));
         let mut table = PortTable::new(5);
         table
-            .bind(Socket { interface: InterfaceId(0), local: "0.0.0.0:7".parse().unwrap(), service: 0 })
+            .bind(Socket::new(InterfaceId(0), "0.0.0.0:7".parse().unwrap(), 0))
             .unwrap();
         let ingress = Ingress::new(Instant::ZERO, &mut Rng::new(1), IngressOptions::default());
         Self { interfaces: interface.into(), table, pool: SimPool::new(64, 2048), ingress }

@@ -124,7 +124,7 @@ impl Host {
         let (rx, tx) = queues.into_iter().next().expect("a pair of queues");
         let mut table = PortTable::new(1);
         let local = (Ipv4Addr::UNSPECIFIED, 7).into();
-        table.bind(Socket { interface: InterfaceId(0), local, service: 0 }).expect("a free place");
+        table.bind(Socket::new(InterfaceId(0), local, 0)).expect("a free place");
         let (punt, punted) = punt_queues();
         let echo = Echo::new(EchoOptions { answer_broadcast: true, ..EchoOptions::default() });
         let parts = WorkerParts {

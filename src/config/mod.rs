@@ -45,7 +45,7 @@ pub use error::{ConfigError, ConfigErrors, Position};
 pub use kinds::{Kind, Kinds, OptionError};
 pub use machine::Machine;
 pub use plan::{
-    Checksum, EalPlan, GroupPlan, Hugepages, IcmpPlan, Idle, InterfacePlan, ListenPlan, MbufPlan, Plan,
+    Checksum, EalPlan, GroupPlan, GroupSources, Hugepages, IcmpPlan, Idle, InterfacePlan, ListenPlan, MbufPlan, Plan,
     PortPlan, ReassemblyPlan, RoutePlan, ServicePlan, WorkerPlan,
 };
 

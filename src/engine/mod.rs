@@ -21,6 +21,7 @@ pub mod command;
 pub mod control;
 pub mod counters;
 pub mod fragments;
+pub mod homes;
 pub mod message;
 mod port_io;
 pub mod request;

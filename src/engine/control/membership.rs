@@ -3,6 +3,7 @@
 //! On join: the NIC's filter, the workers' admission, then the report, so that what the router sends finds the door
 //! open. On leave: the report, admission, then the filter.
 
+use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ struct Target {
     service: ServiceId,
     group: Group<V4>,
     source: Option<Unicast<V4>>,
-    /// Whether the service has a socket there that receives groups. U19: one bound to an address does not.
+    /// Whether the service has a socket there that could hear the group. U19: one bound to an address does not.
     can_hear: bool,
 }
 
@@ -40,8 +41,8 @@ impl<N: Nic> Control<N> {
         self.change(membership, |port, target, rng, out| {
             let Target { service, group, source, can_hear, .. } = *target;
             if !can_hear {
-                return Err("the service has no socket there that receives groups: it needs one with the address 0.0.0.0 \
-                            (its key `listen`)"
+                return Err("the service has no socket there that could hear it: it needs one with the address 0.0.0.0 or \
+                            the group's (its key `listen`)"
                     .to_owned());
             }
             let Some(interface) = port.interfaces.get_mut(target.interface) else { return no_such_port() };
@@ -121,7 +122,7 @@ impl<N: Nic> Control<N> {
         let interface = interfaces().take(chosen).filter(|(n, _)| *n == port).count();
         let service = ServiceId::try_from(service).map_err(|_| "too many services".to_owned())?;
         let can_hear = self.sockets.iter().any(|ControlSocket { socket, .. }| {
-            (socket.interface, socket.service) == (id, service) && socket.local.ip().is_unspecified()
+            (socket.interface, socket.service) == (id, service) && socket.can_hear(IpAddr::V4(group.addr()))
         });
         Ok(Target { port, interface, service, group, source, can_hear })
     }
