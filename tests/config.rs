@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pollcast::config::{Config, ConfigErrors, Hugepages, Kind, Kinds, Machine, Plan, mbufs};
+use pollcast::config::{Config, ConfigErrors, GroupSources, Hugepages, Kind, Kinds, Machine, Plan, mbufs};
 use pollcast::io::{BURST_MAX, ConflictDetection, FilterPolicy, InterfaceId, PmtuDiscovery, ReplyPath};
 use pollcast::service::EchoOptions;
 use proptest::prelude::*;
@@ -179,8 +179,7 @@ fn the_vlan_file_has_three_networks_on_one_port() {
     let ids = |ids: &[u16]| ids.iter().map(|&id| InterfaceId(id)).collect::<Vec<_>>();
     assert_eq!(plan.services[0].listen[0].interfaces, ids(&[0, 1, 2]));
     assert_eq!(plan.services[1].listen[0].interfaces, ids(&[1, 2]));
-    let joined: Vec<_> =
-        plan.services[1].groups.iter().map(|g| (g.written(), g.interface.0)).collect();
+    let joined: Vec<_> = plan.services[1].groups.iter().map(|g| (g.written(), g.interface.0)).collect();
     let expected = [("239.1.2.3", 1), ("239.1.2.3", 2), ("232.1.2.3", 1)];
     assert_eq!(joined, expected.map(|(group, interface)| (group.to_owned(), interface)));
 }
@@ -267,7 +266,9 @@ fn holders(plan: &Plan) -> usize {
     let punts = mbufs::PUNT_CLASSES as usize * mbufs::PUNT_QUEUE as usize;
     let fragments = plan.workers.len() * plan.reassembly.fragments as usize;
     let on_the_way = if plan.workers.len() > 1 { plan.workers.len() * mbufs::HAND_OVER as usize } else { 0 };
-    let held = fragments + on_the_way + mbufs::WAITING as usize;
+    let placed = plan.services.iter().any(|service| service.workers.len() < plan.workers.len());
+    let to_services = if placed { plan.workers.len() * mbufs::TO_SERVICES as usize } else { 0 };
+    let held = fragments + on_the_way + to_services + mbufs::WAITING as usize;
     rings.sum::<usize>() + bursts.sum::<usize>() + cache + inboxes + punts + held
 }
 
@@ -277,7 +278,18 @@ fn the_queues_that_are_summed_up_are_the_engines() {
     assert_eq!(mbufs::PUNT_QUEUE as usize, pollcast::engine::message::PUNT_LEN);
     assert_eq!(mbufs::INBOX as usize, pollcast::engine::message::INBOX_LEN);
     assert_eq!(mbufs::HAND_OVER as usize, pollcast::engine::message::HAND_OVER_LEN);
+    assert_eq!(mbufs::TO_SERVICES as usize, pollcast::engine::message::TO_SERVICES_LEN);
     assert_eq!(mbufs::WAITING as usize, pollcast::stack::waiting::TOTAL_MAX);
+}
+
+#[test]
+fn what_is_handed_over_to_services_has_its_buffers() {
+    let two = format!("[workers]\ncpus = [0, 1]\n{LEAST}");
+    assert!(!plan(&two, 2).to_string().contains("datagrams handed over"));
+    let placed = plan(&format!("{two}cpus = [1]\n"), 2);
+    assert!(placed.to_string().contains("2048  datagrams handed over: 2 workers x 1024"), "{placed}");
+    assert!(placed.to_string().contains("lives on CPU 1"), "{placed}");
+    assert_arithmetic(&placed);
 }
 
 #[test]

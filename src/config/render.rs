@@ -89,7 +89,11 @@ impl Plan {
             writeln!(f, "    lives on CPU {}; what others receive for it is handed over", cpus.join(", "))?;
         }
         service.groups.iter().try_for_each(|group| self.write_group(group, f))?;
-        let all = if service.multicast_all { "hears groups that others joined, too" } else { "hears its own groups only" };
+        let all = if service.multicast_all {
+            "hears groups that others joined, too"
+        } else {
+            "hears its own groups only"
+        };
         writeln!(f, "    {all}")?;
         writeln!(f, "    reply = {}, path_mtu_discovery = {}", service.reply, service.path_mtu_discovery)?;
         for (key, value) in &service.options {

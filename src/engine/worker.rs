@@ -21,7 +21,6 @@ use super::port_io::PortIo;
 use super::sort::{Long, Sorter};
 use crate::fastpath::{self, Level, Lookup, Sink};
 use crate::io::{BURST_MAX, Burst, DropReason, InterfaceId, Nic, PacketBuf, PortId, ReplyPath, RxQueue};
-use fan_out::FanOut;
 use crate::rng::Rng;
 use crate::service::{Cx, Datagram, Service};
 use crate::stack::fragmentation::Ids;
@@ -32,6 +31,7 @@ use crate::stack::interface::{Interface, Interfaces};
 use crate::stack::port_table::PortTable;
 use crate::stack::reassembly::Limits;
 use crate::time::Instant;
+use fan_out::FanOut;
 
 /// Messages that a turn takes from the inbox at most.
 const INBOX_BUDGET: usize = 64;
@@ -142,8 +142,9 @@ impl<N: Nic> Worker<N> {
     #[must_use]
     pub fn new(now: Instant, parts: WorkerParts<N>) -> Self {
         let WorkerParts { ports, pool, table, socket_pages, services, inbox, punt, .. } = parts;
-        let WorkerParts { handed_over, to_services, homes, reassembly, burst, level, ingress, mut rng, .. } =
-            parts;
+        let WorkerParts {
+            handed_over, to_services, homes, reassembly, burst, level, ingress, mut rng, ..
+        } = parts;
         let mut ids = || Ids::new(ingress.ids, &mut rng);
         let ports =
             ports.into_iter().map(|port| PortIo::new(port, PuntSenders::clone(&punt), ids())).collect();

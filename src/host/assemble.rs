@@ -213,7 +213,9 @@ pub(super) fn memberships(plan: &Plan) -> Vec<InitialMembership> {
         for wanted in &service.groups {
             let filter = match &wanted.from {
                 GroupSources::Any => SourceFilter::ANY,
-                GroupSources::Only(sources) => SourceFilter::Include(sources.iter().map(|s| s.addr()).collect()),
+                GroupSources::Only(sources) => {
+                    SourceFilter::Include(sources.iter().map(|s| s.addr()).collect())
+                }
                 GroupSources::Except(sources) => {
                     SourceFilter::Exclude(sources.iter().map(|s| s.addr()).collect())
                 }

@@ -276,7 +276,10 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
                 reassembly: options.fragments,
                 burst: options.burst,
                 level: options.level,
-                ingress: ingress_options(now, IdSpace { secret, worker: worker.into(), workers: options.workers.into() }),
+                ingress: ingress_options(
+                    now,
+                    IdSpace { secret, worker: worker.into(), workers: options.workers.into() },
+                ),
                 rng: rng.fork(),
             },
         ));

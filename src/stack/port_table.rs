@@ -118,12 +118,7 @@ impl PortTable {
     /// A socket that can have sent a datagram from our address `src` and `udp_port`: one that receives what is sent there,
     /// or else one bound to a group, which answers from there all the same (U21).
     #[must_use]
-    pub fn sender<F: Family>(
-        &self,
-        interface: InterfaceId,
-        src: F::Addr,
-        udp_port: u16,
-    ) -> Option<SocketId> {
+    pub fn sender<F: Family>(&self, interface: InterfaceId, src: F::Addr, udp_port: u16) -> Option<SocketId> {
         let bound = self.bound.get(&key(F::VERSION, interface, udp_port))?;
         bound.unicast(src).or_else(|| bound.any_group())
     }

@@ -34,7 +34,9 @@ pub(super) fn check(
         if count + groups > GROUPS_MAX {
             let place = raw.group.as_ref().map_or(&raw.place, |at| &at.place);
             let problem = format!("{} groups are too many for one service", count + groups);
-            let remedy = format!("join at most {GROUPS_MAX} in all, as a prefix of 16 bits or more, or share them out");
+            let remedy = format!(
+                "join at most {GROUPS_MAX} in all, as a prefix of 16 bits or more, or share them out"
+            );
             problems.add(place, problem, remedy);
             break;
         }
@@ -47,7 +49,11 @@ pub(super) fn check(
                     let problem = if other.prefix == prefix {
                         format!("{} is listed twice on port {name}", new.written())
                     } else {
-                        format!("{} and {} have groups in common on port {name}", other.written(), new.written())
+                        format!(
+                            "{} and {} have groups in common on port {name}",
+                            other.written(),
+                            new.written()
+                        )
                     };
                     problems.add(&raw.place, problem, "list it once, with all its sources");
                 }
@@ -97,7 +103,8 @@ fn check_ssm(raw: &RawGroup, groups: Prefix<V4>, problems: &mut Problems) {
     let remedy = "name its senders, as in sources = [\"198.18.0.1\"], or use a group outside 232.0.0.0/8";
     match &raw.exclude {
         Some(exclude) => {
-            let problem = format!("{written} is in the range of source-specific multicast, where none are excluded");
+            let problem =
+                format!("{written} is in the range of source-specific multicast, where none are excluded");
             problems.add(&exclude.place, problem, remedy);
         }
         None => {
@@ -162,7 +169,8 @@ impl Hearing<'_> {
     /// The interfaces on which each of the groups has a socket that could hear it.
     // U19: one that is bound to any address, or to the group.
     fn interfaces(self) -> Vec<InterfaceId> {
-        let mut all: Vec<InterfaceId> = self.listen.iter().flat_map(|l| l.interfaces.iter().copied()).collect();
+        let mut all: Vec<InterfaceId> =
+            self.listen.iter().flat_map(|l| l.interfaces.iter().copied()).collect();
         all.sort_unstable();
         all.dedup();
         all.retain(|interface| self.is_heard_on(*interface));
@@ -175,7 +183,8 @@ impl Hearing<'_> {
             return true;
         }
         let Some(prefix) = self.prefix else { return here().any(|listen| listen.addr.is_multicast()) };
-        let mut bound: Vec<Ipv4Addr> = here().map(|listen| listen.addr).filter(|a| prefix.contains(*a)).collect();
+        let mut bound: Vec<Ipv4Addr> =
+            here().map(|listen| listen.addr).filter(|a| prefix.contains(*a)).collect();
         bound.sort_unstable();
         bound.dedup();
         bound.len() as u64 == 1 << (32 - prefix.len())

@@ -3,7 +3,6 @@
 use core::net::Ipv4Addr;
 
 use super::{check_name, groups, ipv4, port_by_name, workers};
-use crate::addr::{Group, V4};
 use crate::config::error::{At, Place, Problems, one_of};
 use crate::config::kinds::Kinds;
 use crate::config::plan::{InterfacePlan, ListenPlan, PortPlan, ServicePlan, WorkerPlan};
@@ -41,8 +40,13 @@ fn check_homes(
     if problems.concern("cpus") {
         return;
     }
-    let mut of_ports: Vec<usize> = service.listen.iter().flat_map(|listen| &listen.interfaces)
-        .filter_map(|id| interfaces.get(id.index())).map(|interface| interface.port.index()).collect();
+    let mut of_ports: Vec<usize> = service
+        .listen
+        .iter()
+        .flat_map(|listen| &listen.interfaces)
+        .filter_map(|id| interfaces.get(id.index()))
+        .map(|interface| interface.port.index())
+        .collect();
     of_ports.sort_unstable();
     of_ports.dedup();
     for port in of_ports.into_iter().filter_map(|port| ports.get(port)) {
@@ -173,13 +177,7 @@ struct Owner {
 
 impl Owner {
     /// Notes that `service`, which `shares` its sockets or not, cannot have the socket written at `at`.
-    fn refuse(
-        self,
-        at: &At<String>,
-        (service, shares): (&str, bool),
-        port: &str,
-        problems: &mut Problems,
-    ) {
+    fn refuse(self, at: &At<String>, (service, shares): (&str, bool), port: &str, problems: &mut Problems) {
         const APART: &str = "give each another UDP port, address or, with the key ports, port";
         let Self { service: owner, shares: owner_shares, .. } = self;
         let listed = &at.value;
@@ -231,7 +229,7 @@ fn check_socket(
     let addr = ipv4(addr, place, problems);
     let udp_port = check_udp_port(udp_port, place, problems);
     let (addr, udp_port) = (addr?, udp_port?);
-    let ports = check_local(addr, udp_port, place, among, ports, problems)?;
+    let ports = check_local(addr, place, among, ports, problems)?;
     Some(ListenPlan { addr, udp_port, interfaces: ports })
 }
 
@@ -251,21 +249,12 @@ fn check_udp_port(text: &str, place: &Place, problems: &mut Problems) -> Option<
 /// The ports among `among` on which `addr` is ours: every one if it is unspecified, or (U19) a group, which is nobody's.
 fn check_local(
     addr: Ipv4Addr,
-    udp_port: u16,
     place: &Place,
     among: &[InterfaceId],
     ports: &[InterfacePlan],
     problems: &mut Problems,
 ) -> Option<Vec<InterfaceId>> {
-    if addr.is_unspecified() {
-        return Some(among.to_vec());
-    }
-    if addr.is_multicast() {
-        if Group::<V4>::new(addr).is_none() {
-            let remedy = format!("use 224.0.0.1 to 239.255.255.255, or \"0.0.0.0:{udp_port}\"");
-            problems.add(place, format!("{addr} is reserved, and no group"), remedy);
-            return None;
-        }
+    if addr.is_unspecified() || addr.is_multicast() {
         return Some(among.to_vec());
     }
     let chosen = || among.iter().filter_map(|id| Some((*id, ports.get(id.index())?)));

@@ -138,11 +138,8 @@ mod tests {
     #[test]
     fn every_service_has_its_datagrams_in_the_order_of_arrival() {
         let all = served(&[&[(0, 0), (1, 1)], &[(1, 1)], &[(0, 0), (2, 4), (2, 5)], &[(1, 2)]]);
-        let expected = [
-            (0, vec![(0, 0), (2, 0)]),
-            (1, vec![(0, 1), (1, 1), (3, 2)]),
-            (2, vec![(2, 4), (2, 5)]),
-        ];
+        let expected =
+            [(0, vec![(0, 0), (2, 0)]), (1, vec![(0, 1), (1, 1), (3, 2)]), (2, vec![(2, 4), (2, 5)])];
         assert_eq!(all, expected);
     }
 
