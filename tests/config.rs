@@ -123,6 +123,11 @@ fn the_values_in_the_tap_file_are_the_defaults() {
         (tap_echo.reply, tap_echo.path_mtu_discovery),
         (least_echo.reply, least_echo.path_mtu_discovery)
     );
+    assert_eq!(
+        (tap_echo.multicast_all, tap_echo.reuse_address),
+        (least_echo.multicast_all, least_echo.reuse_address)
+    );
+    assert_eq!(tap_echo.workers, least_echo.workers);
     let options = |plan: &Plan| plan.services[0].options.clone().try_into::<EchoOptions>().unwrap();
     assert_eq!(options(&tap), options(&least));
 }

@@ -2,161 +2,24 @@
 #![cfg(feature = "sim")]
 #![expect(clippy::cast_possible_truncation, reason = "small numbers of the test's own")]
 
+mod delivery_common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use proptest::prelude::*;
-
-use pollcast::addr::{MacAddr, V4};
 use pollcast::engine::Counter;
 use pollcast::engine::command::{Answer, Command, Membership, SocketAnswer};
-use pollcast::io::{DropReason, InterfaceId, PacketBuf};
-use pollcast::rng::Rng;
-use pollcast::service::{Cx, Datagram, EchoOptions, IcmpError, Service};
-use pollcast::sim::buf::SimBuf;
+use pollcast::io::DropReason;
+use pollcast::service::EchoOptions;
 use pollcast::sim::frames::{IcmpFrame, UdpFrame, fragment};
 use pollcast::sim::nic::NicOptions;
 use pollcast::sim::setup::{PortOptions, ServiceOptions, WorldOptions};
 use pollcast::sim::world::World;
 use pollcast::stack::membership::SourceFilter;
 
-const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
-const TO_GROUP: &str = "239.1.2.3:5000";
-const PEER: &str = "198.18.0.1:40000";
-
-/// A frame to everyone on the link goes to everyone's MAC address.
-fn frame(from: &str, to: &str, payload: &[u8]) -> Vec<u8> {
-    let frame = UdpFrame::new(from, to, payload);
-    let directed = frame.destination.ip().octets()[3] == 255;
-    if directed { frame.to_mac(MacAddr([0xff; 6])).frame() } else { frame.frame() }
-}
-
-/// What the instances of a service saw: the worker that each was made for, source and payload, in order.
-type Seen = Arc<Mutex<Vec<(usize, SocketAddrV4, Vec<u8>)>>>;
-
-/// What a service does beside remembering.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Habit {
-    /// Nothing.
-    Read,
-    /// Answers with the payload as it is.
-    Echo,
-    /// Writes over the payload, and answers.
-    Shout,
-    /// Refuses everything.
-    Refuse,
-}
-
-struct Recorder {
-    seen: Seen,
-    errors: Arc<Mutex<Vec<usize>>>,
-    worker: usize,
-    habit: Habit,
-}
-
-impl<B: PacketBuf> Service<B> for Recorder {
-    fn writes_payloads(&self) -> bool {
-        self.habit == Habit::Shout
-    }
-
-    fn datagrams(&mut self, _cx: &mut Cx, burst: &mut [Datagram<B>]) {
-        for datagram in burst {
-            let std::net::SocketAddr::V4(source) = datagram.source() else { panic!("IPv4 alone") };
-            self.seen.lock().unwrap().push((self.worker, source, datagram.payload().to_vec()));
-            match self.habit {
-                Habit::Read => {}
-                Habit::Echo => datagram.reply(),
-                Habit::Shout => {
-                    let payload = datagram.payload_mut().expect("whoever says that it writes can");
-                    payload.make_ascii_uppercase();
-                    datagram.reply();
-                }
-                Habit::Refuse => datagram.refuse(DropReason::EchoGroupOff),
-            }
-        }
-    }
-
-    fn icmp_error(&mut self, _cx: &mut Cx, _error: &IcmpError) {
-        self.errors.lock().unwrap().push(self.worker);
-    }
-}
-
-/// A service under test: where it listens, and what it remembers.
-struct Tested {
-    options: ServiceOptions,
-    seen: Seen,
-    errors: Arc<Mutex<Vec<usize>>>,
-}
-
-impl Tested {
-    fn new(name: &str, listen: &[&str], habit: Habit) -> Self {
-        let (seen, errors) = (Seen::default(), Arc::default());
-        let (saw, heard) = (Arc::clone(&seen), Arc::clone(&errors));
-        let made = Mutex::new(0);
-        let factory = move || -> Box<dyn Service<SimBuf>> {
-            let mut made = made.lock().unwrap();
-            *made += 1;
-            Box::new(Recorder {
-                seen: Arc::clone(&saw),
-                errors: Arc::clone(&heard),
-                worker: *made - 1,
-                habit,
-            })
-        };
-        let options = ServiceOptions {
-            name: name.into(),
-            factory: Box::new(factory),
-            listen: listen.iter().map(|s| s.parse().unwrap()).collect(),
-            reuse_address: true,
-            ..ServiceOptions::echo()
-        };
-        Self { options, seen, errors }
-    }
-
-    fn on(mut self, workers: &[usize]) -> Self {
-        self.options.workers = workers.to_vec();
-        self
-    }
-
-    fn joining(mut self, filter: SourceFilter<V4>) -> Self {
-        self.options = self.options.wanting(InterfaceId(0), GROUP, filter);
-        self
-    }
-
-    /// Without `multicast_all`.
-    fn strictly(mut self) -> Self {
-        self.options.multicast_all = false;
-        self
-    }
-}
-
-/// A world with `services` on `workers` workers, and what each of them sees.
-fn world(seed: u64, workers: u16, services: Vec<Tested>) -> (World, Vec<Seen>) {
-    let port = PortOptions::new(0);
-    let nic = NicOptions { rx_descriptors: 4096, tx_descriptors: 4096, ..port.nic.clone() };
-    let seen = services.iter().map(|s| Arc::clone(&s.seen)).collect();
-    let options = WorldOptions {
-        ports: vec![PortOptions { nic, ..port }],
-        services: services.into_iter().map(|s| s.options).collect(),
-        workers,
-        buffers: 16_384,
-        ..WorldOptions::default()
-    };
-    let mut world = World::new(seed, &options);
-    world.run_for(Duration::from_secs(5));
-    world.take_sent(0);
-    (world, seen)
-}
-
-fn payloads(seen: &Seen) -> Vec<Vec<u8>> {
-    seen.lock().unwrap().iter().map(|(_, _, payload)| payload.clone()).collect()
-}
-
-fn count(seen: &Seen) -> usize {
-    seen.lock().unwrap().len()
-}
+use delivery_common::*;
 
 /// The payloads of what the host answered.
 fn answers(world: &mut World) -> Vec<Vec<u8>> {
@@ -508,141 +371,6 @@ fn at_the_end_nothing_is_left_on_its_way() {
     world.shut_down();
     let (came, went) = world.tally().balance();
     assert_eq!(came, went);
-}
-
-/// A random host: services with sockets, options, memberships and homes.
-#[derive(Clone, Debug)]
-struct Plan {
-    workers: u16,
-    services: Vec<PlannedService>,
-    datagrams: Vec<(usize, u8, bool)>,
-}
-
-#[derive(Clone, Debug)]
-struct PlannedService {
-    locals: BTreeSet<usize>,
-    multicast_all: bool,
-    lives_on: BTreeSet<usize>,
-    /// Mode (true: exclude) and sources, by group.
-    memberships: BTreeMap<usize, (bool, BTreeSet<u8>)>,
-    habit: u8,
-}
-
-const LOCALS: [&str; 5] =
-    ["0.0.0.0:5000", "239.1.2.3:5000", "239.1.2.4:5000", "198.18.0.2:5000", "0.0.0.0:6000"];
-const GROUPS: [&str; 4] = ["239.1.2.3", "239.1.2.4", "232.1.2.3", "224.0.0.1"];
-const TO: [&str; 7] =
-    ["239.1.2.3", "239.1.2.4", "232.1.2.3", "224.0.0.1", "198.18.0.255", "255.255.255.255", "198.18.0.2"];
-
-fn plans() -> impl Strategy<Value = Plan> {
-    let sources = prop::collection::btree_set(0..4u8, 0..3);
-    let service = (
-        prop::collection::btree_set(0..LOCALS.len(), 1..3),
-        any::<bool>(),
-        prop::collection::btree_set(0..4usize, 0..3),
-        prop::collection::btree_map(0..GROUPS.len(), (any::<bool>(), sources), 0..3),
-        0..4u8,
-    );
-    let service = service.prop_map(|(locals, multicast_all, lives_on, memberships, habit)| PlannedService {
-        locals,
-        multicast_all,
-        lives_on,
-        memberships,
-        habit,
-    });
-    let datagram = (0..TO.len(), 0..4u8, any::<bool>());
-    (1..5u16, prop::collection::vec(service, 1..6), prop::collection::vec(datagram, 1..80)).prop_map(
-        |(workers, mut services, datagrams)| {
-            for service in &mut services {
-                service.lives_on.retain(|worker| *worker < usize::from(workers));
-                // G48, RFC 4604: no EXCLUDE there; and INCLUDE of nobody is no membership.
-                service.memberships.retain(|group, (exclude, sources)| {
-                    !(*exclude && *group == 2) && (*exclude || !sources.is_empty())
-                });
-            }
-            Plan { workers, services, datagrams }
-        },
-    )
-}
-
-fn source(n: u8) -> Ipv4Addr {
-    Ipv4Addr::new(198, 18, 0, 10 + n)
-}
-
-/// How many copies each service has of a datagram: ip(7), RFC 3678 3, and `ip_mc_sf_allow`, written down anew.
-fn copies(plan: &Plan, to: usize, from: u8, port: u16) -> Vec<usize> {
-    let allows = |(exclude, sources): &(bool, BTreeSet<u8>)| *exclude != sources.contains(&from);
-    let (addr, is_group) = (TO[to], to < GROUPS.len());
-    let bound_here = |local: usize| LOCALS[local].ends_with(&format!(":{port}"));
-    let is_any = |local: usize| LOCALS[local].starts_with("0.0.0.0");
-    let is_exact = |local: usize| LOCALS[local].starts_with(&format!("{addr}:"));
-    if addr == "198.18.0.2" {
-        // U12, U15: the address before any; of several the last.
-        let last = |right: &dyn Fn(usize) -> bool| {
-            plan.services.iter().rposition(|s| s.locals.iter().any(|l| bound_here(*l) && right(*l)))
-        };
-        let one = last(&is_exact).or_else(|| last(&is_any));
-        return (0..plan.services.len()).map(|i| usize::from(Some(i) == one)).collect();
-    }
-    let joined = |s: &PlannedService| s.memberships.get(&to).cloned();
-    let admitted =
-        !is_group || addr == "224.0.0.1" || plan.services.iter().filter_map(joined).any(|m| allows(&m));
-    let of = |service: &PlannedService| {
-        let wants = !is_group || joined(service).map_or(service.multicast_all, |m| allows(&m));
-        let could = |l: &&usize| bound_here(**l) && (is_any(**l) || is_exact(**l));
-        if admitted && wants { service.locals.iter().filter(could).count() } else { 0 }
-    };
-    plan.services.iter().map(of).collect()
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    // U13, U15, U16, U17, U19: whoever should have a copy has one, whatever lives where; the world checks after every
-    // turn that no packet is lost and none is doubled.
-    #[test]
-    fn whoever_should_have_a_copy_has_one(plan in plans()) {
-        let tested = |(i, planned): (usize, &PlannedService)| {
-            let listen: Vec<_> = planned.locals.iter().map(|l| LOCALS[*l]).collect();
-            let habit = [Habit::Read, Habit::Echo, Habit::Shout, Habit::Refuse][usize::from(planned.habit)];
-            let mut service = Tested::new(&format!("s{i}"), &listen, habit);
-            service.options.multicast_all = planned.multicast_all;
-            service.options.workers = planned.lives_on.iter().copied().collect();
-            for (group, (exclude, sources)) in &planned.memberships {
-                let sources = sources.iter().map(|n| source(*n)).collect();
-                let filter =
-                    if *exclude { SourceFilter::Exclude(sources) } else { SourceFilter::Include(sources) };
-                let group = GROUPS[*group].parse().unwrap();
-                service.options = service.options.wanting(InterfaceId(0), group, filter);
-            }
-            service
-        };
-        let services = plan.services.iter().enumerate().map(tested).collect();
-        let (mut world, seen) = world(14, plan.workers, services);
-        let mut expected: Vec<Vec<Vec<u8>>> = vec![Vec::new(); plan.services.len()];
-        let mut rng = Rng::new(plan.datagrams.len() as u64);
-        for (number, (to, from, low)) in plan.datagrams.iter().enumerate() {
-            let port = if *low { 5000 } else { 6000 };
-            let payload = format!("datagram {number}").into_bytes();
-            for (expected, copies) in expected.iter_mut().zip(copies(&plan, *to, *from, port)) {
-                expected.extend(vec![payload.clone(); copies]);
-            }
-            let flow = 30_000 + rng.below(8);
-            let (from, to) = (format!("{}:{flow}", source(*from)), format!("{}:{port}", TO[*to]));
-            world.inject(0, &frame(&from, &to, &payload));
-            if rng.below(3) == 0 {
-                world.settle();
-            }
-        }
-        world.settle();
-        for (i, (seen, mut expected)) in seen.iter().zip(expected).enumerate() {
-            let mut seen = payloads(seen);
-            seen.sort_unstable();
-            expected.sort_unstable();
-            prop_assert_eq!(seen, expected, "service {} of {:?}", i, plan);
-        }
-        prop_assert_eq!(world.drops(DropReason::HandOverQueueFull) + world.drops(DropReason::NoBuffer), 0);
-    }
 }
 
 // X04: echo itself, as it comes: its answers to what is for many are made in copies.
