@@ -67,7 +67,9 @@ const LINK_INTERVAL: Duration = Duration::from_secs(1);
 pub struct ControlSocket {
     /// Where it is, and whose.
     pub socket: Socket,
-    /// A page for each worker that has it.
+    /// The CPUs of the workers on which its service lives and that serve its port.
+    pub cpus: Vec<usize>,
+    /// A page for each worker.
     pub pages: Vec<SocketPage>,
 }
 
