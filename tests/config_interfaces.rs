@@ -8,7 +8,8 @@ use config_common::{PORT, SERVICE, plan};
 use pollcast::addr::Vid;
 use pollcast::config::{IcmpPlan, InterfacePlan, Plan, ReassemblyPlan};
 use pollcast::io::{
-    ConflictDetection, IgmpPolicy, IgmpVersion, InterfaceId, PmtuDiscovery, Policy, PortId, ReplyPath, Robustness,
+    ConflictDetection, IgmpPolicy, IgmpVersion, InterfaceId, PmtuDiscovery, Policy, PortId, ReplyPath,
+    Robustness,
 };
 
 /// A port without addresses.
@@ -146,13 +147,24 @@ fn a_vlan_takes_over_what_its_port_chose_and_may_choose_otherwise() {
 #[test]
 fn igmp_versions_and_robustness_variables() {
     let igmp = |line: &str| plan(&format!("{PORT}{line}\n")).interfaces[0].igmp;
-    let versions = [("\"auto\"", IgmpVersion::Auto), ("1", IgmpVersion::V1), ("2", IgmpVersion::V2), ("3", IgmpVersion::V3)];
+    let versions = [
+        ("\"auto\"", IgmpVersion::Auto),
+        ("1", IgmpVersion::V1),
+        ("2", IgmpVersion::V2),
+        ("3", IgmpVersion::V3),
+    ];
     for (written, version) in versions {
-        assert_eq!(igmp(&format!("igmp_version = {written}")), IgmpPolicy { version, ..IgmpPolicy::default() });
+        assert_eq!(
+            igmp(&format!("igmp_version = {written}")),
+            IgmpPolicy { version, ..IgmpPolicy::default() }
+        );
     }
     for n in 1..=7 {
         let robustness = Robustness::Pinned(n);
-        assert_eq!(igmp(&format!("igmp_robustness = {n}")), IgmpPolicy { robustness, ..IgmpPolicy::default() });
+        assert_eq!(
+            igmp(&format!("igmp_robustness = {n}")),
+            IgmpPolicy { robustness, ..IgmpPolicy::default() }
+        );
     }
 }
 

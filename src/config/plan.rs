@@ -5,7 +5,9 @@ use core::time::Duration;
 use std::path::PathBuf;
 
 use crate::addr::{Group, Ipv4Cidr, MacAddr, Prefix, Unicast, V4, Vid};
-use crate::io::{ConflictDetection, FilterPolicy, IgmpPolicy, InterfaceId, PmtuDiscovery, Policy, PortId, ReplyPath};
+use crate::io::{
+    ConflictDetection, FilterPolicy, IgmpPolicy, InterfaceId, PmtuDiscovery, Policy, PortId, ReplyPath,
+};
 
 /// Everything that a run needs to know.
 #[derive(Clone, Debug)]

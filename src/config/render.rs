@@ -147,9 +147,11 @@ fn igmp_exceptions(igmp: &IgmpPolicy) -> impl Iterator<Item = String> + use<> {
     let default = IgmpPolicy::default();
     let seconds = query_interval.as_secs();
     [
-        (version != default.version).then(|| format!("speaks IGMP version {version}, whatever queriers speak")),
+        (version != default.version)
+            .then(|| format!("speaks IGMP version {version}, whatever queriers speak")),
         (robustness != default.robustness).then(|| format!("tells of joins and leaves {robustness} times")),
-        (query_interval != default.query_interval).then(|| format!("takes {seconds} s for the time between queries")),
+        (query_interval != default.query_interval)
+            .then(|| format!("takes {seconds} s for the time between queries")),
         strict_queries.then(|| "ignores IGMP queries that are not strictly right".to_owned()),
     ]
     .into_iter()

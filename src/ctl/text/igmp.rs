@@ -65,8 +65,7 @@ fn groups(igmp: &IgmpAnswer) -> String {
 /// `next in 0.4 s: an answer to a general query, 2 to group queries, 1 change to be told`.
 fn pending(igmp: &IgmpAnswer) -> String {
     let Some(next) = igmp.next_ms else { return "nothing".to_owned() };
-    let general =
-        igmp.general_answer_ms.map(|at| format!("answer to a general query in {}", seconds(at)));
+    let general = igmp.general_answer_ms.map(|at| format!("answer to a general query in {}", seconds(at)));
     let some = |n: usize, one, many| (n > 0).then(|| count(n as u64, one, many));
     let what = [
         general,
@@ -142,7 +141,10 @@ p0
     #[test]
     fn a_pinned_version_says_what_it_passes_over() {
         let text = answer(json!({"configured_version": "3", "v2_querier_s": 7, "next_ms": 12_000}));
-        assert!(text.contains("3 (pinned, though of the queriers, one of version 2 counts as there for 7 s)"), "{text}");
+        assert!(
+            text.contains("3 (pinned, though of the queriers, one of version 2 counts as there for 7 s)"),
+            "{text}"
+        );
         assert!(text.contains("pending     next in 12 s\n"), "{text}");
         let text = answer(json!({"configured_version": "2", "version": 2}));
         assert!(text.contains("  version     2 (pinned)\n"), "{text}");

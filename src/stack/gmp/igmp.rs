@@ -303,7 +303,8 @@ impl Igmp {
     /// When [`next_frame`](Self::next_frame) will next have something, or wants to be called to find that out.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let message = self.message_timeout().map(|at| self.pace.resumes().map_or(at, |resumes| at.max(resumes)));
+        let message =
+            self.message_timeout().map(|at| self.pace.resumes().map_or(at, |resumes| at.max(resumes)));
         let resync = self.resync.then_some(Instant::ZERO);
         earliest(earliest(message, resync), self.older.poll_timeout())
     }

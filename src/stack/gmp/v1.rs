@@ -341,10 +341,7 @@ impl<F: Family> Host<F> {
 }
 
 /// The member after `place`, or the first one after the last; none if there are no members.
-fn following<F: Family>(
-    members: &BTreeMap<Place<F>, Member>,
-    place: Option<Place<F>>,
-) -> Option<Place<F>> {
+fn following<F: Family>(members: &BTreeMap<Place<F>, Member>, place: Option<Place<F>>) -> Option<Place<F>> {
     let behind = place.and_then(|place| members.range((Excluded(place), Unbounded)).next());
     behind.or_else(|| members.iter().next()).map(|(place, _)| *place)
 }

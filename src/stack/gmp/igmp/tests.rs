@@ -213,10 +213,12 @@ fn queries_of_every_version_are_answered_in_time() {
         let ours = group("239.1.2.3");
         let matches = match (version, answer) {
             (Version::V1, Said::V1(g)) | (Version::V2, Said::V2(g)) => *g == ours,
-            (Version::V3, Said::V3(records)) => matches!(&records[..],
+            (Version::V3, Said::V3(records)) => {
+                matches!(&records[..],
                 [(RecordKind::ModeIsExclude, g, sources)] if *g == ours && sources.is_empty())
-                || matches!(&records[..],
-                [(RecordKind::ModeIsInclude, g, sources)] if *g == ours && sources.len() == 1),
+                    || matches!(&records[..],
+                [(RecordKind::ModeIsInclude, g, sources)] if *g == ours && sources.len() == 1)
+            }
             _ => false,
         };
         assert!(matches, "{message:x?}: {answer:?}");

@@ -32,7 +32,12 @@ pub(crate) struct Router<F: Family> {
 impl<F: Family> Router<F> {
     /// A router that begins to ask at `now`.
     pub(crate) fn new(now: Instant, robustness: u8) -> Self {
-        Self { robustness: robustness.into(), groups: BTreeMap::new(), next_general: now, queries: Vec::new() }
+        Self {
+            robustness: robustness.into(),
+            groups: BTreeMap::new(),
+            next_general: now,
+            queries: Vec::new(),
+        }
     }
 
     /// RFC 2236 8.4: for so long after a report, a group is taken to have members.

@@ -164,7 +164,11 @@ fn answers_are_spread_over_the_max_resp_time<F: TestFamily>() {
             for seed in 0..1000 {
                 let mut w = World::<F>::joined(seed, groups);
                 let asked = w.now;
-                if general { w.general(TEN_SECONDS) } else { w.query(0, TEN_SECONDS) }
+                if general {
+                    w.general(TEN_SECONDS)
+                } else {
+                    w.query(0, TEN_SECONDS)
+                }
                 assert_eq!(w.said(), [], "never at once");
                 let all = w.all();
                 assert_eq!(all.len(), if general { groups.into() } else { 1 });
@@ -180,7 +184,11 @@ fn answers_are_spread_over_the_max_resp_time<F: TestFamily>() {
 fn a_query_that_wants_its_answer_now_gets_it_soon<F: TestFamily>() {
     for general in [true, false] {
         let mut w = World::<F>::joined(1, 1);
-        if general { w.general(Duration::ZERO) } else { w.query(0, Duration::ZERO) }
+        if general {
+            w.general(Duration::ZERO)
+        } else {
+            w.query(0, Duration::ZERO)
+        }
         let (waited, messages) = w.step().unwrap();
         assert_eq!(messages, [report(0)]);
         assert!(waited > Duration::ZERO && waited <= MAX_RESPONSE_MIN);

@@ -34,14 +34,30 @@ fn op() -> impl Strategy<Value = Op> {
     let pins = vec![IgmpVersion::Auto, IgmpVersion::Auto, IgmpVersion::V1, IgmpVersion::V2, IgmpVersion::V3];
     let robustness = vec![Robustness::Auto, Robustness::Pinned(1), Robustness::Pinned(3)];
     prop::strategy::Union::new_weighted(vec![
-        (6, (0..GROUPS, any::<bool>(), sources())
-            .prop_map(|(group, exclude, sources)| Op::SetFilter { group, exclude, sources }).boxed()),
-        (4, (version, prop::option::of(0..GROUPS), sources(), prop::sample::select(vec![1u8, 10, 100]))
-            .prop_map(|(version, group, sources, code)| Op::Query { version, group, sources, code }).boxed()),
-        (2, (prop::sample::select(vec![0x12u8, 0x16]), 0..GROUPS)
-            .prop_map(|(kind, group)| Op::Heard { kind, group }).boxed()),
-        (6, prop::sample::select(vec![1u64, 40, 700, 5000, 12_000, 200_000, 400_000])
-            .prop_map(|ms| Op::Advance { ms }).boxed()),
+        (
+            6,
+            (0..GROUPS, any::<bool>(), sources())
+                .prop_map(|(group, exclude, sources)| Op::SetFilter { group, exclude, sources })
+                .boxed(),
+        ),
+        (
+            4,
+            (version, prop::option::of(0..GROUPS), sources(), prop::sample::select(vec![1u8, 10, 100]))
+                .prop_map(|(version, group, sources, code)| Op::Query { version, group, sources, code })
+                .boxed(),
+        ),
+        (
+            2,
+            (prop::sample::select(vec![0x12u8, 0x16]), 0..GROUPS)
+                .prop_map(|(kind, group)| Op::Heard { kind, group })
+                .boxed(),
+        ),
+        (
+            6,
+            prop::sample::select(vec![1u64, 40, 700, 5000, 12_000, 200_000, 400_000])
+                .prop_map(|ms| Op::Advance { ms })
+                .boxed(),
+        ),
         (1, Just(Op::LinkUp).boxed()),
         (1, prop::sample::select(pins).prop_map(Op::Pin).boxed()),
         (1, prop::sample::select(robustness).prop_map(Op::Robustness).boxed()),

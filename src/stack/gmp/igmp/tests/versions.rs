@@ -125,11 +125,15 @@ fn an_older_querier_is_spoken_to_in_its_version_as_long_as_it_is_there() {
         let leaves = if version == Version::V1 { vec![] } else { vec![Said::Leave(group("239.1.2.5"))] };
         assert_eq!(w.pass(SECOND), leaves);
         // Of version 3 nothing is said until the timer is over, and a query of version 3 does not end it.
-        w.now = w.now + SECOND * 100;
+        w.now += SECOND * 100;
         w.hear(&general(Version::V3));
         let answers = w.pass(SECOND * 11);
         assert_eq!(sorted(answers), older(&["239.1.2.3", "239.1.2.4"], version));
-        let left = if version == Version::V1 { w.igmp.status(w.now).older.v1_until } else { w.igmp.status(w.now).older.v2_until };
+        let left = if version == Version::V1 {
+            w.igmp.status(w.now).older.v1_until
+        } else {
+            w.igmp.status(w.now).older.v2_until
+        };
         let left = left.unwrap().since(w.now);
         assert!(left > OLDER_PRESENT - SECOND * 140 && left < OLDER_PRESENT - SECOND * 120, "{left:?}");
         assert_eq!(w.pass(left - Duration::from_nanos(1)), []);
@@ -212,9 +216,13 @@ fn another_hosts_report_suppresses_ours_in_the_older_versions_only() {
     fn report(to: Ipv4Addr, payload: &[u8]) -> Packet<'_> {
         Packet { src: Ipv4Addr::UNSPECIFIED, dst: to, router_alert: true, payload }
     }
-    for (version, kind) in
-        [(Version::V1, 0x12), (Version::V1, 0x16), (Version::V2, 0x12), (Version::V2, 0x16), (Version::V3, 0x16)]
-    {
+    for (version, kind) in [
+        (Version::V1, 0x12),
+        (Version::V1, 0x16),
+        (Version::V2, 0x12),
+        (Version::V2, 0x16),
+        (Version::V3, 0x16),
+    ] {
         let mut w = World::new(IgmpPolicy::default());
         w.hear(&general(version));
         let payload = short(kind, 0, ours);
@@ -251,7 +259,9 @@ fn a_query_of_a_group_is_answered_in_time_in_version_2() {
         w.igmp.receive(w.now, &mut w.rng, &packet).unwrap();
         let asked = w.now;
         let said = w.pass_at(SECOND * 20);
-        assert!(matches!(&said[..], [(at, Said::V2(g))] if *g == group("239.1.2.3") && at.since(asked) <= SECOND));
+        assert!(
+            matches!(&said[..], [(at, Said::V2(g))] if *g == group("239.1.2.3") && at.since(asked) <= SECOND)
+        );
     }
 }
 
@@ -288,7 +298,8 @@ fn another_version_by_order_is_told_at_once() {
     let now = w.pass(Duration::from_nanos(1));
     assert_eq!(sorted(now), older(&["239.1.2.3", "239.1.2.4"], Version::V2));
     assert_eq!(sorted(w.pass(SECOND * 11)), older(&["239.1.2.3", "239.1.2.4"], Version::V2));
-    let pinned = IgmpPolicy { version: IgmpVersion::V3, robustness: Robustness::Pinned(3), ..IgmpPolicy::default() };
+    let pinned =
+        IgmpPolicy { version: IgmpVersion::V3, robustness: Robustness::Pinned(3), ..IgmpPolicy::default() };
     w.igmp.set_policy(w.now, pinned);
     assert_eq!(w.pass(SECOND * 4).len(), 3, "as often as the robustness variable says");
     // The same again is no change.
@@ -299,7 +310,9 @@ fn another_version_by_order_is_told_at_once() {
 // G23, RFC 9776 4.1.6: a number in the configuration stands against the querier's.
 #[test]
 fn a_pinned_robustness_variable_is_the_querier_s_no_more() {
-    for (robustness, reports) in [(Robustness::Auto, 7), (Robustness::Pinned(1), 1), (Robustness::Pinned(4), 4)] {
+    for (robustness, reports) in
+        [(Robustness::Auto, 7), (Robustness::Pinned(1), 1), (Robustness::Pinned(4), 4)]
+    {
         let mut w = World::new(IgmpPolicy { robustness, ..IgmpPolicy::default() });
         w.hear(&query(10, "0.0.0.0", &[7, 125, 0, 0]));
         w.pass(SECOND * 2);

@@ -12,10 +12,15 @@ enum Op {
     Join(u8),
     Leave(u8),
     /// Some router asks.
-    Query { group: Option<u8>, max_response_ms: u64 },
+    Query {
+        group: Option<u8>,
+        max_response_ms: u64,
+    },
     /// The other host reports a group.
     Heard(u8),
-    Advance { ms: u64 },
+    Advance {
+        ms: u64,
+    },
     AnnounceAll,
     Cancel,
 }
@@ -127,7 +132,9 @@ impl<F: TestFamily> Link<F> {
                 self.owed.remove(&group);
                 self.reports += 1;
             }
-            Message::Leave(group) => assert!(!self.wanted.contains(&group), "a leave of {group}, which is joined"),
+            Message::Leave(group) => {
+                assert!(!self.wanted.contains(&group), "a leave of {group}, which is joined")
+            }
         }
         self.router.receive(self.w.now, message);
     }

@@ -26,7 +26,9 @@ fn many_groups_are_reported_evenly<F: TestFamily>() {
     let (counts, _) = by_group(&all);
     assert!(counts.len() == usize::from(GROUPS) && counts.values().all(|n| *n == 1));
     let mut seconds = [0; 10];
-    all.iter().for_each(|(at, _)| seconds[usize::try_from((at.since(asked).as_nanos() - 1) / 1_000_000_000).unwrap()] += 1);
+    all.iter().for_each(|(at, _)| {
+        seconds[usize::try_from((at.since(asked).as_nanos() - 1) / 1_000_000_000).unwrap()] += 1
+    });
     assert!(seconds.iter().all(|n| (195..=205).contains(n)), "{seconds:?}");
 }
 
@@ -43,7 +45,9 @@ fn hosts_answer_in_orders_of_their_own<F: TestFamily>() {
 
 // G16: a query in the middle of an answer is answered for every group, those that were passed among them; all in time.
 fn a_query_during_a_long_answer_is_answered_in_full<F: TestFamily>() {
-    for (seed, second) in (0..20).flat_map(|seed| [(seed, TEN_SECONDS), (seed, ONE_SECOND), (seed, TEN_SECONDS * 3)]) {
+    for (seed, second) in
+        (0..20).flat_map(|seed| [(seed, TEN_SECONDS), (seed, ONE_SECOND), (seed, TEN_SECONDS * 3)])
+    {
         let mut w = World::<F>::joined(seed, 100);
         let first_asked = w.now;
         w.general(TEN_SECONDS);
@@ -68,7 +72,9 @@ fn a_query_during_a_long_answer_is_answered_in_full<F: TestFamily>() {
 
 // G47: however many queries come, each group is reported about once in the time allowed.
 fn a_flood_of_queries_is_answered_at_the_pace_of_one<F: TestFamily>() {
-    for (groups, max_response) in [(1, TEN_SECONDS), (2, TEN_SECONDS), (1000, TEN_SECONDS), (50, Duration::ZERO)] {
+    for (groups, max_response) in
+        [(1, TEN_SECONDS), (2, TEN_SECONDS), (1000, TEN_SECONDS), (50, Duration::ZERO)]
+    {
         let mut w = World::<F>::joined(3, groups);
         let mut said = Vec::new();
         let (every, rounds) = if max_response.is_zero() { (10, 10) } else { (1000, 3) };
@@ -117,7 +123,8 @@ fn joins_and_leaves_during_an_answer_disturb_nobody<F: TestFamily>() {
         }
         all.extend(w.all());
         for n in 30..50 {
-            let times: Vec<_> = all.iter().filter(|(_, m)| *m == report(n)).map(|(at, _)| at.since(asked)).collect();
+            let times: Vec<_> =
+                all.iter().filter(|(_, m)| *m == report(n)).map(|(at, _)| at.since(asked)).collect();
             assert!(times.len() == 1 && times[0] <= TEN_SECONDS, "{n}: {times:?}");
         }
         assert!(all.iter().filter(|(_, m)| matches!(m, Message::Report(_))).count() <= 50 + 60);
