@@ -24,7 +24,8 @@ use crate::io::{DropReason, IgmpPolicy, IgmpVersion};
 use crate::rng::Rng;
 use crate::stack::source_filter::SourceFilter;
 use crate::time::{Instant, earliest};
-use crate::wire::igmp::{IgmpError, Message, Query as WireQuery, Version};
+pub use crate::wire::igmp::Version;
+use crate::wire::igmp::{IgmpError, Message, Query as WireQuery};
 
 /// Within this time everything is told anew after a return to a newer version: the Query Response Interval.
 // RFC 9776 8.3. All hosts of a link return at the same moment.
