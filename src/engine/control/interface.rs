@@ -184,7 +184,7 @@ impl Interface {
         base: &mut Base,
         out: &Outlet<N>,
     ) -> bool {
-        let Some(at) = self.igmp.poll_timeout() else { return false };
+        let Some(at) = self.igmp.message_timeout() else { return false };
         self.send_reports(at.max(now), rng, base, out);
         true
     }

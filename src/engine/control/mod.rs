@@ -164,7 +164,7 @@ impl<N: Nic> Control<N> {
     /// One turn: what workers handed over, and the timers that are due. Returns how many packets there were.
     pub fn turn(&mut self, now: Instant) -> usize {
         let mut work = 0;
-        // IGMP first: it has deadlines, and ARP may be a flood.
+        // G43: IGMP first: it has deadlines, and ARP may be a flood.
         for _ in 0..PUNT_BUDGET {
             let Ok(Punt { interface, buf }) = self.punts.igmp.try_recv() else { break };
             self.igmp(now, interface, buf);

@@ -198,6 +198,7 @@ impl<F: Family> Host<F> {
             Scope::Group(group) | Scope::GroupAndSources(group, _) => {
                 let place = self.place(*group);
                 let Some(member) = self.members.get(&place) else { return };
+                // G42, RFC 2236 3: a member that stays answers in time for the router that asks the last of them.
                 // G17, RFC 2236 3: a running timer is set anew only if less time is allowed than it has left.
                 if member.timer.is_none_or(|at| at > now + max_response) {
                     self.set_timer(place, Some(now + rng.delay(max_response)));
