@@ -6,7 +6,7 @@
 //! messages that are due ([`Host::poll_transmit`]) until there are none. Sources are unknown to this generation.
 //!
 //! A group has one timer, for whatever is to be said of it next. A General Query starts no timer at all: it starts a walk
-//! around the groups ([`sweep`]), so that a flood of queries costs the same however many groups there are.
+//! around the groups (`sweep`), so that a flood of queries costs the same however many groups there are.
 //!
 //! ```
 //! use pollcast::addr::{Group, V4};
