@@ -258,13 +258,13 @@ fn group_management() {
             format!("16: port[0].igmp_version: {value} is no version of IGMP: use \"auto\", 1, 2 or 3");
         port_error(&format!("igmp_version = {value}"), &expected);
     };
-    ["0", "4", "-1", "\"3\"", "\"v2\""].map(version);
+    ["0", "4", "-1", "\"3\"", "\"v2\""].into_iter().for_each(version);
     let robustness = |value: &str| {
         let expected =
             format!("19: port[0].igmp_robustness: {value} is no robustness variable: use \"auto\" or 1 to 7");
         port_error(&format!("igmp_robustness = {value}"), &expected);
     };
-    ["0", "8", "-1", "256", "\"twice\""].map(robustness);
+    ["0", "8", "-1", "256", "\"twice\""].into_iter().for_each(robustness);
     port_error(
         "igmp_version = 2.0",
         "16: port[0].igmp_version: this is a float: write an integer or \"auto\"",

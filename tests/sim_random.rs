@@ -16,7 +16,7 @@ use pollcast::rng::Rng;
 use pollcast::service::EchoOptions;
 use pollcast::sim::filter::Abilities;
 use pollcast::sim::frames::{
-    ArpFrame, Ethernet, IcmpFrame, IgmpQuery, IgmpReport, Ipv4, UdpFrame, UdpSum, igmp_frame, sealed,
+    ArpFrame, Ethernet, IcmpFrame, IgmpMessage, IgmpQuery, Ipv4, UdpFrame, UdpSum, igmp_frame, sealed,
     station_mac,
 };
 use pollcast::sim::nic::NicOptions;
@@ -225,7 +225,7 @@ fn assert_right(frame: &[u8]) {
         assert!(arp.sender == HOST && arp.sender_mac == station_mac(HOST), "{arp:?}");
         assert!(matches!(arp.operation, 1 | 2) && (arp.operation == 1 || to_one), "{arp:?}");
     } else {
-        assert!(matches!(IgmpReport::read(frame), Ok(Some(_))), "not a frame of ours: {frame:02x?}");
+        assert!(matches!(IgmpMessage::read(frame), Ok(Some(_))), "not a frame of ours: {frame:02x?}");
     }
 }
 

@@ -20,7 +20,7 @@ use pollcast::rng::Rng;
 use pollcast::service::{Echo, EchoOptions};
 use pollcast::sim::buf::{ROOM, SimBuf, SimPool};
 use pollcast::sim::filter::Abilities;
-use pollcast::sim::frames::{ArpFrame, Ethernet, IcmpFrame, IgmpReport, Ipv4, UdpFrame, UdpSum};
+use pollcast::sim::frames::{ArpFrame, Ethernet, IcmpFrame, IgmpMessage, Ipv4, UdpFrame, UdpSum};
 use pollcast::sim::nic::{NicOptions, Reception, SimDevice, SimNic};
 use pollcast::sim::offload::RxChecksum;
 use pollcast::stack::groups::GroupTable;
@@ -258,7 +258,7 @@ pub fn may_be_sent(frame: &[u8]) -> Result<(), &'static str> {
     let (ip, payload, _) = Ipv4::read(packet)?;
     fail(ip.source != HOST, "from another host's address")?;
     if ip.protocol == 2 {
-        return IgmpReport::read(&frame).map(drop);
+        return IgmpMessage::read(&frame).map(drop);
     }
     fail(ethernet.destination.is_group(), "an answer to a group's or everyone's MAC")?;
     let to = ip.destination;

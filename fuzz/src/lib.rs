@@ -1,6 +1,7 @@
 //! The fuzz bodies, and what feeds them: see README.md beside this crate.
 
 pub mod config;
+pub mod gmp_ops;
 pub mod host;
 pub mod ingress;
 pub mod mutate;

@@ -1,4 +1,4 @@
-//! IGMPv3 queries as a router sends them, and reports as a host must send them.
+//! IGMP queries as a router sends them, and what a host says, as it must say it.
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
@@ -13,9 +13,14 @@ const ROUTER_ALERT: [u8; 4] = [0x94, 4, 0, 0];
 /// Where IGMPv3 reports go. RFC 9776 4.2.14.
 const IGMPV3_ROUTERS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 22);
 
+/// Where IGMPv2 leaves go. RFC 2236 3.
+const ROUTERS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 2);
+
 /// A query in its frame.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct IgmpQuery {
+    /// 1, 2 or 3. Version 1 names no group and no time, and only version 3 sources and what follows.
+    pub version: u8,
     /// The router.
     pub source: Ipv4Addr,
     /// Where it is sent: all hosts, or the group.
@@ -39,6 +44,7 @@ impl IgmpQuery {
     #[must_use]
     pub const fn general(source: Ipv4Addr) -> Self {
         Self {
+            version: 3,
             source,
             destination: V4::ALL_HOSTS,
             group: V4::UNSPECIFIED,
@@ -60,6 +66,17 @@ impl IgmpQuery {
     /// The message.
     #[must_use]
     pub fn message(&self) -> Vec<u8> {
+        let tenths = self.max_response.as_millis() / 100;
+        match self.version {
+            // RFC 1112, appendix I: unused, and zero.
+            1 => return sealed(vec![0x11, 0, 0, 0, 0, 0, 0, 0]),
+            // RFC 2236 2.2: tenths of a second throughout.
+            2 => {
+                let code = u8::try_from(tenths.max(1)).unwrap_or(u8::MAX);
+                return sealed([&[0x11, code, 0, 0][..], &self.group.octets()].concat());
+            }
+            _ => {}
+        }
         let mut message = vec![0x11, code(self.max_response.as_millis() / 100), 0, 0];
         message.extend(self.group.octets());
         message.extend([
@@ -82,6 +99,78 @@ impl IgmpQuery {
     pub fn max_response_on_wire(&self) -> Duration {
         Duration::from_millis(100 * value(code(self.max_response.as_millis() / 100)))
     }
+}
+
+/// What a host says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum IgmpMessage {
+    /// A report of version 1 of this group.
+    ReportV1(Ipv4Addr),
+    /// A report of version 2 of this group.
+    ReportV2(Ipv4Addr),
+    /// A leave of version 2 of this group.
+    Leave(Ipv4Addr),
+    /// A report of version 3.
+    ReportV3(IgmpReport),
+}
+
+impl IgmpMessage {
+    /// The message in `frame`; `Ok(None)` for what is not IGMP at all.
+    ///
+    /// # Errors
+    /// It is IGMP, and not a message as a host must send it.
+    // G01, RFC 9776 4; G02, 4.2.14; G03, RFC 2236 3.
+    pub fn read(frame: &[u8]) -> Result<Option<Self>, Malformed> {
+        let (ethernet, packet) = Ethernet::read(frame)?;
+        if ethernet.ethertype != 0x0800 {
+            return Ok(None);
+        }
+        let (ip, message, behind) = Ipv4::read(packet)?;
+        if ip.protocol != 2 {
+            return Ok(None);
+        }
+        padding(behind)?;
+        if (ip.ttl, ip.tos, &ip.options[..]) != (1, 0xc0, &ROUTER_ALERT) {
+            return Err("IGMP without TTL 1, type of service 0xc0 or Router Alert");
+        }
+        if checksum(&[message]) != 0 {
+            return Err("wrong IGMP checksum");
+        }
+        let (read, destination) = match *array::<1>(message, 0)? {
+            [0x12] => older(message).map(|group| (Self::ReportV1(group), group))?,
+            [0x16] => older(message).map(|group| (Self::ReportV2(group), group))?,
+            [0x17] => older(message).map(|group| (Self::Leave(group), ROUTERS))?,
+            [0x22] => (Self::ReportV3(IgmpReport::of_message(ip.source, message)?), IGMPV3_ROUTERS),
+            _ => return Err("IGMP that no host sends"),
+        };
+        if ip.destination != destination || ethernet.destination != V4::group_mac(destination) {
+            return Err("an IGMP message that goes elsewhere than its kind");
+        }
+        Ok(Some(read))
+    }
+
+    /// The groups that it reports.
+    #[must_use]
+    pub fn reported(&self) -> Vec<Ipv4Addr> {
+        match self {
+            Self::ReportV1(group) | Self::ReportV2(group) => vec![*group],
+            Self::Leave(_) => Vec::new(),
+            Self::ReportV3(report) => report.records.iter().map(|record| record.group).collect(),
+        }
+    }
+}
+
+/// The group of a message of eight bytes.
+// G04, RFC 2236 6; G48, RFC 4604 2.2.1: never that of all hosts, nor one of the source-specific range.
+fn older(message: &[u8]) -> Result<Ipv4Addr, Malformed> {
+    let group = Ipv4Addr::from(*array::<4>(message, 4)?);
+    if message.len() != 8 || message[1] != 0 {
+        return Err("a message of an older version of another length, or with a time");
+    }
+    if !group.is_multicast() || group == V4::ALL_HOSTS || group.octets()[0] == 232 {
+        return Err("a message of an older version about an address that it never speaks of");
+    }
+    Ok(group)
 }
 
 /// Any IGMP `message` as a frame with all that RFC 9776 4 asks for: TTL 1, internetwork control, Router Alert.
@@ -156,26 +245,17 @@ impl IgmpReport {
     ///
     /// # Errors
     /// It is IGMP, and not an IGMPv3 report as a host must send it.
-    // G01, RFC 9776 4; G02, 4.2.14; G34, 4.2.2, 4.2.6 and 4.2.11.
     pub fn read(frame: &[u8]) -> Result<Option<Self>, Malformed> {
-        let (ethernet, packet) = Ethernet::read(frame)?;
-        if ethernet.ethertype != 0x0800 {
-            return Ok(None);
+        match IgmpMessage::read(frame)? {
+            None => Ok(None),
+            Some(IgmpMessage::ReportV3(report)) => Ok(Some(report)),
+            Some(_) => Err("an IGMP message of an older version"),
         }
-        let (ip, message, behind) = Ipv4::read(packet)?;
-        if ip.protocol != 2 {
-            return Ok(None);
-        }
-        padding(behind)?;
-        if (ip.ttl, ip.tos, &ip.options[..]) != (1, 0xc0, &ROUTER_ALERT) {
-            return Err("IGMP without TTL 1, type of service 0xc0 or Router Alert");
-        }
-        if ip.destination != IGMPV3_ROUTERS || ethernet.destination != V4::group_mac(IGMPV3_ROUTERS) {
-            return Err("an IGMPv3 report that does not go to 224.0.0.22");
-        }
-        if checksum(&[message]) != 0 {
-            return Err("wrong IGMP checksum");
-        }
+    }
+
+    /// The report in `message`, which `source` sent.
+    // G34, RFC 9776 4.2.2, 4.2.6 and 4.2.11.
+    fn of_message(source: Ipv4Addr, message: &[u8]) -> Result<Self, Malformed> {
         if !message.starts_with(&[0x22, 0]) || u16_at(message, 4)? != 0 {
             return Err("not an IGMPv3 report, or its reserved fields are not zero");
         }
@@ -187,7 +267,7 @@ impl IgmpReport {
             rest = behind;
         }
         if rest.is_empty() && !records.is_empty() {
-            Ok(Some(Self { source: ip.source, records }))
+            Ok(Self { source, records })
         } else {
             Err("an IGMPv3 report without records, or with octets behind the last")
         }
@@ -271,6 +351,34 @@ mod tests {
         }
         assert!(report([&message[..], &[0]].concat()).is_err(), "an octet too many");
         assert!(report([&message[..9], &[1], &message[10..]].concat()).is_err(), "auxiliary data");
+    }
+
+    // RFC 1112, appendix I; RFC 2236 2: eight bytes each, and where each goes.
+    #[test]
+    fn messages_of_the_older_versions_are_read_strictly() {
+        let group = Ipv4Addr::new(239, 1, 2, 3);
+        let read = |kind: u8, to: Ipv4Addr, group: Ipv4Addr| {
+            let message = sealed([&[kind, 0, 0, 0][..], &group.octets()].concat());
+            IgmpMessage::read(&igmp_frame(HOST, to, &message))
+        };
+        assert_eq!(read(0x12, group, group), Ok(Some(IgmpMessage::ReportV1(group))));
+        assert_eq!(read(0x16, group, group), Ok(Some(IgmpMessage::ReportV2(group))));
+        assert_eq!(read(0x17, ROUTERS, group), Ok(Some(IgmpMessage::Leave(group))));
+        assert!(read(0x16, ROUTERS, group).is_err() && read(0x17, group, group).is_err());
+        assert!(read(0x16, HOST, HOST).is_err() && read(0x11, group, group).is_err());
+        for never in [V4::ALL_HOSTS, Ipv4Addr::new(232, 1, 2, 3)] {
+            assert!(read(0x16, never, never).is_err(), "{never}");
+        }
+    }
+
+    // RFC 1112, appendix I; RFC 2236 2.
+    #[test]
+    fn older_queries_have_eight_bytes() {
+        let group = Ipv4Addr::new(239, 1, 2, 3);
+        let query = |version| IgmpQuery { version, ..IgmpQuery::specific(HOST, group, &[]) }.message();
+        assert_eq!(query(1)[..2], [0x11, 0]);
+        assert_eq!(query(1)[4..], [0, 0, 0, 0]);
+        assert_eq!((&query(2)[..2], &query(2)[4..]), (&[0x11, 10][..], &[239, 1, 2, 3][..]));
     }
 
     #[test]

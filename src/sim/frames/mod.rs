@@ -24,7 +24,7 @@ pub mod udp;
 
 pub use arp::ArpFrame;
 pub use icmp::IcmpFrame;
-pub use igmp::{IgmpQuery, IgmpReport, Record, RecordKind, igmp_frame, sealed};
+pub use igmp::{IgmpMessage, IgmpQuery, IgmpReport, Record, RecordKind, igmp_frame, sealed};
 pub use udp::{UdpFrame, UdpSum};
 
 use core::net::Ipv4Addr;

@@ -1,4 +1,5 @@
-//! A multicast router and snooping switch in one: an IGMPv3 querier after RFC 9776 6, and what it lets through.
+//! A multicast router and snooping switch in one: an IGMPv3 querier after RFC 9776 6, and what it lets through. It speaks
+//! versions 1 and 2, too.
 //!
 //! The oracle for the host: once everything has been quiet for long enough, [`Router::view`] of every group must equal
 //! what the host wants. It reads reports strictly and shares no code with the host.
@@ -12,12 +13,14 @@ use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
 use self::state::GroupState;
-use super::frames::{IgmpQuery, IgmpReport, Malformed, Record};
+use super::frames::{IgmpMessage, IgmpQuery, IgmpReport, Malformed, Record, RecordKind};
 use crate::time::{Instant, earliest};
 
 /// What a router is like. RFC 9776 8 names these.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RouterOptions {
+    /// The version of IGMP that it speaks: 1, 2 or 3. Of a newer one it understands nothing.
+    pub version: u8,
     /// Its address.
     pub addr: Ipv4Addr,
     /// How many losses in a row are survived.
@@ -35,6 +38,7 @@ impl RouterOptions {
     #[must_use]
     pub const fn new(addr: Ipv4Addr) -> Self {
         Self {
+            version: 3,
             addr,
             robustness: 2,
             query_interval: Duration::from_secs(125),
@@ -84,6 +88,7 @@ pub struct Router {
     silent: bool,
     outbox: VecDeque<Vec<u8>>,
     reports: Vec<(Instant, IgmpReport)>,
+    older: Vec<(Instant, IgmpMessage)>,
     malformed: Vec<(Malformed, Vec<u8>)>,
 }
 
@@ -100,6 +105,7 @@ impl Router {
             silent: false,
             outbox: VecDeque::new(),
             reports: Vec::new(),
+            older: Vec::new(),
             malformed: Vec::new(),
         }
     }
@@ -107,6 +113,12 @@ impl Router {
     /// Sends no more queries, and lets timers run: a switch without a querier, or one that went away.
     pub fn set_silent(&mut self, silent: bool) {
         self.silent = silent;
+    }
+
+    /// Speaks another version from now on, and says so at once: another querier took over.
+    pub fn set_version(&mut self, now: Instant, version: u8) {
+        self.options.version = version;
+        (self.next_general, self.startup_left) = (now, self.options.robustness);
     }
 
     /// Options.
@@ -118,16 +130,32 @@ impl Router {
     /// A frame arrived at the router.
     pub fn handle_frame(&mut self, now: Instant, frame: &[u8]) {
         self.handle_timeout(now);
-        match IgmpReport::read(frame) {
+        match IgmpMessage::read(frame) {
             Ok(None) => {}
-            Ok(Some(report)) => {
-                for record in &report.records {
-                    self.record(now, record);
+            Ok(Some(IgmpMessage::ReportV3(report))) => {
+                if self.options.version == 3 {
+                    report.records.iter().for_each(|record| self.record(now, record));
                 }
                 self.reports.push((now, report));
             }
+            Ok(Some(message)) => {
+                self.older(now, &message);
+                self.older.push((now, message));
+            }
             Err(why) => self.malformed.push((why, frame.to_vec())),
         }
+    }
+
+    /// RFC 9776 7.3.2: a report of an older version is IS_EX ({}), and a leave TO_IN ({}). So it is to older routers, too,
+    /// who know of no sources; a router of version 1 knows of no leave (RFC 1112, appendix I).
+    fn older(&mut self, now: Instant, message: &IgmpMessage) {
+        let (kind, group) = match *message {
+            IgmpMessage::ReportV2(_) | IgmpMessage::Leave(_) if self.options.version == 1 => return,
+            IgmpMessage::ReportV1(group) | IgmpMessage::ReportV2(group) => (RecordKind::IsEx, group),
+            IgmpMessage::Leave(group) => (RecordKind::ToIn, group),
+            IgmpMessage::ReportV3(_) => return,
+        };
+        self.record(now, &Record { kind, group, sources: Sources::new() });
     }
 
     fn record(&mut self, now: Instant, record: &Record) {
@@ -245,9 +273,16 @@ impl Router {
         &self.reports
     }
 
+    /// Every message of an older version heard, and when.
+    #[must_use]
+    pub fn older_messages(&self) -> &[(Instant, IgmpMessage)] {
+        &self.older
+    }
+
     /// Forgets the reports heard so far.
     pub fn clear_reports(&mut self) {
         self.reports.clear();
+        self.older.clear();
     }
 
     /// Frames that no correct host would send, and why. Must be empty.
@@ -259,6 +294,7 @@ impl Router {
 
 fn base_query(options: &RouterOptions) -> IgmpQuery {
     IgmpQuery {
+        version: options.version,
         robustness: options.robustness,
         query_interval: options.query_interval,
         ..IgmpQuery::general(options.addr)

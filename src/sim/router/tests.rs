@@ -130,6 +130,33 @@ fn only_what_somebody_wants_is_let_through() {
     assert!(router.lets_through(&[0; 5]));
 }
 
+// RFC 2236 3, 7: reports and leaves of eight bytes; and of version 3 an older router understands nothing.
+#[test]
+fn a_router_of_version_2_hears_version_2() {
+    let mut router = Router::new(RouterOptions { version: 2, ..RouterOptions::new(ROUTER) }, Instant::ZERO);
+    let query = sealed(vec![0x11, 100, 0, 0, 0, 0, 0, 0]);
+    router.handle_timeout(Instant::ZERO);
+    assert_eq!(router.transmit(), Some(igmp_frame(ROUTER, Ipv4Addr::new(224, 0, 0, 1), &query)));
+    router.handle_timeout(secs(100));
+    router.outbox.clear();
+    router.handle_frame(secs(100), &report(TO_EX, GROUP, &[]));
+    assert!(router.views().is_empty());
+    let older = |kind: u8, to| igmp_frame(HOST, to, &sealed([&[kind, 0, 0, 0][..], &GROUP.octets()].concat()));
+    router.handle_frame(secs(100), &older(0x16, GROUP));
+    assert_eq!(router.view(GROUP), View::Exclude(set(&[])));
+    router.handle_frame(secs(101), &older(0x17, Ipv4Addr::new(224, 0, 0, 2)));
+    let asked = sealed([&[0x11, 10, 0, 0][..], &GROUP.octets()].concat());
+    assert_eq!(router.transmit(), Some(igmp_frame(ROUTER, GROUP, &asked)));
+    assert_eq!(pass(&mut router, secs(110)), [(secs(102), igmp_frame(ROUTER, GROUP, &asked))]);
+    assert!(router.views().is_empty());
+    router.set_version(secs(110), 1);
+    router.handle_frame(secs(110), &older(0x16, GROUP));
+    assert!(router.views().is_empty(), "version 1 does not know the type");
+    router.handle_frame(secs(110), &older(0x12, GROUP));
+    assert_eq!(router.view(GROUP), View::Exclude(set(&[])));
+    assert_eq!((router.malformed().len(), router.older_messages().len()), (0, 4));
+}
+
 #[test]
 fn what_is_malformed_is_kept_to_be_seen() {
     let mut router = router();
