@@ -92,7 +92,9 @@ impl World {
     /// Says everything that is to be said; in how many frames and turns.
     fn settle(&mut self) -> (u32, u32) {
         let (mut frames, mut turns) = (self.frames(), 1);
-        while let Some(at) = self.igmp.poll_timeout().filter(|at| at.since(self.now) < Duration::from_secs(60)) {
+        while let Some(at) =
+            self.igmp.poll_timeout().filter(|at| at.since(self.now) < Duration::from_secs(60))
+        {
             self.now = self.now.max(at);
             frames += self.frames();
             turns += 1;
@@ -148,7 +150,10 @@ fn a_general_query_is_answered_in_as_few_frames_as_the_version_has() {
         w.hear(&general(version));
         let asked = start.elapsed();
         let (frames, turns) = w.settle();
-        println!("version {version}: query {asked:?}, answer of {frames} frames in {turns} turns, {:?}", start.elapsed());
+        println!(
+            "version {version}: query {asked:?}, answer of {frames} frames in {turns} turns, {:?}",
+            start.elapsed()
+        );
         // 1468 octets of records of 8 in version 3.
         let expected = if version == IgmpVersion::V3 { GROUPS.div_ceil(1468 / 8) } else { GROUPS };
         assert!((expected..=expected + 1).contains(&frames), "version {version}: {frames}");

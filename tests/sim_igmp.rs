@@ -169,7 +169,10 @@ fn an_older_query_of_a_group_is_answered_in_the_version_that_is_spoken() {
     world.inject(0, &query.frame());
     world.run_for(secs(20));
     let answers = said(&mut world);
-    assert!(matches!(&answers[..], [(at, IgmpMessage::ReportV3(_))] if at.since(asked) <= secs(1)), "{answers:?}");
+    assert!(
+        matches!(&answers[..], [(at, IgmpMessage::ReportV3(_))] if at.since(asked) <= secs(1)),
+        "{answers:?}"
+    );
     assert_eq!(igmp(&mut world).version, 3);
 }
 
@@ -182,7 +185,10 @@ fn a_pinned_version_is_spoken_to_every_router() {
             world.join(GROUP, None);
             world.run_for(secs(400));
             let said = said(&mut world);
-            assert!(said.len() >= 4 && said.iter().all(|(_, message)| version_of(message) == pinned), "{said:?}");
+            assert!(
+                said.len() >= 4 && said.iter().all(|(_, message)| version_of(message) == pinned),
+                "{said:?}"
+            );
             // An older router does not understand a newer host, which is what a pin risks.
             assert_believes(&mut world, if router >= pinned { &[GROUP] } else { &[] });
         }
@@ -192,11 +198,8 @@ fn a_pinned_version_is_spoken_to_every_router() {
 // G10, G11, G23: the other choices, through the whole host.
 #[test]
 fn strict_queries_and_robustness_are_chosen_for_an_interface() {
-    let policy = IgmpPolicy {
-        strict_queries: true,
-        robustness: Robustness::Pinned(4),
-        ..IgmpPolicy::default()
-    };
+    let policy =
+        IgmpPolicy { strict_queries: true, robustness: Robustness::Pinned(4), ..IgmpPolicy::default() };
     let mut world = world(6, 3, policy);
     world.router(0).set_silent(true);
     let start = world.now();
@@ -248,7 +251,10 @@ fn a_command_shows_and_changes_how_group_management_stands() {
     world.inject(0, &IgmpQuery::specific(ROUTER, GROUP, &[]).frame());
     world.settle();
     let answer = igmp(&mut world);
-    assert!(answer.general_answer_ms.is_some_and(|ms| ms <= 10_000) && answer.group_answers <= 1, "{answer:?}");
+    assert!(
+        answer.general_answer_ms.is_some_and(|ms| ms <= 10_000) && answer.group_answers <= 1,
+        "{answer:?}"
+    );
 
     said(&mut world);
     let done = change(&mut world, IgmpOrder { version: Some(IgmpVersion::V2), ..IgmpOrder::default() });

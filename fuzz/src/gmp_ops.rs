@@ -55,7 +55,8 @@ struct World {
 /// Carries out the operations that `data` stands for.
 pub fn fuzz_gmp_ops(data: &[u8]) {
     let igmp = Igmp::new(576, IgmpPolicy::default(), 7);
-    let mut world = World { igmp, now: Instant::ZERO, rng: Rng::new(7), wanted: BTreeMap::new(), said: Vec::new() };
+    let mut world =
+        World { igmp, now: Instant::ZERO, rng: Rng::new(7), wanted: BTreeMap::new(), said: Vec::new() };
     for op in data.chunks_exact(4) {
         let [kind, a, b, c] = [op[0], op[1], op[2], op[3]];
         world.operate(kind, a, b, c);
@@ -67,16 +68,30 @@ pub fn fuzz_gmp_ops(data: &[u8]) {
 impl World {
     fn operate(&mut self, kind: u8, a: u8, b: u8, c: u8) {
         match kind % 10 {
-            0 | 1 => self.set(group(a), if b & 16 == 0 { SourceFilter::Exclude(sources(b)) } else { SourceFilter::Include(sources(b)) }),
+            0 | 1 => self.set(
+                group(a),
+                if b & 16 == 0 {
+                    SourceFilter::Exclude(sources(b))
+                } else {
+                    SourceFilter::Include(sources(b))
+                },
+            ),
             2 => self.set(group(a), SourceFilter::NONE),
-            3 => self.query(a % 3 + 1, (a & 64 != 0).then(|| group(b)), sources(if a & 128 == 0 { 0 } else { b >> 4 }), c),
+            3 => self.query(
+                a % 3 + 1,
+                (a & 64 != 0).then(|| group(b)),
+                sources(if a & 128 == 0 { 0 } else { b >> 4 }),
+                c,
+            ),
             4 => {
                 let kind = [0x12, 0x16, 0x17, 0x22][usize::from(a % 4)];
                 let dst = group(b).addr();
                 self.hear(QUERIER, dst, &sealed([&[kind, 0, 0, 0][..], &dst.octets()].concat()));
             }
             // From a nanosecond to 255 s.
-            5 | 6 => self.advance(Duration::from_nanos(1) + Duration::from_millis(u64::from(b)) * 10u32.pow(u32::from(a % 4))),
+            5 | 6 => self.advance(
+                Duration::from_nanos(1) + Duration::from_millis(u64::from(b)) * 10u32.pow(u32::from(a % 4)),
+            ),
             7 => self.igmp.announce_all(self.now),
             8 => self.choose(a, b),
             // Anything at all as a message, once with a checksum that is right.
@@ -157,11 +172,14 @@ impl World {
             IgmpMessage::ReportV1(group) => version == Version::V1 && wants(group),
             IgmpMessage::ReportV2(group) => version == Version::V2 && wants(group),
             IgmpMessage::Leave(group) => version == Version::V2 && !wants(group),
-            IgmpMessage::ReportV3(report) => version == Version::V3 && report.records.iter().all(|record| match record.kind {
-                RecordKind::IsIn | RecordKind::Allow => wants(&record.group),
-                RecordKind::IsEx | RecordKind::ToEx => wants(&record.group) && !is_ssm(record.group),
-                RecordKind::ToIn | RecordKind::Block => true,
-            }),
+            IgmpMessage::ReportV3(report) => {
+                version == Version::V3
+                    && report.records.iter().all(|record| match record.kind {
+                        RecordKind::IsIn | RecordKind::Allow => wants(&record.group),
+                        RecordKind::IsEx | RecordKind::ToEx => wants(&record.group) && !is_ssm(record.group),
+                        RecordKind::ToIn | RecordKind::Block => true,
+                    })
+            }
         };
         assert!(right, "{message:?} in version {version:?}, of what is wanted {:?}", self.wanted);
     }

@@ -138,7 +138,8 @@ fn left(frames: &[Vec<u8>]) -> BTreeSet<Ipv4Addr> {
     let messages = frames.iter().filter_map(|frame| IgmpMessage::read(frame).ok().flatten());
     let leaves = |message| match message {
         IgmpMessage::ReportV3(report) => {
-            let left = report.records.into_iter().filter(|r| matches!(r.kind, RecordKind::ToIn | RecordKind::Block));
+            let left =
+                report.records.into_iter().filter(|r| matches!(r.kind, RecordKind::ToIn | RecordKind::Block));
             left.map(|r| r.group).collect()
         }
         IgmpMessage::Leave(group) => vec![group],

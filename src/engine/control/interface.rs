@@ -176,20 +176,22 @@ impl Interface {
         }
     }
 
-    /// Sends the reports that are due; of many, some, and the others a little later.
+    /// Sends the reports that are due; of many, some, and the others a little later. Returns how many.
     pub(super) fn send_reports<N: Nic>(
         &mut self,
         now: Instant,
         rng: &mut Rng,
         base: &mut Base,
         out: &Outlet<N>,
-    ) {
-        if self.reports_pause.is_none_or(|until| until <= now) {
-            self.send_some_reports(now, (now, REPORTS_AT_ONCE), rng, base, out);
+    ) -> usize {
+        if self.reports_pause.is_some_and(|until| now < until) {
+            return 0;
         }
+        self.send_some_reports(now, (now, REPORTS_AT_ONCE), rng, base, out)
     }
 
-    /// Sends reports that are due at `due`, and no more than `most`. What finds no room keeps its place: none is lost here.
+    /// Sends reports that are due at `due`, and no more than `most`; returns how many. What finds no room keeps its place: none
+    /// is lost here.
     fn send_some_reports<N: Nic>(
         &mut self,
         now: Instant,
@@ -197,23 +199,24 @@ impl Interface {
         rng: &mut Rng,
         base: &mut Base,
         out: &Outlet<N>,
-    ) {
+    ) -> usize {
         // G35, RFC 9776 4.2.13: from our address, or 0.0.0.0 while there is none.
         let src = self.replica.v4.addresses().first().and_then(|a| Unicast::new(a.addr()));
-        for _ in 0..most {
+        for sent in 0..most {
             self.unsent =
                 self.unsent || self.igmp.next_frame(due, rng, self.replica.mac, src, &mut self.frame);
             if !self.unsent {
                 self.reports_pause = None;
-                return;
+                return sent;
             }
             if !out.send_if_room(&mut base.ledger, &self.replica, &self.frame) {
                 self.reports_pause = Some(now + TELL_INTERVAL);
-                return;
+                return sent;
             }
             self.unsent = false;
         }
         self.reports_pause = Some(now + REPORTS_PAUSE);
+        most
     }
 
     /// Sends the reports that are due next, though it is too early for them. False if there are none.

@@ -141,7 +141,8 @@ fn a_router_of_version_2_hears_version_2() {
     router.outbox.clear();
     router.handle_frame(secs(100), &report(TO_EX, GROUP, &[]));
     assert!(router.views().is_empty());
-    let older = |kind: u8, to| igmp_frame(HOST, to, &sealed([&[kind, 0, 0, 0][..], &GROUP.octets()].concat()));
+    let older =
+        |kind: u8, to| igmp_frame(HOST, to, &sealed([&[kind, 0, 0, 0][..], &GROUP.octets()].concat()));
     router.handle_frame(secs(100), &older(0x16, GROUP));
     assert_eq!(router.view(GROUP), View::Exclude(set(&[])));
     router.handle_frame(secs(101), &older(0x17, Ipv4Addr::new(224, 0, 0, 2)));
