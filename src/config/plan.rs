@@ -168,6 +168,10 @@ pub struct InterfacePlan {
     pub neighbors_max: usize,
     /// What its group management is to be like.
     pub igmp: IgmpPolicy,
+    /// The most groups that are joined on it.
+    pub groups_max: usize,
+    /// The most sources that one service names of one group.
+    pub sources_max: usize,
 }
 
 /// A static route of an interface.

@@ -78,6 +78,8 @@ pub(super) struct RawChoices {
     pub(super) igmp_robustness: Option<At<NumberOrWord>>,
     pub(super) igmp_query_interval_s: Option<At<i64>>,
     pub(super) igmp_strict_queries: Option<At<bool>>,
+    pub(super) groups_max: Option<At<i64>>,
+    pub(super) sources_max: Option<At<i64>>,
 }
 
 /// An element of the routes of an interface.
@@ -271,6 +273,8 @@ impl RawChoices {
             igmp_robustness: reader.get("igmp_robustness"),
             igmp_query_interval_s: reader.get("igmp_query_interval_s"),
             igmp_strict_queries: reader.get("igmp_strict_queries"),
+            groups_max: reader.get("groups_max"),
+            sources_max: reader.get("sources_max"),
         }
     }
 
@@ -295,6 +299,8 @@ impl RawChoices {
             igmp_robustness: first(&self.igmp_robustness, &port.igmp_robustness),
             igmp_query_interval_s: first(&self.igmp_query_interval_s, &port.igmp_query_interval_s),
             igmp_strict_queries: first(&self.igmp_strict_queries, &port.igmp_strict_queries),
+            groups_max: first(&self.groups_max, &port.groups_max),
+            sources_max: first(&self.sources_max, &port.sources_max),
         }
     }
 }
@@ -322,11 +328,6 @@ impl RawPort {
     fn read(at: At<&DeTable<'_>>, problems: &mut Problems) -> Self {
         let mut reader = TableReader::new(at.value, at.place.clone(), problems);
         let checksum = [("auto", Checksum::Auto), ("software", Checksum::Software)];
-        let filter = [
-            ("auto", FilterPolicy::Auto),
-            ("all_multicast", FilterPolicy::AllMulticast),
-            ("promiscuous", FilterPolicy::Promiscuous),
-        ];
         let name = reader.get("name");
         let device = reader.get("device");
         let mac = reader.get("mac");
@@ -336,7 +337,7 @@ impl RawPort {
         let rx_descriptors = reader.get("rx_descriptors");
         let tx_descriptors = reader.get("tx_descriptors");
         let checksum = reader.choice("checksum", &checksum);
-        let multicast_filter = reader.choice("multicast_filter", &filter);
+        let multicast_filter = reader.choice("multicast_filter", &FilterPolicy::NAMES);
         let cpus = reader.list("cpus");
         reader.finish();
         let several = |tables: Vec<At<&DeTable<'_>>>, problems: &mut Problems| {

@@ -23,6 +23,7 @@ pub mod counters;
 pub mod fragments;
 mod igmp_gate;
 pub mod message;
+mod order;
 mod port_io;
 pub mod request;
 pub mod run;

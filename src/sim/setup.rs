@@ -27,7 +27,7 @@ use crate::stack::hops::Hops;
 use crate::stack::icmp_limit::IcmpRates;
 use crate::stack::ingress::IngressOptions;
 use crate::stack::interface::{Inet, Interface, Interfaces};
-use crate::stack::membership::SourceFilter;
+use crate::stack::membership::{Limits as MembershipLimits, SourceFilter};
 use crate::stack::neighbor::ENTRIES_DEFAULT;
 use crate::stack::port_table::{PortTable, Socket};
 use crate::stack::reassembly::Limits;
@@ -51,6 +51,8 @@ pub struct PortOptions {
     pub neighbors_max: usize,
     /// What the host's group management is to be like.
     pub igmp: IgmpPolicy,
+    /// The most groups that the host joins, and sources that it names.
+    pub membership_limits: MembershipLimits,
     /// The VLAN that these are on; `None`: untagged.
     pub vlan: Option<Vid>,
     /// Further interfaces, each on a VLAN of its own.
@@ -83,6 +85,7 @@ impl PortOptions {
             conflict_detection: ConflictDetection::default(),
             neighbors_max: ENTRIES_DEFAULT,
             igmp: IgmpPolicy::default(),
+            membership_limits: MembershipLimits::default(),
             vlan: None,
             vlans: Vec::new(),
             link: LinkOptions::PERFECT,
@@ -307,7 +310,7 @@ fn open_ports(options: &WorldOptions, pool: &SimPool, rng: &mut Rng) -> Opened {
 /// The interfaces of `port`, numbered from `next` on.
 fn interfaces(port: &PortOptions, next: &mut u16, rng: &mut Rng) -> Vec<ControlInterfaceParts> {
     let PortOptions { nic, addresses, gateway4, routes, vlan, vlans, .. } = port;
-    let PortOptions { neighbors_max, conflict_detection, igmp, .. } = *port;
+    let PortOptions { neighbors_max, conflict_detection, igmp, membership_limits, .. } = *port;
     let mut interface = |vlan: Option<Vid>, further: bool, addresses: &[Ipv4Cidr], gateway4: Option<_>| {
         let mut interface = Interface::new(InterfaceId(*next), nic.mac, nic.mtu, Vec::new());
         *next += 1;
@@ -322,7 +325,15 @@ fn interfaces(port: &PortOptions, next: &mut u16, rng: &mut Rng) -> Vec<ControlI
             Some(vid) if further => format!("{}.{vid}", nic.name),
             _ => nic.name.clone(),
         };
-        ControlInterfaceParts { name, interface, gateway4, conflict_detection, neighbors_max, igmp }
+        ControlInterfaceParts {
+            name,
+            interface,
+            gateway4,
+            conflict_detection,
+            neighbors_max,
+            igmp,
+            membership_limits,
+        }
     };
     let first = interface(*vlan, false, addresses, *gateway4);
     let further = vlans.iter().map(|v| interface(Some(v.vid), true, &v.addresses, v.gateway4));

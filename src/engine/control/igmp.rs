@@ -17,7 +17,7 @@ impl<N: Nic> Control<N> {
         let done = if version.is_none() && robustness.is_none() {
             self.igmp_shown(now, port.as_deref()).map(Answer::Igmp)
         } else {
-            self.igmp_changed(now, order).map(|done| Answer::Done(DoneAnswer { done }))
+            self.igmp_changed(now, order).map(|done| Answer::Done(DoneAnswer::said(done)))
         };
         done.unwrap_or_else(|why| Answer::Error(format!("igmp: {why}")))
     }

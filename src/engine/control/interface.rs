@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::Outlet;
-use super::membership::TELL_INTERVAL;
+use super::admission::{Admission, TELL_INTERVAL};
 use super::neighbors::{Frames, Untold};
 use super::port::Base;
 use crate::addr::{Ipv4Cidr, Unicast, V4};
@@ -15,8 +15,8 @@ use crate::rng::Rng;
 use crate::stack::acd::{Acd, Conflict};
 use crate::stack::arp::{self, FRAME_LEN, Outcome, Packet};
 use crate::stack::gmp::igmp::{self, Igmp};
-use crate::stack::groups::{GroupTable, ServiceId};
-use crate::stack::membership::Memberships;
+use crate::stack::groups::ServiceId;
+use crate::stack::membership::{Limits, Memberships};
 use crate::stack::neighbor::NeighborCache;
 use crate::stack::route::Routes;
 use crate::stack::{ingress, interface};
@@ -37,6 +37,8 @@ pub struct ControlInterfaceParts {
     pub neighbors_max: usize,
     /// What its group management is to be like.
     pub igmp: IgmpPolicy,
+    /// The most groups that are joined, and sources that are named.
+    pub membership_limits: Limits,
 }
 
 impl ControlInterfaceParts {
@@ -62,11 +64,8 @@ pub(super) struct Interface {
     pub(super) neighbors: NeighborCache<V4>,
     /// Keeps an outsider from choosing groups that collide in the workers' tables.
     pub(super) hash_seed: u64,
-    /// Tables of groups that workers may still have.
-    pub(super) replaced: Vec<Arc<GroupTable<V4>>>,
-    /// Workers that were not told of the latest table, and when to try again.
-    pub(super) behind: Vec<usize>,
-    pub(super) tell_at: Option<Instant>,
+    /// Which groups workers have.
+    pub(super) admission: Admission,
     /// Its addresses, used or to be used.
     pub(super) addresses: Vec<Ipv4Cidr>,
     pub(super) conflict_detection: ConflictDetection,
@@ -91,28 +90,26 @@ pub(super) struct Interface {
 
 /// Reports that leave at once, and the pause before the next as many. G33: a change of thousands of groups over a small MTU
 /// is more reports than queues hold, here and in a switch.
-const REPORTS_AT_ONCE: usize = 32;
+const REPORTS_AT_ONCE: u32 = 32;
 const REPORTS_PAUSE: Duration = Duration::from_millis(1);
 
 /// Reports that leave at once when the program is about to end.
-const LAST_REPORTS_AT_ONCE: usize = 256;
+const LAST_REPORTS_AT_ONCE: u32 = 256;
 
 impl Interface {
     pub(super) fn new(parts: ControlInterfaceParts, rng: &mut Rng) -> Self {
         let replica = parts.replica();
-        let ControlInterfaceParts { name, interface, gateway4, conflict_detection, neighbors_max, igmp } =
-            parts;
+        let ControlInterfaceParts { neighbors_max, membership_limits, conflict_detection, igmp, .. } = parts;
+        let ControlInterfaceParts { name, interface, gateway4, .. } = parts;
         Self {
             name,
             igmp: Igmp::new(interface.mtu, igmp, rng.u64()),
             replica,
             gateway4,
-            memberships: Memberships::new(),
+            memberships: Memberships::with_limits(membership_limits),
             neighbors: NeighborCache::new(neighbors_max),
             hash_seed: rng.u64(),
-            replaced: Vec::new(),
-            behind: Vec::new(),
-            tell_at: None,
+            admission: Admission::default(),
             addresses: interface.v4.addresses().to_vec(),
             conflict_detection,
             claims: Vec::new(),
@@ -176,30 +173,29 @@ impl Interface {
         }
     }
 
-    /// Sends the reports that are due; of many, some, and the others a little later. Returns how many.
+    /// Sends the reports that are due; of many, some, and the others a little later. Returns how many left.
     pub(super) fn send_reports<N: Nic>(
         &mut self,
         now: Instant,
         rng: &mut Rng,
         base: &mut Base,
         out: &Outlet<N>,
-    ) -> usize {
-        if self.reports_pause.is_some_and(|until| now < until) {
-            return 0;
+    ) -> u32 {
+        if self.reports_pause.is_none_or(|until| until <= now) {
+            return self.send_some_reports(now, (now, REPORTS_AT_ONCE), rng, base, out);
         }
-        self.send_some_reports(now, (now, REPORTS_AT_ONCE), rng, base, out)
+        0
     }
 
-    /// Sends reports that are due at `due`, and no more than `most`; returns how many. What finds no room keeps its place: none
-    /// is lost here.
+    /// Sends reports that are due at `due`, and no more than `most`. What finds no room keeps its place: none is lost here.
     fn send_some_reports<N: Nic>(
         &mut self,
         now: Instant,
-        (due, most): (Instant, usize),
+        (due, most): (Instant, u32),
         rng: &mut Rng,
         base: &mut Base,
         out: &Outlet<N>,
-    ) -> usize {
+    ) -> u32 {
         // G35, RFC 9776 4.2.13: from our address, or 0.0.0.0 while there is none.
         let src = self.replica.v4.addresses().first().and_then(|a| Unicast::new(a.addr()));
         for sent in 0..most {
@@ -263,9 +259,7 @@ impl Interface {
             self.tell_untold_paths(now, out);
         }
         self.claim(now, rng, base, out);
-        if self.tell_at.is_some_and(|at| at <= now) {
-            self.tell_admission(now, Duration::ZERO, out);
-        }
+        self.settle_admission(now, rng, base, out);
         self.ask(now, base, out);
         self.settle_neighbors(now, waiting, base, out);
         self.send_reports(now, rng, base, out);
@@ -274,7 +268,7 @@ impl Interface {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let deadlines = [
             self.claim_deadline(),
-            self.tell_at,
+            self.admission.next_deadline(),
             self.tell_neighbors_at,
             self.tell_paths_at,
             self.neighbors.poll_timeout(),
