@@ -229,7 +229,7 @@ fn records(list: &[(RecordKind, &[u8])]) -> Vec<(RecordKind, Vec<Ipv4Addr>)> {
 /// What was said, without what was said twice in a row: how often, and when, is the RFC's chance.
 fn once(said: &[(RecordKind, Vec<Ipv4Addr>)], times: usize) -> Vec<(RecordKind, Vec<Ipv4Addr>)> {
     let half = said.len() / times;
-    if said.len() % times == 0 && said.chunks(half.max(1)).all(|chunk| chunk == &said[..half]) {
+    if said.len().is_multiple_of(times) && said.chunks(half.max(1)).all(|chunk| chunk == &said[..half]) {
         return said[..half].to_vec();
     }
     said.to_vec()

@@ -87,7 +87,8 @@ fn a_flood_of_queries_costs_a_few_reports_and_hides_no_query() {
     let frames = queries(&mut Chance(1), 4096);
     let (attacker, done, sent) =
         (RawPeer::new(&lab.netns, DEVICE), AtomicBool::new(false), AtomicU64::new(0));
-    let before = (lab.pollcast.ctl(&["stats"]), cpu_time(&lab.pollcast, "control"));
+    let received = || lab.pollcast.ctl(&["stats"])["ports"][0]["engine"]["rx"].as_u64().unwrap();
+    let before = (received(), cpu_time(&lab.pollcast, "control"));
     lab.wire.raw.drain();
     let (seen, answered, found, took) = thread::scope(|scope| {
         scope.spawn(|| {
@@ -133,8 +134,9 @@ fn a_flood_of_queries_costs_a_few_reports_and_hides_no_query() {
         control < took / 4,
         "control was on its CPU for {control:?} of {took:?}, {rate} queries a second"
     );
-    let repeated = lab.drops()["igmp_repeated"];
-    assert!(repeated > sent / 4, "{repeated} of {sent}");
+    // The tap's own queue loses some of a flood.
+    let (repeated, received) = (lab.drops()["igmp_repeated"], received() - before.0);
+    assert!(repeated > received / 2, "{repeated} of {received} that were received");
     println!("{rate} queries a second: {reports} reports, control {control:?} of {took:?}");
 }
 

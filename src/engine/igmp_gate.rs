@@ -57,7 +57,7 @@ impl IgmpGate {
     pub(super) fn enter(&self, now: Instant, interface: InterfaceId, claim: Claim) -> Option<Ticket> {
         let hash = self.hash.hash_one((interface, claim.subject));
         let place = usize::try_from(hash).unwrap_or_default() % PLACES;
-        let new = Waiting { tag: hash >> 40, since: now.ns() / 1_000_000 & MASK, within: claim.within };
+        let new = Waiting { tag: hash >> 40, since: (now.ns() / 1_000_000) & MASK, within: claim.within };
         let slot = self.places.get(place)?;
         // G47: at the earlier of the two times, which is that of the one that waits.
         let kept_back = |old: u64| {

@@ -1,9 +1,8 @@
-//! The groups that one port admits: a worker's replica of the memberships, made whole by control at every change.
-
-use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashSet};
+//! The groups that one port admits: a worker's replica of the memberships, which control makes anew at every change. What did
+//! not change is shared with the one before, so that one group among ten thousand costs what it costs among ten.
 
 use super::membership::SourceFilter;
+use super::parts::Parts;
 use crate::addr::{Family, Group, MacAddr};
 
 /// Which service, by its place in the configuration.
@@ -12,12 +11,13 @@ pub type ServiceId = u16;
 /// The groups joined on a port, with the filter of each service.
 #[derive(Clone, Debug)]
 pub struct GroupTable<F: Family> {
-    groups: HashMap<F::Addr, Members<F>, FixedState>,
-    macs: HashSet<MacAddr, FixedState>,
+    groups: Parts<F::Addr, Members<F>>,
+    /// How many of the groups map to each, that of all hosts among them.
+    macs: Parts<MacAddr, u32>,
 }
 
 /// The services that joined one group, in the order of their ids.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Members<F: Family>(Vec<(ServiceId, SourceFilter<F>)>);
 
 impl<F: Family> Members<F> {
@@ -54,23 +54,41 @@ impl<F: Family> Default for GroupTable<F> {
 impl<F: Family> GroupTable<F> {
     /// The table of `memberships`. `seed` keeps an outsider from choosing groups that collide.
     pub fn new(seed: u64, memberships: impl Iterator<Item = (Group<F>, ServiceId, SourceFilter<F>)>) -> Self {
-        let mut groups: HashMap<F::Addr, Members<F>, FixedState> =
-            HashMap::with_hasher(FixedState::with_seed(seed));
-        let mut macs = HashSet::with_hasher(FixedState::with_seed(seed));
+        let mut table = Self { groups: Parts::new(seed), macs: Parts::new(seed) };
         // E06, G04, RFC 1112 7.2: the group of all hosts is always received, whoever asked.
-        macs.insert(F::group_mac(F::ALL_HOSTS));
+        table.macs.set(F::group_mac(F::ALL_HOSTS), Some(1));
         for (group, service, filter) in memberships {
-            macs.insert(group.mac());
-            groups.entry(group.addr()).or_insert_with(|| Members(Vec::new())).set(service, filter);
+            let mut members = table.groups.get(&group.addr()).cloned().unwrap_or(Members(Vec::new()));
+            members.set(service, filter);
+            table.put(group, members);
         }
-        Self { groups, macs }
+        table
+    }
+
+    /// From now on these are the members of `group`; none: it is not joined.
+    pub fn set(&mut self, group: Group<F>, members: impl IntoIterator<Item = (ServiceId, SourceFilter<F>)>) {
+        let mut all = Members(Vec::new());
+        members.into_iter().for_each(|(service, filter)| all.set(service, filter));
+        self.put(group, all);
+    }
+
+    fn put(&mut self, group: Group<F>, members: Members<F>) {
+        let (was, is) = (self.groups.get(&group.addr()).is_some(), !members.0.is_empty());
+        self.groups.set(group.addr(), is.then_some(members));
+        // E04, E05: another group may map to the same address.
+        let count = self.macs.get(&group.mac()).copied().unwrap_or_default();
+        match (was, is) {
+            (false, true) => self.macs.set(group.mac(), Some(count + 1)),
+            (true, false) => self.macs.set(group.mac(), count.checked_sub(1).filter(|count| *count > 0)),
+            (false, false) | (true, true) => {}
+        }
     }
 
     /// Whether any service joined `group`; always for the group of all hosts.
     #[inline]
     #[must_use]
     pub fn is_joined(&self, group: F::Addr) -> bool {
-        group == F::ALL_HOSTS || self.groups.contains_key(&group)
+        group == F::ALL_HOSTS || self.groups.get(&group).is_some()
     }
 
     /// Whether the interface receives what `source` sends to `group`; from anyone to the group of all hosts.
@@ -92,19 +110,19 @@ impl<F: Family> GroupTable<F> {
     #[inline]
     #[must_use]
     pub fn is_wanted(&self, mac: MacAddr) -> bool {
-        self.macs.contains(&mac)
+        self.macs.get(&mac).is_some()
     }
 
     /// How many groups are joined.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub const fn len(&self) -> usize {
         self.groups.len()
     }
 
     /// Whether no group is joined.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.groups.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.groups.len() == 0
     }
 }
 
@@ -131,6 +149,37 @@ mod tests {
         assert!(t.is_joined(v4("239.1.2.3")));
         assert!(!t.is_joined(v4("239.129.2.3")));
         assert!(t.is_wanted(Group::<V4>::new(v4("239.129.2.3")).unwrap().mac()));
+    }
+
+    // E05: 32 groups share a MAC, and it stays until the last of them is left; whatever came before, the table is as if it had
+    // been made anew.
+    #[test]
+    fn a_table_that_was_changed_is_the_one_that_would_be_made() {
+        let (mut t, mut rng) = (GroupTable::<V4>::default(), crate::rng::Rng::new(1));
+        let mut model = std::collections::BTreeMap::new();
+        // Few MACs, and 224.0.0.1's among them.
+        let group = |n: u64| {
+            let [.., high, low] = n.to_be_bytes();
+            Group::<V4>::new(Ipv4Addr::new(224 + high % 16, 128 * (low % 2), 0, low % 40)).unwrap()
+        };
+        for step in 0..20_000 {
+            let (group, kept) = (group(rng.u64()), t.clone());
+            let members = ServiceId::try_from(rng.below(3)).unwrap();
+            t.set(group, (0..members).map(|id| (id, SourceFilter::ANY)));
+            model.remove(&group);
+            if members > 0 {
+                model.insert(group, members);
+            }
+            if step % 500 == 0 {
+                let all = model.iter().flat_map(|(g, n)| (0..*n).map(move |id| (*g, id, SourceFilter::ANY)));
+                let anew = GroupTable::new(0, all);
+                let macs = (0..=255).map(|low| MacAddr([1, 0, 0x5e, 0, 0, low]));
+                assert!(macs.clone().all(|mac| t.is_wanted(mac) == anew.is_wanted(mac)));
+                assert!(model.keys().all(|g| t.is_joined(g.addr())) && t.len() == model.len());
+            }
+            drop(kept);
+        }
+        assert!(t.is_wanted(MacAddr([1, 0, 0x5e, 0, 0, 1])));
     }
 
     // E06, RFC 1112 7.2.

@@ -34,6 +34,7 @@ pub mod ingress;
 pub mod interface;
 pub mod membership;
 pub mod neighbor;
+mod parts;
 pub mod pmtu;
 pub mod port_table;
 pub mod reassembly;

@@ -101,9 +101,22 @@ impl Admission {
 }
 
 impl Interface {
-    /// One table for all workers: the one that it takes the place of stays until no worker has it any more.
-    pub(super) fn apply_admission<N: Nic>(&mut self, now: Instant, workers: &[usize], out: &Outlet<N>) {
-        let table = Arc::new(self.admission_table());
+    /// One table for all workers, with what is wanted of `groups` now: the one that it takes the place of stays until no worker
+    /// has it any more.
+    pub(super) fn apply_admission<N: Nic>(
+        &mut self,
+        now: Instant,
+        groups: &[Group<V4>],
+        workers: &[usize],
+        out: &Outlet<N>,
+    ) {
+        // What did not change, the two share.
+        let mut table = GroupTable::clone(&self.replica.v4.groups);
+        for &group in groups {
+            let members = self.memberships.members(group);
+            table.set(group, members.map(|(service, filter)| (*service, filter.clone())));
+        }
+        let table = Arc::new(table);
         let old = core::mem::replace(&mut self.replica.v4.groups, table);
         let admission = &mut self.admission;
         admission.replaced.push((admission.change, old));
@@ -158,12 +171,5 @@ impl Interface {
         if admission.waiting.is_empty() {
             admission.look_at = None;
         }
-    }
-
-    fn admission_table(&self) -> GroupTable<V4> {
-        let groups = self.memberships.groups().flat_map(|(group, _)| {
-            self.memberships.members(group).map(move |(service, filter)| (group, *service, filter.clone()))
-        });
-        GroupTable::new(self.hash_seed, groups)
     }
 }

@@ -15,7 +15,7 @@ use crate::rng::Rng;
 use crate::stack::acd::{Acd, Conflict};
 use crate::stack::arp::{self, FRAME_LEN, Outcome, Packet};
 use crate::stack::gmp::igmp::{self, Igmp};
-use crate::stack::groups::ServiceId;
+use crate::stack::groups::{GroupTable, ServiceId};
 use crate::stack::membership::{Limits, Memberships};
 use crate::stack::neighbor::NeighborCache;
 use crate::stack::route::Routes;
@@ -62,8 +62,6 @@ pub(super) struct Interface {
     pub(super) memberships: Memberships<V4, ServiceId>,
     pub(super) igmp: Igmp,
     pub(super) neighbors: NeighborCache<V4>,
-    /// Keeps an outsider from choosing groups that collide in the workers' tables.
-    pub(super) hash_seed: u64,
     /// Which groups workers have.
     pub(super) admission: Admission,
     /// Its addresses, used or to be used.
@@ -98,17 +96,19 @@ const LAST_REPORTS_AT_ONCE: u32 = 256;
 
 impl Interface {
     pub(super) fn new(parts: ControlInterfaceParts, rng: &mut Rng) -> Self {
-        let replica = parts.replica();
+        let mut replica = parts.replica();
         let ControlInterfaceParts { neighbors_max, membership_limits, conflict_detection, igmp, .. } = parts;
         let ControlInterfaceParts { name, interface, gateway4, .. } = parts;
+        let igmp = Igmp::new(interface.mtu, igmp, rng.u64());
+        // A seed of chance keeps an outsider from choosing groups that collide in it.
+        replica.v4.groups = Arc::new(GroupTable::new(rng.u64(), core::iter::empty()));
         Self {
             name,
-            igmp: Igmp::new(interface.mtu, igmp, rng.u64()),
+            igmp,
             replica,
             gateway4,
             memberships: Memberships::with_limits(membership_limits),
             neighbors: NeighborCache::new(neighbors_max),
-            hash_seed: rng.u64(),
             admission: Admission::default(),
             addresses: interface.v4.addresses().to_vec(),
             conflict_detection,

@@ -306,13 +306,13 @@ impl Port {
         let Self { base, interfaces } = self;
         let interface = interfaces.get_mut(interface)?;
         if changed.widens {
-            interface.apply_admission(now, &base.workers, out);
+            interface.apply_admission(now, &changed.groups, &base.workers, out);
             interface.report_when_adopted(now, changed.groups.clone(), ticket);
             interface.settle_admission(now, rng, base, out);
             return None;
         }
         let reports = interface.report(now, &changed.groups, rng, base, out);
-        interface.apply_admission(now, &base.workers, out);
+        interface.apply_admission(now, &changed.groups, &base.workers, out);
         self.apply_filter(now, Occasion::Change);
         Some(reports)
     }
@@ -322,8 +322,8 @@ impl Port {
         self.apply_filter(now, Occasion::Restart);
         let Self { base, interfaces } = self;
         for interface in interfaces {
-            interface.apply_admission(now, &base.workers, out);
-            let groups = interface.memberships.groups().map(|(group, _)| group).collect();
+            let groups: Vec<_> = interface.memberships.groups().map(|(group, _)| group).collect();
+            interface.apply_admission(now, &groups, &base.workers, out);
             interface.report_when_adopted(now, groups, None);
             interface.settle_admission(now, rng, base, out);
         }
