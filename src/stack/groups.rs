@@ -25,6 +25,9 @@ impl<F: Family> Members<F> {
     #[inline]
     #[must_use]
     pub fn filter(&self, service: ServiceId) -> Option<&SourceFilter<F>> {
+        if let [(only, filter)] = self.0.as_slice() {
+            return (*only == service).then_some(filter);
+        }
         let place = self.0.binary_search_by_key(&service, |(id, _)| *id).ok()?;
         self.0.get(place).map(|(_, filter)| filter)
     }
