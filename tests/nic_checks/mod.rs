@@ -1,0 +1,261 @@
+//! What must be true of pollcast on every NIC, whatever its model and driver do and leave to software.
+#![allow(dead_code, unreachable_pub, reason = "a file of the tests that name it")]
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use super::common::*;
+
+/// Joined by [`ECHO`], from any source.
+const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
+/// Joined by [`ECHO`], from 198.18.0.1 alone. Its Ethernet address is that of [`GROUP`].
+const SOURCE_GROUP: Ipv4Addr = Ipv4Addr::new(232, 1, 2, 3);
+/// Not joined; of the same Ethernet address again.
+const ALIAS: Ipv4Addr = Ipv4Addr::new(239, 129, 2, 3);
+/// Not joined, and of another Ethernet address; a device that hashes the last two bytes takes it for that of [`GROUP`].
+const COLLISION: Ipv4Addr = Ipv4Addr::new(239, 127, 2, 3);
+/// Nothing like any of them.
+const UNJOINED: Ipv4Addr = Ipv4Addr::new(239, 85, 68, 51);
+/// Enough of them that one stray frame is not taken for all.
+const MANY: usize = 20;
+
+/// Every check as a test of the guest `$nic`.
+#[macro_export]
+macro_rules! nic_tests {
+    ($nic:expr; $($check:ident),+ $(,)?) => {
+        $(
+            #[test]
+            fn $check() {
+                if let Some(guest) = $nic.lock() {
+                    nic_checks::$check(&guest);
+                }
+            }
+        )+
+    };
+}
+
+fn to_group(group: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
+    udp_frame(PEER, 4000, PEER.with_ip(group), 7, payload)
+}
+
+fn drops(of: &[(&str, usize)]) -> BTreeMap<String, u64> {
+    of.iter().map(|(why, n)| ((*why).to_owned(), u64::try_from(*n).unwrap())).collect()
+}
+
+/// Sends `frames`, of which the device must keep `kept_away` away.
+#[track_caller]
+fn pass(guest: &Guest, frames: &[Vec<u8>], kept_away: usize) -> Passage {
+    let kept_away = u64::try_from(kept_away).unwrap();
+    let passage = guest.pass(frames, kept_away);
+    assert_eq!(passage.kept_away, kept_away, "kept away by the device; the rest: {:?}", passage.drops);
+    passage
+}
+
+/// Asserts that a datagram to `group` is echoed from the host's first address.
+#[track_caller]
+fn assert_group_is_echoed(guest: &Guest, group: Ipv4Addr) {
+    let answer = guest.answer(&to_group(group, b"to the group")).udp();
+    assert_eq!((answer.ip.src, &answer.payload[..]), (HOST.ip, &b"to the group"[..]));
+}
+
+/// Asserts that what is sent to `group` does not even get to software.
+#[track_caller]
+fn assert_group_is_kept_away(guest: &Guest, group: Ipv4Addr) {
+    let passage = pass(guest, &vec![to_group(group, b"not for us"); MANY], MANY);
+    assert_eq!((passage.answers, passage.drops), (Vec::new(), drops(&[])));
+}
+
+// A03, C05, U04, U21.
+pub fn one_host_is_asked_and_answers(guest: &Guest) {
+    for host in [HOST, HOST_SECOND] {
+        let reply = guest.answer(&Arp::request(PEER, host.ip).frame_to(BROADCAST)).arp();
+        assert_eq!((reply.operation, reply.sender, reply.target), (2, host, PEER));
+        for len in [0, 1, 18, 100, 1471, 1472] {
+            let payload = vec![0x42; len];
+            let answer = guest.answer(&udp_frame(PEER, 4000, host, 7, &payload));
+            assert_eq!((answer.src(), answer.dst()), (HOST.mac, PEER.mac));
+            let udp = answer.udp();
+            assert_eq!((udp.ip.src, udp.ip.dst), (host.ip, PEER.ip));
+            assert_eq!((udp.sport, udp.dport, udp.payload), (7, 4000, payload));
+            assert_ne!(udp.checksum, 0);
+        }
+    }
+    let pong = guest.answer(&ping_frame(PEER, HOST, 1, 2, b"hello")).icmp();
+    assert_eq!((pong.kind, &pong.data[..]), (0, &b"hello"[..]));
+}
+
+// U18, U21, RFC 4607 4.1: a group is answered from the port's own address; a source that is not wanted, not at all.
+pub fn groups_are_asked_and_answer(guest: &Guest) {
+    for len in [0, 100, 1472] {
+        let payload = vec![7; len];
+        let answer = guest.answer(&to_group(GROUP, &payload)).udp();
+        assert_eq!((answer.ip.src, answer.ip.dst, answer.payload), (HOST.ip, PEER.ip, payload));
+    }
+    let wanted = udp_frame(KERNEL, 4000, PEER.with_ip(SOURCE_GROUP), 7, b"wanted");
+    assert_eq!(guest.answer(&wanted).udp().payload, b"wanted");
+    let unwanted = pass(guest, &vec![to_group(SOURCE_GROUP, b"unwanted"); MANY], 0);
+    assert_eq!((unwanted.answers, unwanted.drops), (Vec::new(), drops(&[("group_source_filtered", MANY)])));
+}
+
+// F18, RFC 791 3.2: what is too long for a frame comes and goes in several.
+pub fn fragments_are_put_together_and_sent(guest: &Guest) {
+    let payload: Vec<u8> = (0..3000_u16).map(|n| n.to_le_bytes()[0]).collect();
+    let datagram = Udp::new(4000, 7).datagram(PEER.ip, HOST.ip, &payload);
+    let pieces = datagram.chunks(1480).enumerate().map(|(n, piece)| {
+        let more = if (n + 1) * 1480 < datagram.len() { 0x2000 } else { 0 };
+        let fragment = more | u16::try_from(n * 1480 / 8).unwrap();
+        frame(PEER, HOST, &Ipv4 { fragment, ..Ipv4::new(PEER.ip, HOST.ip, UDP) }.packet(piece))
+    });
+    let pieces: Vec<_> = pieces.collect();
+    let answers = guest.wire.exchange(&pieces, Duration::from_millis(200));
+    let mut answers: Vec<_> = answers.iter().map(Frame::ipv4).collect();
+    answers.sort_by_key(|ip| ip.fragment & 0x1fff);
+    let echoed = answers.iter().flat_map(|ip| ip.payload.clone()).collect::<Vec<u8>>();
+    assert_eq!(answers.len(), 3, "{answers:?}");
+    assert_eq!(echoed[8..], payload);
+    let mut blank = echoed.clone();
+    blank[6..8].fill(0);
+    assert_eq!(echoed[6..8], udp_checksum(HOST.ip, PEER.ip, &blank).to_be_bytes());
+}
+
+// E05: the device keeps away what was not joined and what is another host's, before software sees it.
+pub fn what_was_not_joined_is_kept_away(guest: &Guest) {
+    let other_host = Host { mac: [0x52, 0x54, 0, 0x99, 0x88, 0x77], ip: HOST.ip };
+    let others = udp_frame(PEER, 4000, other_host, 7, b"another's");
+    let ipv6 = ethernet([0x33, 0x33, 0, 0, 0, 0xfb], PEER.mac, 0x86dd, &[0x60; 60]);
+    let passage = pass(guest, &vec![others; MANY], MANY);
+    assert_eq!((passage.answers, passage.drops), (Vec::new(), drops(&[])));
+    let groups = [vec![to_group(UNJOINED, b"not for us"); MANY], vec![ipv6; MANY]].concat();
+    let not_in_set = || guest.filter()["not_in_set"].as_u64().unwrap();
+    let before = not_in_set();
+    if guest.model.filter == Filter::AllMulticast {
+        let passage = pass(guest, &groups, 0);
+        assert_eq!(passage.drops, drops(&[("ethernet_group_not_joined", 2 * MANY)]));
+        assert_eq!(not_in_set() - before, u64::try_from(2 * MANY).unwrap());
+    } else {
+        let passage = pass(guest, &groups, 2 * MANY);
+        assert_eq!((passage.answers, passage.drops), (Vec::new(), drops(&[])));
+        assert_eq!(not_in_set(), before);
+    }
+}
+
+// E06, RFC 1112 6.4: 32 groups have one Ethernet address; software tells them apart, and counts.
+pub fn groups_of_one_ethernet_address_are_told_apart(guest: &Guest) {
+    let aliases = || guest.filter()["aliases"].as_u64().unwrap();
+    let before = aliases();
+    let passage = pass(guest, &vec![to_group(ALIAS, b"an alias"); MANY], 0);
+    assert_eq!((passage.answers, passage.drops), (Vec::new(), drops(&[("ipv4_group_not_joined", MANY)])));
+    assert_eq!(aliases() - before, u64::try_from(MANY).unwrap());
+    assert_group_is_echoed(guest, GROUP);
+}
+
+// E05, E06: a join is effective when it is answered, and so is a leave; both are reported.
+pub fn groups_are_joined_and_left_while_it_runs(guest: &Guest) {
+    const LATER: Ipv4Addr = Ipv4Addr::new(239, 77, 8, 9);
+    let reported = |kind| {
+        let record = Record::new(kind, LATER, &[]);
+        let found = guest.wire.raw.find(Duration::from_secs(5), |frame| {
+            frame.report().filter(|report| report.records.contains(&record))
+        });
+        assert!(found.is_some(), "no report of {record:?}");
+    };
+    let filters = guest.model.filter != Filter::AllMulticast;
+    if filters {
+        assert_group_is_kept_away(guest, LATER);
+    }
+    guest.ctl(&["join", "239.77.8.9"]);
+    reported(RecordKind::ToExclude);
+    assert_group_is_echoed(guest, LATER);
+    assert_group_is_echoed(guest, GROUP);
+    guest.ctl(&["leave", "239.77.8.9"]);
+    reported(RecordKind::ToInclude);
+    if filters {
+        assert_group_is_kept_away(guest, LATER);
+    } else {
+        let passage = pass(guest, &[to_group(LATER, b"left")], 0);
+        assert_eq!(passage.drops, drops(&[("ethernet_group_not_joined", 1)]));
+    }
+    assert_group_is_echoed(guest, GROUP);
+}
+
+/// Asserts that the filter is as it should be with the groups of [`ECHO`].
+#[track_caller]
+fn assert_filter_is_effective(guest: &Guest) {
+    assert_group_is_echoed(guest, GROUP);
+    if guest.model.filter != Filter::AllMulticast {
+        assert_group_is_kept_away(guest, UNJOINED);
+    }
+}
+
+// E08, G44: a link that was down comes back with its filter, and the groups are reported again.
+pub fn the_filter_survives_a_cable_that_was_unplugged(guest: &Guest) {
+    assert_filter_is_effective(guest);
+    guest.set_link(false);
+    guest.wire.raw.send(&to_group(GROUP, b"into the void"));
+    guest.set_link(true);
+    let record = Record::new(RecordKind::ToExclude, GROUP, &[]);
+    let found = guest.wire.raw.find(Duration::from_secs(10), |frame| {
+        frame.report().filter(|report| report.records.contains(&record))
+    });
+    assert!(found.is_some(), "the groups were not reported again");
+    assert_filter_is_effective(guest);
+}
+
+/// What `ctl filter` must say of the rungs that were passed over.
+fn refused(guest: &Guest) -> Vec<(String, String)> {
+    let filter = guest.filter();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let rows = filter["refused"].as_array().unwrap();
+    rows.iter().map(|row| (text(&row["rung"]), text(&row["why"]))).collect()
+}
+
+// C01, U04: bad checksums are dropped and counted, right ones sent, whoever computes them.
+pub fn checksums_are_verified_and_right(guest: &Guest) {
+    let auto = guest.model.config(ECHO);
+    let mut software = auto.clone();
+    software.ports += "checksum = \"software\"\n";
+    for (config, offloads) in [(auto, guest.model.offloads), (software, &[][..])] {
+        guest.run(&config);
+        let port = guest.ctl(&["ports"])[0].take();
+        assert_eq!(port["offloads"], serde_json::json!(offloads), "{port}");
+        wrong_checksums_are_dropped(guest);
+        right_checksums_are_sent(guest);
+    }
+}
+
+fn wrong_checksums_are_dropped(guest: &Guest) {
+    let packet = |udp: Udp, ip: Ipv4| frame(PEER, HOST, &ip.packet(&udp.datagram(PEER.ip, HOST.ip, b"hello")));
+    let (udp, ip) = (Udp::new(4000, 7), Ipv4::new(PEER.ip, HOST.ip, UDP));
+    let bad_udp = packet(Udp { checksum: Some(0xbad), ..udp.clone() }, ip.clone());
+    let bad_ip = packet(udp.clone(), Ipv4 { checksum: Some(0xbad), ..ip.clone() });
+    for (bad, why) in [(bad_udp, "udp_checksum"), (bad_ip, "ipv4_checksum")] {
+        let passage = pass(guest, &vec![bad; MANY], 0);
+        assert_eq!((passage.answers, passage.drops), (Vec::new(), drops(&[(why, MANY)])));
+    }
+    // RFC 768: the sender computed none.
+    let none = guest.answer(&packet(Udp { checksum: Some(0), ..udp }, ip)).udp();
+    assert_eq!(none.payload, b"hello");
+}
+
+fn right_checksums_are_sent(guest: &Guest) {
+    // Even and odd, and some whose sum comes to 0, which is sent as 0xffff.
+    let mut payloads: Vec<Vec<u8>> = (0..40_u8).map(|n| vec![n ^ 0xa5; usize::from(n) * 31]).collect();
+    let sum = udp_checksum(PEER.ip, HOST.ip, &Udp::new(4000, 7).datagram(PEER.ip, HOST.ip, &[0, 0])[..]);
+    payloads.push(sum.to_be_bytes().to_vec());
+    let requests: Vec<_> = payloads.iter().map(|p| udp_frame(PEER, 4000, HOST, 7, p)).collect();
+    let answers = guest.wire.exchange(&requests, Duration::from_millis(200));
+    // `Frame::udp` judges both sums.
+    let echoed: Vec<_> = answers.iter().map(|answer| answer.udp()).collect();
+    assert!(echoed.iter().all(|udp| udp.checksum != 0), "UDP without a checksum");
+    assert_eq!(echoed.into_iter().map(|udp| udp.payload).collect::<Vec<_>>(), payloads);
+}
+
+/// Waits until `done`.
+#[track_caller]
+fn wait(what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < deadline, "{what}");
+    }
+}
