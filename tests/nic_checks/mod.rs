@@ -239,16 +239,22 @@ fn wrong_checksums_are_dropped(guest: &Guest) {
 }
 
 fn right_checksums_are_sent(guest: &Guest) {
-    // Even and odd, and some whose sum comes to 0, which is sent as 0xffff.
+    // Even and odd, and one whose sum comes to 0, which is sent as 0xffff.
     let mut payloads: Vec<Vec<u8>> = (0..40_u8).map(|n| vec![n ^ 0xa5; usize::from(n) * 31]).collect();
-    let sum = udp_checksum(PEER.ip, HOST.ip, &Udp::new(4000, 7).datagram(PEER.ip, HOST.ip, &[0, 0])[..]);
-    payloads.push(sum.to_be_bytes().to_vec());
-    let requests: Vec<_> = payloads.iter().map(|p| udp_frame(PEER, 4000, HOST, 7, p)).collect();
-    let answers = guest.wire.exchange(&requests, Duration::from_millis(200));
-    // `Frame::udp` judges both sums.
-    let echoed: Vec<_> = answers.iter().map(|answer| answer.udp()).collect();
-    assert!(echoed.iter().all(|udp| udp.checksum != 0), "UDP without a checksum");
-    assert_eq!(echoed.into_iter().map(|udp| udp.payload).collect::<Vec<_>>(), payloads);
+    let mut to_zero = vec![0; 100];
+    let sum = udp_checksum(HOST.ip, PEER.ip, &Udp { checksum: Some(0), ..Udp::new(7, 4000) }.datagram(HOST.ip, PEER.ip, &to_zero));
+    to_zero[..2].copy_from_slice(&sum.to_be_bytes());
+    payloads.push(to_zero);
+    // The sum of what one host asked is that of the answer; that of what a group was asked is made anew.
+    for to in [HOST, PEER.with_ip(GROUP)] {
+        let requests: Vec<_> = payloads.iter().map(|p| udp_frame(PEER, 4000, to, 7, p)).collect();
+        let answers = guest.wire.exchange(&requests, Duration::from_millis(200));
+        // `Frame::udp` judges both sums.
+        let echoed: Vec<_> = answers.iter().map(Frame::udp).collect();
+        assert!(echoed.iter().all(|udp| udp.checksum != 0), "UDP without a checksum");
+        assert_eq!(echoed.last().map(|udp| udp.checksum), Some(0xffff), "U05");
+        assert_eq!(echoed.into_iter().map(|udp| udp.payload).collect::<Vec<_>>(), payloads);
+    }
 }
 
 /// Waits until `done`.

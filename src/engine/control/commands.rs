@@ -20,7 +20,11 @@ impl<N: Nic> Control<N> {
     pub fn execute(&mut self, now: Instant, command: &Command) -> Answer {
         match command {
             Command::Stats => Answer::Stats(self.stats(now)),
-            Command::Ports => Answer::Ports(self.ports.iter().map(port).collect()),
+            Command::Ports => {
+                // What is told of a link is acted on, too.
+                self.look_at_links(now);
+                Answer::Ports(self.ports.iter().map(port).collect())
+            }
             Command::Sockets => Answer::Sockets(self.sockets()),
             Command::Groups => Answer::Groups(self.interfaces().flat_map(|i| self.groups(i)).collect()),
             Command::Filter => Answer::Filter(self.ports.iter().map(filter).collect()),

@@ -43,8 +43,9 @@ const PUNT_BUDGET: usize = 128;
 /// it; a router repeats one that was right.
 const PATH_REPORTS: Rate = Rate::new(1000, 256);
 
-/// How often links are looked at.
-const LINK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often links are looked at: more often than a link that went down is up again, so that no such time is missed. Not
+/// every driver can interrupt for it, and one that should and does not would be believed to be down for ever.
+const LINK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A socket as control shows it: where it is, and its counters on every worker.
 #[derive(Debug)]
@@ -288,9 +289,13 @@ impl<N: Nic> Control<N> {
 
     /// G44, RFC 4541 2.1.1: after a link came up, the switch behind it may be another one, and knows nothing of us.
     fn check_links(&mut self, now: Instant) {
-        if now < self.next_link_check {
-            return;
+        if self.next_link_check <= now {
+            self.look_at_links(now);
         }
+    }
+
+    /// The same at once.
+    fn look_at_links(&mut self, now: Instant) {
         self.next_link_check = now + LINK_INTERVAL;
         for port in &mut self.ports {
             port.check_link(now, &mut self.rng, &self.out);
