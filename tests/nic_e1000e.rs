@@ -11,6 +11,7 @@ static NIC: SharedNic = SharedNic::new(Model {
     bound_to: "vfio",
     driver: "net_e1000_em",
     filter: Filter::ListAndTable(14),
+    workers: 1,
     offloads: &["rx_ipv4_cksum", "rx_udp_cksum", "tx_ipv4_cksum", "tx_udp_cksum"],
 });
 
@@ -22,6 +23,8 @@ nic_tests!(
     what_was_not_joined_is_kept_away,
     groups_of_one_ethernet_address_are_told_apart,
     groups_are_joined_and_left_while_it_runs,
+    more_groups_than_the_table_holds_are_received,
     the_filter_survives_a_cable_that_was_unplugged,
     checksums_are_verified_and_right,
+    a_queue_that_is_never_filled_is_told_of,
 );

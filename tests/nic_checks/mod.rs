@@ -98,25 +98,78 @@ pub fn groups_are_asked_and_answer(guest: &Guest) {
     assert_eq!((unwanted.answers, unwanted.drops), (Vec::new(), drops(&[("group_source_filtered", MANY)])));
 }
 
-// F18, RFC 791 3.2: what is too long for a frame comes and goes in several.
-pub fn fragments_are_put_together_and_sent(guest: &Guest) {
-    let payload: Vec<u8> = (0..3000_u16).map(|n| n.to_le_bytes()[0]).collect();
-    let datagram = Udp::new(4000, 7).datagram(PEER.ip, HOST.ip, &payload);
+/// A datagram of 3,000 bytes from `from`, in the frames that an MTU of 1500 makes of it.
+fn in_fragments(from: Host, payload: &[u8]) -> Vec<Vec<u8>> {
+    let datagram = Udp::new(4000, 7).datagram(from.ip, HOST.ip, payload);
     let pieces = datagram.chunks(1480).enumerate().map(|(n, piece)| {
         let more = if (n + 1) * 1480 < datagram.len() { 0x2000 } else { 0 };
         let fragment = more | u16::try_from(n * 1480 / 8).unwrap();
-        frame(PEER, HOST, &Ipv4 { fragment, ..Ipv4::new(PEER.ip, HOST.ip, UDP) }.packet(piece))
+        frame(from, HOST, &Ipv4 { fragment, ..Ipv4::new(from.ip, HOST.ip, UDP) }.packet(piece))
     });
-    let pieces: Vec<_> = pieces.collect();
-    let answers = guest.wire.exchange(&pieces, Duration::from_millis(200));
-    let mut answers: Vec<_> = answers.iter().map(Frame::ipv4).collect();
-    answers.sort_by_key(|ip| ip.fragment & 0x1fff);
-    let echoed = answers.iter().flat_map(|ip| ip.payload.clone()).collect::<Vec<u8>>();
-    assert_eq!(answers.len(), 3, "{answers:?}");
-    assert_eq!(echoed[8..], payload);
-    let mut blank = echoed.clone();
-    blank[6..8].fill(0);
-    assert_eq!(echoed[6..8], udp_checksum(HOST.ip, PEER.ip, &blank).to_be_bytes());
+    pieces.collect()
+}
+
+// F18, RFC 791 3.2: what is too long for a frame comes and goes in several, whichever queue each of them comes by.
+pub fn fragments_are_put_together_and_sent(guest: &Guest) {
+    let payload: Vec<u8> = (0..3000_u16).map(|n| n.to_le_bytes()[0]).collect();
+    let askers: Vec<_> = (20..28).map(Host::number).collect();
+    let frames: Vec<_> = askers.iter().flat_map(|from| in_fragments(*from, &payload)).collect();
+    let mut pieces = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut next = &frames[..];
+    while pieces.len() < frames.len() && Instant::now() < deadline {
+        pieces.extend(guest.wire.exchange(next, Duration::from_millis(200)).iter().map(Frame::ipv4));
+        next = &[];
+    }
+    pieces.sort_by_key(|ip| ip.fragment & 0x1fff);
+    for asker in askers {
+        let own: Vec<_> = pieces.iter().filter(|ip| ip.dst == asker.ip).collect();
+        assert_eq!(own.len(), 3, "to {}: {own:?}", asker.ip);
+        let mut echoed = own.iter().flat_map(|ip| ip.payload.clone()).collect::<Vec<u8>>();
+        assert_eq!(echoed[8..], payload);
+        let sum: Vec<u8> = echoed.splice(6..8, [0, 0]).collect();
+        assert_eq!(sum, udp_checksum(HOST.ip, asker.ip, &echoed).to_be_bytes());
+    }
+}
+
+/// Sends datagrams of many flows, and tells how many packets came by each queue.
+fn many_flows(guest: &Guest, rounds: u16) -> Vec<u64> {
+    for round in 0..rounds {
+        let frames: Vec<_> = (0..100)
+            .map(|n| udp_frame(Host::number(10 + n), 4000 + round, HOST, 7, b"one of many flows"))
+            .collect();
+        guest.wire.exchange(&frames, Duration::from_millis(10));
+    }
+    let stats = guest.ctl(&["stats"]);
+    serde_json::from_value(stats["ports"][0]["rx_by_queue"].clone()).unwrap()
+}
+
+// A device with receive-side scaling gives every worker its part.
+pub fn flows_are_spread_over_the_queues(guest: &Guest) {
+    let by_queue = many_flows(guest, 2);
+    assert!(by_queue.len() == 2 && by_queue.iter().all(|packets| *packets > 40), "{by_queue:?}");
+    assert!(!guest.log().contains("does not spread flows"), "{}", guest.log());
+}
+
+// A driver that takes two queues of which its device fills one is told of by what was counted.
+pub fn a_queue_that_is_never_filled_is_told_of(guest: &Guest) {
+    let mut model = guest.model;
+    model.workers = 2;
+    guest.run(&model.config(ECHO));
+    let by_queue = many_flows(guest, 11);
+    assert!(by_queue.len() == 2 && by_queue.contains(&0), "it does fill both: {by_queue:?}");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !guest.log().contains("does not spread flows") {
+        assert!(Instant::now() < deadline, "{}", guest.log());
+    }
+}
+
+// More workers than the device has queues: a sentence that says what to do.
+pub fn more_workers_than_queues_are_refused(guest: &Guest) {
+    let mut model = guest.model;
+    model.workers = 2;
+    let said = guest.refusal(&model.config(ECHO));
+    assert!(said.contains("2 workers want a queue pair each") && said.contains("its key `cpus`"), "{said}");
 }
 
 // E05: the device keeps away what was not joined and what is another host's, before software sees it.
@@ -202,12 +255,77 @@ pub fn the_filter_survives_a_cable_that_was_unplugged(guest: &Guest) {
     assert_filter_is_effective(guest);
 }
 
-/// What `ctl filter` must say of the rungs that were passed over.
-fn refused(guest: &Guest) -> Vec<(String, String)> {
+/// What `ctl filter` says: the rung, and those that were passed over, each with a reason.
+fn rungs(guest: &Guest) -> (String, Vec<(String, String)>) {
     let filter = guest.filter();
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let rows = filter["refused"].as_array().unwrap();
-    rows.iter().map(|row| (text(&row["rung"]), text(&row["why"]))).collect()
+    (text(&filter["rung"]), rows.iter().map(|row| (text(&row["rung"]), text(&row["why"]))).collect())
+}
+
+/// Asserts that the filter is done by `rung`, and that of the others passed over each says why in such words.
+#[track_caller]
+fn assert_rungs(guest: &Guest, rung: &str, passed_over: &[(&str, &str)]) {
+    let (is, refused) = rungs(guest);
+    assert_eq!(is, rung, "refused: {refused:?}");
+    assert_eq!(refused.len(), passed_over.len(), "refused: {refused:?}");
+    for ((rung, why), (wanted, words)) in refused.iter().zip(passed_over) {
+        assert!(rung == wanted && why.contains(words), "refused: {refused:?}; wanted {wanted}: {words}");
+    }
+}
+
+/// The `n`th of many groups.
+fn one_of_many(n: u8) -> Ipv4Addr {
+    Ipv4Addr::new(239, 9, 0, n)
+}
+
+/// Has pollcast join or leave the first `n` of many groups.
+fn change_many(guest: &Guest, verb: &str, n: u8) {
+    guest.sh(&format!(
+        "for n in $(seq 1 {n}); do pollcast ctl {verb} 239.9.0.$n >/tmp/said || {{ cat /tmp/said; exit 1; }}; done"
+    ));
+}
+
+// E05, E07: the filter is done by the best rung that has room, which is told with its reason; more groups than the exact
+// table holds are all received; the filter climbs again when there is room.
+pub fn more_groups_than_the_table_holds_are_received(guest: &Guest) {
+    const NO_LIST: (&str, &str) = ("addr_list", "Operation not supported (-ENOTSUP)");
+    let few = |guest: &Guest| match guest.model.filter {
+        Filter::ListAndTable(_) => assert_rungs(guest, "mac_table", &[]),
+        Filter::Table(_) => assert_rungs(guest, "mac_table", &[NO_LIST]),
+        Filter::AllMulticast => assert_rungs(guest, "all_multicast", &[NO_LIST, ("mac_table", "room for 0")]),
+    };
+    few(guest);
+    let room = match guest.model.filter {
+        Filter::ListAndTable(room) | Filter::Table(room) => u8::try_from(room).unwrap(),
+        Filter::AllMulticast => 20,
+    };
+    // With that of all hosts and the two of the configuration, which share one.
+    let more = room + 1;
+    change_many(guest, "join", more);
+    let full = ("mac_table", "are wanted");
+    match guest.model.filter {
+        Filter::ListAndTable(_) => assert_rungs(guest, "addr_list", &[full]),
+        Filter::Table(_) => assert_rungs(guest, "all_multicast", &[NO_LIST, full]),
+        Filter::AllMulticast => few(guest),
+    }
+    let requests: Vec<_> = (1..=more).map(|n| to_group(one_of_many(n), &[n])).collect();
+    let answers = guest.wire.exchange(&requests, Duration::from_millis(200));
+    let echoed: Vec<_> = answers.iter().flat_map(|answer| answer.udp().payload).collect();
+    assert_eq!(echoed, (1..=more).collect::<Vec<u8>>());
+    if guest.model.filter == Filter::ListAndTable(room.into()) {
+        // A device that keeps hashes lets more pass: software refuses it, and counts.
+        let passage = pass(guest, &vec![to_group(COLLISION, b"the same hash"); MANY], 0);
+        assert_eq!((passage.answers, passage.drops), (Vec::new(), drops(&[("ethernet_group_not_joined", MANY)])));
+        assert_group_is_kept_away(guest, UNJOINED);
+    }
+    change_many(guest, "leave", more);
+    few(guest);
+    assert_filter_is_effective(guest);
+    if guest.model.filter != Filter::AllMulticast {
+        assert_group_is_kept_away(guest, COLLISION);
+        assert_group_is_kept_away(guest, one_of_many(more));
+    }
 }
 
 // C01, U04: bad checksums are dropped and counted, right ones sent, whoever computes them.
@@ -254,14 +372,5 @@ fn right_checksums_are_sent(guest: &Guest) {
         assert!(echoed.iter().all(|udp| udp.checksum != 0), "UDP without a checksum");
         assert_eq!(echoed.last().map(|udp| udp.checksum), Some(0xffff), "U05");
         assert_eq!(echoed.into_iter().map(|udp| udp.payload).collect::<Vec<_>>(), payloads);
-    }
-}
-
-/// Waits until `done`.
-#[track_caller]
-fn wait(what: &str, done: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !done() {
-        assert!(Instant::now() < deadline, "{what}");
     }
 }

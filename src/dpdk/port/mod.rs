@@ -44,6 +44,7 @@ pub struct Stopped {
     mac_slots: u32,
     keep_promiscuous: bool,
     filters_vlans: bool,
+    unasked: u64,
 }
 
 /// Receiving.
@@ -291,6 +292,7 @@ impl Port<Stopped> {
             mac_slots: info.max_mac_addrs,
             keep_promiscuous,
             filters_vlans: offloads.filter_vlans(),
+            unasked: offloads.unasked(),
         };
         Ok(Self { opened, info: port_info, state })
     }
@@ -303,7 +305,7 @@ impl Port<Stopped> {
     /// The driver refuses, in its words.
     pub fn start(self) -> Result<(StartedPort, Vec<(RxQueue, TxQueue)>), PortError> {
         let Self { opened, info, state } = self;
-        let Stopped { queue_pairs, prepare, policy, mac_slots, keep_promiscuous, filters_vlans } = state;
+        let Stopped { queue_pairs, prepare, policy, mac_slots, keep_promiscuous, filters_vlans, unasked } = state;
         let listener = Listener::capturing();
         let port_id = opened.port_id;
         // SAFETY: the port is ours, configured and stopped.
@@ -319,7 +321,7 @@ impl Port<Stopped> {
 
         // SAFETY: the port was just started with `queue_pairs` queues each way, is stopped only when `opened` is dropped,
         // and this function consumes the one value that can start it.
-        let queues = (0..queue_pairs).map(|number| unsafe { pair(&opened, number, prepare) }).collect();
+        let queues = (0..queue_pairs).map(|number| unsafe { pair(&opened, number, prepare, unasked) }).collect();
         let mut calls = Calls { port_id };
         // A device without such a mode has no filter, and passes our address as any other.
         let keep_promiscuous = keep_promiscuous && calls.set_promiscuous(true).is_ok();

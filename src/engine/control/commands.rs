@@ -114,6 +114,7 @@ fn port_stats(port: &Port) -> PortStats {
         device: port.base.device.device_stats(),
         engine: Counter::ALL.iter().map(|c| (c.name().to_owned(), tally.get(*c))).collect::<BTreeMap<_, _>>(),
         dropped: DropReason::ALL.iter().map(|why| tally.drops(*why)).sum(),
+        rx_by_queue: port.rx_by_queue().collect(),
     }
 }
 

@@ -11,6 +11,7 @@ mod membership;
 mod neighbors;
 mod paths;
 mod port;
+mod spread;
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -299,6 +300,7 @@ impl<N: Nic> Control<N> {
         self.next_link_check = now + LINK_INTERVAL;
         for port in &mut self.ports {
             port.check_link(now, &mut self.rng, &self.out);
+            port.check_spread();
         }
     }
 }

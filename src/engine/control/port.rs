@@ -2,7 +2,8 @@
 
 use super::Outlet;
 use super::interface::Interface;
-use crate::engine::counters::{CounterPage, Tally};
+use super::spread::Spread;
+use crate::engine::counters::{Counter, CounterPage, Tally};
 use crate::io::{Nic, PortControl, PortId};
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
@@ -50,6 +51,7 @@ pub(super) struct Base {
     pub(super) configured_mtu: u16,
     /// Whether the filter was ever applied: only then is another rung news.
     pub(super) filter_applied: bool,
+    spread: Spread,
     link_up: bool,
 }
 
@@ -68,7 +70,8 @@ impl Port {
         let link_up = device.link_is_up();
         let configured_mtu = device.info().mtu;
         let filter_applied = false;
-        let base = Base { device, workers, cpus, pages, ledger, configured_mtu, filter_applied, link_up };
+        let spread = Spread::default();
+        let base = Base { device, workers, cpus, pages, ledger, configured_mtu, filter_applied, spread, link_up };
         Self { base, interfaces: interfaces.into_iter().map(|i| Interface::new(i, rng)).collect() }
     }
 
@@ -90,6 +93,31 @@ impl Port {
     pub(super) fn assert_balance(&self) {
         let (came, went) = self.base.ledger.tally.balance();
         debug_assert_eq!(came, went, "control lost a packet");
+    }
+
+    /// The packets that came by each receive queue.
+    pub(super) fn rx_by_queue(&self) -> impl Iterator<Item = u64> {
+        self.base.pages.iter().map(|page| page.read().get(Counter::Rx))
+    }
+
+    /// Says so if the device was given several receive queues and fills one.
+    pub(super) fn check_spread(&mut self) {
+        if self.base.pages.len() < 2 {
+            return;
+        }
+        let mut spread = self.base.spread;
+        if let Some(queue) = spread.look(self.rx_by_queue()) {
+            let info = self.base.device.info();
+            tracing::warn!(
+                "port {}: all that came so far came by queue {queue} of {}: if that is not all of one flow, the device does \
+                 not spread flows by {}, and the other queues' workers have nothing to do: let one worker serve this port \
+                 (its key `cpus`)",
+                info.name,
+                info.rx_queues,
+                info.driver,
+            );
+        }
+        self.base.spread = spread;
     }
 
     /// Notices that the link came up again: what was announced and reported must be so again.
