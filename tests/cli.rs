@@ -218,9 +218,10 @@ fn execute(command: command::Command) -> Answer {
             };
             Answer::Drops((0..20_000).map(drop).collect())
         }
-        command::Command::Join(m) => Answer::Done(DoneAnswer {
-            done: format!("{} {:?} {:?} {:?}", m.group, m.source, m.service, m.port),
-        }),
+        command::Command::Join(m) => Answer::Done(DoneAnswer::said(format!(
+            "{} {:?} {:?} {:?}",
+            m.groups[0], m.source, m.service, m.port
+        ))),
         other => Answer::Error(format!("{other:?} cannot be done; ask again tomorrow")),
     }
 }

@@ -114,6 +114,7 @@ fn the_values_in_the_tap_file_are_the_defaults() {
     let (tap_ip, least_ip) = (&tap.interfaces[0], &least.interfaces[0]);
     assert_eq!((tap_ip.vlan, tap_ip.conflict_detection), (least_ip.vlan, least_ip.conflict_detection));
     assert_eq!((tap_ip.policy, tap_ip.neighbors_max), (least_ip.policy, least_ip.neighbors_max));
+    assert_eq!((tap_ip.groups_max, tap_ip.sources_max), (least_ip.groups_max, least_ip.sources_max));
     assert_eq!(tap_ip.path_mtu_min, least_ip.path_mtu_min);
     assert_eq!(tap_ip.path_mtu_timeout, least_ip.path_mtu_timeout);
     assert_eq!((tap.reassembly, tap.icmp), (least.reassembly, least.icmp));
@@ -395,7 +396,7 @@ proptest! {
     #[test]
     fn a_strange_value_makes_no_panic(
         key in "(name|device|mac|addresses|gateway4|mtu|rx_descriptors|tx_descriptors|checksum|multicast_filter|cpus\
-            |vlan|routes|conflict_detection|neighbors_max|path_mtu_min|path_mtu_timeout_s|icmp_echo_group)",
+            |vlan|routes|conflict_detection|neighbors_max|groups_max|sources_max|path_mtu_min|path_mtu_timeout_s|icmp_echo_group)",
         value in prop_oneof![
             any::<i64>().prop_map(|n| n.to_string()),
             any::<f64>().prop_map(|n| format!("{n:?}")),

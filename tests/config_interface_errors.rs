@@ -248,6 +248,9 @@ fn policies() {
         "22: port[0].path_mtu_timeout_s: 299 is too short for RFC 1191: use 300 to 86400",
     );
     port_error("neighbors_max = 8", "17: port[0].neighbors_max: 8 is too small: use 16 to 65536");
+    port_error("groups_max = 0", "14: port[0].groups_max: 0 is too small: use 1 to 65536");
+    port_error("groups_max = 65537", "14: port[0].groups_max: 65537 is too large: use 1 to 65536");
+    port_error("sources_max = 4097", "15: port[0].sources_max: 4097 is too large: use 1 to 4096");
 }
 
 /// What is wrong on a port is said once, however many VLANs take it over.

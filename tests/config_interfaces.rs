@@ -82,7 +82,7 @@ fn what_is_not_chosen_is_the_default() {
     assert_eq!(port.policy, Policy::default());
     assert_eq!(port.conflict_detection, ConflictDetection::Announce);
     assert_eq!((port.path_mtu_min, port.path_mtu_timeout), (552, Duration::from_secs(600)));
-    assert_eq!(port.neighbors_max, 1024);
+    assert_eq!((port.neighbors_max, port.groups_max, port.sources_max), (1024, 16_384, 512));
     assert!(port.routes.is_empty());
     let reassembly =
         ReassemblyPlan { timeout: Duration::from_secs(30), fragments: 2048, fragments_per_source: 512 };
@@ -100,7 +100,7 @@ fn what_is_not_chosen_is_the_default() {
 
 const CHOICES: &str = "conflict_detection = \"probe\"\naccept_reserved_sources = true\n\
     accept_unicast_in_group_frames = true\nicmp_timestamp = false\nicmp_echo_group = true\npath_mtu_min = 68\n\
-    path_mtu_timeout_s = 300\nneighbors_max = 16\n";
+    path_mtu_timeout_s = 300\nneighbors_max = 16\ngroups_max = 3\nsources_max = 2\n";
 
 fn assert_chosen(interface: &InterfacePlan) {
     let all = Policy {
@@ -112,7 +112,7 @@ fn assert_chosen(interface: &InterfacePlan) {
     assert_eq!(interface.policy, all, "{}", interface.name);
     assert_eq!(interface.conflict_detection, ConflictDetection::Probe);
     assert_eq!((interface.path_mtu_min, interface.path_mtu_timeout), (68, Duration::from_secs(300)));
-    assert_eq!(interface.neighbors_max, 16);
+    assert_eq!((interface.neighbors_max, interface.groups_max, interface.sources_max), (16, 3, 2));
 }
 
 /// The other choice of each, and each VLAN's of its own.
@@ -120,7 +120,7 @@ fn assert_chosen(interface: &InterfacePlan) {
 fn a_vlan_takes_over_what_its_port_chose_and_may_choose_otherwise() {
     let other = "conflict_detection = \"announce\"\naccept_reserved_sources = false\nicmp_timestamp = true\n\
                  accept_unicast_in_group_frames = false\nicmp_echo_group = false\npath_mtu_min = 552\n\
-                 path_mtu_timeout_s = 600\nneighbors_max = 1024\n";
+                 path_mtu_timeout_s = 600\nneighbors_max = 1024\ngroups_max = 16384\nsources_max = 512\n";
     let plan = plan(&format!("{PORT}gateway4 = \"198.18.0.1\"\n{CHOICES}{}{}", vlan(7, ""), vlan(9, other)));
     let [port, heir, own] = plan.interfaces.as_slice() else { panic!("{:?}", plan.interfaces) };
     assert_chosen(port);

@@ -12,7 +12,7 @@ use dpdk_alone::{alone, options, pool, port};
 use pollcast::addr::MacAddr;
 use pollcast::dpdk::{Eal, Mbuf, Port, RxQueue};
 use pollcast::io::{
-    Burst, ChecksumStatus, PacketBuf, PortControl, Rung, RxQueue as _, TxChecksum, TxQueue as _,
+    Burst, ChecksumStatus, Occasion, PacketBuf, PortControl, Rung, RxQueue as _, TxChecksum, TxQueue as _,
 };
 
 /// Whether this test can be run at all; says so if not.
@@ -103,7 +103,7 @@ fn the_kernel_and_a_tap_port_understand_each_other() {
 
         // The driver accepts the list (and filters nothing).
         let want = [MacAddr([1, 0, 0x5e, 0, 0, 1]), MacAddr([1, 0, 0x5e, 1, 2, 3])];
-        let state = port.mc_filter().apply(&want).clone();
+        let state = port.mc_filter().apply(&want, Occasion::Change).clone();
         assert_eq!((state.rung, state.macs.as_slice()), (Rung::AddrList, &want[..]));
         assert_eq!(port.filter_state(), &state);
 

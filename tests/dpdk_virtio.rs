@@ -13,7 +13,8 @@ use pollcast::addr::{MacAddr, Vid};
 use pollcast::config::plan::PortPlan;
 use pollcast::dpdk::{Eal, Mbuf, Port, RxQueue, StartedPort, TxQueue};
 use pollcast::io::{
-    BufPool, Burst, ChecksumStatus, PacketBuf, PortControl, Rung, RxQueue as _, TxChecksum, TxQueue as _,
+    BufPool, Burst, ChecksumStatus, Occasion, PacketBuf, PortControl, Rung, RxQueue as _, TxChecksum,
+    TxQueue as _,
 };
 
 const ROLE: &str = "POLLCAST_TEST_ROLE";
@@ -223,12 +224,12 @@ fn virtio(socket: &str) {
 
     // The MAC table is offered by real hosts (64 addresses), and not by DPDK's vhost: the driver says so, and one rung
     // down it is.
-    let state = port.mc_filter().apply(&group_macs(5)).clone();
+    let state = port.mc_filter().apply(&group_macs(5), Occasion::Change).clone();
     assert_eq!((state.rung, state.all_multicast), (Rung::AllMulticast, true), "{state:?}");
     let refused: Vec<_> = state.refused.iter().map(|r| (r.rung, r.why.as_str())).collect();
     assert_eq!(refused[0], (Rung::AddrList, "set_mc_addr_list: Operation not supported (-ENOTSUP)"));
     assert_eq!(refused[1], (Rung::MacTable, "mac_addr_add: the driver gives no reason (-1)"));
-    let state = port.mc_filter().apply(&group_macs(64)).clone();
+    let state = port.mc_filter().apply(&group_macs(64), Occasion::Change).clone();
     assert_eq!(state.rung, Rung::AllMulticast, "{state:?}");
     assert_eq!(
         state.refused[1].why,

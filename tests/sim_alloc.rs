@@ -343,12 +343,7 @@ fn another_table_of_groups_costs_a_worker_nothing() {
     let mut world = World::new(9, &WorldOptions { services: vec![echo], ..WorldOptions::default() });
     world.run_for(std::time::Duration::from_secs(5));
     for n in 10_000..10_003 {
-        world.command(&Command::Join(Membership {
-            group: group(n),
-            source: None,
-            service: None,
-            port: None,
-        }));
+        world.command(&Command::Join(Membership::of(group(n))));
         let (mut asked, mut freed) = (0, 0);
         asked += allocations(|| freed = releases(|| while world.turn_worker(0) > 0 {}));
         assert_eq!((asked, freed), (0, 0), "calls to the heap, after the join of {}", group(n));

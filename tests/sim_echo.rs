@@ -422,9 +422,9 @@ fn a_frame_of_controls_own_that_finds_no_buffer_is_counted() {
 fn a_worker_that_was_away_learns_its_groups_afterwards() {
     let mut world = started(26, &WorldOptions { buffers: 4096, ..WorldOptions::default() });
     let group = |n: u32| Ipv4Addr::from_bits(u32::from(GROUP) + n);
-    let join = |n| Command::Join(Membership { group: group(n), source: None, service: None, port: None });
-    // Two messages each: the table and the report.
-    let joins = u32::try_from(INBOX_LEN / 2).unwrap();
+    let join = |n| Command::Join(Membership::of(group(n)));
+    // One message each: the table. The reports wait for the worker.
+    let joins = u32::try_from(INBOX_LEN).unwrap();
     for n in 0..=joins {
         assert!(matches!(world.command(&join(n)), Answer::Done(_)));
     }

@@ -150,10 +150,7 @@ fn routers_hear_of_the_interface_and_not_of_services() {
     second.listen = vec![SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 8)];
     let services = vec![ServiceOptions::echo(), second];
     let mut world = quiet(3, &WorldOptions { services, ..with_router() });
-    let by = |service: &str, source| {
-        let (service, port) = (Some(service.to_owned()), None);
-        Membership { group: GROUP, source, service, port }
-    };
+    let by = |service: &str, source| Membership::of(GROUP).from_source(source).by(service);
     let mut changes = |command: Command| {
         let answer = world.execute(&command);
         assert!(matches!(answer, Answer::Done(_)), "{answer:?}");
@@ -509,8 +506,8 @@ fn random_change(rng: &mut Rng) -> Command {
     } else {
         (if rng.one_in(3) { any_source } else { single }, Some(source(rng.below(4) as u8)))
     };
-    let service = Some(if rng.one_in(2) { "echo" } else { "second" }.to_owned());
-    let membership = Membership { group, source, service, port: None };
+    let service = if rng.one_in(2) { "echo" } else { "second" };
+    let membership = Membership::of(group).from_source(source).by(service);
     if rng.below(5) < 3 { Command::Join(membership) } else { Command::Leave(membership) }
 }
 
@@ -557,12 +554,7 @@ fn a_service_without_a_socket_for_groups_is_not_joined_to_one() {
     };
     let mut world =
         quiet(40, &WorldOptions { services: vec![ServiceOptions::echo(), deaf], ..with_router() });
-    let membership = |service: &str| Membership {
-        group: GROUP,
-        source: None,
-        service: Some(service.into()),
-        port: Some("p0".into()),
-    };
+    let membership = |service: &str| Membership::of(GROUP).by(service).on("p0");
     let answer = world.execute(&Command::Join(membership("deaf")));
     let Answer::Error(why) = answer else { panic!("{answer:?}") };
     assert!(why.contains("no socket there that receives groups"), "{why}");

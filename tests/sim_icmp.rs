@@ -613,11 +613,10 @@ fn another_mtu_of_the_port_forgets_its_paths() {
 fn a_worker_with_a_full_inbox_is_told_of_the_mtu_later() {
     let (_, options) = listening(PmtuDiscovery::Do);
     let mut world = started(&WorldOptions { workers: 1, ..options });
-    // Each puts a table and a report into the inbox.
-    for n in 0..u32::try_from(INBOX_LEN / 2).unwrap() {
+    // Each puts a table into the inbox.
+    for n in 0..u32::try_from(INBOX_LEN).unwrap() {
         let group = Ipv4Addr::from_bits(0xef01_0000 + n);
-        let join = Membership { group, source: None, service: None, port: None };
-        let answer = world.command(&Command::Join(join));
+        let answer = world.command(&Command::Join(Membership::of(group)));
         assert!(matches!(answer, Answer::Done(_)), "{answer:?}");
     }
     let order = MtuOrder { mtu: 1450, port: None };

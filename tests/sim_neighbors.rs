@@ -299,11 +299,10 @@ fn a_worker_with_a_full_inbox_is_told_later() {
         &ArpFrame { source_mac: moved, sender_mac: moved, ..ArpFrame::request(PEER, PEER) }.frame(),
     );
     world.turn_worker(0);
-    // Each puts a table and a report into the inbox.
-    for n in 0..u32::try_from(INBOX_LEN / 2).unwrap() {
+    // Each puts a table into the inbox.
+    for n in 0..u32::try_from(INBOX_LEN).unwrap() {
         let group = Ipv4Addr::from_bits(0xef01_0000 + n);
-        let answer =
-            world.command(&Command::Join(Membership { group, source: None, service: None, port: None }));
+        let answer = world.command(&Command::Join(Membership::of(group)));
         assert!(matches!(answer, Answer::Done(_)), "{answer:?}");
     }
     let early = udp(&world.exchange(0, &request(PEER, HOST, b"x").frame()));

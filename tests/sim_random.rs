@@ -278,7 +278,7 @@ fn disturb(rng: &mut Rng, world: &mut World) {
         4 => world.pool().fail_nth(1 + rng.below(4)),
         5 | 6 => {
             let source = rng.one_in(2).then(|| Ipv4Addr::new(198, 18, 0, 1));
-            let membership = Membership { group: pick(rng, &GROUPS), source, service: None, port: None };
+            let membership = Membership::of(pick(rng, &GROUPS)).from_source(source);
             let join = rng.one_in(2);
             // Not every one of these can be done.
             let _ = world.execute(&if join { Command::Join(membership) } else { Command::Leave(membership) });

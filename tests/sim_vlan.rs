@@ -124,7 +124,7 @@ fn vlans_are_apart() {
 fn a_group_is_joined_on_one_vlan() {
     let group = Ipv4Addr::new(239, 1, 2, 3);
     for mut world in worlds() {
-        let membership = Membership { group, source: None, service: None, port: Some("p0.100".into()) };
+        let membership = Membership::of(group).on("p0.100");
         let Answer::Done(done) = world.command(&Command::Join(membership)) else { panic!("not joined") };
         assert_eq!(done.done, format!("joined {group} on p0.100 for echo"));
         world.settle();

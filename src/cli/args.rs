@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::addr::{Family, Group, Unicast, V4};
+use crate::addr::{Family, Unicast, V4};
 use crate::ctl::DEFAULT_SOCKET;
+use crate::engine::command::GroupRange;
+use crate::io::FilterPolicy;
 
 const LONG_ABOUT: &str = "\
 A UDP host in user space: it takes a NIC port through DPDK, polls it on CPUs of its own, and is a complete host on that \
@@ -52,9 +54,14 @@ Examples:
   pollcast devices --vdev net_af_packet0,iface=veth0 --json";
 
 const CTL_ABOUT: &str = "\
-Asks the running pollcast through its control socket, or orders a group joined or left. The text is for people; --json \
-prints one object (stats, join, leave) or an array of objects (the others) whose keys stay as they are: some may \
-be added, none is renamed.
+Asks the running pollcast through its control socket, or orders something: groups joined or left, their sources \
+chosen, a NIC filter pinned, a port restarted. The text is for people; --json prints one object (stats, and orders) or an \
+array of objects (the others) whose keys stay as they are: some may be added, none is renamed.
+
+Several groups in one command are one change of the NIC's filter and as few reports as hold them. Groups are written as an \
+address, a prefix (239.1.0.0/22) or a range (239.1.0.1-239.1.3.232), 16,384 at most. Each is done or refused by itself: \
+the answer tells which, and the exit status is 1 if any was refused. An answer comes when every worker takes the groups in \
+and the reports have left.
 
 A port goes by its name in the configuration, and so does each of its VLANs: p0.100 is VLAN 100 of p0, with groups, sockets \
 and neighbours of its own.
@@ -67,6 +74,10 @@ Examples:
   pollcast ctl drops --all
   pollcast ctl --json filter | jq '.[].rung'
   pollcast ctl mtu --port p0 1400
+  pollcast ctl join 239.1.2.3 239.2.0.0/24 239.3.0.1-239.3.0.9
+  pollcast ctl sources 239.1.2.3 --exclude 198.18.0.7,198.18.0.8
+  pollcast ctl filter --port p0 --policy all_multicast
+  pollcast ctl restart --port p0
   pollcast ctl join 232.1.2.3 --source 198.18.0.1 --service echo --port p0
   pollcast ctl leave 239.1.2.3 --port p0.100
   pollcast ctl --socket /tmp/a.sock leave 239.1.2.3";
@@ -140,8 +151,8 @@ pub(super) enum CtlCommand {
     Sockets,
     /// The joined groups, with their source filters
     Groups,
-    /// The NIC multicast filters: how they are done, why, and what they let through
-    Filter,
+    /// The NIC multicast filters: how they are done, why, and what they let through; or pin one to a rung
+    Filter(FilterArgs),
     /// The neighbour caches: where each is, what is known of it, and since when
     Neighbors,
     /// The path MTUs that routers reported
@@ -150,10 +161,14 @@ pub(super) enum CtlCommand {
     Routes,
     /// The drop counters, with their meaning
     Drops(RowsArgs),
-    /// Join a group, or one more source of it
+    /// Join groups, or one more source of them
     Join(MembershipArgs),
-    /// Leave a group, or one source of it
+    /// Leave groups, or one source of them
     Leave(MembershipArgs),
+    /// Choose the sources of groups: a service's whole source filter (RFC 9776 2)
+    Sources(SourcesArgs),
+    /// Stop a port and start it again: its filter, address and MTU are set again, its groups reported again
+    Restart(RestartArgs),
     /// Give a port another MTU, at most the configured one; its path MTUs are forgotten
     Mtu(MtuArgs),
 }
@@ -169,6 +184,49 @@ pub(super) struct MtuArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct FilterArgs {
+    /// How far the filter may climb from now on: auto is the best that the device can
+    #[arg(long, value_name = "auto|all_multicast|promiscuous", value_parser = parse_policy)]
+    pub(super) policy: Option<FilterPolicy>,
+    /// With --policy: the port; may be left out if there is only one
+    #[arg(long, value_name = "NAME", requires = "policy")]
+    pub(super) port: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("filter").required(true))]
+pub(super) struct SourcesArgs {
+    /// The groups, 224.0.0.0 to 239.255.255.255: addresses, prefixes or ranges
+    #[arg(required = true, value_name = "GROUP")]
+    pub(super) groups: Vec<GroupRange>,
+    /// Only these sources
+    #[arg(long, value_name = "ADDR,ADDR", value_delimiter = ',', value_parser = parse_source, group = "filter")]
+    pub(super) include: Option<Vec<Ipv4Addr>>,
+    /// All sources but these
+    #[arg(long, value_name = "ADDR,ADDR", value_delimiter = ',', value_parser = parse_source, group = "filter")]
+    pub(super) exclude: Option<Vec<Ipv4Addr>>,
+    /// Any source
+    #[arg(long, group = "filter")]
+    pub(super) any: bool,
+    /// No source: this leaves the groups
+    #[arg(long, group = "filter")]
+    pub(super) none: bool,
+    /// The service that wants them; may be left out if there is only one
+    #[arg(long, value_name = "NAME")]
+    pub(super) service: Option<String>,
+    /// The port that it is on, or one of its VLANs, as p0.100; may be left out if there is only one
+    #[arg(long, value_name = "NAME")]
+    pub(super) port: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RestartArgs {
+    /// The port; may be left out if there is only one
+    #[arg(long, value_name = "NAME")]
+    pub(super) port: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct RowsArgs {
     /// Show the counters that are 0 too
     #[arg(long)]
@@ -177,9 +235,9 @@ pub(super) struct RowsArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct MembershipArgs {
-    /// The group, 224.0.0.0 to 239.255.255.255
-    #[arg(value_parser = parse_group)]
-    pub(super) group: Ipv4Addr,
+    /// The groups, 224.0.0.0 to 239.255.255.255: addresses, prefixes or ranges
+    #[arg(required = true, value_name = "GROUP")]
+    pub(super) groups: Vec<GroupRange>,
     /// Only this source (RFC 4607)
     #[arg(long, value_name = "ADDR", value_parser = parse_source)]
     pub(super) source: Option<Ipv4Addr>,
@@ -201,11 +259,9 @@ fn parse_vdev(text: &str) -> Result<String, String> {
     }
 }
 
-fn parse_group(text: &str) -> Result<Ipv4Addr, String> {
-    let group = parse_addr(text)?;
-    Group::<V4>::new(group)
-        .map(Group::addr)
-        .ok_or_else(|| format!("{group} is not a multicast group: those are 224.0.0.0 to 239.255.255.255"))
+fn parse_policy(text: &str) -> Result<FilterPolicy, String> {
+    let found = FilterPolicy::NAMES.into_iter().find(|(name, _)| *name == text);
+    found.map(|(_, policy)| policy).ok_or_else(|| "use auto, all_multicast or promiscuous".to_owned())
 }
 
 fn parse_source(text: &str) -> Result<Ipv4Addr, String> {
@@ -243,9 +299,44 @@ mod tests {
                 panic!("{args:?}");
             };
             assert_eq!(socket, PathBuf::from("/s"));
-            assert_eq!(membership.group, Ipv4Addr::new(239, 1, 2, 3));
+            assert_eq!(membership.groups, ["239.1.2.3".parse().unwrap()]);
             assert_eq!(membership.port.as_deref(), Some("p0"));
         }
+    }
+
+    #[test]
+    fn a_source_filter_is_one_mode_with_its_sources() {
+        let sources = |args: &[&str]| {
+            let args = ["pollcast", "ctl", "sources", "239.1.2.3"].iter().chain(args);
+            match Cli::try_parse_from(args).ok()?.action {
+                Action::Ctl(CtlArgs { command: CtlCommand::Sources(args), .. }) => Some(args),
+                _ => None,
+            }
+        };
+        let [a, b] = [Ipv4Addr::new(198, 18, 0, 1), Ipv4Addr::new(198, 18, 0, 2)];
+        assert_eq!(sources(&["--include", "198.18.0.1,198.18.0.2"]).unwrap().include, Some(vec![a, b]));
+        assert_eq!(sources(&["--exclude", "198.18.0.1"]).unwrap().exclude, Some(vec![a]));
+        assert!(sources(&["--any"]).unwrap().any && sources(&["--none"]).unwrap().none);
+        for wrong in [
+            &[][..],
+            &["--include", "239.1.2.3"],
+            &["--any", "--none"],
+            &["--include", "198.18.0.1", "--any"],
+        ] {
+            assert!(sources(wrong).is_none(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_policy_is_one_of_three_and_needs_no_port() {
+        let policy =
+            |args: &[&str]| Cli::try_parse_from(["pollcast", "ctl", "filter"].iter().chain(args)).is_ok();
+        assert!(
+            policy(&[])
+                && policy(&["--policy", "auto"])
+                && policy(&["--policy", "promiscuous", "--port", "p0"])
+        );
+        assert!(!policy(&["--policy", "none"]) && !policy(&["--port", "p0"]));
     }
 
     #[test]
@@ -259,14 +350,11 @@ mod tests {
 
     #[test]
     fn only_groups_are_joined_and_only_hosts_are_sources() {
-        assert!(parse_group("224.0.0.0").is_ok());
-        assert!(parse_group("239.255.255.255").is_ok());
-        assert_eq!(
-            parse_group("198.18.0.1").unwrap_err(),
-            "198.18.0.1 is not a multicast group: those are 224.0.0.0 to 239.255.255.255"
-        );
-        assert!(parse_group("240.0.0.1").is_err());
-        assert!(parse_group("all").unwrap_err().starts_with("not an IPv4 address"));
+        let ctl = |args: &[&str]| Cli::try_parse_from(["pollcast", "ctl"].iter().chain(args));
+        assert!(ctl(&["join", "224.0.0.0", "239.255.255.255", "239.1.0.0/22"]).is_ok());
+        let refused = ctl(&["leave", "239.1.2.3", "198.18.0.1"]).unwrap_err().to_string();
+        assert!(refused.contains("198.18.0.1 is not a multicast group"), "{refused}");
+        assert!(ctl(&["join"]).is_err());
         assert!(parse_source("198.18.0.1").is_ok());
         assert_eq!(parse_source("239.1.2.3").unwrap_err(), "239.1.2.3 is not the address of one host");
     }

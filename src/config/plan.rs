@@ -164,6 +164,10 @@ pub struct InterfacePlan {
     pub path_mtu_timeout: Duration,
     /// The most neighbours that are remembered.
     pub neighbors_max: usize,
+    /// The most groups that are joined on it.
+    pub groups_max: usize,
+    /// The most sources that one service names of one group.
+    pub sources_max: usize,
 }
 
 /// A static route of an interface.

@@ -74,6 +74,8 @@ pub(super) struct RawChoices {
     pub(super) path_mtu_min: Option<At<i64>>,
     pub(super) path_mtu_timeout_s: Option<At<i64>>,
     pub(super) neighbors_max: Option<At<i64>>,
+    pub(super) groups_max: Option<At<i64>>,
+    pub(super) sources_max: Option<At<i64>>,
 }
 
 /// An element of the routes of an interface.
@@ -263,6 +265,8 @@ impl RawChoices {
             path_mtu_min: reader.get("path_mtu_min"),
             path_mtu_timeout_s: reader.get("path_mtu_timeout_s"),
             neighbors_max: reader.get("neighbors_max"),
+            groups_max: reader.get("groups_max"),
+            sources_max: reader.get("sources_max"),
         }
     }
 
@@ -283,6 +287,8 @@ impl RawChoices {
             path_mtu_min: first(&self.path_mtu_min, &port.path_mtu_min),
             path_mtu_timeout_s: first(&self.path_mtu_timeout_s, &port.path_mtu_timeout_s),
             neighbors_max: first(&self.neighbors_max, &port.neighbors_max),
+            groups_max: first(&self.groups_max, &port.groups_max),
+            sources_max: first(&self.sources_max, &port.sources_max),
         }
     }
 }
@@ -310,11 +316,6 @@ impl RawPort {
     fn read(at: At<&DeTable<'_>>, problems: &mut Problems) -> Self {
         let mut reader = TableReader::new(at.value, at.place.clone(), problems);
         let checksum = [("auto", Checksum::Auto), ("software", Checksum::Software)];
-        let filter = [
-            ("auto", FilterPolicy::Auto),
-            ("all_multicast", FilterPolicy::AllMulticast),
-            ("promiscuous", FilterPolicy::Promiscuous),
-        ];
         let name = reader.get("name");
         let device = reader.get("device");
         let mac = reader.get("mac");
@@ -324,7 +325,7 @@ impl RawPort {
         let rx_descriptors = reader.get("rx_descriptors");
         let tx_descriptors = reader.get("tx_descriptors");
         let checksum = reader.choice("checksum", &checksum);
-        let multicast_filter = reader.choice("multicast_filter", &filter);
+        let multicast_filter = reader.choice("multicast_filter", &FilterPolicy::NAMES);
         let cpus = reader.list("cpus");
         reader.finish();
         let several = |tables: Vec<At<&DeTable<'_>>>, problems: &mut Problems| {

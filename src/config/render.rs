@@ -136,6 +136,8 @@ fn write_interface(interface: &InterfacePlan, f: &mut fmt::Formatter<'_>) -> fmt
         f,
         "      at most {neighbors} neighbours; path MTU {path_mtu} or more, remembered for {timeout} s"
     )?;
+    let (groups, sources) = (interface.groups_max, interface.sources_max);
+    writeln!(f, "      at most {groups} groups, {sources} sources of one for one service")?;
     exceptions(interface.policy).try_for_each(|exception| writeln!(f, "      {exception}"))
 }
 

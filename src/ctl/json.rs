@@ -1,7 +1,7 @@
 //! Answers as JSON, for programs.
 //!
-//! What is printed is the body of the answer alone: an object for `stats`, `join` and `leave`, an array of objects for
-//! the rest. The keys are the field names of the types in [`command`](crate::engine::command); they are stable: keys may
+//! What is printed is the body of the answer alone: an object for `stats` and for orders, an array of objects for the
+//! rest. The keys are the field names of the types in [`command`](crate::engine::command); they are stable: keys may
 //! be added, none is renamed or removed. A key whose value does not apply is `null` or absent.
 
 use crate::engine::command::Answer;
@@ -64,7 +64,9 @@ mod tests {
                 json!([{"port": "p0", "driver": "net_tap", "rung": "all_multicast",
                     "refused": [{"rung": "addr_list", "why": "full"}, {"rung": "mac_table", "why": "none"}],
                     "macs": ["01:00:5e:00:00:01"],
-                    "capacity": 64, "all_multicast": true, "promiscuous": false, "not_in_set": 1, "aliases": 2}]),
+                    "capacity": 64, "all_multicast": true, "promiscuous": false, "not_in_set": 1, "aliases": 2,
+                    "entries": 3, "policy": "auto", "may_pass": true, "not_undone": "busy", "applied": 4, "calls": 5,
+                    "applied_ago_s": 6, "retry_in_s": 7}]),
             ),
             (
                 "neighbors",
@@ -81,6 +83,14 @@ mod tests {
                     {"reason": "no_buffer", "packets": 0, "meaning": "..."}]),
             ),
             ("done", json!({"done": "joined 239.1.2.3 on p0 for echo"})),
+            (
+                "done",
+                json!({"done": "joined 1 of 2 groups on p0 for echo", "reports": 1, "filter": "addr_list, 2 group addresses",
+                    "changes": [{"group": "239.1.2.3", "changed": true, "from": "INCLUDE {}", "to": "EXCLUDE {}",
+                        "interface": "EXCLUDE {}"},
+                    {"group": "239.1.2.4", "changed": false, "from": "INCLUDE {}", "to": "INCLUDE {}",
+                        "interface": "INCLUDE {}", "error": "no room"}]}),
+            ),
         ]
     }
 

@@ -10,8 +10,8 @@ use super::table::Align::{Left, Right};
 use super::table::Table;
 use crate::engine::Counter;
 use crate::engine::command::{
-    Answer, DropAnswer, FilterAnswer, GroupAnswer, InterfaceAnswer, NeighborAnswer, PathAnswer, PortAnswer,
-    PortStats, RouteAnswer, SocketAnswer, StatsAnswer,
+    Answer, DoneAnswer, DropAnswer, FilterAnswer, GroupAnswer, GroupChange, InterfaceAnswer, NeighborAnswer,
+    PathAnswer, PortAnswer, PortStats, RouteAnswer, SocketAnswer, StatsAnswer,
 };
 use crate::io::{FilterState, Refused};
 
@@ -38,7 +38,7 @@ pub fn render(answer: &Answer, rows: Rows) -> String {
         Answer::Paths(paths) => render_paths(paths),
         Answer::Routes(routes) => render_routes(routes),
         Answer::Drops(drops) => render_drops(drops, rows),
-        Answer::Done(done) => format!("{}\n", done.done),
+        Answer::Done(done) => render_done(done),
         Answer::Error(sentence) => format!("{sentence}\n"),
     }
 }
@@ -88,6 +88,36 @@ fn render_stats(stats: &StatsAnswer, rows: Rows) -> String {
     counter("device oerrors", &|port| port.device.oerrors);
     counter("device rx_nombuf", &|port| port.device.rx_nombuf);
     text + &table.render()
+}
+
+/// Groups of an order of which each has its line; of more, the first ones.
+const CHANGES_SHOWN: usize = 20;
+
+/// The sentence; what became of each group; what left.
+fn render_done(answer: &DoneAnswer) -> String {
+    let DoneAnswer { done, changes, reports, filter } = answer;
+    let mut text = format!("{done}\n");
+    // What could not be done is never left out.
+    let failed = changes.iter().filter(|change| change.error.is_some());
+    for GroupChange { group, error, .. } in failed {
+        text.push_str(&format!("  {group}: {}\n", error.as_deref().unwrap_or_default()));
+    }
+    let mut changed = changes.iter().filter(|change| change.changed);
+    for GroupChange { group, from, to, interface, .. } in changed.by_ref().take(CHANGES_SHOWN) {
+        let all = if interface == to { String::new() } else { format!("; the interface: {interface}") };
+        text.push_str(&format!("  {group}: {from} -> {to}{all}\n"));
+    }
+    match changed.count() {
+        0 => {}
+        more => text.push_str(&format!("  and {more} more\n")),
+    }
+    if let Some(filter) = filter {
+        text.push_str(&format!("  NIC filter: {filter}\n"));
+    }
+    if let Some(reports) = reports {
+        text.push_str(&format!("  {} left\n", count(u64::from(*reports), "report", "reports")));
+    }
+    text
 }
 
 /// One block of lines for each of `items`, with an empty line between them.
@@ -187,7 +217,7 @@ fn render_groups(groups: &[GroupAnswer]) -> String {
 }
 
 fn filter_block(filter: &FilterAnswer) -> String {
-    let FilterAnswer { port, driver, state, not_in_set, aliases } = filter;
+    let FilterAnswer { port, driver, state, not_in_set, aliases, applied_ago_s, retry_in_s } = filter;
     let filters = !(state.all_multicast || state.promiscuous) && state.rung.filters();
     let unwanted = match (*not_in_set, filters) {
         (0, _) => "none passed".into(),
@@ -196,10 +226,24 @@ fn filter_block(filter: &FilterAnswer) -> String {
     };
     let aliases = match *aliases {
         0 => "none passed".into(),
-        n => format!("{} passed: groups not joined that share the MAC of one that is", frames(n)),
+        n => format!("{} passed: groups not joined there, with the MAC of one that is joined", frames(n)),
     };
     let mut lines = filter_lines(state);
-    lines.extend([("not in set", Some(unwanted)), ("aliases", Some(aliases))]);
+    let applied = applied_ago_s.map(|s| {
+        let FilterState { applied, calls, .. } = state;
+        let times = count(*applied, "time", "times");
+        format!(
+            "{} ago; {times} in all, {}",
+            duration(s),
+            count(*calls, "call to the driver", "calls to the driver")
+        )
+    });
+    lines.extend([
+        ("retry", retry_in_s.map(|s| format!("in {}", duration(s)))),
+        ("applied", applied),
+        ("not in set", Some(unwanted)),
+        ("aliases", Some(aliases)),
+    ]);
     lines.extend(state.macs.iter().map(|mac| ("passes", Some(mac.to_string()))));
     titled(format!("{port}  {driver}"), lines)
 }
@@ -208,14 +252,19 @@ fn filter_block(filter: &FilterAnswer) -> String {
 pub(crate) fn filter_lines(state: &FilterState) -> Vec<(&'static str, Option<String>)> {
     let switch = |on: bool| if on { "on" } else { "off" };
     let (all_multicast, promiscuous) = (switch(state.all_multicast), switch(state.promiscuous));
+    let entries = match state.capacity {
+        Some(capacity) => format!("{} of {capacity}", state.entries),
+        None => state.entries.to_string(),
+    };
     let head = [
         ("rung", Some(state.rung.to_string())),
+        ("policy", Some(state.policy.name().to_owned())),
+        ("entries", state.rung.filters().then_some(entries)),
         ("read back", Some(format!("all-multicast {all_multicast}, promiscuous {promiscuous}"))),
-        ("capacity", state.capacity.map(|n| format!("{n} group addresses"))),
     ];
     let refused =
         state.refused.iter().map(|Refused { rung, why }| ("refused", Some(format!("{rung}: {why}"))));
-    head.into_iter().chain(refused).collect()
+    head.into_iter().chain(refused).chain([("not undone", state.not_undone.clone())]).collect()
 }
 
 fn render_neighbors(neighbors: &[NeighborAnswer]) -> String {

@@ -6,7 +6,7 @@ use super::offload::Offloads;
 use super::{Eal, Mempool, MempoolOptions, Port, port};
 use crate::addr::{Group, MacAddr, V4};
 use crate::config::plan::{Checksum, PortPlan};
-use crate::io::{FilterPolicy, FilterState, PortControl};
+use crate::io::{FilterPolicy, FilterState, Occasion, PortControl};
 
 /// One device.
 #[derive(Clone, Debug, Serialize)]
@@ -89,7 +89,7 @@ fn try_filter(
     };
     let port = Port::open(eal, &plan, 1, &pool).map_err(|error| error.to_string())?;
     let (mut port, _queues) = port.start().map_err(|error| error.to_string())?;
-    Ok(port.mc_filter().apply(&two_groups()).clone())
+    Ok(port.mc_filter().apply(&two_groups(), Occasion::Change).clone())
 }
 
 /// For devices that have none of their own: locally administered.

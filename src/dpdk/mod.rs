@@ -27,7 +27,6 @@ pub mod devices;
 mod eal;
 mod error;
 mod mbuf;
-mod mc_filter;
 mod mempool;
 mod offload;
 mod port;

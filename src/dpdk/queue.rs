@@ -32,25 +32,54 @@ pub struct TxQueue {
 struct Queue {
     port: u16,
     number: u16,
+    /// Let go of: the device may be stopped, and is not touched.
+    paused: bool,
     /// Keeps the port open.
-    _opened: Arc<Opened>,
+    opened: Arc<Opened>,
     not_sync: PhantomData<Cell<()>>,
 }
 
 /// The queue pair `number` of a port; received mbufs have none of the flags `unasked`.
 ///
 /// # Safety
-/// The port was started with more than `number` queues each way, stays so as long as `opened` lives, and this is called
-/// once for each number.
+/// The port was started with more than `number` queues each way, is stopped only while no queue uses `opened` or when that
+/// is dropped, and this is called once for each number.
 pub(super) unsafe fn pair(
     opened: &Arc<Opened>,
     number: u16,
     prepare: bool,
     unasked: u64,
 ) -> (RxQueue, TxQueue) {
-    let queue =
-        || Queue { port: opened.port_id(), number, _opened: Arc::clone(opened), not_sync: PhantomData };
+    let queue = || {
+        let mut queue = Queue {
+            port: opened.port_id(),
+            number,
+            paused: true,
+            opened: Arc::clone(opened),
+            not_sync: PhantomData,
+        };
+        queue.resume();
+        queue
+    };
     (RxQueue { queue: queue(), unasked }, TxQueue { queue: queue(), prepare })
+}
+
+impl Queue {
+    fn pause(&mut self) {
+        if !core::mem::replace(&mut self.paused, true) {
+            self.opened.users().let_go();
+        }
+    }
+
+    fn resume(&mut self) {
+        self.paused = self.paused && !self.opened.users().take();
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.pause();
+    }
 }
 
 /// `n` as DPDK counts packets.
@@ -84,14 +113,25 @@ fn fill<B>(slots: &mut [Option<B>], driver: impl FnOnce(*mut Option<B>, u16) -> 
 impl io::RxQueue for RxQueue {
     type Buf = Mbuf;
 
+    fn pause(&mut self) {
+        self.queue.pause();
+    }
+
+    fn resume(&mut self) {
+        self.queue.resume();
+    }
+
     #[inline]
     fn rx_burst(&mut self, burst: &mut Burst<Mbuf>, max: usize) -> usize {
+        if self.queue.paused {
+            return 0;
+        }
         let spare = burst.spare();
         let max = max.min(spare.len());
         let Some(slots) = spare.get_mut(..max) else { return 0 };
-        let Queue { port, number, .. } = self.queue;
-        // SAFETY: the queue exists and only this thread uses it, see `pair`; there is room for `room` pointers, and
-        // `Option<Mbuf>` is one. The driver gives up its reference to each that it returns.
+        let (port, number) = (self.queue.port, self.queue.number);
+        // SAFETY: the queue exists and only this thread uses it, see `pair`; it is not paused, so that the port is started;
+        // there is room for `room` pointers, and `Option<Mbuf>` is one. The driver gives up its reference to each that it returns.
         let n = fill(slots, |slots, room| unsafe { sys::shim_rx_burst(port, number, slots.cast(), room) });
         if self.unasked != 0 {
             let received = burst.spare().iter_mut().take(n).flatten();
@@ -105,8 +145,19 @@ impl io::RxQueue for RxQueue {
 impl io::TxQueue for TxQueue {
     type Buf = Mbuf;
 
+    fn pause(&mut self) {
+        self.queue.pause();
+    }
+
+    fn resume(&mut self) {
+        self.queue.resume();
+    }
+
     #[inline]
     fn tx_burst(&mut self, burst: &mut Burst<Mbuf>) -> usize {
+        if self.queue.paused {
+            return 0;
+        }
         if self.prepare { self.prepare_and_send(burst) } else { self.send(burst, usize::MAX) }
     }
 }
@@ -117,9 +168,9 @@ impl TxQueue {
     fn send(&mut self, burst: &mut Burst<Mbuf>, max: usize) -> usize {
         let front = whole(burst.front_mut());
         let max = max.min(front.len());
-        let Queue { port, number, .. } = self.queue;
-        // SAFETY: the queue exists and only this thread uses it, see `pair`; the first `max` slots hold packets that we
-        // own, and `Option<Mbuf>` is a pointer.
+        let (port, number) = (self.queue.port, self.queue.number);
+        // SAFETY: the queue exists and only this thread uses it, see `pair`; it is not paused, so that the port is started;
+        // the first `max` slots hold packets that we own, and `Option<Mbuf>` is a pointer.
         let sent = unsafe { sys::shim_tx_burst(port, number, front.as_mut_ptr().cast(), count(max)) };
         let sent = usize::from(sent).min(max);
         // They are the driver's now.
@@ -134,7 +185,7 @@ impl TxQueue {
         while left > 0 {
             let front = whole(burst.front_mut());
             left = left.min(front.len());
-            let Queue { port, number, .. } = self.queue;
+            let (port, number) = (self.queue.port, self.queue.number);
             // SAFETY: as in `send`, of the first `left` slots; they stay ours.
             let ready = unsafe { sys::shim_tx_prepare(port, number, front.as_mut_ptr().cast(), count(left)) };
             let ready = usize::from(ready).min(left);

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::order::{
+    FilterMode, FilterPolicyOrder, GroupChange, GroupRange, Membership, RestartOrder, SourceFilterOrder,
+};
 use crate::addr::MacAddr;
 use crate::io::{DeviceStats, FilterState, PortInfo};
 
@@ -33,10 +36,16 @@ pub enum Command {
     Routes,
     /// The drop counters, with their meaning.
     Drops,
-    /// Joins a group.
+    /// Joins groups.
     Join(Membership),
-    /// Leaves a group, or one source of it.
+    /// Leaves groups, or one source of them.
     Leave(Membership),
+    /// Sets which sources of groups are wanted.
+    SourceFilter(SourceFilterOrder),
+    /// Pins the multicast filter of a port to a rung, or lets it climb.
+    FilterPolicy(FilterPolicyOrder),
+    /// Stops a port and starts it again.
+    Restart(RestartOrder),
     /// Gives a port another MTU.
     Mtu(MtuOrder),
 }
@@ -47,23 +56,6 @@ pub enum Command {
 pub struct MtuOrder {
     /// The largest IP packet, in bytes: at most what the configuration says.
     pub mtu: u16,
-    /// The port by name; the only one if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub port: Option<String>,
-}
-
-/// What [`Command::Join`] and [`Command::Leave`] speak of.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Membership {
-    /// The group.
-    pub group: Ipv4Addr,
-    /// Only this source.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<Ipv4Addr>,
-    /// The service; the only one if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service: Option<String>,
     /// The port by name; the only one if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
@@ -91,7 +83,7 @@ pub enum Answer {
     Routes(Vec<RouteAnswer>),
     /// To [`Command::Drops`].
     Drops(Vec<DropAnswer>),
-    /// To [`Command::Join`], [`Command::Leave`] and [`Command::Mtu`].
+    /// To orders: [`Command::Join`], [`Command::Leave`], [`Command::Mtu`] and the others.
     Done(DoneAnswer),
     /// The command could not be carried out, and what to do about it.
     Error(String),
@@ -209,8 +201,15 @@ pub struct FilterAnswer {
     /// Multicast frames that the device let through though their MAC is not in the set. More than 0 on a rung that
     /// filters means: accepted by the driver, not effective.
     pub not_in_set: u64,
-    /// Multicast frames whose MAC is in the set and whose group is not joined: aliases.
+    /// Multicast frames whose MAC is in the set and whose group is not joined on the interface that they came in by:
+    /// aliases, of one of the 32 groups that share a MAC, or of a group that is joined on another VLAN.
     pub aliases: u64,
+    /// Seconds since it was last applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied_ago_s: Option<u64>,
+    /// Seconds until the rungs that refused, and may not do so for ever, are tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_in_s: Option<u64>,
 }
 
 /// One neighbour.
@@ -274,8 +273,25 @@ pub struct DropAnswer {
 }
 
 /// What an order did.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct DoneAnswer {
     /// In a sentence: `joined 239.1.2.3 on p0 for echo`.
     pub done: String,
+    /// What became of each group, of an order about groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<GroupChange>,
+    /// How many IGMP reports left for it, repeats not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reports: Option<u32>,
+    /// How the NIC's filter is done now, of an order that may have changed it: `addr_list, 3 group addresses`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+}
+
+impl DoneAnswer {
+    /// A sentence, and no more.
+    #[must_use]
+    pub fn said(done: impl Into<String>) -> Self {
+        Self { done: done.into(), ..Self::default() }
+    }
 }

@@ -29,6 +29,10 @@ pub enum ToWorker<B> {
     Neighbor(InterfaceId, Ipv4Addr, Option<Hop>),
     /// No neighbour of this interface is known any more.
     NoNeighbors(InterfaceId),
+    /// Let go of the queues of this port: it is to be stopped.
+    Pause(PortId),
+    /// Take them again: it has been started.
+    Resume(PortId),
 }
 
 /// What became known of the paths from an interface.

@@ -22,6 +22,7 @@ pub mod control;
 pub mod counters;
 pub mod fragments;
 pub mod message;
+mod order;
 mod port_io;
 pub mod request;
 pub mod run;

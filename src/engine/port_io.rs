@@ -8,7 +8,7 @@ use super::message::{PathNews, PuntSenders};
 use super::worker::WorkerPort;
 use crate::addr::V4;
 use crate::fastpath::View;
-use crate::io::{Burst, InterfaceId, Nic, PacketBuf, PortId, TxQueue};
+use crate::io::{Burst, InterfaceId, Nic, PacketBuf, PortId, RxQueue, TxQueue};
 use crate::stack::fragmentation::Ids;
 use crate::stack::interface::Interfaces;
 use crate::stack::route::Routes;
@@ -60,6 +60,19 @@ impl<N: Nic> PortIo<N> {
             interface.v4.routes = routes;
             self.view = View::of(&self.interfaces);
         }
+    }
+
+    /// Lets go of the queues, after what is under way has been sent. What is to be sent after that, the ring refuses.
+    pub(super) fn pause(&mut self) {
+        self.flush();
+        self.rx.pause();
+        self.tx.pause();
+    }
+
+    /// Takes the queues again.
+    pub(super) fn resume(&mut self) {
+        self.rx.resume();
+        self.tx.resume();
     }
 
     /// Puts `buf` into the transmit burst; a full one goes out first.

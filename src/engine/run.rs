@@ -4,9 +4,10 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::thread;
 
-use crossbeam::channel::{Receiver, Select};
+use crossbeam::channel::{Receiver, Select, Sender};
 
-use super::control::Control;
+use super::command::Answer;
+use super::control::{Control, Submitted, Ticket};
 use super::request::Request;
 use super::worker::Worker;
 use crate::io::Nic;
@@ -74,6 +75,8 @@ pub fn control_loop<N: Nic>(
     clock: impl Fn() -> Instant,
     inputs: &ControlInputs,
 ) -> Ended {
+    // Whoever waits for an answer that comes later: no more than there are threads that ask.
+    let mut waiting: Vec<(Ticket, Sender<Answer>)> = Vec::new();
     loop {
         wait(control, &clock, inputs);
         if let Ok(worker) = inputs.lost.try_recv() {
@@ -85,10 +88,19 @@ pub fn control_loop<N: Nic>(
         }
         // One command a turn: packets and timers have their turn between two.
         if let Ok(Request { command, answer }) = inputs.requests.try_recv() {
-            // Whoever asked may have gone away: then nobody misses the answer.
-            let _ = answer.send(control.execute(clock(), &command));
+            match control.submit(clock(), &command) {
+                // Whoever asked may have gone away: then nobody misses the answer.
+                Submitted::Answered(done) => drop(answer.send(done)),
+                Submitted::Later(ticket) => waiting.push((ticket, answer)),
+            }
         }
         control.turn(clock());
+        for (ticket, done) in control.take_finished() {
+            if let Some(at) = waiting.iter().position(|(other, _)| *other == ticket) {
+                let (_, answer) = waiting.swap_remove(at);
+                let _ = answer.send(done);
+            }
+        }
     }
 }
 

@@ -362,6 +362,16 @@ impl<N: Nic> Worker<N> {
                         interface.v4.hops.set(addr, hop);
                     }
                 }
+                ToWorker::Pause(id) => {
+                    if let Some(port) = self.port_mut(id) {
+                        port.pause();
+                    }
+                }
+                ToWorker::Resume(id) => {
+                    if let Some(port) = self.port_mut(id) {
+                        port.resume();
+                    }
+                }
                 ToWorker::NoNeighbors(id) => {
                     if let Some(interface) = self.interface_mut(id) {
                         interface.v4.hops.clear();

@@ -28,6 +28,7 @@ use crate::io::{FilterState, InterfaceId, PortId, PortInfo, Refused, Rung};
 use crate::rng::Rng;
 use crate::stack::hops::Hops;
 use crate::stack::interface::{Inet, Interface, Interfaces};
+use crate::stack::membership::Limits;
 use crate::stack::pmtu::{PathMtu, PmtuPolicy};
 use crate::stack::route::{Route, Routes};
 use crate::time::WallClock;
@@ -161,6 +162,7 @@ fn interfaces(
                 gateway4: with.gateway4,
                 conflict_detection: with.conflict_detection,
                 neighbors_max: with.neighbors_max,
+                membership_limits: Limits { groups: with.groups_max, sources: with.sources_max },
             }
         })
         .collect()

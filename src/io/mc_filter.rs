@@ -2,7 +2,11 @@
 //!
 //! The set of MAC addresses is derived from the joined groups each time and applied whole: there are no reference
 //! counts to get wrong. Any error means one rung down; every application starts at the top again, so that the filter
-//! climbs when there is room.
+//! climbs when there is room. [`Ladder`] is the one way to do that, for real devices and simulated ones; what it asks of
+//! a device is [`FilterCalls`].
+
+mod ladder;
+mod table;
 
 use core::fmt;
 
@@ -10,8 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::addr::MacAddr;
 
+pub use ladder::Ladder;
+pub use table::is_placeholder;
+
 /// How a port keeps unwanted multicast away, best first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rung {
     /// `rte_eth_dev_set_mc_addr_list`: the device was given the list.
@@ -23,6 +30,7 @@ pub enum Rung {
     /// `rte_eth_promiscuous_enable`: every frame passes.
     Promiscuous,
     /// The device has no filter and passes everything.
+    #[default]
     Unfiltered,
 }
 
@@ -68,6 +76,86 @@ pub enum FilterPolicy {
     Promiscuous,
 }
 
+impl FilterPolicy {
+    /// Its names, as in configuration, on the command line and in JSON.
+    pub const NAMES: [(&str, Self); 3] =
+        [("auto", Self::Auto), ("all_multicast", Self::AllMulticast), ("promiscuous", Self::Promiscuous)];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::AllMulticast => "all_multicast",
+            Self::Promiscuous => "promiscuous",
+        }
+    }
+}
+
+/// Why a device did not do what the ladder asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// What kind of refusal: whether to ask again.
+    pub kind: RefusalKind,
+    /// The driver's own words: `Operation not supported (-ENOTSUP)`.
+    pub words: String,
+}
+
+/// What to make of a refusal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RefusalKind {
+    /// The device or its driver cannot do it, and never will.
+    NotSupported,
+    /// There is no room: another set may fit.
+    Full,
+    /// Anything else: the device may be busy, starting or being reset, and do it later.
+    MayPass,
+}
+
+/// What the ladder asks of a device. Each call answers for itself: what comes of it is read back.
+pub trait FilterCalls {
+    /// `rte_eth_dev_set_mc_addr_list`: these and no others.
+    ///
+    /// # Errors
+    /// The driver refuses. What it had before may be gone.
+    fn set_list(&mut self, macs: &[MacAddr]) -> Result<(), Refusal>;
+
+    /// How many addresses the list holds, where the device says.
+    fn list_capacity(&self) -> Option<u32> {
+        None
+    }
+
+    /// `rte_eth_dev_mac_addr_add`: into the first empty slot of the table; one that is there already stays as it is.
+    ///
+    /// # Errors
+    /// The driver refuses; the table is as it was.
+    fn add_mac(&mut self, mac: MacAddr) -> Result<(), Refusal>;
+
+    /// `rte_eth_dev_mac_addr_remove`: its slot is empty afterwards; one that is not there is no error.
+    ///
+    /// # Errors
+    /// The driver refuses; the table is as it was.
+    fn remove_mac(&mut self, mac: MacAddr) -> Result<(), Refusal>;
+
+    /// `rte_eth_allmulticast_enable` and `_disable`.
+    ///
+    /// # Errors
+    /// The driver refuses; the switch is as it was.
+    fn set_all_multicast(&mut self, on: bool) -> Result<(), Refusal>;
+
+    /// `rte_eth_allmulticast_get`.
+    fn all_multicast(&self) -> bool;
+
+    /// `rte_eth_promiscuous_enable` and `_disable`.
+    ///
+    /// # Errors
+    /// The driver refuses; the switch is as it was.
+    fn set_promiscuous(&mut self, on: bool) -> Result<(), Refusal>;
+
+    /// `rte_eth_promiscuous_get`.
+    fn promiscuous(&self) -> bool;
+}
+
 /// A rung that did not answer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Refused {
@@ -78,7 +166,7 @@ pub struct Refused {
 }
 
 /// The filter as last applied.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct FilterState {
     /// The rung that answered.
     pub rung: Rung,
@@ -88,119 +176,48 @@ pub struct FilterState {
     pub macs: Vec<MacAddr>,
     /// The most group addresses that the rung in use can hold, where the device says.
     pub capacity: Option<u32>,
+    /// How many of these are in use: on a rung that has room for none, 0.
+    #[serde(default)]
+    pub entries: u32,
     /// Read back from the device: does it pass all multicast?
     pub all_multicast: bool,
     /// Read back from the device: does it pass everything?
     pub promiscuous: bool,
+    /// How far the filter may climb.
+    #[serde(default)]
+    pub policy: FilterPolicy,
+    /// A refusal, here or in `refused`, that may pass: the device is worth asking again.
+    #[serde(default)]
+    pub may_pass: bool,
+    /// What the device would not undo of another rung, or would not forget, in its driver's words: until it does, more
+    /// passes than was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_undone: Option<String>,
+    /// How often the filter was applied: calls for a set that it had already are not counted.
+    #[serde(default)]
+    pub applied: u64,
+    /// How many calls to the driver that took, all together.
+    #[serde(default)]
+    pub calls: u64,
 }
 
-impl FilterState {
-    /// Before anything was applied.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            rung: Rung::Unfiltered,
-            refused: Vec::new(),
-            macs: Vec::new(),
-            capacity: None,
-            all_multicast: false,
-            promiscuous: false,
-        }
-    }
-}
-
-impl Default for FilterState {
-    fn default() -> Self {
-        Self::new()
-    }
+/// Why the filter is applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Occasion {
+    /// The set may have changed. Nothing is asked of the device for an equal one.
+    Change,
+    /// A refusal may have passed: what refused is asked again, and nothing else.
+    Retry,
+    /// The device was started, reset, or had no link: it may have forgotten everything.
+    Restart,
 }
 
 /// A device's multicast filter. One owner, one call, the whole set every time.
 pub trait McFilter {
     /// Makes the device pass the frames to `want` (sorted, without duplicates), and as few others as it can. Never
     /// fails: the last rung takes everything.
-    fn apply(&mut self, want: &[MacAddr]) -> &FilterState;
-}
+    fn apply(&mut self, want: &[MacAddr], occasion: Occasion) -> &FilterState;
 
-/// The steps from the MAC table `have` to the set `want` that keep the table dense: the addresses to remove (last
-/// first), then those to add.
-///
-/// DPDK's virtio driver stops at the first empty slot when it sends its table, so that a hole silently loses every
-/// group behind it: what follows the first difference is removed from the end and added anew.
-#[must_use]
-pub fn dense_steps(have: &[MacAddr], want: &[MacAddr]) -> (Vec<MacAddr>, Vec<MacAddr>) {
-    let kept_by_want = |mac: &MacAddr| want.contains(mac);
-    let first_difference = have.iter().position(|mac| !kept_by_want(mac)).unwrap_or(have.len());
-    let (kept, removed) = have.split_at(first_difference);
-    let added = want.iter().filter(|mac| !kept.contains(mac)).copied().collect();
-    (removed.iter().rev().copied().collect(), added)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn macs(last_bytes: &[u8]) -> Vec<MacAddr> {
-        last_bytes.iter().map(|&b| MacAddr([1, 0, 0x5e, 0, 0, b])).collect()
-    }
-
-    /// DPDK's array of addresses with virtio's reading of it: `rte_eth_dev_mac_addr_remove` zeroes a slot,
-    /// `rte_eth_dev_mac_addr_add` fills the first empty one, and the driver then sends what precedes the next hole.
-    #[derive(Default)]
-    struct Virtio {
-        slots: Vec<Option<MacAddr>>,
-        sent: Vec<MacAddr>,
-    }
-    impl Virtio {
-        fn remove(&mut self, mac: MacAddr) {
-            let slot = self.slots.iter_mut().find(|s| **s == Some(mac)).unwrap();
-            *slot = None;
-            self.sent = self.slots.iter().flatten().copied().collect();
-        }
-        fn add(&mut self, mac: MacAddr) {
-            match self.slots.iter_mut().find(|s| s.is_none()) {
-                Some(slot) => *slot = Some(mac),
-                None => self.slots.push(Some(mac)),
-            }
-            self.sent = self.slots.iter().map_while(|s| *s).collect();
-        }
-    }
-
-    #[test]
-    fn holes_lose_groups() {
-        let mut virtio = Virtio::default();
-        macs(&[1, 2, 3, 4]).into_iter().for_each(|m| virtio.add(m));
-        virtio.remove(macs(&[1])[0]);
-        virtio.remove(macs(&[3])[0]);
-        virtio.add(macs(&[9])[0]);
-        assert_eq!(virtio.sent, macs(&[9, 2]), "4 is in the table and not in the device");
-    }
-
-    #[test]
-    fn dense_steps_lose_none_over_any_sequence() {
-        let mut rng = crate::rng::Rng::new(5);
-        let mut virtio = Virtio::default();
-        let mut have: Vec<MacAddr> = Vec::new();
-        for _ in 0..500 {
-            let mut want: Vec<MacAddr> = macs(&(0..20).filter(|_| rng.one_in(3)).collect::<Vec<u8>>());
-            want.sort_unstable();
-            let (remove, add) = dense_steps(&have, &want);
-            for mac in remove {
-                virtio.remove(mac);
-                have.retain(|m| *m != mac);
-            }
-            for mac in add {
-                virtio.add(mac);
-                have.push(mac);
-            }
-            let mut sent = virtio.sent.clone();
-            sent.sort_unstable();
-            assert_eq!(sent, want);
-        }
-    }
-
-    #[test]
-    fn nothing_is_done_for_an_equal_set() {
-        assert_eq!(dense_steps(&macs(&[2, 1]), &macs(&[1, 2])), (vec![], vec![]));
-    }
+    /// How far the filter may climb from the next application on.
+    fn set_policy(&mut self, policy: FilterPolicy);
 }

@@ -29,7 +29,10 @@ pub use burst::{BURST_MAX, Burst};
 pub use choice::{ConflictDetection, PmtuDiscovery, ReplyPath};
 pub use drop_reason::DropReason;
 pub use icmp_error::{IcmpError, IcmpErrorKind};
-pub use mc_filter::{FilterPolicy, FilterState, McFilter, Refused, Rung, dense_steps};
+pub use mc_filter::{
+    FilterCalls, FilterPolicy, FilterState, Ladder, McFilter, Occasion, Refusal, RefusalKind, Refused, Rung,
+    is_placeholder,
+};
 pub use parts::{Cast, Parts, PayloadSum};
 pub use policy::Policy;
 pub use port::{DeviceStats, InterfaceId, Nic, PortControl, PortId, PortInfo, RxQueue, TxQueue};

@@ -45,6 +45,13 @@ pub trait RxQueue: Send + fmt::Debug {
 
     /// Adds up to `max` received packets to `burst`, and returns how many.
     fn rx_burst(&mut self, burst: &mut Burst<Self::Buf>, max: usize) -> usize;
+
+    /// Lets go of the device: until it is resumed, nothing is received and the device is not touched, so that control may
+    /// stop it.
+    fn pause(&mut self);
+
+    /// Takes the device again. One that is stopped stays paused.
+    fn resume(&mut self);
 }
 
 /// A transmit queue, owned by one worker.
@@ -54,6 +61,12 @@ pub trait TxQueue: Send + fmt::Debug {
 
     /// Sends packets from the front of `burst`, and returns how many. What the ring refused stays in `burst`.
     fn tx_burst(&mut self, burst: &mut Burst<Self::Buf>) -> usize;
+
+    /// Lets go of the device: until it is resumed, every packet is refused and the device is not touched.
+    fn pause(&mut self);
+
+    /// Takes the device again. One that is stopped stays paused.
+    fn resume(&mut self);
 }
 
 /// One world's choice of buffers, queues and pools.
@@ -128,6 +141,19 @@ pub trait PortControl: Send {
     /// # Errors
     /// The driver refuses, in words; nothing has changed.
     fn set_mtu(&mut self, mtu: u16) -> Result<(), String>;
+
+    /// Whether every queue has let go of the device.
+    fn is_quiet(&self) -> bool;
+
+    /// Stops the device and starts it again as it was, but for the multicast filter, which is then to be applied: with its
+    /// address, its MTU and its VLANs. With `reset`, it is reset and configured anew in between. It must be quiet.
+    ///
+    /// # Errors
+    /// It is not quiet, or the driver refuses, in words: then it is stopped, and this may be tried again.
+    fn restart(&mut self, reset: bool) -> Result<(), String>;
+
+    /// Whether the device has asked to be reset since this was last asked: `RTE_ETH_EVENT_INTR_RESET`.
+    fn take_reset_request(&mut self) -> bool;
 
     /// The multicast filter.
     fn mc_filter(&mut self) -> &mut dyn McFilter;

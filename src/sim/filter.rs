@@ -1,12 +1,12 @@
 //! A multicast filter that really filters.
 //!
-//! `Hardware` is the device's side: it decides frame by frame. [`SimFilter`] is the driver's side: it programs the
-//! hardware by the ladder of [`Rung`]s. What devices can do differs, and [`Abilities`] says what this one can.
+//! `Hardware` is the device's side: it decides frame by frame. `SimCalls` is the driver's side, which the same
+//! [`Ladder`] programs as on a real device. What devices can do differs, and [`Abilities`] says what this one can.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::addr::MacAddr;
-use crate::io::{FilterPolicy, FilterState, McFilter, Refused, Rung, dense_steps};
+use crate::io::{FilterCalls, FilterPolicy, Ladder, Refusal, RefusalKind};
 
 /// How a device matches the addresses of its list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,11 +94,21 @@ impl Abilities {
     }
 }
 
-/// An error of the driver, in its words.
-type Refusal = &'static str;
+fn refusal(kind: RefusalKind, words: &str) -> Refusal {
+    Refusal { kind, words: words.to_owned() }
+}
 
-const NOT_SUPPORTED: Refusal = "Operation not supported (-ENOTSUP)";
-const NO_SPACE: Refusal = "No space left on device (-ENOSPC)";
+fn not_supported() -> Refusal {
+    refusal(RefusalKind::NotSupported, "Operation not supported (-ENOTSUP)")
+}
+
+fn no_space() -> Refusal {
+    refusal(RefusalKind::Full, "No space left on device (-ENOSPC)")
+}
+
+fn busy() -> Refusal {
+    refusal(RefusalKind::MayPass, "Device or resource busy (-EBUSY)")
+}
 
 /// The device's side.
 #[derive(Debug)]
@@ -112,6 +122,10 @@ pub(super) struct Hardware {
     table: Vec<MacAddr>,
     all_multicast: bool,
     promiscuous: bool,
+    /// Whether it refuses every change for the moment.
+    busy: bool,
+    /// Changes that were asked for.
+    calls: u64,
 }
 
 impl Hardware {
@@ -124,7 +138,19 @@ impl Hardware {
             table: Vec::new(),
             all_multicast: false,
             promiscuous: false,
+            busy: false,
+            calls: 0,
         }
+    }
+
+    /// Refuses every change, until told otherwise.
+    pub(super) fn set_busy(&mut self, busy: bool) {
+        self.busy = busy;
+    }
+
+    /// Changes that were asked for so far.
+    pub(super) fn calls(&self) -> u64 {
+        self.calls
     }
 
     /// Whether a frame to `destination` passes.
@@ -148,15 +174,24 @@ impl Hardware {
             && (self.all_multicast || self.list.iter().any(matches) || self.table.contains(&destination))
     }
 
-    /// What a stop and a start leave: the list of group addresses is not among it (E08).
+    /// What a stop and a start leave: ethdev tells the driver its MAC table and the two switches again, and not the list
+    /// of group addresses (E08).
     pub(super) fn restart(&mut self) {
         self.list.clear();
+        self.table = self.slots.iter().map_while(|slot| *slot).collect();
+    }
+
+    /// What a reset leaves: nothing. ethdev still believes what it did of the two switches, and tells them at the start.
+    pub(super) fn reset(&mut self) {
+        self.list.clear();
+        self.slots.fill(None);
+        self.table.clear();
     }
 
     fn set_mc_addr_list(&mut self, want: &[MacAddr]) -> Result<(), Refusal> {
-        let (_, capacity) = self.abilities.addr_list.ok_or(NOT_SUPPORTED)?;
+        let (_, capacity) = self.abilities.addr_list.ok_or_else(not_supported)?;
         if want.len() > capacity {
-            return Err(NO_SPACE);
+            return Err(no_space());
         }
         self.list.clear();
         self.list.extend(want);
@@ -166,9 +201,12 @@ impl Hardware {
     /// Fills the first empty slot; the driver then sends what precedes the next hole, as virtio's does.
     fn mac_addr_add(&mut self, mac: MacAddr) -> Result<(), Refusal> {
         if self.abilities.mac_table.is_none() {
-            return Err(NOT_SUPPORTED);
+            return Err(not_supported());
         }
-        *self.slots.iter_mut().find(|slot| slot.is_none()).ok_or(NO_SPACE)? = Some(mac);
+        if self.slots.contains(&Some(mac)) {
+            return Ok(());
+        }
+        *self.slots.iter_mut().find(|slot| slot.is_none()).ok_or_else(no_space)? = Some(mac);
         self.table = self.slots.iter().map_while(|slot| *slot).collect();
         Ok(())
     }
@@ -183,7 +221,7 @@ impl Hardware {
 
     fn set_all_multicast(&mut self, on: bool) -> Result<(), Refusal> {
         if !self.abilities.all_multicast {
-            return Err(NOT_SUPPORTED);
+            return Err(not_supported());
         }
         self.all_multicast = on;
         Ok(())
@@ -191,7 +229,7 @@ impl Hardware {
 
     fn set_promiscuous(&mut self, on: bool) -> Result<(), Refusal> {
         if !self.abilities.promiscuous {
-            return Err(NOT_SUPPORTED);
+            return Err(not_supported());
         }
         self.promiscuous = on;
         Ok(())
@@ -205,106 +243,59 @@ pub fn hash12(mac: MacAddr) -> u16 {
     u16::from(before) >> 4 | u16::from(last) << 4
 }
 
-/// The driver's side: the ladder.
+/// The driver's side, of which the [`Ladder`] asks. Each call that changes something is counted, and fails while the
+/// device is busy.
 #[derive(Debug)]
-pub struct SimFilter {
-    hardware: Arc<Mutex<Hardware>>,
-    policy: FilterPolicy,
-    state: FilterState,
-    /// What the MAC table holds, in its order.
-    table: Vec<MacAddr>,
-    applied: u64,
-}
+pub(super) struct SimCalls(Arc<Mutex<Hardware>>);
 
-impl SimFilter {
-    pub(super) fn new(hardware: Arc<Mutex<Hardware>>, policy: FilterPolicy) -> Self {
-        Self { hardware, policy, state: FilterState::new(), table: Vec::new(), applied: 0 }
-    }
-
-    /// The filter as last applied.
-    #[must_use]
-    pub fn state(&self) -> &FilterState {
-        &self.state
-    }
-
-    /// How often it was applied.
-    #[must_use]
-    pub fn applied(&self) -> u64 {
-        self.applied
-    }
-
-    fn climb(&mut self, want: &[MacAddr]) -> Rung {
-        let from = match self.policy {
-            FilterPolicy::Auto => Rung::AddrList,
-            FilterPolicy::AllMulticast => Rung::AllMulticast,
-            FilterPolicy::Promiscuous => Rung::Promiscuous,
-        };
-        let ladder = [Rung::AddrList, Rung::MacTable, Rung::AllMulticast, Rung::Promiscuous];
-        for rung in ladder.into_iter().filter(|&rung| rung >= from) {
-            match self.try_rung(rung, want) {
-                Ok(()) => return rung,
-                Err(why) => self.state.refused.push(Refused { rung, why }),
-            }
-        }
-        Rung::Unfiltered
-    }
-
-    fn try_rung(&mut self, rung: Rung, want: &[MacAddr]) -> Result<(), String> {
-        let mut hardware = lock(&self.hardware);
-        let (call, result) = match rung {
-            Rung::AddrList => ("set_mc_addr_list", hardware.set_mc_addr_list(want)),
-            Rung::MacTable => ("mac_addr_add", change_table(&mut hardware, &mut self.table, want)),
-            Rung::AllMulticast => ("allmulticast_enable", hardware.set_all_multicast(true)),
-            Rung::Promiscuous => ("promiscuous_enable", hardware.set_promiscuous(true)),
-            Rung::Unfiltered => return Ok(()),
-        };
-        result.map_err(|why| format!("{call}: {why}"))
-    }
-
-    /// Whatever passes more than `rung` needs is switched off, after the better filter is in place.
-    fn tighten(&mut self, rung: Rung) {
-        let mut hardware = lock(&self.hardware);
-        if rung < Rung::Promiscuous {
-            let _ = hardware.set_promiscuous(false);
-        }
-        if rung < Rung::AllMulticast {
-            let _ = hardware.set_all_multicast(false);
-        }
-        self.state.all_multicast = hardware.all_multicast;
-        self.state.promiscuous = hardware.promiscuous;
-        let capacity = match rung {
-            Rung::AddrList => hardware.abilities.addr_list.map(|(_, capacity)| capacity),
-            Rung::MacTable => hardware.abilities.mac_table,
-            Rung::AllMulticast | Rung::Promiscuous | Rung::Unfiltered => None,
-        };
-        self.state.capacity = capacity.and_then(|n| u32::try_from(n).ok());
+impl SimCalls {
+    /// The hardware, if it is not busy.
+    fn hardware(&self) -> Result<MutexGuard<'_, Hardware>, Refusal> {
+        let mut hardware = lock(&self.0);
+        hardware.calls += 1;
+        if hardware.busy { Err(busy()) } else { Ok(hardware) }
     }
 }
 
-impl McFilter for SimFilter {
-    fn apply(&mut self, want: &[MacAddr]) -> &FilterState {
-        debug_assert!(want.is_sorted_by(|a, b| a < b), "the set is sorted and without duplicates");
-        self.applied += 1;
-        self.state.refused.clear();
-        self.state.macs.clear();
-        self.state.macs.extend(want);
-        self.state.rung = self.climb(want);
-        self.tighten(self.state.rung);
-        &self.state
+impl FilterCalls for SimCalls {
+    fn set_list(&mut self, macs: &[MacAddr]) -> Result<(), Refusal> {
+        self.hardware()?.set_mc_addr_list(macs)
+    }
+
+    fn list_capacity(&self) -> Option<u32> {
+        lock(&self.0).abilities.addr_list.and_then(|(_, capacity)| u32::try_from(capacity).ok())
+    }
+
+    fn add_mac(&mut self, mac: MacAddr) -> Result<(), Refusal> {
+        self.hardware()?.mac_addr_add(mac)
+    }
+
+    fn remove_mac(&mut self, mac: MacAddr) -> Result<(), Refusal> {
+        self.hardware()?.mac_addr_remove(mac);
+        Ok(())
+    }
+
+    fn set_all_multicast(&mut self, on: bool) -> Result<(), Refusal> {
+        self.hardware()?.set_all_multicast(on)
+    }
+
+    fn all_multicast(&self) -> bool {
+        lock(&self.0).all_multicast
+    }
+
+    fn set_promiscuous(&mut self, on: bool) -> Result<(), Refusal> {
+        self.hardware()?.set_promiscuous(on)
+    }
+
+    fn promiscuous(&self) -> bool {
+        lock(&self.0).promiscuous
     }
 }
 
-fn change_table(hardware: &mut Hardware, have: &mut Vec<MacAddr>, want: &[MacAddr]) -> Result<(), Refusal> {
-    let (remove, add) = dense_steps(have, want);
-    for mac in remove {
-        hardware.mac_addr_remove(mac);
-        have.retain(|m| *m != mac);
-    }
-    for mac in add {
-        hardware.mac_addr_add(mac)?;
-        have.push(mac);
-    }
-    Ok(())
+/// The filter of a simulated port.
+pub(super) fn ladder(hardware: Arc<Mutex<Hardware>>, policy: FilterPolicy) -> Ladder<SimCalls> {
+    let slots = lock(&hardware).abilities.mac_table.map_or(1, |slots| slots + 1);
+    Ladder::new(SimCalls(hardware), policy, u32::try_from(slots).unwrap_or(u32::MAX), false)
 }
 
 pub(super) fn lock(hardware: &Mutex<Hardware>) -> MutexGuard<'_, Hardware> {
@@ -314,6 +305,7 @@ pub(super) fn lock(hardware: &Mutex<Hardware>) -> MutexGuard<'_, Hardware> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::{McFilter, Occasion, Refused, Rung};
 
     const OWN: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
 
@@ -321,16 +313,16 @@ mod tests {
         MacAddr([1, 0, 0x5e, 0, c, d])
     }
 
-    fn filter(abilities: Abilities) -> SimFilter {
+    fn filter(abilities: Abilities) -> Ladder<SimCalls> {
         with_policy(abilities, FilterPolicy::Auto)
     }
 
-    fn with_policy(abilities: Abilities, policy: FilterPolicy) -> SimFilter {
-        SimFilter::new(Arc::new(Mutex::new(Hardware::new(OWN, abilities))), policy)
+    fn with_policy(abilities: Abilities, policy: FilterPolicy) -> Ladder<SimCalls> {
+        ladder(Arc::new(Mutex::new(Hardware::new(OWN, abilities))), policy)
     }
 
-    fn passes(filter: &SimFilter, mac: MacAddr) -> bool {
-        lock(&filter.hardware).passes(mac)
+    fn passes(filter: &Ladder<SimCalls>, mac: MacAddr) -> bool {
+        lock(&filter.calls().0).passes(mac)
     }
 
     // E01, RFC 1112 6.4: own address and broadcast need no programming, groups do, others never pass.
@@ -339,10 +331,10 @@ mod tests {
         let mut filter = filter(Abilities::exact(8));
         assert!(passes(&filter, OWN) && passes(&filter, MacAddr::BROADCAST));
         assert!(!passes(&filter, group(1, 1)));
-        assert_eq!(filter.apply(&[group(1, 1)]).rung, Rung::AddrList);
+        assert_eq!(filter.apply(&[group(1, 1)], Occasion::Change).rung, Rung::AddrList);
         assert!(passes(&filter, group(1, 1)) && !passes(&filter, group(1, 2)));
         assert!(!passes(&filter, MacAddr([2, 0, 0, 0, 0, 9])));
-        filter.apply(&[]);
+        filter.apply(&[], Occasion::Change);
         assert!(!passes(&filter, group(1, 1)));
     }
 
@@ -351,7 +343,7 @@ mod tests {
     fn a_full_list_falls_back_to_all_multicast_and_climbs_back() {
         let mut filter = filter(Abilities::exact(2));
         let three = [group(0, 1), group(0, 2), group(0, 3)];
-        let state = filter.apply(&three).clone();
+        let state = filter.apply(&three, Occasion::Change).clone();
         assert_eq!((state.rung, state.all_multicast, state.promiscuous), (Rung::AllMulticast, true, false));
         assert_eq!(
             state.refused[0],
@@ -360,9 +352,10 @@ mod tests {
                 why: "set_mc_addr_list: No space left on device (-ENOSPC)".into()
             }
         );
-        assert_eq!(state.refused[1].why, "mac_addr_add: Operation not supported (-ENOTSUP)");
+        let no_table = "mac_addr_add: the device's table has room for 0 group addresses, and 3 are wanted";
+        assert_eq!(state.refused[1].why, no_table);
         assert!(three.iter().all(|&mac| passes(&filter, mac)) && passes(&filter, group(9, 9)));
-        let state = filter.apply(&three[..2]).clone();
+        let state = filter.apply(&three[..2], Occasion::Change).clone();
         assert_eq!((state.rung, state.all_multicast, state.capacity), (Rung::AddrList, false, Some(2)));
         assert!(state.refused.is_empty() && !passes(&filter, group(0, 3)));
     }
@@ -370,7 +363,7 @@ mod tests {
     #[test]
     fn twelve_bits_of_hash_let_aliases_pass() {
         let mut filter = filter(Abilities::hash12(128));
-        filter.apply(&[group(0x12, 0x34)]);
+        filter.apply(&[group(0x12, 0x34)], Occasion::Change);
         assert!(passes(&filter, group(0x12, 0x34)));
         assert!(
             passes(&filter, group(0x1f, 0x34)),
@@ -386,7 +379,7 @@ mod tests {
         let mut filter = filter(Abilities::mac_table(24));
         for _ in 0..300 {
             let want: Vec<_> = (0..20).filter(|_| rng.one_in(3)).map(|d| group(0, d)).collect();
-            assert_eq!(filter.apply(&want).rung, Rung::MacTable);
+            assert_eq!(filter.apply(&want, Occasion::Change).rung, Rung::MacTable);
             assert!((0..20).all(|d| passes(&filter, group(0, d)) == want.contains(&group(0, d))));
         }
     }
@@ -395,30 +388,33 @@ mod tests {
     fn a_full_mac_table_falls_back_and_climbs_back() {
         let mut filter = filter(Abilities::mac_table(2));
         let three = [group(0, 1), group(0, 2), group(0, 3)];
-        assert_eq!(filter.apply(&three).rung, Rung::AllMulticast);
+        assert_eq!(filter.apply(&three, Occasion::Change).rung, Rung::AllMulticast);
         assert!(three.iter().all(|&mac| passes(&filter, mac)));
-        assert_eq!(filter.apply(&three[1..]).rung, Rung::MacTable);
+        assert_eq!(filter.apply(&three[1..], Occasion::Change).rung, Rung::MacTable);
         assert!(!passes(&filter, three[0]) && passes(&filter, three[1]) && passes(&filter, three[2]));
     }
 
     #[test]
     fn devices_with_less_end_further_down() {
-        assert_eq!(filter(Abilities::promiscuous_only()).apply(&[group(0, 1)]).rung, Rung::Promiscuous);
+        assert_eq!(
+            filter(Abilities::promiscuous_only()).apply(&[group(0, 1)], Occasion::Change).rung,
+            Rung::Promiscuous
+        );
         let mut none = filter(Abilities::none());
-        let state = none.apply(&[group(0, 1)]).clone();
+        let state = none.apply(&[group(0, 1)], Occasion::Change).clone();
         assert_eq!((state.rung, state.refused.len()), (Rung::Unfiltered, 4));
         assert!(passes(&none, group(7, 7)));
         let mut pinned = with_policy(Abilities::exact(8), FilterPolicy::AllMulticast);
-        assert_eq!(pinned.apply(&[group(0, 1)]).rung, Rung::AllMulticast);
+        assert_eq!(pinned.apply(&[group(0, 1)], Occasion::Change).rung, Rung::AllMulticast);
     }
 
     #[test]
     fn a_filter_without_effect_says_so_to_no_one() {
         let mut tap = filter(Abilities::exact(8).with_effect(Effect::PassesAll));
-        assert_eq!(tap.apply(&[]).rung, Rung::AddrList);
+        assert_eq!(tap.apply(&[], Occasion::Change).rung, Rung::AddrList);
         assert!(passes(&tap, group(0, 1)));
         let mut deaf = filter(Abilities::exact(8).with_effect(Effect::NeverProgrammed));
-        assert_eq!(deaf.apply(&[group(0, 1)]).rung, Rung::AddrList);
+        assert_eq!(deaf.apply(&[group(0, 1)], Occasion::Change).rung, Rung::AddrList);
         assert!(!passes(&deaf, group(0, 1)) && passes(&deaf, OWN));
     }
 
@@ -426,10 +422,23 @@ mod tests {
     #[test]
     fn a_restart_forgets_the_list() {
         let mut filter = filter(Abilities::exact(8));
-        filter.apply(&[group(0, 1)]);
-        lock(&filter.hardware).restart();
+        filter.apply(&[group(0, 1)], Occasion::Change);
+        lock(&filter.calls().0).restart();
         assert!(!passes(&filter, group(0, 1)));
-        filter.apply(&[group(0, 1)]);
+        filter.apply(&[group(0, 1)], Occasion::Restart);
         assert!(passes(&filter, group(0, 1)));
+    }
+
+    // E08: after a reset the driver's table is empty, whatever was in it.
+    #[test]
+    fn a_reset_forgets_the_table() {
+        let mut filter = filter(Abilities::mac_table(8));
+        filter.apply(&[group(0, 1), group(0, 2)], Occasion::Change);
+        lock(&filter.calls().0).reset();
+        assert!(!passes(&filter, group(0, 1)));
+        filter.apply(&[group(0, 1), group(0, 2)], Occasion::Restart);
+        assert!(
+            passes(&filter, group(0, 1)) && passes(&filter, group(0, 2)) && !passes(&filter, group(0, 3))
+        );
     }
 }

@@ -8,13 +8,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::buf::{SimBuf, SimPool};
-use super::filter::{self, Abilities, Hardware, SimFilter};
+use super::filter::{self, Abilities, Hardware, SimCalls};
 use super::offload::{self, RxChecksum};
 use super::rss;
 use crate::addr::MacAddr;
 use crate::io::{
-    BufPool, Burst, DeviceStats, FilterPolicy, FilterState, McFilter, Nic, PortControl, PortInfo, RxMeta,
-    RxQueue, TxQueue,
+    BufPool, Burst, DeviceStats, FilterPolicy, FilterState, Ladder, McFilter, Nic, PortControl, PortInfo,
+    RxMeta, RxQueue, TxQueue,
 };
 
 /// The simulator's choice of buffers, queues and pools.
@@ -107,6 +107,11 @@ struct Device {
     filtered: u64,
     link_up: bool,
     tx_stalled: bool,
+    /// Halves of queue pairs that have not let go of it.
+    users: usize,
+    /// Why it will not start.
+    broken: bool,
+    wants_reset: bool,
 }
 
 /// The side of the wire. Clones are handles to the same device.
@@ -126,7 +131,7 @@ impl SimDevice {
     pub fn new(options: NicOptions, pool: SimPool) -> (Self, Vec<(SimRx, SimTx)>, SimPort) {
         let hardware = Arc::new(Mutex::new(Hardware::new(options.mac, options.filter)));
         let info = port_info(&options);
-        let mc_filter = SimFilter::new(Arc::clone(&hardware), options.filter_policy);
+        let mc_filter = filter::ladder(Arc::clone(&hardware), options.filter_policy);
         let (queues, link_up) = (options.queues.max(1), options.link_up);
         let ring = |len: usize| (0..queues).map(|_| VecDeque::with_capacity(len)).collect();
         let device = Arc::new(Mutex::new(Device {
@@ -138,13 +143,16 @@ impl SimDevice {
             filtered: 0,
             link_up,
             tx_stalled: false,
+            users: 2 * usize::from(queues),
+            broken: false,
+            wants_reset: false,
         }));
         let pairs = (0..usize::from(queues)).map(|queue| {
-            let rx = SimRx { device: Arc::clone(&device), queue };
-            (rx, SimTx { device: Arc::clone(&device), queue, refused: Burst::new() })
+            let rx = SimRx { device: Arc::clone(&device), queue, paused: false };
+            (rx, SimTx { device: Arc::clone(&device), queue, refused: Burst::new(), paused: false })
         });
         let pairs = pairs.collect();
-        let port = SimPort { device: Arc::clone(&device), info, mc_filter };
+        let port = SimPort { device: Arc::clone(&device), hardware: Arc::clone(&hardware), info, mc_filter };
         (Self { device, hardware }, pairs, port)
     }
 
@@ -210,7 +218,28 @@ impl SimDevice {
         lock(&self.device).options.rx_checksum = mode;
     }
 
-    /// Stops and starts the port: the list of group addresses is forgotten (E08).
+    /// Has the device refuse every change of its filter, until told otherwise.
+    pub fn set_filter_busy(&self, busy: bool) {
+        filter::lock(&self.hardware).set_busy(busy);
+    }
+
+    /// Changes of its filter that the device was asked for.
+    #[must_use]
+    pub fn filter_calls(&self) -> u64 {
+        filter::lock(&self.hardware).calls()
+    }
+
+    /// The device asks to be reset.
+    pub fn ask_for_reset(&self) {
+        lock(&self.device).wants_reset = true;
+    }
+
+    /// Has the device refuse to start, until told otherwise.
+    pub fn set_broken(&self, broken: bool) {
+        lock(&self.device).broken = broken;
+    }
+
+    /// Stops and starts the port behind the host's back: the list of group addresses is forgotten (E08).
     pub fn restart(&self) {
         filter::lock(&self.hardware).restart();
     }
@@ -343,12 +372,24 @@ fn bytes(frame: &[u8]) -> u64 {
 pub struct SimRx {
     device: Arc<Mutex<Device>>,
     queue: usize,
+    paused: bool,
 }
 
 impl RxQueue for SimRx {
     type Buf = SimBuf;
 
+    fn pause(&mut self) {
+        let_go(&self.device, &mut self.paused);
+    }
+
+    fn resume(&mut self) {
+        take_again(&self.device, &mut self.paused);
+    }
+
     fn rx_burst(&mut self, burst: &mut Burst<SimBuf>, max: usize) -> usize {
+        if self.paused {
+            return 0;
+        }
         let mut device = lock(&self.device);
         let Some(ring) = device.rx.get_mut(self.queue) else { return 0 };
         let mut moved = 0;
@@ -370,12 +411,38 @@ pub struct SimTx {
     queue: usize,
     /// What the ring had no room for, on its way back into the caller's burst.
     refused: Burst<SimBuf>,
+    paused: bool,
+}
+
+/// A half of a queue pair lets go of `device`.
+fn let_go(device: &Mutex<Device>, paused: &mut bool) {
+    if !core::mem::replace(paused, true) {
+        lock(device).users -= 1;
+    }
+}
+
+/// And takes it again.
+fn take_again(device: &Mutex<Device>, paused: &mut bool) {
+    if core::mem::replace(paused, false) {
+        lock(device).users += 1;
+    }
 }
 
 impl TxQueue for SimTx {
     type Buf = SimBuf;
 
+    fn pause(&mut self) {
+        let_go(&self.device, &mut self.paused);
+    }
+
+    fn resume(&mut self) {
+        take_again(&self.device, &mut self.paused);
+    }
+
     fn tx_burst(&mut self, burst: &mut Burst<SimBuf>) -> usize {
+        if self.paused {
+            return 0;
+        }
         let mut device = lock(&self.device);
         let descriptors = device.options.tx_descriptors;
         let Some(ring) = device.tx.get_mut(self.queue) else { return 0 };
@@ -398,8 +465,9 @@ impl TxQueue for SimTx {
 #[derive(Debug)]
 pub struct SimPort {
     device: Arc<Mutex<Device>>,
+    hardware: Arc<Mutex<Hardware>>,
     info: PortInfo,
-    mc_filter: SimFilter,
+    mc_filter: Ladder<SimCalls>,
 }
 
 impl PortControl for SimPort {
@@ -418,6 +486,32 @@ impl PortControl for SimPort {
     fn set_mtu(&mut self, mtu: u16) -> Result<(), String> {
         self.info.mtu = mtu;
         Ok(())
+    }
+
+    fn is_quiet(&self) -> bool {
+        lock(&self.device).users == 0
+    }
+
+    fn restart(&mut self, reset: bool) -> Result<(), String> {
+        let mut device = lock(&self.device);
+        assert_eq!(device.users, 0, "a device that is polled may not be stopped");
+        // What is in its rings at a stop is the device's, and gone.
+        device.rx.iter_mut().for_each(VecDeque::clear);
+        device.tx.iter_mut().for_each(VecDeque::clear);
+        if device.broken {
+            return Err("the device does not start: Input/output error (-EIO)".to_owned());
+        }
+        let mut hardware = filter::lock(&self.hardware);
+        if reset {
+            hardware.reset()
+        } else {
+            hardware.restart()
+        }
+        Ok(())
+    }
+
+    fn take_reset_request(&mut self) -> bool {
+        core::mem::take(&mut lock(&self.device).wants_reset)
     }
 
     fn mc_filter(&mut self) -> &mut dyn McFilter {
@@ -506,7 +600,7 @@ mod tests {
         let (device, _queues, mut port, _pool) = device(NicOptions::default());
         let group = MacAddr([1, 0, 0x5e, 1, 2, 3]);
         assert_eq!(device.receive(&frame(group, 0)), Reception::Filtered);
-        port.mc_filter().apply(&[group]);
+        port.mc_filter().apply(&[group], crate::io::Occasion::Change);
         assert_eq!(device.receive(&frame(group, 0)), Reception::Queued(0));
         assert_eq!((device.filtered(), device.rx_pending()), (1, 1));
         assert_eq!(port.filter_state().macs, [group]);

@@ -27,7 +27,7 @@ use crate::stack::hops::Hops;
 use crate::stack::icmp_limit::IcmpRates;
 use crate::stack::ingress::IngressOptions;
 use crate::stack::interface::{Inet, Interface, Interfaces};
-use crate::stack::membership::SourceFilter;
+use crate::stack::membership::{Limits as MembershipLimits, SourceFilter};
 use crate::stack::neighbor::ENTRIES_DEFAULT;
 use crate::stack::port_table::{PortTable, Socket};
 use crate::stack::reassembly::Limits;
@@ -49,6 +49,8 @@ pub struct PortOptions {
     pub conflict_detection: ConflictDetection,
     /// The most neighbours that the host remembers.
     pub neighbors_max: usize,
+    /// The most groups that the host joins, and sources that it names.
+    pub membership_limits: MembershipLimits,
     /// The VLAN that these are on; `None`: untagged.
     pub vlan: Option<Vid>,
     /// Further interfaces, each on a VLAN of its own.
@@ -80,6 +82,7 @@ impl PortOptions {
             routes: Vec::new(),
             conflict_detection: ConflictDetection::default(),
             neighbors_max: ENTRIES_DEFAULT,
+            membership_limits: MembershipLimits::default(),
             vlan: None,
             vlans: Vec::new(),
             link: LinkOptions::PERFECT,
@@ -305,6 +308,7 @@ fn open_ports(options: &WorldOptions, pool: &SimPool, rng: &mut Rng) -> Opened {
 fn interfaces(port: &PortOptions, next: &mut u16, rng: &mut Rng) -> Vec<ControlInterfaceParts> {
     let PortOptions { nic, addresses, gateway4, routes, vlan, vlans, .. } = port;
     let (neighbors_max, conflict_detection) = (port.neighbors_max, port.conflict_detection);
+    let membership_limits = port.membership_limits;
     let mut interface = |vlan: Option<Vid>, further: bool, addresses: &[Ipv4Cidr], gateway4: Option<_>| {
         let mut interface = Interface::new(InterfaceId(*next), nic.mac, nic.mtu, Vec::new());
         *next += 1;
@@ -319,7 +323,14 @@ fn interfaces(port: &PortOptions, next: &mut u16, rng: &mut Rng) -> Vec<ControlI
             Some(vid) if further => format!("{}.{vid}", nic.name),
             _ => nic.name.clone(),
         };
-        ControlInterfaceParts { name, interface, gateway4, conflict_detection, neighbors_max }
+        ControlInterfaceParts {
+            name,
+            interface,
+            gateway4,
+            conflict_detection,
+            neighbors_max,
+            membership_limits,
+        }
     };
     let first = interface(*vlan, false, addresses, *gateway4);
     let further = vlans.iter().map(|v| interface(Some(v.vid), true, &v.addresses, v.gateway4));

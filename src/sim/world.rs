@@ -14,7 +14,7 @@ use super::nic::{Reception, SimDevice, SimNic};
 use super::router::Router;
 use super::setup::{Host, WorldOptions, build};
 use crate::engine::command::{Answer, Command, GroupAnswer, Membership};
-use crate::engine::control::Control;
+use crate::engine::control::{Control, Submitted};
 use crate::engine::counters::{Counter, Tally};
 use crate::engine::run::LAST_WORDS_INTERVAL;
 use crate::engine::worker::Worker;
@@ -24,6 +24,9 @@ use crate::time::{Instant, earliest};
 
 /// Rounds after which a world that still has something to do at one moment will never be quiet.
 const ROUNDS_MAX: usize = 100_000;
+
+/// No command takes longer to answer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
 
 /// One port of the host, and everything on its link.
 #[derive(Debug)]
@@ -372,11 +375,26 @@ impl World {
         self.taken.clear();
     }
 
-    /// Has the host carry out a command, and settles.
+    /// Has the host carry out a command, settles, and lets time pass until it is answered.
+    ///
+    /// # Panics
+    /// There is no answer within a minute.
     pub fn execute(&mut self, command: &Command) -> Answer {
-        let answer = self.command(command);
+        let submitted = self.control.submit(self.now, command);
         self.settle();
-        answer
+        let ticket = match submitted {
+            Submitted::Answered(answer) => return answer,
+            Submitted::Later(ticket) => ticket,
+        };
+        // Everyone else who waits has asked through here, too, and has been answered.
+        let until = self.now + ANSWER_PATIENCE;
+        loop {
+            let finished = self.control.take_finished();
+            if let Some((_, answer)) = finished.into_iter().find(|(other, _)| *other == ticket) {
+                return answer;
+            }
+            assert!(self.now < until && self.step().is_some(), "no answer to {command:?}");
+        }
     }
 
     /// Has control carry out a command, of which the workers have not heard yet.
@@ -389,7 +407,7 @@ impl World {
     /// # Panics
     /// It refused.
     pub fn join(&mut self, group: Ipv4Addr, source: Option<Ipv4Addr>) {
-        let answer = self.execute(&Command::Join(membership(group, source)));
+        let answer = self.execute(&Command::Join(Membership::of(group).from_source(source)));
         assert!(matches!(answer, Answer::Done(_)), "{answer:?}");
     }
 
@@ -398,7 +416,7 @@ impl World {
     /// # Panics
     /// It refused.
     pub fn leave(&mut self, group: Ipv4Addr, source: Option<Ipv4Addr>) {
-        let answer = self.execute(&Command::Leave(membership(group, source)));
+        let answer = self.execute(&Command::Leave(Membership::of(group).from_source(source)));
         assert!(matches!(answer, Answer::Done(_)), "{answer:?}");
     }
 
@@ -446,10 +464,6 @@ impl World {
         let counted = DropReason::ALL.iter().map(|why| (*why, tally.drops(*why)));
         counted.filter(|(_, count)| *count > 0).collect()
     }
-}
-
-fn membership(group: Ipv4Addr, source: Option<Ipv4Addr>) -> Membership {
-    Membership { group, source, service: None, port: None }
 }
 
 impl Drop for World {

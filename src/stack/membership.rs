@@ -43,6 +43,41 @@ pub enum JoinError {
     /// RFC 3678 4.1.3: as above, the other way round.
     #[error("the member has joined single sources of the group: leave it before joining for any source")]
     JoinedForSources,
+    /// P03: the interface has as many groups as it may.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+}
+
+/// P03: a limit is reached. Linux answers ENOBUFS.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum TooMany {
+    /// Of groups on the interface.
+    #[error("the interface has joined {0} groups, and may join no more: the key groups_max is the limit")]
+    Groups(usize),
+    /// Of sources that one member names of one group.
+    #[error("more than {0} sources of one group for one service: the key sources_max is the limit")]
+    Sources(usize),
+}
+
+/// P03: how much may be joined on one interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Groups.
+    pub groups: usize,
+    /// Sources that one member names of one group, in either mode.
+    pub sources: usize,
+}
+
+impl Limits {
+    /// No limits.
+    pub const NONE: Self = Self { groups: usize::MAX, sources: usize::MAX };
+}
+
+impl Default for Limits {
+    /// Far more than Linux, whose defaults are 20 groups a socket and 10 sources (`igmp_max_memberships`, `igmp_max_msf`).
+    fn default() -> Self {
+        Self { groups: 16_384, sources: 512 }
+    }
 }
 
 /// What a leave did.
@@ -68,6 +103,9 @@ pub enum SetFilterError {
     /// G48, RFC 4604 2.2.1: EXCLUDE mode does not exist in the source-specific range.
     #[error("the group is in the source-specific range (RFC 4607): name the sources that you want")]
     SourceRequired,
+    /// P03: a limit is reached.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
 }
 
 /// The memberships on one interface.
@@ -75,24 +113,50 @@ pub enum SetFilterError {
 pub struct Memberships<F: Family, M: Ord> {
     /// No group without a member, and no member whose filter is [`SourceFilter::NONE`].
     groups: BTreeMap<Group<F>, BTreeMap<M, SourceFilter<F>>>,
+    limits: Limits,
 }
 
 impl<F: Family, M: Ord> Memberships<F, M> {
-    /// No memberships.
+    /// No memberships, and no limits.
     #[must_use]
     pub const fn new() -> Self {
-        Self { groups: BTreeMap::new() }
+        Self::with_limits(Limits::NONE)
+    }
+
+    /// No memberships yet, and no more than `limits` ever.
+    #[must_use]
+    pub const fn with_limits(limits: Limits) -> Self {
+        Self { groups: BTreeMap::new(), limits }
+    }
+
+    /// P03: whether there is room for `group`, and for a member of it that names `sources` sources.
+    fn room(&self, group: Group<F>, sources: usize) -> Result<(), TooMany> {
+        let Limits { groups, sources: sources_max } = self.limits;
+        if self.groups.len() >= groups && !self.groups.contains_key(&group) {
+            Err(TooMany::Groups(groups))
+        } else if sources > sources_max {
+            Err(TooMany::Sources(sources_max))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// What `member` wants of `group`.
+    #[must_use]
+    pub fn wanted_by(&self, member: &M, group: Group<F>) -> SourceFilter<F> {
+        self.groups.get(&group).and_then(|members| members.get(member)).cloned().unwrap_or_default()
     }
 
     /// `member` wants `group` from any source.
     ///
     /// # Errors
     ///
-    /// Refused in the source-specific range, and if `member` has joined single sources of the group.
+    /// Refused in the source-specific range, if `member` has joined single sources of the group, and beyond the limits.
     pub fn join(&mut self, member: M, group: Group<F>) -> Result<JoinOutcome, JoinError> {
         if F::is_ssm(group.addr()) {
             return Err(JoinError::SourceRequired);
         }
+        self.room(group, 0)?;
         match self.groups.entry(group).or_default().entry(member) {
             Entry::Vacant(new) => {
                 new.insert(SourceFilter::ANY);
@@ -109,13 +173,15 @@ impl<F: Family, M: Ord> Memberships<F, M> {
     ///
     /// # Errors
     ///
-    /// Refused if `member` has joined the group for any source.
+    /// Refused if `member` has joined the group for any source, and beyond the limits.
     pub fn join_source(
         &mut self,
         member: M,
         group: Group<F>,
         source: Unicast<F>,
     ) -> Result<JoinOutcome, JoinError> {
+        let had = self.wanted_by(&member, group);
+        self.room(group, had.sources().len() + usize::from(!had.sources().contains(&source.addr())))?;
         match self.groups.entry(group).or_default().entry(member).or_default() {
             SourceFilter::Exclude(_) => Err(JoinError::JoinedForAnySource),
             SourceFilter::Include(wanted) => {
@@ -169,7 +235,7 @@ impl<F: Family, M: Ord> Memberships<F, M> {
     ///
     /// # Errors
     ///
-    /// Refused for EXCLUDE in the source-specific range.
+    /// Refused for EXCLUDE in the source-specific range, and beyond the limits.
     pub fn set_filter(
         &mut self,
         member: M,
@@ -183,6 +249,7 @@ impl<F: Family, M: Ord> Memberships<F, M> {
         if F::is_ssm(group.addr()) && matches!(filter, SourceFilter::Exclude(_)) {
             return Err(SetFilterError::SourceRequired);
         }
+        self.room(group, filter.sources().len())?;
         self.groups.entry(group).or_default().insert(member, filter);
         Ok(())
     }
@@ -323,6 +390,32 @@ mod tests {
         assert_eq!(m.set_filter(1, group, SourceFilter::ANY), Err(SetFilterError::SourceRequired));
         assert_eq!(m.groups().count(), 0);
         assert_eq!(m.join_source(1, group, unicast(1)), Ok(JoinOutcome::Joined));
+    }
+
+    // P03, igmp_max_memberships and igmp_max_msf: one more is refused, and what there is stays and can be changed.
+    #[test]
+    fn a_limit_is_told_and_nothing_changes_beyond_it() {
+        let mut m = Memberships::<V4, u32>::with_limits(Limits { groups: 2, sources: 3 });
+        let (a, b, c) = (group4("239.1.1.1"), group4("239.1.1.2"), group4("239.1.1.3"));
+        m.join(1, a).unwrap();
+        m.set_filter(1, b, include(&[1, 2])).unwrap();
+        assert_eq!(m.join(1, c), Err(JoinError::TooMany(TooMany::Groups(2))));
+        assert_eq!(m.join_source(1, c, unicast(1)), Err(JoinError::TooMany(TooMany::Groups(2))));
+        assert_eq!(m.set_filter(1, c, SourceFilter::ANY), Err(SetFilterError::TooMany(TooMany::Groups(2))));
+        assert_eq!(m.groups().count(), 2);
+        assert_eq!(m.join(2, a), Ok(JoinOutcome::Joined), "another member of the same group");
+        assert_eq!(m.join_source(1, b, unicast(3)), Ok(JoinOutcome::Joined));
+        assert_eq!(m.join_source(1, b, unicast(3)), Ok(JoinOutcome::AlreadyMember), "no new one");
+        assert_eq!(m.join_source(1, b, unicast(4)), Err(JoinError::TooMany(TooMany::Sources(3))));
+        assert_eq!(
+            m.set_filter(1, a, exclude(&[1, 2, 3, 4])),
+            Err(SetFilterError::TooMany(TooMany::Sources(3)))
+        );
+        assert_eq!((m.filter(a), m.filter(b)), (SourceFilter::ANY, include(&[1, 2, 3])));
+        m.leave(&1, b);
+        assert_eq!(m.join(1, c), Ok(JoinOutcome::Joined), "there is room again");
+        let told = TooMany::Groups(2).to_string();
+        assert!(told.contains('2') && told.contains("groups_max"), "{told}");
     }
 
     // E05: 239.1.1.1 and 238.129.1.1 share 01:00:5e:01:01:01. E06, RFC 1112 7.2: all hosts' MAC is always there.

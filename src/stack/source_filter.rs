@@ -56,6 +56,18 @@ impl<F: Family> SourceFilter<F> {
         }
     }
 
+    /// Whether `other` lets everything pass that this does.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Include(mine), Self::Include(theirs)) => mine.is_subset(theirs),
+            (Self::Include(mine), Self::Exclude(blocked)) => mine.is_disjoint(blocked),
+            // There is always one more source.
+            (Self::Exclude(_), Self::Include(_)) => false,
+            (Self::Exclude(mine), Self::Exclude(theirs)) => theirs.is_subset(mine),
+        }
+    }
+
     /// What an interface must receive so that each of `filters` gets what it wants.
     ///
     /// G30, RFC 9776 3.2: if any excludes, EXCLUDE(what all of them exclude, less what anyone includes); otherwise

@@ -1,6 +1,7 @@
 //! The key `groups` of a service.
 
 use core::net::Ipv4Addr;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ipv4, port_by_name};
 use crate::addr::{Family, Group, Unicast, V4};
@@ -9,11 +10,15 @@ use crate::config::plan::{GroupPlan, InterfacePlan, ListenPlan};
 use crate::config::raw::{RawGroup, RawService};
 use crate::io::InterfaceId;
 
+/// The groups of each interface, by all services so far.
+pub(super) type Joined = BTreeMap<InterfaceId, BTreeSet<Group<V4>>>;
+
 /// The memberships of `service`, which has the sockets `listen`.
 pub(super) fn check(
     service: &RawService,
     listen: &[ListenPlan],
     ports: &[InterfacePlan],
+    all: &mut Joined,
     problems: &mut Problems,
 ) -> Vec<GroupPlan> {
     // A socket that was refused may be the one that is missed here, and has an error of its own.
@@ -31,6 +36,7 @@ pub(super) fn check(
                 let remedy = "list it once, with all its sources";
                 problems.add(&raw.place, format!("{group} is listed twice on port {name}"), remedy);
             } else {
+                check_limits(raw, group, port, ports, all, problems);
                 joined.push(GroupPlan { group, sources: sources.clone(), interface: port });
             }
         }
@@ -53,6 +59,31 @@ fn check_group(raw: &RawGroup, problems: &mut Problems) -> Option<Group<V4>> {
         problems.add(place, format!("{addr} is not a multicast group"), remedy);
     }
     group
+}
+
+/// P03: no more groups on an interface, nor sources of one, than its limits.
+fn check_limits(
+    raw: &RawGroup,
+    group: Group<V4>,
+    on: InterfaceId,
+    ports: &[InterfacePlan],
+    all: &mut Joined,
+    problems: &mut Problems,
+) {
+    let Some(InterfacePlan { name, groups_max, sources_max, .. }) = ports.get(on.index()) else { return };
+    let groups = all.entry(on).or_default();
+    // Said once: of the first that is too many.
+    if groups.insert(group) && groups.len() == groups_max + 1 {
+        let problem = format!("this is one group more than the {groups_max} that may be joined on {name}");
+        problems.add(&raw.place, problem, "list fewer, or raise the key groups_max there");
+    }
+    if let Some(At { value, place }) =
+        raw.sources.as_ref().filter(|sources| sources.value.len() > *sources_max)
+    {
+        let problem =
+            format!("{} sources are more than the {sources_max} that may be named on {name}", value.len());
+        problems.add(place, problem, "list fewer, or raise the key sources_max there");
+    }
 }
 
 // G48, RFC 4607 4.2: in the range of source-specific multicast there is no joining of a group without its sources.

@@ -34,6 +34,14 @@ const PATH_MTU_TIMEOUT_DEFAULT: u64 = 600;
 const NEIGHBORS_MAX: Limits = Limits::new(16, 65_536);
 const NEIGHBORS_MAX_DEFAULT: usize = 1024;
 
+/// P03: Linux has 20 a socket; this is for all services together. A report of so many takes 90 packets.
+const GROUPS_MAX: Limits = Limits::new(1, 65_536);
+const GROUPS_MAX_DEFAULT: usize = 16_384;
+
+/// P03: Linux has 10. A report of more than some 360 does not fit a packet, of which TO_EX may not take two (G32).
+const SOURCES_MAX: Limits = Limits::new(1, 4096);
+const SOURCES_MAX_DEFAULT: usize = 512;
+
 /// Adds the interfaces of `port`, which is `id`.
 pub(super) fn check(
     raw: &RawPort,
@@ -145,6 +153,8 @@ impl HostPort<'_> {
                 NEIGHBORS_MAX_DEFAULT,
                 problems,
             ),
+            groups_max: GROUPS_MAX.check(choices.groups_max.as_ref(), GROUPS_MAX_DEFAULT, problems),
+            sources_max: SOURCES_MAX.check(choices.sources_max.as_ref(), SOURCES_MAX_DEFAULT, problems),
         }
     }
 

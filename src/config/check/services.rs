@@ -16,8 +16,10 @@ pub(super) fn check(
     problems: &mut Problems,
 ) -> Vec<ServicePlan> {
     let mut services: Vec<ServicePlan> = Vec::new();
+    let mut joined = groups::Joined::default();
     for raw in raw {
-        let service = check_service(raw, &services, ports, kinds, problems);
+        let mut service = check_service(raw, &services, ports, kinds, problems);
+        service.groups = groups::check(raw, &service.listen, ports, &mut joined, problems);
         services.push(service);
     }
     services
@@ -38,7 +40,7 @@ fn check_service(
     let among = listening_ports(raw, ports, problems);
     let listen = check_listen(raw, &name, &among, before, ports, problems);
     ServicePlan {
-        groups: groups::check(raw, &listen, ports, problems),
+        groups: Vec::new(),
         options: kind.map(|kind| kind.check(&raw.place, &raw.own, problems)).unwrap_or_default(),
         kind: raw.kind.as_ref().map(|kind| kind.value.clone()).unwrap_or_default(),
         reply: raw.reply.as_ref().map(|at| at.value).unwrap_or_default(),

@@ -54,16 +54,11 @@ impl Drop for Running {
 
 /// Answers with what it understood.
 fn repeat(command: Command) -> Answer {
-    Answer::Done(DoneAnswer { done: format!("{command:?}") })
+    Answer::Done(DoneAnswer::said(format!("{command:?}")))
 }
 
 fn join() -> Command {
-    Command::Join(Membership {
-        group: "232.1.2.3".parse().unwrap(),
-        source: Some("198.18.0.1".parse().unwrap()),
-        service: None,
-        port: Some("p0".into()),
-    })
+    Command::Join(Membership::of([232, 1, 2, 3].into()).from_source(Some([198, 18, 0, 1].into())).on("p0"))
 }
 
 #[test]
@@ -152,7 +147,7 @@ fn an_answer_under_way_is_sent_before_the_end() {
 
 #[test]
 fn a_client_that_reads_nothing_loses_its_place() {
-    let mut running = Running::new(|_| Answer::Done(DoneAnswer { done: "x".repeat(8 << 20) }));
+    let mut running = Running::new(|_| Answer::Done(DoneAnswer::said("x".repeat(8 << 20))));
     let mut deaf = UnixStream::connect(running.path()).unwrap();
     deaf.write_all(b"{\"command\":\"stats\"}\n").unwrap();
     thread::sleep(Duration::from_millis(50));

@@ -144,14 +144,17 @@ p0.100  default    0.0.0.0/0      198.18.5.1  -
 #[test]
 fn a_filter_that_does_not_filter_is_called_so() {
     let json = r#"{"answer":"filter","body":[{"port":"p0","driver":"net_tap","rung":"addr_list","refused":[],
-        "macs":["01:00:5e:00:00:01","01:00:5e:01:02:03"],"capacity":null,"all_multicast":false,"promiscuous":false,
-        "not_in_set":12,"aliases":1}]}"#;
+        "macs":["01:00:5e:00:00:01","01:00:5e:01:02:03"],"capacity":null,"entries":2,"all_multicast":false,
+        "promiscuous":false,"policy":"auto","applied":3,"calls":4,"applied_ago_s":125,"not_in_set":12,"aliases":1}]}"#;
     let expected = "\
 p0  net_tap
   rung        addr_list
+  policy      auto
+  entries     2
   read back   all-multicast off, promiscuous off
+  applied     2 min 5 s ago; 3 times in all, 4 calls to the driver
   not in set  12 frames passed: accepted by the driver, not effective
-  aliases     1 frame passed: groups not joined that share the MAC of one that is
+  aliases     1 frame passed: groups not joined there, with the MAC of one that is joined
   passes      01:00:5e:00:00:01
   passes      01:00:5e:01:02:03
 ";
@@ -163,13 +166,13 @@ fn a_refused_rung_is_shown_with_the_reason() {
     let json = r#"{"answer":"filter","body":[{"port":"p0","driver":"net_af_packet","rung":"promiscuous","refused":[
         {"rung":"addr_list","why":"set_mc_addr_list: Operation not supported (-ENOTSUP)"},
         {"rung":"mac_table","why":"mac_addr_add: Operation not supported (-ENOTSUP)"}],
-        "macs":["01:00:5e:00:00:01"],"capacity":64,"all_multicast":false,"promiscuous":true,
+        "macs":["01:00:5e:00:00:01"],"capacity":null,"all_multicast":false,"promiscuous":true,"policy":"all_multicast",
         "not_in_set":3,"aliases":0}]}"#;
     let expected = "\
 p0  net_af_packet
   rung        promiscuous
+  policy      all_multicast
   read back   all-multicast off, promiscuous on
-  capacity    64 group addresses
   refused     addr_list: set_mc_addr_list: Operation not supported (-ENOTSUP)
   refused     mac_table: mac_addr_add: Operation not supported (-ENOTSUP)
   not in set  3 frames passed
@@ -177,6 +180,61 @@ p0  net_af_packet
   passes      01:00:5e:00:00:01
 ";
     assert_eq!(text(json, Rows::Counted), expected);
+}
+
+#[test]
+fn a_filter_that_is_tried_again_says_when_and_how_full_it_is() {
+    let json = r#"{"answer":"filter","body":[{"port":"p0","driver":"net_virtio","rung":"mac_table","refused":[
+        {"rung":"addr_list","why":"set_mc_addr_list: Device or resource busy (-EBUSY)"}],
+        "macs":["01:00:5e:00:00:01"],"capacity":63,"entries":1,"all_multicast":true,"promiscuous":false,"policy":"auto",
+        "may_pass":true,"not_undone":"allmulticast_disable: Input/output error (-EIO)","applied":1,"calls":3,
+        "applied_ago_s":0,"retry_in_s":1,"not_in_set":0,"aliases":0}]}"#;
+    let expected = "\
+p0  net_virtio
+  rung        mac_table
+  policy      auto
+  entries     1 of 63
+  read back   all-multicast on, promiscuous off
+  refused     addr_list: set_mc_addr_list: Device or resource busy (-EBUSY)
+  not undone  allmulticast_disable: Input/output error (-EIO)
+  retry       in 1 s
+  applied     0 s ago; 1 time in all, 3 calls to the driver
+  not in set  none passed
+  aliases     none passed
+  passes      01:00:5e:00:00:01
+";
+    assert_eq!(text(json, Rows::Counted), expected);
+}
+
+#[test]
+fn an_order_tells_what_became_of_each_group() {
+    let json = r#"{"answer":"done","body":{"done":"joined 1 of 3 groups on p0 for echo; 1 could not be","changes":[
+        {"group":"239.1.1.1","changed":true,"from":"INCLUDE {}","to":"EXCLUDE {}","interface":"EXCLUDE {}"},
+        {"group":"239.1.1.2","changed":false,"from":"EXCLUDE {}","to":"EXCLUDE {}","interface":"EXCLUDE {}"},
+        {"group":"239.1.1.3","changed":false,"from":"INCLUDE {}","to":"INCLUDE {}","interface":"INCLUDE {}",
+         "error":"no room"}],"reports":1,"filter":"addr_list, 3 group addresses"}}"#;
+    let expected = "\
+joined 1 of 3 groups on p0 for echo; 1 could not be
+  239.1.1.3: no room
+  239.1.1.1: INCLUDE {} -> EXCLUDE {}
+  NIC filter: addr_list, 3 group addresses
+  1 report left
+";
+    assert_eq!(text(json, Rows::Counted), expected);
+    let row = |n: usize| {
+        format!(
+            r#"{{"group":"239.1.1.{n}","changed":true,"from":"INCLUDE {{}}","to":"INCLUDE {{198.18.0.1}}","interface":"EXCLUDE {{}}"}}"#
+        )
+    };
+    let rows: Vec<_> = (0..25).map(row).collect();
+    let json =
+        format!(r#"{{"answer":"done","body":{{"done":"d","changes":[{}],"reports":0}}}}"#, rows.join(","));
+    let text = text(&json, Rows::Counted);
+    assert_eq!(
+        text.lines().nth(1),
+        Some("  239.1.1.0: INCLUDE {} -> INCLUDE {198.18.0.1}; the interface: EXCLUDE {}")
+    );
+    assert_eq!(text.lines().skip(21).collect::<Vec<_>>(), ["  and 5 more", "  0 reports left"]);
 }
 
 // C16: the path, how much of it goes with DF, and since when.

@@ -5,7 +5,7 @@ use dpdk_sys as sys;
 use crate::addr::MacAddr;
 use crate::dpdk::DpdkError;
 use crate::dpdk::eal::Listener;
-use crate::dpdk::mc_filter::FilterCalls;
+use crate::io::{FilterCalls, Refusal, RefusalKind};
 
 /// The filter calls of a port that is open as long as this lives: it is part of [`StartedPort`](crate::dpdk::StartedPort).
 #[derive(Debug)]
@@ -13,37 +13,53 @@ pub(super) struct Calls {
     pub(super) port_id: u16,
 }
 
+/// What a driver returned, as the ladder reads it.
+fn answered(ret: i32) -> Result<(), Refusal> {
+    DpdkError::check(ret).map(drop).map_err(refusal)
+}
+
+/// E07: iavf says -EINVAL of a full list, others do of a device that is not ready: what is not clearly one of the first two
+/// is asked again.
+fn refusal(error: DpdkError) -> Refusal {
+    let kind = match error.errno() {
+        libc::ENOTSUP | libc::ENOSYS => RefusalKind::NotSupported,
+        libc::ENOSPC => RefusalKind::Full,
+        _ => RefusalKind::MayPass,
+    };
+    Refusal { kind, words: error.to_string() }
+}
+
 impl FilterCalls for Calls {
-    fn set_list(&mut self, macs: &[MacAddr]) -> Result<(), DpdkError> {
+    fn set_list(&mut self, macs: &[MacAddr]) -> Result<(), Refusal> {
         let _details = Listener::new();
         let mut macs: Vec<_> = macs.iter().map(|mac| sys::rte_ether_addr { addr_bytes: mac.0 }).collect();
-        let count = u32::try_from(macs.len()).map_err(|_| DpdkError::NO_SPACE)?;
+        let count = u32::try_from(macs.len()).map_err(|_| refusal(DpdkError::NO_SPACE))?;
         // SAFETY: the port is ours; `count` addresses are read and copied.
         let ret = unsafe { sys::rte_eth_dev_set_mc_addr_list(self.port_id, macs.as_mut_ptr(), count) };
-        DpdkError::check(ret).map(drop)
+        answered(ret)
     }
 
-    fn add_mac(&mut self, mac: MacAddr) -> Result<(), DpdkError> {
+    fn add_mac(&mut self, mac: MacAddr) -> Result<(), Refusal> {
         let _details = Listener::new();
         let mut mac = sys::rte_ether_addr { addr_bytes: mac.0 };
         // SAFETY: the port is ours; the address is copied.
         let ret = unsafe { sys::rte_eth_dev_mac_addr_add(self.port_id, &raw mut mac, 0) };
-        DpdkError::check(ret).map(drop)
+        answered(ret)
     }
 
-    fn remove_mac(&mut self, mac: MacAddr) -> Result<(), DpdkError> {
+    fn remove_mac(&mut self, mac: MacAddr) -> Result<(), Refusal> {
         let _details = Listener::new();
         let mut mac = sys::rte_ether_addr { addr_bytes: mac.0 };
         // SAFETY: the port is ours; the address is read.
         let ret = unsafe { sys::rte_eth_dev_mac_addr_remove(self.port_id, &raw mut mac) };
-        DpdkError::check(ret).map(drop)
+        answered(ret)
     }
 
-    fn set_all_multicast(&mut self, on: bool) -> Result<(), DpdkError> {
+    fn set_all_multicast(&mut self, on: bool) -> Result<(), Refusal> {
         let _details = Listener::new();
         let call = if on { sys::rte_eth_allmulticast_enable } else { sys::rte_eth_allmulticast_disable };
         // SAFETY: the port is ours.
-        DpdkError::check(unsafe { call(self.port_id) }).map(drop)
+        answered(unsafe { call(self.port_id) })
     }
 
     fn all_multicast(&self) -> bool {
@@ -51,11 +67,11 @@ impl FilterCalls for Calls {
         unsafe { sys::rte_eth_allmulticast_get(self.port_id) == 1 }
     }
 
-    fn set_promiscuous(&mut self, on: bool) -> Result<(), DpdkError> {
+    fn set_promiscuous(&mut self, on: bool) -> Result<(), Refusal> {
         let _details = Listener::new();
         let call = if on { sys::rte_eth_promiscuous_enable } else { sys::rte_eth_promiscuous_disable };
         // SAFETY: the port is ours.
-        DpdkError::check(unsafe { call(self.port_id) }).map(drop)
+        answered(unsafe { call(self.port_id) })
     }
 
     fn promiscuous(&self) -> bool {

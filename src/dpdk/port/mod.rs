@@ -6,6 +6,8 @@
 mod device;
 mod error;
 mod filter;
+mod restart;
+mod users;
 
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -18,14 +20,16 @@ use dpdk_sys as sys;
 pub(super) use self::device::{all, device_info, driver_name, find, mac_address, max_mtu, name, numa_node};
 pub use self::error::PortError;
 use self::filter::Calls;
+pub(super) use self::users::Users;
 use super::eal::{Device, Listener, Shared, lock};
-use super::mc_filter::{FilterCalls, Ladder};
 use super::offload::Offloads;
 use super::queue::{RxQueue, TxQueue, pair};
 use super::{DpdkError, Eal, Mempool};
 use crate::addr::{MacAddr, Vid};
 use crate::config::plan::PortPlan;
-use crate::io::{DeviceStats, FilterPolicy, FilterState, McFilter, PortControl, PortInfo};
+use crate::io::{
+    DeviceStats, FilterCalls, FilterPolicy, FilterState, Ladder, McFilter, PortControl, PortInfo,
+};
 
 /// A port that we own, in the state `S`.
 #[derive(Debug)]
@@ -38,20 +42,28 @@ pub struct Port<S> {
 /// Configured, and not yet receiving.
 #[derive(Debug)]
 pub struct Stopped {
-    queue_pairs: u16,
-    prepare: bool,
+    setup: Setup,
     policy: FilterPolicy,
     mac_slots: u32,
     keep_promiscuous: bool,
-    filters_vlans: bool,
-    unasked: u64,
+}
+
+/// How a port was configured, and is again after a reset.
+#[derive(Debug)]
+struct Setup {
+    plan: PortPlan,
+    queue_pairs: u16,
+    offloads: Offloads,
 }
 
 /// Receiving.
 #[derive(Debug)]
 pub struct Started {
     filter: Ladder<Calls>,
-    filters_vlans: bool,
+    setup: Setup,
+    keep_promiscuous: bool,
+    /// The VLANs whose frames are let pass.
+    vlans: Vec<u16>,
     /// DPDK's control calls on one port are not for several threads at a time.
     not_sync: PhantomData<Cell<()>>,
 }
@@ -64,8 +76,12 @@ pub type StartedPort = Port<Started>;
 pub(super) struct Opened {
     port_id: u16,
     started: AtomicBool,
+    /// The queues that use it.
+    users: Users,
+    /// Whether the device has asked to be reset. The driver's thread writes here as long as the port is open.
+    wants_reset: AtomicBool,
     /// Its receive queues hold buffers of this pool.
-    _pool: Mempool,
+    pool: Mempool,
     eal: Arc<Shared>,
 }
 
@@ -73,11 +89,16 @@ impl Opened {
     pub(super) fn port_id(&self) -> u16 {
         self.port_id
     }
+
+    pub(super) fn users(&self) -> &Users {
+        &self.users
+    }
 }
 
 impl Drop for Opened {
     fn drop(&mut self) {
         let _details = Listener::new();
+        restart::ignore_reset_requests(self);
         if self.started.load(Ordering::Acquire) {
             // Of af_packet and af_xdp these are switches of the kernel's interface, which outlives us.
             let mut calls = Calls { port_id: self.port_id };
@@ -258,7 +279,9 @@ impl Port<Stopped> {
         let opened = Arc::new(Opened {
             port_id,
             started: AtomicBool::new(false),
-            _pool: pool.clone(),
+            users: Users::default(),
+            wants_reset: AtomicBool::new(false),
+            pool: pool.clone(),
             eal: Arc::clone(eal.shared()),
         });
         let opening = Opening { plan, port_id, listener: Listener::capturing() };
@@ -285,14 +308,12 @@ impl Port<Stopped> {
             tx_queues: queue_pairs,
             offloads: offloads.names(),
         };
+        restart::listen_for_reset_requests(&opened);
         let state = Stopped {
-            queue_pairs,
-            prepare: offloads.tx != 0,
+            setup: Setup { plan: plan.clone(), queue_pairs, offloads },
             policy: plan.multicast_filter,
             mac_slots: info.max_mac_addrs,
             keep_promiscuous,
-            filters_vlans: offloads.filter_vlans(),
-            unasked: offloads.unasked(),
         };
         Ok(Self { opened, info: port_info, state })
     }
@@ -305,7 +326,9 @@ impl Port<Stopped> {
     /// The driver refuses, in its words.
     pub fn start(self) -> Result<(StartedPort, Vec<(RxQueue, TxQueue)>), PortError> {
         let Self { opened, info, state } = self;
-        let Stopped { queue_pairs, prepare, policy, mac_slots, keep_promiscuous, filters_vlans, unasked } = state;
+        let Stopped { setup, policy, mac_slots, keep_promiscuous } = state;
+        let (queue_pairs, prepare) = (setup.queue_pairs, setup.offloads.tx != 0);
+        let unasked = setup.offloads.unasked();
         let listener = Listener::capturing();
         let port_id = opened.port_id;
         // SAFETY: the port is ours, configured and stopped.
@@ -319,14 +342,14 @@ impl Port<Stopped> {
         })?;
         opened.started.store(true, Ordering::Release);
 
-        // SAFETY: the port was just started with `queue_pairs` queues each way, is stopped only when `opened` is dropped,
-        // and this function consumes the one value that can start it.
+        // SAFETY: the port was just started with `queue_pairs` queues each way, is stopped only by `restart`, while no queue
+        // uses it, and when `opened` is dropped; and this function consumes the one value that can start it first.
         let queues = (0..queue_pairs).map(|number| unsafe { pair(&opened, number, prepare, unasked) }).collect();
         let mut calls = Calls { port_id };
         // A device without such a mode has no filter, and passes our address as any other.
         let keep_promiscuous = keep_promiscuous && calls.set_promiscuous(true).is_ok();
         let filter = Ladder::new(calls, policy, mac_slots, keep_promiscuous);
-        let state = Started { filter, filters_vlans, not_sync: PhantomData };
+        let state = Started { filter, setup, keep_promiscuous, vlans: Vec::new(), not_sync: PhantomData };
         Ok((Port { opened, info, state }, queues))
     }
 }
@@ -362,9 +385,10 @@ impl StartedPort {
     /// # Errors
     /// The driver refuses: nothing of that VLAN would ever arrive.
     pub fn let_vlans_pass(&mut self, vlans: impl IntoIterator<Item = Vid>) -> Result<(), PortError> {
-        if !self.state.filters_vlans {
+        if !self.state.setup.offloads.filter_vlans() {
             return Ok(());
         }
+        self.state.vlans = vlans.into_iter().map(Vid::get).collect();
         // E11: a device that knows no VLAN 0 is one that does not filter it.
         if let Err(error) = self.let_vlan_pass(0) {
             tracing::debug!("rte_eth_dev_vlan_filter, 0: {error}");
@@ -377,7 +401,7 @@ impl StartedPort {
             error,
             log: listener.heard(),
         };
-        vlans.into_iter().try_for_each(|vid| self.let_vlan_pass(vid.get()).map_err(refused))
+        self.state.vlans.iter().try_for_each(|vid| self.let_vlan_pass(*vid).map_err(refused))
     }
 
     fn let_vlan_pass(&self, vid: u16) -> Result<(), DpdkError> {
@@ -430,6 +454,18 @@ impl PortControl for StartedPort {
     fn link_is_up(&self) -> bool {
         // SAFETY: the port is ours.
         unsafe { sys::shim_link_is_up(self.opened.port_id) == 1 }
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.opened.users.are_none()
+    }
+
+    fn restart(&mut self, reset: bool) -> Result<(), String> {
+        self.stop_and_start(reset)
+    }
+
+    fn take_reset_request(&mut self) -> bool {
+        self.opened.wants_reset.swap(false, Ordering::AcqRel)
     }
 
     fn mc_filter(&mut self) -> &mut dyn McFilter {

@@ -4,8 +4,8 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::Outlet;
+use super::admission::TELL_INTERVAL;
 use super::interface::Interface;
-use super::membership::TELL_INTERVAL;
 use super::port::Base;
 use crate::engine::message::ToWorker;
 use crate::io::Nic;

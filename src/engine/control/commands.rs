@@ -3,21 +3,53 @@
 use core::net::Ipv4Addr;
 use std::collections::BTreeMap;
 
-use super::Control;
 use super::interface::Interface;
 use super::port::Port;
+use super::{Control, Submitted, Ticket, Waiting};
 use crate::addr::{Prefix, V4};
 use crate::engine::command::{
-    Answer, Command, DropAnswer, FilterAnswer, GroupAnswer, InterfaceAnswer, NeighborAnswer, PortAnswer,
-    PortStats, RouteAnswer, SocketAnswer, StatsAnswer,
+    Answer, Command, DropAnswer, GroupAnswer, InterfaceAnswer, NeighborAnswer, PortAnswer, PortStats,
+    RouteAnswer, SocketAnswer, StatsAnswer,
 };
 use crate::engine::counters::{Counter, Tally};
 use crate::io::{DropReason, InterfaceId, Nic};
 use crate::time::Instant;
 
 impl<N: Nic> Control<N> {
-    /// Carries `command` out.
+    /// Carries `command` out. What it has to wait for, as that workers follow, is not in the answer yet: see
+    /// [`submit`](Self::submit).
     pub fn execute(&mut self, now: Instant, command: &Command) -> Answer {
+        self.carry_out(now, command).0
+    }
+
+    /// Carries `command` out, and answers when all of it is done.
+    pub fn submit(&mut self, now: Instant, command: &Command) -> Submitted {
+        match self.carry_out(now, command) {
+            (answer, None) => Submitted::Answered(answer),
+            (answer, Some(Waiting(ticket))) => {
+                self.unfinished.insert(ticket, answer);
+                Submitted::Later(Ticket(ticket))
+            }
+        }
+    }
+
+    /// The answers that have become whole since this was last asked.
+    pub fn take_finished(&mut self) -> Vec<(Ticket, Answer)> {
+        core::mem::take(&mut self.finished)
+    }
+
+    fn carry_out(&mut self, now: Instant, command: &Command) -> (Answer, Option<Waiting>) {
+        match command {
+            Command::Join(membership) => self.join(now, membership),
+            Command::Leave(membership) => self.leave(now, membership),
+            Command::SourceFilter(order) => self.set_source_filter(now, order),
+            Command::Restart(order) => self.restart(now, order),
+            _ => (self.answer(now, command), None),
+        }
+    }
+
+    /// What needs no waiting.
+    fn answer(&mut self, now: Instant, command: &Command) -> Answer {
         match command {
             Command::Stats => Answer::Stats(self.stats(now)),
             Command::Ports => {
@@ -27,16 +59,20 @@ impl<N: Nic> Control<N> {
             }
             Command::Sockets => Answer::Sockets(self.sockets()),
             Command::Groups => Answer::Groups(self.interfaces().flat_map(|i| self.groups(i)).collect()),
-            Command::Filter => Answer::Filter(self.ports.iter().map(filter).collect()),
+            Command::Filter => {
+                Answer::Filter(self.ports.iter().map(|port| port.filter_answer(now)).collect())
+            }
             Command::Neighbors => {
                 Answer::Neighbors(self.interfaces().flat_map(|i| neighbors(now, i)).collect())
             }
             Command::Paths => Answer::Paths(self.paths(now)),
             Command::Routes => Answer::Routes(self.interfaces().flat_map(routes).collect()),
             Command::Drops => Answer::Drops(self.drops()),
-            Command::Join(membership) => self.join(now, membership),
-            Command::Leave(membership) => self.leave(now, membership),
+            Command::FilterPolicy(order) => self.set_filter_policy(now, order),
             Command::Mtu(order) => self.set_mtu(now, order),
+            Command::Join(_) | Command::Leave(_) | Command::SourceFilter(_) | Command::Restart(_) => {
+                self.carry_out(now, command).0
+            }
         }
     }
 
@@ -133,17 +169,6 @@ fn interface(interface: &Interface) -> InterfaceAnswer {
         vlan: interface.replica.vlan.map(crate::addr::Vid::get),
         addresses: interface.replica.v4.addresses().iter().map(ToString::to_string).collect(),
         gateway4: interface.gateway4.map(crate::addr::Unicast::addr),
-    }
-}
-
-fn filter(port: &Port) -> FilterAnswer {
-    let tally = port.all_tally();
-    FilterAnswer {
-        port: port.base.device.info().name.clone(),
-        driver: port.base.device.info().driver.clone(),
-        state: port.base.device.filter_state().clone(),
-        not_in_set: tally.drops(DropReason::EthernetGroupNotJoined),
-        aliases: tally.drops(DropReason::Ipv4GroupNotJoined),
     }
 }
 

@@ -1,9 +1,9 @@
 //! The truth about one interface: its addresses, neighbours and groups.
 
-use core::time::Duration;
 use std::sync::Arc;
 
 use super::Outlet;
+use super::admission::Admission;
 use super::neighbors::{Frames, Untold};
 use super::port::Base;
 use crate::addr::{Ipv4Cidr, Unicast, V4};
@@ -14,8 +14,8 @@ use crate::rng::Rng;
 use crate::stack::acd::{Acd, Conflict};
 use crate::stack::arp::{self, FRAME_LEN, Outcome, Packet};
 use crate::stack::gmp::igmp::Igmp;
-use crate::stack::groups::{GroupTable, ServiceId};
-use crate::stack::membership::Memberships;
+use crate::stack::groups::ServiceId;
+use crate::stack::membership::{Limits, Memberships};
 use crate::stack::neighbor::NeighborCache;
 use crate::stack::route::Routes;
 use crate::stack::{ingress, interface};
@@ -34,6 +34,8 @@ pub struct ControlInterfaceParts {
     pub conflict_detection: ConflictDetection,
     /// The most neighbours that are remembered.
     pub neighbors_max: usize,
+    /// The most groups that are joined, and sources that are named.
+    pub membership_limits: Limits,
 }
 
 impl ControlInterfaceParts {
@@ -59,11 +61,8 @@ pub(super) struct Interface {
     pub(super) neighbors: NeighborCache<V4>,
     /// Keeps an outsider from choosing groups that collide in the workers' tables.
     pub(super) hash_seed: u64,
-    /// Tables of groups that workers may still have.
-    pub(super) replaced: Vec<Arc<GroupTable<V4>>>,
-    /// Workers that were not told of the latest table, and when to try again.
-    pub(super) behind: Vec<usize>,
-    pub(super) tell_at: Option<Instant>,
+    /// Which groups workers have.
+    pub(super) admission: Admission,
     /// Its addresses, used or to be used.
     pub(super) addresses: Vec<Ipv4Cidr>,
     pub(super) conflict_detection: ConflictDetection,
@@ -85,18 +84,17 @@ pub(super) struct Interface {
 impl Interface {
     pub(super) fn new(parts: ControlInterfaceParts, rng: &mut Rng) -> Self {
         let replica = parts.replica();
-        let ControlInterfaceParts { name, interface, gateway4, conflict_detection, neighbors_max } = parts;
+        let ControlInterfaceParts { neighbors_max, membership_limits, conflict_detection, .. } = parts;
+        let ControlInterfaceParts { name, interface, gateway4, .. } = parts;
         Self {
             name,
             igmp: Igmp::new(interface.mtu),
             replica,
             gateway4,
-            memberships: Memberships::new(),
+            memberships: Memberships::with_limits(membership_limits),
             neighbors: NeighborCache::new(neighbors_max),
             hash_seed: rng.u64(),
-            replaced: Vec::new(),
-            behind: Vec::new(),
-            tell_at: None,
+            admission: Admission::default(),
             addresses: interface.v4.addresses().to_vec(),
             conflict_detection,
             claims: Vec::new(),
@@ -154,19 +152,22 @@ impl Interface {
         }
     }
 
-    /// Sends the reports that are due.
+    /// Sends the reports that are due. Returns how many.
     pub(super) fn send_reports<N: Nic>(
         &mut self,
         now: Instant,
         rng: &mut Rng,
         base: &mut Base,
         out: &Outlet<N>,
-    ) {
+    ) -> u32 {
+        let mut sent = 0;
         // G35, RFC 9776 4.2.13: from our address, or 0.0.0.0 while there is none.
         let src = self.replica.v4.addresses().first().and_then(|a| Unicast::new(a.addr()));
         while self.igmp.next_frame(now, rng, self.replica.mac, src, &mut self.frame) {
             out.send(&mut base.ledger, &self.replica, &self.frame);
+            sent += 1;
         }
+        sent
     }
 
     /// Sends the reports that are due next, though it is too early for them. False if there are none.
@@ -203,9 +204,7 @@ impl Interface {
             self.tell_untold_paths(now, out);
         }
         self.claim(now, rng, base, out);
-        if self.tell_at.is_some_and(|at| at <= now) {
-            self.tell_admission(now, Duration::ZERO, out);
-        }
+        self.settle_admission(now, rng, base, out);
         self.ask(now, base, out);
         self.settle_neighbors(now, waiting, base, out);
         self.send_reports(now, rng, base, out);
@@ -214,7 +213,7 @@ impl Interface {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let deadlines = [
             self.claim_deadline(),
-            self.tell_at,
+            self.admission.next_deadline(),
             self.tell_neighbors_at,
             self.tell_paths_at,
             self.neighbors.poll_timeout(),

@@ -1,121 +1,159 @@
 //! Joining and leaving, in the order that loses nothing.
 //!
 //! On join: the NIC's filter, the workers' admission, then the report, so that what the router sends finds the door
-//! open. On leave: the report, admission, then the filter.
-
-use core::time::Duration;
-use std::sync::Arc;
+//! open. On leave: the report, admission, then the filter. However many groups a command speaks of, that is one filter,
+//! one table for the workers, and as few reports as hold them.
 
 use super::interface::Interface;
 use super::port::Port;
-use super::{Control, ControlSocket, Outlet};
+use super::{Control, ControlSocket, Outlet, Waiting};
 use crate::addr::{Group, Unicast, V4};
-use crate::engine::command::{Answer, DoneAnswer, Membership};
-use crate::io::Nic;
+use crate::engine::command::{
+    Answer, DoneAnswer, FilterMode, GroupChange, GroupRange, Membership, SourceFilterOrder,
+};
+use crate::engine::order::GROUPS_MAX;
+use crate::io::{Nic, Occasion};
 use crate::rng::Rng;
-use crate::stack::groups::{GroupTable, ServiceId};
-use crate::stack::membership::{JoinOutcome, LeaveOutcome, SourceFilter};
+use crate::stack::groups::ServiceId;
+use crate::stack::membership::{JoinOutcome, LeaveOutcome, Memberships, SourceFilter};
 use crate::time::Instant;
 
-/// How long control waits for room in a worker's inbox, which a worker that turns makes within microseconds.
-const RENEW_PATIENCE: Duration = Duration::from_secs(1);
-
-/// The time between two attempts to reach a worker that made none.
-pub(super) const TELL_INTERVAL: Duration = Duration::from_millis(10);
-
-/// A membership whose names are resolved.
+/// Names that are resolved: whose memberships, and where.
 struct Target {
     port: usize,
     /// Its place among the port's interfaces.
     interface: usize,
     service: ServiceId,
-    group: Group<V4>,
-    source: Option<Unicast<V4>>,
     /// Whether the service has a socket there that receives groups. U19: one bound to an address does not.
     can_hear: bool,
 }
 
+/// What is to be done with each group of a command: the word for it if something changed.
+type Act<'a> =
+    &'a dyn Fn(&mut Memberships<V4, ServiceId>, ServiceId, Group<V4>) -> Result<Option<&'static str>, String>;
+
+/// What is ordered, as far as the orders agree.
+struct Order<'a> {
+    groups: &'a [GroupRange],
+    service: Option<&'a str>,
+    port: Option<&'a str>,
+    /// For the sentence: ` from 198.18.0.1`.
+    from: String,
+    /// It may make the service want more.
+    joins: bool,
+    /// Said if nothing changed.
+    unchanged: &'a str,
+}
+
 impl<N: Nic> Control<N> {
-    pub(super) fn join(&mut self, now: Instant, membership: &Membership) -> Answer {
-        self.change(membership, |port, target, rng, out| {
-            let Target { service, group, source, can_hear, .. } = *target;
-            if !can_hear {
-                return Err("the service has no socket there that receives groups: it needs one with the address 0.0.0.0 \
-                            (its key `listen`)"
-                    .to_owned());
-            }
-            let Some(interface) = port.interfaces.get_mut(target.interface) else { return no_such_port() };
+    pub(super) fn join(&mut self, now: Instant, membership: &Membership) -> (Answer, Option<Waiting>) {
+        let source = match source_of(membership) {
+            Ok(source) => source,
+            Err(why) => return (Answer::Error(why), None),
+        };
+        let order =
+            Order { joins: true, unchanged: "nothing changed: already joined", ..Order::of(membership) };
+        self.change(now, &order, &|memberships, service, group| {
             let outcome = match source {
-                None => interface.memberships.join(service, group),
-                Some(source) => interface.memberships.join_source(service, group, source),
+                None => memberships.join(service, group),
+                Some(source) => memberships.join_source(service, group, source),
             };
-            match outcome.map_err(|e| e.to_string())? {
-                JoinOutcome::AlreadyMember => Ok("nothing changed: already joined"),
-                JoinOutcome::Joined => {
-                    port.apply_join(now, target, rng, out);
-                    Ok("joined")
-                }
-            }
+            outcome
+                .map(|outcome| (outcome == JoinOutcome::Joined).then_some("joined"))
+                .map_err(|e| e.to_string())
         })
     }
 
-    pub(super) fn leave(&mut self, now: Instant, membership: &Membership) -> Answer {
-        self.change(membership, |port, target, rng, out| {
-            let Target { service, group, source, .. } = *target;
-            let Some(interface) = port.interfaces.get_mut(target.interface) else { return no_such_port() };
+    pub(super) fn leave(&mut self, now: Instant, membership: &Membership) -> (Answer, Option<Waiting>) {
+        let source = match source_of(membership) {
+            Ok(source) => source,
+            Err(why) => return (Answer::Error(why), None),
+        };
+        self.change(now, &Order::of(membership), &|memberships, service, group| {
             let outcome = match source {
-                None => Ok(interface.memberships.leave(&service, group)),
-                Some(source) => interface.memberships.leave_source(&service, group, source),
+                None => Ok(memberships.leave(&service, group)),
+                Some(source) => memberships.leave_source(&service, group, source),
             };
             match outcome.map_err(|e| e.to_string())? {
                 LeaveOutcome::NotMember => Err("not joined there: see `pollcast ctl groups`".to_owned()),
-                LeaveOutcome::Left => {
-                    port.apply_leave(now, target, rng, out);
-                    Ok("left")
-                }
+                LeaveOutcome::Left => Ok(Some("left")),
             }
         })
     }
 
-    fn change(
+    /// RFC 9776 2: `IPMulticastListen`, with the whole filter.
+    pub(super) fn set_source_filter(
         &mut self,
-        membership: &Membership,
-        act: impl FnOnce(&mut Port, &Target, &mut Rng, &Outlet<N>) -> Result<&'static str, String>,
-    ) -> Answer {
-        let done = self.target(membership).and_then(|target| {
-            let Some(port) = self.ports.get_mut(target.port) else { return no_such_port() };
-            let verb = act(port, &target, &mut self.rng, &self.out)?;
-            port.assert_balance();
-            let name = port.interfaces.get(target.interface).map_or("?", |i| i.name.as_str());
-            let service = self.services.get(usize::from(target.service)).map_or("?", String::as_str);
-            let from = target.source.map(|s| format!(" from {s}")).unwrap_or_default();
-            Ok(format!("{verb} {}{from} on {name} for {service}", target.group))
-        });
-        match done {
-            Ok(done) => Answer::Done(DoneAnswer { done }),
-            Err(why) => Answer::Error(format!("{}: {why}", membership.group)),
-        }
+        now: Instant,
+        order: &SourceFilterOrder,
+    ) -> (Answer, Option<Waiting>) {
+        let SourceFilterOrder { groups, mode, sources, service, port } = order;
+        let wanted = sources.iter().map(|addr| unicast(*addr).map(Unicast::addr)).collect::<Result<_, _>>();
+        let filter = match (wanted, mode) {
+            (Err(why), _) => return (Answer::Error(why), None),
+            (Ok(sources), FilterMode::Include) => SourceFilter::Include(sources),
+            (Ok(sources), FilterMode::Exclude) => SourceFilter::Exclude(sources),
+        };
+        let order = Order {
+            groups,
+            service: service.as_deref(),
+            port: port.as_deref(),
+            from: format!(" to {filter}"),
+            joins: !filter.is_none(),
+            unchanged: "nothing changed: the filter is that already",
+        };
+        self.change(now, &order, &|memberships, service, group| {
+            let had = memberships.wanted_by(&service, group);
+            memberships.set_filter(service, group, filter.clone()).map_err(|e| e.to_string())?;
+            Ok((had != filter).then_some("set the filter of"))
+        })
     }
 
-    /// Resolves the names of `membership`, or says which there are.
-    fn target(&self, membership: &Membership) -> Result<Target, String> {
-        let group = Group::new(membership.group)
-            .ok_or("not a multicast group: use an address from 224.0.0.0 to 239.255.255.255")?;
-        if !group.is_reported() {
-            return Err("the group of all hosts is always received and cannot be joined or left".to_owned());
-        }
-        let source = match membership.source {
-            None => None,
-            Some(addr) => Some(
-                Unicast::new(addr).ok_or_else(|| format!("source {addr} is not the address of one host"))?,
-            ),
+    fn change(&mut self, now: Instant, order: &Order<'_>, act: Act<'_>) -> (Answer, Option<Waiting>) {
+        let refuse = |why: String| (Answer::Error(format!("{}: {why}", order.in_short())), None);
+        let (target, groups) = match self.target(order).and_then(|t| Ok((t, order.groups()?))) {
+            Ok(found) => found,
+            Err(why) => return refuse(why),
         };
+        if order.joins && !target.can_hear {
+            return refuse(
+                "the service has no socket there that receives groups: it needs one with the address 0.0.0.0 (its key \
+                 `listen`)"
+                    .to_owned(),
+            );
+        }
+        let Self { ports, rng, out, tickets, .. } = self;
+        let Some(port) = ports.get_mut(target.port) else { return refuse("no such port".to_owned()) };
+        let Some(changed) = port.change(target.interface, target.service, &groups, act) else {
+            return refuse("no such port".to_owned());
+        };
+        if let [GroupChange { error: Some(why), .. }] = &*changed.rows {
+            return refuse(why.clone());
+        }
+        let some = !changed.groups.is_empty();
+        let done = self.services.get(usize::from(target.service)).map_or("?", String::as_str);
+        let done = changed.sentence(order, port, target.interface, done);
+        let ticket = changed.widens.then(|| tickets.next());
+        let reports =
+            if some { port.apply_change(now, target.interface, &changed, ticket, rng, out) } else { Some(0) };
+        port.assert_balance();
+        let answer = Answer::Done(DoneAnswer {
+            done,
+            changes: changed.rows,
+            reports,
+            filter: Some(port.filter_in_short()),
+        });
+        (answer, ticket.filter(|_| some).map(Waiting))
+    }
+
+    /// Resolves the names of `order`, or says which there are.
+    fn target(&self, order: &Order<'_>) -> Result<Target, String> {
         let service_names: Vec<&str> = self.services.iter().map(String::as_str).collect();
-        let service = choose("service", membership.service.as_deref(), &service_names)?;
+        let service = choose("service", order.service, &service_names)?;
         let interfaces =
             || self.ports.iter().zip(0..).flat_map(|(p, n)| p.interfaces.iter().map(move |i| (n, i)));
         let names: Vec<&str> = interfaces().map(|(_, i)| i.name.as_str()).collect();
-        let chosen = choose("port", membership.port.as_deref(), &names)?;
+        let chosen = choose("port", order.port, &names)?;
         let (port, found) = interfaces().nth(chosen).ok_or("no such port")?;
         let id = found.replica.id;
         let interface = interfaces().take(chosen).filter(|(n, _)| *n == port).count();
@@ -123,8 +161,45 @@ impl<N: Nic> Control<N> {
         let can_hear = self.sockets.iter().any(|ControlSocket { socket, .. }| {
             (socket.interface, socket.service) == (id, service) && socket.local.ip().is_unspecified()
         });
-        Ok(Target { port, interface, service, group, source, can_hear })
+        Ok(Target { port, interface, service, can_hear })
     }
+}
+
+impl<'a> Order<'a> {
+    fn of(membership: &'a Membership) -> Self {
+        let Membership { groups, source, service, port } = membership;
+        let from = source.map(|s| format!(" from {s}")).unwrap_or_default();
+        Self { groups, service: service.as_deref(), port: port.as_deref(), from, joins: false, unchanged: "" }
+    }
+
+    /// What it speaks of, for a sentence.
+    fn in_short(&self) -> String {
+        match self.groups {
+            [] => "no group".to_owned(),
+            [one] => one.to_string(),
+            [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+        }
+    }
+
+    /// Its groups, each once, in order.
+    fn groups(&self) -> Result<Vec<Group<V4>>, String> {
+        let len: u64 = self.groups.iter().map(|range| range.len()).sum();
+        if len > GROUPS_MAX {
+            return Err(format!("{len} groups: one command takes {GROUPS_MAX} at most, use several"));
+        }
+        let mut groups: Vec<_> = self.groups.iter().flat_map(|range| range.iter()).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        if groups.is_empty() { Err("name one, as in 239.1.2.3".to_owned()) } else { Ok(groups) }
+    }
+}
+
+fn source_of(membership: &Membership) -> Result<Option<Unicast<V4>>, String> {
+    membership.source.map(unicast).transpose()
+}
+
+fn unicast(addr: core::net::Ipv4Addr) -> Result<Unicast<V4>, String> {
+    Unicast::new(addr).ok_or_else(|| format!("source {addr} is not the address of one host"))
 }
 
 /// The place of `name` among `names`; without a name, of the only one.
@@ -141,67 +216,113 @@ pub(super) fn choose(what: &str, name: Option<&str>, names: &[&str]) -> Result<u
     }
 }
 
-fn no_such_port<T>() -> Result<T, String> {
-    Err("no such port".to_owned())
+/// What a command changed.
+struct Changed {
+    rows: Vec<GroupChange>,
+    /// The groups of which the service wants something else now.
+    groups: Vec<Group<V4>>,
+    /// Of any it wants more.
+    widens: bool,
+    verb: &'static str,
+}
+
+impl Changed {
+    fn sentence(&self, order: &Order<'_>, port: &Port, interface: usize, service: &str) -> String {
+        let name = port.interfaces.get(interface).map_or("?", |i| i.name.as_str());
+        let verb = if self.groups.is_empty() { order.unchanged } else { self.verb };
+        let what = match &*self.rows {
+            [one] => one.group.to_string(),
+            rows => format!("{} of {} groups", self.groups.len(), rows.len()),
+        };
+        let refused = self.rows.iter().filter(|row| row.error.is_some()).count();
+        let refused = if refused == 0 { String::new() } else { format!("; {refused} could not be") };
+        format!("{verb} {what}{} on {name} for {service}{refused}", order.from)
+    }
 }
 
 impl Port {
+    /// Changes the memberships of `service`, and nothing else yet. None if there is no such interface.
+    fn change(
+        &mut self,
+        interface: usize,
+        service: ServiceId,
+        groups: &[Group<V4>],
+        act: Act<'_>,
+    ) -> Option<Changed> {
+        let memberships = &mut self.interfaces.get_mut(interface)?.memberships;
+        let mut changed = Changed { rows: Vec::new(), groups: Vec::new(), widens: false, verb: "" };
+        for &group in groups {
+            let before = memberships.wanted_by(&service, group);
+            let outcome = if group.is_reported() {
+                act(memberships, service, group)
+            } else {
+                Err("the group of all hosts is always received and cannot be joined or left".to_owned())
+            };
+            let after = memberships.wanted_by(&service, group);
+            if let Ok(Some(verb)) = outcome {
+                changed.verb = verb;
+                changed.groups.push(group);
+                changed.widens |= !after.is_within(&before);
+            }
+            changed.rows.push(GroupChange {
+                group: group.addr(),
+                changed: matches!(outcome, Ok(Some(_))),
+                from: before.to_string(),
+                to: after.to_string(),
+                interface: memberships.filter(group).to_string(),
+                error: outcome.err(),
+            });
+        }
+        Some(changed)
+    }
+
+    /// Has device, workers and routers follow. How many reports left; none yet if they wait for the workers.
+    fn apply_change<N: Nic>(
+        &mut self,
+        now: Instant,
+        interface: usize,
+        changed: &Changed,
+        ticket: Option<u64>,
+        rng: &mut Rng,
+        out: &Outlet<N>,
+    ) -> Option<u32> {
+        if changed.widens {
+            self.apply_filter(now, Occasion::Change);
+        }
+        let Self { base, interfaces } = self;
+        let interface = interfaces.get_mut(interface)?;
+        if changed.widens {
+            interface.apply_admission(now, &base.workers, out);
+            interface.report_when_adopted(now, changed.groups.clone(), ticket);
+            interface.settle_admission(now, rng, base, out);
+            return None;
+        }
+        let reports = interface.report(now, &changed.groups, rng, base, out);
+        interface.apply_admission(now, &base.workers, out);
+        self.apply_filter(now, Occasion::Change);
+        Some(reports)
+    }
+
     /// Applies every membership at once: one filter, one admission table an interface, few reports.
     pub(super) fn apply_all<N: Nic>(&mut self, now: Instant, rng: &mut Rng, out: &Outlet<N>) {
-        self.apply_filter();
+        self.apply_filter(now, Occasion::Restart);
         let Self { base, interfaces } = self;
         for interface in interfaces {
             interface.apply_admission(now, &base.workers, out);
-            for (group, filter) in interface.memberships.groups() {
-                interface.igmp.set_filter(now, group, filter);
-            }
-            interface.send_reports(now, rng, base, out);
+            let groups = interface.memberships.groups().map(|(group, _)| group).collect();
+            interface.report_when_adopted(now, groups, None);
+            interface.settle_admission(now, rng, base, out);
         }
-    }
-
-    fn apply_join<N: Nic>(&mut self, now: Instant, target: &Target, rng: &mut Rng, out: &Outlet<N>) {
-        let Target { interface, group, .. } = *target;
-        self.apply_filter();
-        let Self { base, interfaces } = self;
-        let Some(interface) = interfaces.get_mut(interface) else { return };
-        interface.apply_admission(now, &base.workers, out);
-        interface.igmp.set_filter(now, group, interface.memberships.filter(group));
-        interface.send_reports(now, rng, base, out);
-    }
-
-    fn apply_leave<N: Nic>(&mut self, now: Instant, target: &Target, rng: &mut Rng, out: &Outlet<N>) {
-        let Target { interface, group, .. } = *target;
-        let Self { base, interfaces } = self;
-        let Some(interface) = interfaces.get_mut(interface) else { return };
-        interface.igmp.set_filter(now, group, interface.memberships.filter(group));
-        interface.send_reports(now, rng, base, out);
-        interface.apply_admission(now, &base.workers, out);
-        self.apply_filter();
     }
 
     /// G45: tells routers that nothing is wanted any more, in as few reports as can be.
     pub(super) fn leave_all<N: Nic>(&mut self, now: Instant, rng: &mut Rng, out: &Outlet<N>) {
         let Self { base, interfaces } = self;
         for interface in interfaces {
+            // What was not reported yet need not be.
+            interface.admission.forget_reports();
             interface.igmp.leave_all(now);
             interface.send_reports(now, rng, base, out);
-        }
-    }
-
-    /// E05, E06: the set is derived from the groups each time, with that of all hosts, and applied whole. The device
-    /// cannot tell VLANs apart: the set is what any interface wants.
-    pub(super) fn apply_filter(&mut self) {
-        let mut macs: Vec<_> = self.interfaces.iter().flat_map(|i| i.memberships.macs()).collect();
-        macs.sort_unstable();
-        macs.dedup();
-        let base = &mut self.base;
-        let before = base.filter_applied.then(|| base.device.filter_state().rung);
-        let rung = base.device.mc_filter().apply(&macs).rung;
-        base.filter_applied = true;
-        if let Some(before) = before
-            && before != rung
-        {
-            tracing::info!("port {}: multicast filter: {before} -> {rung}", base.device.info().name);
         }
     }
 }
@@ -214,31 +335,18 @@ impl Interface {
         }
     }
 
-    /// One table for all workers. The one that it takes the place of stays until no worker has it any more: it is many
-    /// pieces of memory, and giving those back would keep a worker from its ring.
-    fn apply_admission<N: Nic>(&mut self, now: Instant, workers: &[usize], out: &Outlet<N>) {
-        let table = Arc::new(self.admission_table());
-        self.replaced.push(core::mem::replace(&mut self.replica.v4.groups, table));
-        self.behind.clear();
-        self.behind.extend_from_slice(workers);
-        self.tell_admission(now, RENEW_PATIENCE, out);
-        if !self.behind.is_empty() {
-            tracing::warn!("workers {:?} do not read their inbox: their groups are out of date", self.behind);
+    /// Tells routers what the interface wants of `groups` now. Returns how many reports that were.
+    pub(super) fn report<N: Nic>(
+        &mut self,
+        now: Instant,
+        groups: &[Group<V4>],
+        rng: &mut Rng,
+        base: &mut super::port::Base,
+        out: &Outlet<N>,
+    ) -> u32 {
+        for &group in groups {
+            self.igmp.set_filter(now, group, self.memberships.filter(group));
         }
-        self.replaced.retain(|table| Arc::strong_count(table) > 1);
-    }
-
-    /// Gives the table to the workers that do not have it yet.
-    pub(super) fn tell_admission<N: Nic>(&mut self, now: Instant, patience: Duration, out: &Outlet<N>) {
-        let (id, table) = (self.replica.id, &self.replica.v4.groups);
-        self.behind.retain(|worker| !out.renew_groups(id, *worker, Arc::clone(table), patience));
-        self.tell_at = (!self.behind.is_empty()).then(|| now + TELL_INTERVAL);
-    }
-
-    fn admission_table(&self) -> GroupTable<V4> {
-        let groups = self.memberships.groups().flat_map(|(group, _)| {
-            self.memberships.members(group).map(move |(service, filter)| (group, *service, filter.clone()))
-        });
-        GroupTable::new(self.hash_seed, groups)
+        self.send_reports(now, rng, base, out)
     }
 }

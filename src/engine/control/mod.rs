@@ -5,20 +5,24 @@
 //! simulator the world itself turns it.
 
 mod addresses;
+mod admission;
 mod commands;
+mod filter;
 mod interface;
 mod membership;
 mod neighbors;
 mod paths;
 mod port;
+mod restart;
 mod spread;
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crossbeam::channel::Sender;
 
-use super::command::PoolStats;
+use super::command::{Answer, DoneAnswer, PoolStats};
 use super::counters::{Counter, SocketPage};
 use super::message::{Punt, PuntReceivers, ToWorker, Unresolved, Used};
 use crate::addr::{Group, V4};
@@ -111,6 +115,37 @@ pub struct Control<N: Nic> {
     path_reports: TokenBucket,
     started_at: Instant,
     next_link_check: Instant,
+    tickets: Tickets,
+    /// Answers that are not whole yet, by their tickets.
+    unfinished: BTreeMap<u64, Answer>,
+    finished: Vec<(Ticket, Answer)>,
+}
+
+/// The number of an answer that comes later.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Ticket(u64);
+
+/// What becomes of a command.
+#[derive(Debug)]
+pub enum Submitted {
+    /// It is done.
+    Answered(Answer),
+    /// It has begun; [`Control::take_finished`] will have its answer.
+    Later(Ticket),
+}
+
+/// The answer is whole when this is done.
+struct Waiting(u64);
+
+/// Numbers for answers.
+#[derive(Debug, Default)]
+struct Tickets(u64);
+
+impl Tickets {
+    fn next(&mut self) -> u64 {
+        self.0 += 1;
+        self.0
+    }
 }
 
 impl<N: Nic> core::fmt::Debug for Control<N> {
@@ -145,6 +180,9 @@ impl<N: Nic> Control<N> {
             path_reports: TokenBucket::full(now, PATH_REPORTS),
             started_at: now,
             next_link_check,
+            tickets: Tickets::default(),
+            unfinished: BTreeMap::new(),
+            finished: Vec::new(),
         }
     }
 
@@ -198,6 +236,15 @@ impl<N: Nic> Control<N> {
             let Port { base, interfaces } = port;
             for interface in interfaces {
                 interface.fire_timers(now, &mut self.rng, &mut self.waiting, base, &self.out);
+                for (ticket, reports) in interface.admission.take_reported() {
+                    reported(&mut self.unfinished, &mut self.finished, ticket, reports);
+                }
+            }
+            port.retry_filter(now);
+            if let Some((ticket, answer)) = port.go_on_restarting(now, &mut self.rng, &self.out)
+                && self.unfinished.remove(&ticket).is_some()
+            {
+                self.finished.push((Ticket(ticket), answer));
             }
             port.assert_balance();
         }
@@ -301,8 +348,29 @@ impl<N: Nic> Control<N> {
         for port in &mut self.ports {
             port.check_link(now, &mut self.rng, &self.out);
             port.check_spread();
+            port.reset_if_wanted(now, &self.out);
         }
     }
+}
+
+/// The reports that an answer waited for have left.
+fn reported(
+    unfinished: &mut BTreeMap<u64, Answer>,
+    finished: &mut Vec<(Ticket, Answer)>,
+    ticket: u64,
+    reports: u32,
+) {
+    if let Some(mut answer) = unfinished.remove(&ticket) {
+        if let Answer::Done(DoneAnswer { reports: told, .. }) = &mut answer {
+            *told = Some(reports);
+        }
+        finished.push((Ticket(ticket), answer));
+    }
+}
+
+/// The port at `index`.
+fn find_port(ports: &mut [Port], index: usize) -> Result<&mut Port, String> {
+    ports.get_mut(index).ok_or_else(|| "no such port".to_owned())
 }
 
 /// The interface `id`, and what it shares with its port's others.
@@ -339,15 +407,9 @@ impl<N: Nic> Outlet<N> {
         }
     }
 
-    /// Renews the groups of an interface on one of its workers. False if its inbox has no room for as long as `patience`.
-    fn renew_groups(
-        &self,
-        interface: InterfaceId,
-        worker: usize,
-        table: Arc<GroupTable<V4>>,
-        patience: Duration,
-    ) -> bool {
+    /// Renews the groups of an interface on one of its workers. False if its inbox has no room.
+    fn renew_groups(&self, interface: InterfaceId, worker: usize, table: Arc<GroupTable<V4>>) -> bool {
         let message = ToWorker::Groups(interface, table);
-        self.workers.get(worker).is_some_and(|inbox| inbox.send_timeout(message, patience).is_ok())
+        self.workers.get(worker).is_some_and(|inbox| inbox.try_send(message).is_ok())
     }
 }

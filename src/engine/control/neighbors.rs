@@ -16,7 +16,7 @@ use crate::stack::neighbor::{Standing, Want};
 use crate::stack::waiting::Waiting;
 use crate::time::Instant;
 
-use super::membership::TELL_INTERVAL;
+use super::admission::TELL_INTERVAL;
 
 /// The frames that wait, each for a neighbour on an interface.
 pub(super) type Frames<B> = Waiting<(InterfaceId, Ipv4Addr), B>;

@@ -3,8 +3,8 @@
 use core::mem::discriminant;
 use core::net::Ipv4Addr;
 
+use super::admission::TELL_INTERVAL;
 use super::interface::Interface;
-use super::membership::TELL_INTERVAL;
 use super::port::{Base, Port};
 use super::{Control, Outlet, PATH_REPORTS, choose, find};
 use crate::engine::command::{Answer, DoneAnswer, MtuOrder, PathAnswer};
@@ -48,7 +48,7 @@ impl<N: Nic> Control<N> {
             port.set_mtu(now, order.mtu, &self.out)
         });
         match done {
-            Ok(done) => Answer::Done(DoneAnswer { done }),
+            Ok(done) => Answer::Done(DoneAnswer::said(done)),
             Err(why) => Answer::Error(format!("mtu {}: {why}", order.mtu)),
         }
     }

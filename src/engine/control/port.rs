@@ -1,10 +1,12 @@
 //! The truth about one port: its device, who serves it, and its interfaces.
 
 use super::Outlet;
+use super::filter::FilterTimes;
 use super::interface::Interface;
+use super::restart::{Pauses, Restart};
 use super::spread::Spread;
 use crate::engine::counters::{Counter, CounterPage, Tally};
-use crate::io::{Nic, PortControl, PortId};
+use crate::io::{Nic, Occasion, PortControl, PortId};
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
 
@@ -49,10 +51,13 @@ pub(super) struct Base {
     pub(super) ledger: Ledger,
     /// The most that its MTU may become while it runs.
     pub(super) configured_mtu: u16,
-    /// Whether the filter was ever applied: only then is another rung news.
-    pub(super) filter_applied: bool,
+    /// When the filter was applied, and is tried again.
+    pub(super) filter: FilterTimes,
+    pub(super) link_up: bool,
+    /// A restart under way, and what workers are yet to be told of it.
+    pub(super) restart: Option<Restart>,
+    pub(super) pauses: Pauses,
     spread: Spread,
-    link_up: bool,
 }
 
 /// One port.
@@ -69,9 +74,21 @@ impl Port {
         // G44: what was sent while there was no link is sent again when there is one, at the start too.
         let link_up = device.link_is_up();
         let configured_mtu = device.info().mtu;
-        let filter_applied = false;
+        let (filter, restart, pauses) = (FilterTimes::new(), None, Pauses::default());
         let spread = Spread::default();
-        let base = Base { device, workers, cpus, pages, ledger, configured_mtu, filter_applied, spread, link_up };
+        let base = Base {
+            device,
+            workers,
+            cpus,
+            pages,
+            ledger,
+            configured_mtu,
+            filter,
+            link_up,
+            restart,
+            pauses,
+            spread,
+        };
         Self { base, interfaces: interfaces.into_iter().map(|i| Interface::new(i, rng)).collect() }
     }
 
@@ -131,7 +148,7 @@ impl Port {
         base.link_up = up;
         if came_up {
             // E08: what took the link down may have taken the device's list of addresses with it.
-            self.apply_filter();
+            self.apply_filter(now, Occasion::Restart);
             for interface in &mut self.interfaces {
                 interface.link_came_up(now, rng, &self.base, out);
             }
@@ -139,6 +156,7 @@ impl Port {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.interfaces.iter().map(Interface::next_deadline).fold(None, earliest)
+        let port = earliest(self.base.filter.next_deadline(), self.restart_deadline());
+        self.interfaces.iter().map(Interface::next_deadline).fold(port, earliest)
     }
 }
