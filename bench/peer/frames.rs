@@ -7,6 +7,9 @@ pub(crate) type Mac = [u8; 6];
 /// pollcast.
 pub(crate) const HOST: Ip = [198, 18, 0, 2];
 pub(crate) const HOST_MAC: Mac = [2, 0, 0, 0, 0, 2];
+/// The group that it has joined.
+pub(crate) const GROUP: Ip = [239, 1, 2, 3];
+pub(crate) const GROUP_MAC: Mac = [1, 0, 0x5e, 1, 2, 3];
 /// The good host.
 pub(crate) const PEER: Ip = [198, 18, 0, 1];
 pub(crate) const PEER_MAC: Mac = [2, 0, 0, 0, 0, 1];

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::frames::{
-    ECHO_PORT, FIRST_PORT, FLOWS, HOST, HOST_MAC, Ipv4, PAYLOAD, PEER, PEER_MAC, ROUTED_PORT, Writer,
+    ECHO_PORT, FIRST_PORT, FLOWS, GROUP, GROUP_MAC, HOST, HOST_MAC, Ipv4, PAYLOAD, PEER, PEER_MAC, ROUTED_PORT, Writer,
 };
 
 /// The fate of one question.
@@ -18,6 +18,8 @@ enum Fate {
 #[derive(Debug)]
 pub(crate) struct Good {
     phase: u16,
+    /// They go to a group, to the service that answers to whoever asked.
+    group: bool,
     /// When each was sent, in nanoseconds since the start of the phase.
     asked: Vec<(u64, Fate)>,
     waiting: u64,
@@ -26,8 +28,8 @@ pub(crate) struct Good {
 }
 
 impl Good {
-    pub(crate) fn new(phase: u16, room: usize) -> Self {
-        Self { phase, asked: Vec::with_capacity(room), waiting: 0, wrong: 0, twice: 0 }
+    pub(crate) fn new(phase: u16, room: usize, group: bool) -> Self {
+        Self { phase, group, asked: Vec::with_capacity(room), waiting: 0, wrong: 0, twice: 0 }
     }
 
     /// How many were sent, the refused among them.
@@ -45,9 +47,11 @@ impl Good {
         self.asked.push((now, Fate::Waiting));
         self.waiting += 1;
         let payload = self.payload(number);
-        let mut frame = Writer::new(HOST_MAC, PEER_MAC, [8, 0]);
+        let (mac, host) = if self.group { (GROUP_MAC, GROUP) } else { (HOST_MAC, HOST) };
+        let mut frame = Writer::new(mac, PEER_MAC, [8, 0]);
         let port = port_of(number);
-        frame.ipv4(Ipv4::udp(PEER, 8 + PAYLOAD)).udp((PEER, port), (HOST, service_of(number)), &payload);
+        let ip = Ipv4 { dst: host, ..Ipv4::udp(PEER, 8 + PAYLOAD) };
+        frame.ipv4(ip).udp((PEER, port), (host, self.service_of(number)), &payload);
         (frame, number)
     }
 
@@ -66,7 +70,7 @@ impl Good {
             return;
         }
         let number = u32::from_be_bytes([n0, n1, n2, n3]) as usize;
-        if self.payload(number) != *payload || (service_of(number), port_of(number)) != (from, port) {
+        if self.payload(number) != *payload || (self.service_of(number), port_of(number)) != (from, port) {
             self.wrong += 1;
             return;
         }
@@ -96,6 +100,31 @@ impl Good {
         payload
     }
 
+    fn service_of(&self, number: usize) -> u16 {
+        if self.group || number.is_multiple_of(2) { ECHO_PORT } else { ROUTED_PORT }
+    }
+
+    /// Runs of questions without an answer: when each began, how many, and how long from the last answered question before
+    /// it to the first after it. The longest first, a few of them.
+    fn gaps(&self) -> Value {
+        const SHOWN: usize = 10;
+        let (mut gaps, mut before, mut missing) = (Vec::new(), 0, 0_u64);
+        for (at, fate) in &self.asked {
+            match fate {
+                Fate::Answered { .. } if missing > 0 => {
+                    gaps.push((at - before, missing, before));
+                    (before, missing) = (*at, 0);
+                }
+                Fate::Answered { .. } => before = *at,
+                Fate::Refused | Fate::Waiting => missing += 1,
+            }
+        }
+        gaps.sort_unstable_by(|a, b| b.cmp(a));
+        let count = gaps.len();
+        let row = |(ns, missing, at): (u64, u64, u64)| json!({"ns": ns, "packets": missing, "at_ns": at});
+        json!({"count": count, "longest": gaps.into_iter().take(SHOWN).map(row).collect::<Vec<_>>()})
+    }
+
     /// The figures. A question is slow if its answer took longer than `slow_ns`.
     pub(crate) fn report(&self, slow_ns: u64) -> Value {
         let mut latencies: Vec<u32> = Vec::with_capacity(self.asked.len());
@@ -113,7 +142,7 @@ impl Good {
                 }
                 Fate::Waiting => {
                     lost += 1;
-                    lost_routed += u64::from(service_of(number) == ROUTED_PORT);
+                    lost_routed += u64::from(self.service_of(number) == ROUTED_PORT);
                     true
                 }
             };
@@ -127,6 +156,7 @@ impl Good {
         };
         json!({
             "sent": self.asked.len(), "refused_by_ring": refused, "answered": latencies.len(), "lost": lost, "lost_routed": lost_routed,
+            "gaps": self.gaps(),
             "wrong": self.wrong, "twice": self.twice, "well_ns": well.since,
             "latency_ns": {"median": part(0.5), "p99": part(0.99), "p999": part(0.999), "max": latencies.last()},
         })
@@ -151,10 +181,6 @@ impl Well {
             self.last_bad = at;
         }
     }
-}
-
-fn service_of(number: usize) -> u16 {
-    if number.is_multiple_of(2) { ECHO_PORT } else { ROUTED_PORT }
 }
 
 fn port_of(number: usize) -> u16 {

@@ -1,4 +1,4 @@
-//! The other end of the cable of `bench/under-attack`: a host that asks good questions and checks every answer, and an
+//! The other end of the cable of `bench/under-attack` and `bench/filter-gap`: a host that asks good questions and checks every answer, and an
 //! attacker beside it, on one vhost port.
 //!
 //! It is told what to do on its standard input, a line a phase of words `key=value`, and answers each with one line of
@@ -28,7 +28,7 @@ use phase::{Phase, Running};
 /// Packets in a burst.
 const BURST: usize = 32;
 
-/// The other end of bench/under-attack.
+/// The other end of bench/under-attack and bench/filter-gap.
 #[derive(Parser, Debug)]
 struct Args {
     /// The vhost socket, made by this program.

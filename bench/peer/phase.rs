@@ -35,6 +35,8 @@ pub(crate) struct Phase {
     ns: u64,
     /// An answer that takes longer is slow.
     slow_ns: u64,
+    /// The good questions go to a group, and nothing else is asked.
+    group: bool,
 }
 
 impl FromStr for Phase {
@@ -42,7 +44,7 @@ impl FromStr for Phase {
 
     fn from_str(line: &str) -> Result<Self, String> {
         let mut phase =
-            Self { good: None, attack: None, rate: None, count: 0, ns: 1_000_000_000, slow_ns: u64::MAX };
+            Self { good: None, attack: None, rate: None, count: 0, ns: 1_000_000_000, slow_ns: u64::MAX, group: false };
         for word in line.split_whitespace() {
             let (key, value) = word.split_once('=').ok_or_else(|| format!("no key=value: {word}"))?;
             let bad = |_| format!("no number: {word}");
@@ -55,6 +57,7 @@ impl FromStr for Phase {
                 "ms" => {
                     phase.ns = 1_000_000 * value.parse::<u64>().map_err(|_| format!("no number: {word}"))?
                 }
+                "group" => phase.group = value == "1",
                 "slow_ns" => phase.slow_ns = value.parse().map_err(|_| format!("no number: {word}"))?,
                 _ => return Err(format!("no such key: {word}")),
             }
@@ -88,7 +91,7 @@ impl Running {
         let room = phase.good.map_or(8e6, |rate| 2.0 * rate * phase.ns as f64 / 1e9 + 1e5) as usize;
         let attack = phase.attack.map(|kind| Attack::new(kind, 0x5eed_0000 + u64::from(number)));
         Self {
-            good: Good::new(number, room),
+            good: Good::new(number, room, phase.group),
             large: Large::new(number),
             attack,
             phase,
@@ -110,8 +113,10 @@ impl Running {
             if now >= self.phase.ns && self.sent >= self.attack_total() {
                 break;
             }
-            self.ask_by_arp(link, now);
-            self.ask_much(link, now);
+            if !self.phase.group {
+                self.ask_by_arp(link, now);
+                self.ask_much(link, now);
+            }
             let work = self.send(link, now) + self.receive(link);
             if work == 0 {
                 thread::yield_now();

@@ -57,6 +57,8 @@ pub struct World {
     taken: Vec<SimBuf>,
     turns: u64,
     running: bool,
+    /// A worker that does not turn.
+    stuck: Option<usize>,
 }
 
 impl World {
@@ -86,7 +88,18 @@ impl World {
                 heard,
             });
         }
-        Self { seed, now, pool, sites, workers, control, taken: Vec::new(), turns: 0, running: true }
+        Self {
+            seed,
+            now,
+            pool,
+            sites,
+            workers,
+            control,
+            taken: Vec::new(),
+            turns: 0,
+            running: true,
+            stuck: None,
+        }
     }
 
     /// The seed.
@@ -110,7 +123,12 @@ impl World {
             let mut work = self.arrivals();
             if self.running {
                 work += self.control.turn(self.now);
-                work += (0..self.workers.len()).map(|worker| self.turn_worker(worker)).sum::<usize>();
+                let workers = (0..self.workers.len()).filter(|worker| Some(*worker) != self.stuck);
+                work += workers
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .map(|worker| self.turn_worker(worker))
+                    .sum::<usize>();
             }
             work += self.departures();
             if work == 0 {
@@ -119,6 +137,16 @@ impl World {
             }
         }
         panic!("there is no end to what happens at {:?}", self.now);
+    }
+
+    /// From now on this worker does not turn of itself, as one that is kept from its CPU; none: all do.
+    pub fn set_stuck(&mut self, worker: Option<usize>) {
+        self.stuck = worker;
+    }
+
+    /// One turn of control. Returns what the turn did.
+    pub fn turn_control(&mut self) -> usize {
+        self.control.turn(self.now)
     }
 
     /// One turn of one worker, after which its packets must balance. Returns what the turn did.
