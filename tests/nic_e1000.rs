@@ -24,7 +24,8 @@ nic_tests!(
     groups_of_one_ethernet_address_are_told_apart,
     groups_are_joined_and_left_while_it_runs,
     more_groups_than_the_table_holds_are_received,
+    the_filter_survives_a_restart_of_the_port,
     the_filter_survives_a_cable_that_was_unplugged,
     checksums_are_verified_and_right,
-    more_workers_than_queues_are_refused,
+    a_queue_that_is_never_filled_is_told_of,
 );

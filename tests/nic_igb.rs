@@ -24,6 +24,7 @@ nic_tests!(
     groups_of_one_ethernet_address_are_told_apart,
     groups_are_joined_and_left_while_it_runs,
     more_groups_than_the_table_holds_are_received,
+    the_filter_survives_a_restart_of_the_port,
     the_filter_survives_a_cable_that_was_unplugged,
     checksums_are_verified_and_right,
     flows_are_spread_over_the_queues,

@@ -279,7 +279,8 @@ impl Guest {
         self.wait_for_link(up);
     }
 
-    fn wait_for_link(&self, up: bool) {
+    /// Waits until pollcast says so of its link.
+    pub fn wait_for_link(&self, up: bool) {
         let deadline = Instant::now() + ANSWER_PATIENCE;
         while self.ctl(&["ports"])[0]["link_up"] != up {
             assert!(Instant::now() < deadline, "the link does not become up = {up}");

@@ -255,6 +255,15 @@ pub fn the_filter_survives_a_cable_that_was_unplugged(guest: &Guest) {
     assert_filter_is_effective(guest);
 }
 
+// E08: what a driver forgets at a start it is told again.
+pub fn the_filter_survives_a_restart_of_the_port(guest: &Guest) {
+    guest.ctl(&["restart"]);
+    guest.wait_for_link(true);
+    assert_filter_is_effective(guest);
+    let filter = guest.filter();
+    assert_eq!(filter["all_multicast"], guest.model.filter == Filter::AllMulticast, "{filter}");
+}
+
 /// What `ctl filter` says: the rung, and those that were passed over, each with a reason.
 fn rungs(guest: &Guest) -> (String, Vec<(String, String)>) {
     let filter = guest.filter();

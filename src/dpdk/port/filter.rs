@@ -10,7 +10,20 @@ use crate::io::{FilterCalls, Refusal, RefusalKind};
 /// The filter calls of a port that is open as long as this lives: it is part of [`StartedPort`](crate::dpdk::StartedPort).
 #[derive(Debug)]
 pub(super) struct Calls {
-    pub(super) port_id: u16,
+    port_id: u16,
+    list_is_hashed: bool,
+}
+
+/// Drivers of devices that look a list's addresses up by 12 bits of them, the last byte and the upper half of the one
+/// before, and whose table of addresses is exact. All are of one family; not among them its virtual functions, whose
+/// host refuses groups in their tables.
+const HASHED_LISTS: [&str; 5] = ["net_e1000_em", "net_e1000_igb", "net_ixgbe", "net_txgbe", "net_ngbe"];
+
+impl Calls {
+    /// Of the port of this number, which has this driver.
+    pub(super) fn new(port_id: u16, driver: &str) -> Self {
+        Self { port_id, list_is_hashed: HASHED_LISTS.contains(&driver) }
+    }
 }
 
 /// What a driver returned, as the ladder reads it.
@@ -37,6 +50,10 @@ impl FilterCalls for Calls {
         // SAFETY: the port is ours; `count` addresses are read and copied.
         let ret = unsafe { sys::rte_eth_dev_set_mc_addr_list(self.port_id, macs.as_mut_ptr(), count) };
         answered(ret)
+    }
+
+    fn list_is_hashed(&self) -> bool {
+        self.list_is_hashed
     }
 
     fn add_mac(&mut self, mac: MacAddr) -> Result<(), Refusal> {

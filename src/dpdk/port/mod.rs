@@ -101,7 +101,7 @@ impl Drop for Opened {
         restart::ignore_reset_requests(self);
         if self.started.load(Ordering::Acquire) {
             // Of af_packet and af_xdp these are switches of the kernel's interface, which outlives us.
-            let mut calls = Calls { port_id: self.port_id };
+            let mut calls = Calls::new(self.port_id, "");
             if calls.promiscuous() {
                 let _may_have_no_switch = calls.set_promiscuous(false);
             }
@@ -345,7 +345,7 @@ impl Port<Stopped> {
         // SAFETY: the port was just started with `queue_pairs` queues each way, is stopped only by `restart`, while no queue
         // uses it, and when `opened` is dropped; and this function consumes the one value that can start it first.
         let queues = (0..queue_pairs).map(|number| unsafe { pair(&opened, number, prepare, unasked) }).collect();
-        let mut calls = Calls { port_id };
+        let mut calls = Calls::new(port_id, &info.driver);
         // A device without such a mode has no filter, and passes our address as any other.
         let keep_promiscuous = keep_promiscuous && calls.set_promiscuous(true).is_ok();
         let filter = Ladder::new(calls, policy, mac_slots, keep_promiscuous);
