@@ -12,6 +12,7 @@ static NIC: SharedNic = SharedNic::new(Model {
     driver: "net_e1000_em",
     filter: Filter::ListAndTable(14),
     workers: 1,
+    cable: Made::OfSocket,
     offloads: &["rx_ipv4_cksum", "rx_udp_cksum", "tx_ipv4_cksum", "tx_udp_cksum"],
 });
 
@@ -27,5 +28,5 @@ nic_tests!(
     the_filter_survives_a_restart_of_the_port,
     the_filter_survives_a_cable_that_was_unplugged,
     checksums_are_verified_and_right,
-    a_queue_that_is_never_filled_is_told_of,
+    more_workers_than_queues_are_refused,
 );

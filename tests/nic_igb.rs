@@ -12,6 +12,7 @@ static NIC: SharedNic = SharedNic::new(Model {
     driver: "net_e1000_igb",
     filter: Filter::ListAndTable(23),
     workers: 2,
+    cable: Made::OfSocket,
     offloads: &["rx_ipv4_cksum", "rx_udp_cksum", "tx_ipv4_cksum", "tx_udp_cksum"],
 });
 

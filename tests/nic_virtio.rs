@@ -12,6 +12,7 @@ static NIC: SharedNic = SharedNic::new(Model {
     driver: "net_virtio",
     filter: Filter::Table(63),
     workers: 1,
+    cable: Made::OfSocket,
     offloads: &[],
 });
 

@@ -12,6 +12,7 @@ static NIC: SharedNic = SharedNic::new(Model {
     driver: "net_vmxnet3",
     filter: Filter::AllMulticast,
     workers: 1,
+    cable: Made::OfSocket,
     offloads: &["rx_udp_cksum", "tx_udp_cksum"],
 });
 

@@ -17,9 +17,10 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, poll};
 use serde_json::{Value, json};
 
-use super::lab::{Wire, say_skipped};
+use super::lab::{Wire, may_run, say_skipped};
+use super::netns::Netns;
 use super::pollcast::{Config, PROGRAM, new_dir};
-use super::raw_peer::FarEnd;
+use super::raw_peer::{FarEnd, RawPeer};
 use super::read::Frame;
 use super::warden;
 
@@ -47,6 +48,16 @@ pub enum Filter {
     AllMulticast,
 }
 
+/// What the cable of a NIC is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Made {
+    /// A socket: frames as they are, one queue.
+    OfSocket,
+    /// A tap with so many queues, on a bridge of the kernel's: with headers in which the guest and the kernel leave checksums
+    /// to each other. What leaves the bridge at its other port is as on a wire.
+    OfTap(u8),
+}
+
 /// A model of a NIC, and what is to be expected of it and its driver.
 #[derive(Clone, Copy, Debug)]
 pub struct Model {
@@ -59,6 +70,8 @@ pub struct Model {
     pub filter: Filter,
     /// How many workers serve the port.
     pub workers: usize,
+    /// What its cable is made of.
+    pub cable: Made,
     /// The offloads that are used with `checksum = "auto"`.
     pub offloads: &'static [&'static str],
 }
@@ -77,20 +90,38 @@ impl Model {
     }
 }
 
-/// This end of the cable. A datagram is a frame.
+/// This end of the cable.
 #[derive(Debug)]
 pub struct Cable {
-    socket: UnixDatagram,
-    nic: PathBuf,
+    end: End,
     sent: Cell<u64>,
 }
 
+#[derive(Debug)]
+enum End {
+    /// A datagram is a frame.
+    Socket { socket: UnixDatagram, nic: PathBuf },
+    /// At the far end of a pair whose near end is on the bridge.
+    Raw { raw: RawPeer, bridge: Netns, _peer: Netns },
+}
+
 impl Cable {
-    /// Bound in `dir`.
-    fn new(dir: &Path) -> Self {
-        let socket = UnixDatagram::bind(dir.join("peer.sock")).unwrap();
-        socket.set_write_timeout(Some(SEND_PATIENCE)).unwrap();
-        Self { socket, nic: dir.join("nic.sock"), sent: Cell::new(0) }
+    fn new(made: Made, dir: &Path) -> Self {
+        let end = match made {
+            Made::OfSocket => {
+                let socket = UnixDatagram::bind(dir.join("peer.sock")).unwrap();
+                socket.set_write_timeout(Some(SEND_PATIENCE)).unwrap();
+                End::Socket { socket, nic: dir.join("nic.sock") }
+            }
+            Made::OfTap(queues) => bridged_tap(queues),
+        };
+        Self { end, sent: Cell::new(0) }
+    }
+
+    /// The namespace of the bridge `br0`, on which the kernel is 198.18.0.1.
+    pub fn bridge(&self) -> &Netns {
+        let End::Raw { bridge, .. } = &self.end else { panic!("a socket is on no bridge") };
+        bridge
     }
 
     /// Frames sent so far.
@@ -101,20 +132,48 @@ impl Cable {
 
 impl FarEnd for Cable {
     fn send(&self, frame: &[u8]) {
-        // Blocks as long as QEMU's queue is full, and QEMU waits for a guest that has no room.
-        let sent = self.socket.send_to(frame, &self.nic).unwrap_or_else(|e| panic!("to the NIC: {e}"));
-        assert_eq!(sent, frame.len());
+        match &self.end {
+            End::Socket { socket, nic } => {
+                // Blocks as long as QEMU's queue is full, and QEMU waits for a guest that has no room.
+                let sent = socket.send_to(frame, nic).unwrap_or_else(|e| panic!("to the NIC: {e}"));
+                assert_eq!(sent, frame.len());
+            }
+            End::Raw { raw, .. } => raw.send(frame),
+        }
         self.sent.update(|sent| sent + 1);
     }
 
     fn next(&self, deadline: Instant) -> Option<Frame> {
-        if !readable(&self.socket, deadline) {
+        let socket = match &self.end {
+            End::Socket { socket, .. } => socket,
+            End::Raw { raw, .. } => return raw.next(deadline),
+        };
+        if !readable(socket, deadline) {
             return None;
         }
         let mut buf = vec![0; 65536];
-        let len = self.socket.recv(&mut buf).unwrap();
+        let len = socket.recv(&mut buf).unwrap();
         Some(Frame { at: Instant::now(), bytes: buf[..len].to_vec() })
     }
+}
+
+/// A tap `lab0` and one end of a pair as ports of a bridge, and this end at the other.
+fn bridged_tap(queues: u8) -> End {
+    let (bridge, peer) = (Netns::new(), Netns::new());
+    let mode = if queues > 1 { "multi_queue" } else { "" };
+    bridge.ip(&format!("tuntap add lab0 mode tap {mode}"));
+    bridge.ip("link add br0 type bridge mcast_snooping 0");
+    bridge.ip(&format!("link add ve0 type veth peer name ve1 netns {}", peer.path()));
+    // What leaves by it has its checksums filled in, as it would have to on a wire.
+    bridge.run("ethtool", &["-K", "ve0", "tx", "off", "gso", "off", "gro", "off"]);
+    peer.run("ethtool", &["-K", "ve1", "tx", "off", "gso", "off", "gro", "off"]);
+    for port in ["lab0", "ve0"] {
+        bridge.ip(&format!("link set {port} master br0 up"));
+    }
+    bridge.ip("link set br0 address 02:00:00:00:00:01 up");
+    bridge.ip("addr add 198.18.0.1/24 dev br0");
+    peer.ip("link set ve1 up");
+    End::Raw { raw: RawPeer::new(&peer, "ve1"), bridge, _peer: peer }
 }
 
 /// Whether something can be read before `deadline`.
@@ -164,16 +223,23 @@ impl Guest {
     /// Boots it. `Err` says why this machine cannot.
     pub fn boot(model: Model) -> Result<Self, String> {
         let dir = new_dir();
-        let cable = Cable::new(&dir);
+        let cable = Cable::new(model.cable, &dir);
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/nic-lab");
         let log = dir.join("log");
         let mut command = Command::new("nice");
         command.args(["-n", "5"]).arg(script).args(["--driver", model.bound_to, "--program", PROGRAM]);
         command.arg("--dir").arg(&dir).arg(model.name);
+        if let Made::OfTap(queues) = model.cable {
+            command.args(["--tap", "lab0", "--queues", &queues.to_string()]);
+        }
         command.process_group(0).stdin(Stdio::null());
         command.stdout(File::create(&log).unwrap()).stderr(File::options().append(true).open(&log).unwrap());
         warden::watch(&mut command);
-        let mut child = command.spawn().unwrap();
+        let mut child = match &cable.end {
+            End::Socket { .. } => command.spawn(),
+            End::Raw { bridge, .. } => bridge.enter(|| command.spawn()),
+        }
+        .unwrap();
         let said = || fs::read_to_string(&log).unwrap_or_default();
 
         let deadline = Instant::now() + BOOT_PATIENCE;
@@ -433,6 +499,9 @@ impl SharedNic {
     /// For this test alone, with pollcast running [`ECHO`](super::ECHO). `None`, and a word about it, if this machine
     /// cannot emulate it.
     pub fn lock(&self) -> Option<MutexGuard<'_, Guest>> {
+        if self.model.cable != Made::OfSocket && !may_run() {
+            return None;
+        }
         let guest = self.guest.get_or_init(|| {
             let boot = std::panic::catch_unwind(|| Guest::boot(self.model));
             boot.map_err(|_| "panicked".to_owned()).flatten().map(Mutex::new)

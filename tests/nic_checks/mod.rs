@@ -383,3 +383,30 @@ fn right_checksums_are_sent(guest: &Guest) {
         assert_eq!(echoed.into_iter().map(|udp| udp.payload).collect::<Vec<_>>(), payloads);
     }
 }
+
+// C01, virtio 1.2 5.1.6.4: the kernel sends what has no checksum yet, says so, and is answered right; the frame that comes to
+// it may have none either.
+pub fn checksums_are_left_to_the_kernel_and_by_it(guest: &Guest) {
+    let client = guest.wire.raw.bridge().enter(|| {
+        let socket = std::net::UdpSocket::bind((KERNEL.ip, 0)).unwrap();
+        socket2::SockRef::from(&socket).set_multicast_if_v4(&KERNEL.ip).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket
+    });
+    // Counters from 0.
+    guest.stop();
+    guest.run(&guest.model.config(ECHO));
+    for to in [HOST.ip, HOST_SECOND.ip, GROUP, SOURCE_GROUP] {
+        for len in [0, 1, 18, 100, 1472] {
+            let payload = vec![0x42; len];
+            client.send_to(&payload, (to, 7)).unwrap();
+            let mut buf = [0; 2000];
+            let (len, from) = client.recv_from(&mut buf).unwrap_or_else(|e| panic!("no echo from {to}: {e}"));
+            assert_eq!(buf[..len], payload);
+            assert_eq!(from, (if to.is_multicast() { HOST.ip } else { to }, 7).into());
+        }
+    }
+    let reasons = guest.ctl(&["drops"]);
+    let wrong = reasons.as_array().unwrap().iter().filter(|row| row["reason"] == "udp_checksum");
+    assert!(wrong.into_iter().all(|row| row["packets"] == 0), "{reasons}");
+}

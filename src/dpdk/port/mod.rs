@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dpdk_sys as sys;
 
-pub(super) use self::device::{all, device_info, driver_name, find, mac_address, max_mtu, name, numa_node};
+pub(super) use self::device::{all, device_info, driver_name, find, mac_address, max_mtu, name, numa_node, queues};
 pub use self::error::PortError;
 use self::filter::Calls;
 pub(super) use self::users::Users;
@@ -357,7 +357,8 @@ impl Port<Stopped> {
 /// Whether the device can be what the plan wants.
 fn fits(plan: &PortPlan, info: &sys::rte_eth_dev_info, want: u16) -> Result<(), PortError> {
     let (port, device) = (plan.name.clone(), plan.device.clone());
-    let have = info.max_rx_queues.min(info.max_tx_queues);
+    let (rx, tx) = queues(&driver_name(info), (info.max_rx_queues, info.max_tx_queues));
+    let have = rx.min(tx);
     if want > have {
         return Err(PortError::TooFewQueues { port, device, have, want });
     }
