@@ -35,7 +35,7 @@ pub use frames::*;
 pub use lab::*;
 pub use linux::Linux;
 pub use netns::Netns;
-pub use nic::{Filter, Guest, Made, Model, Passage, SharedNic};
+pub use nic::{BRIDGE, Filter, Guest, Made, Model, Passage, SharedNic};
 pub use pollcast::{Config, PROGRAM, Pollcast, TWO_TAPS};
 pub use raw_peer::{FarEnd, RawPeer};
 pub use read::*;

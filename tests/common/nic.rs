@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, poll};
 use serde_json::{Value, json};
 
-use super::lab::{Wire, may_run, say_skipped};
+use super::frames::Host;
+use super::lab::{Wire, may_run, say_skipped, written};
 use super::netns::Netns;
 use super::pollcast::{Config, PROGRAM, new_dir};
 use super::raw_peer::{FarEnd, RawPeer};
@@ -26,6 +27,9 @@ use super::warden;
 
 /// Where a lab's NIC is in its guest.
 pub const NIC: &str = "0000:03:00.0";
+
+/// The kernel behind a tap's bridge.
+pub const BRIDGE: Host = Host::number(240);
 
 /// Emulated, and beside whatever else the machine does: nothing is quick.
 const BOOT_PATIENCE: Duration = Duration::from_secs(180);
@@ -118,7 +122,7 @@ impl Cable {
         Self { end, sent: Cell::new(0) }
     }
 
-    /// The namespace of the bridge `br0`, on which the kernel is 198.18.0.1.
+    /// The namespace of the bridge `br0`, on which the kernel is [`BRIDGE`].
     pub fn bridge(&self) -> &Netns {
         let End::Raw { bridge, .. } = &self.end else { panic!("a socket is on no bridge") };
         bridge
@@ -170,8 +174,15 @@ fn bridged_tap(queues: u8) -> End {
     for port in ["lab0", "ve0"] {
         bridge.ip(&format!("link set {port} master br0 up"));
     }
-    bridge.ip("link set br0 address 02:00:00:00:00:01 up");
-    bridge.ip("addr add 198.18.0.1/24 dev br0");
+    bridge.ip(&format!("link set br0 address {} up", written(BRIDGE.mac)));
+    bridge.ip(&format!("addr add {}/24 dev br0", BRIDGE.ip));
+    // Where the bridge asks the packet filter, it drops what is wrong before the NIC can.
+    bridge.enter(|| {
+        let key = "/proc/sys/net/bridge/bridge-nf-call-iptables";
+        if fs::exists(key).unwrap() {
+            fs::write(key, "0").unwrap();
+        }
+    });
     peer.ip("link set ve1 up");
     End::Raw { raw: RawPeer::new(&peer, "ve1"), bridge, _peer: peer }
 }

@@ -290,9 +290,7 @@ fn one_of_many(n: u8) -> Ipv4Addr {
 
 /// Has pollcast join or leave the first `n` of many groups.
 fn change_many(guest: &Guest, verb: &str, n: u8) {
-    guest.sh(&format!(
-        "for n in $(seq 1 {n}); do pollcast ctl {verb} 239.9.0.$n >/tmp/said || {{ cat /tmp/said; exit 1; }}; done"
-    ));
+    guest.ctl(&[verb, &format!("{}-{}", one_of_many(1), one_of_many(n))]);
 }
 
 // E05, E07: the filter is done by the best rung that has room, which is told with its reason; more groups than the exact
@@ -320,7 +318,9 @@ pub fn more_groups_than_the_table_holds_are_received(guest: &Guest) {
     }
     let requests: Vec<_> = (1..=more).map(|n| to_group(one_of_many(n), &[n])).collect();
     let answers = guest.wire.exchange(&requests, Duration::from_millis(200));
-    let echoed: Vec<_> = answers.iter().flat_map(|answer| answer.udp().payload).collect();
+    let mut echoed: Vec<_> = answers.iter().flat_map(|answer| answer.udp().payload).collect();
+    // Several queues keep no order among flows.
+    echoed.sort_unstable();
     assert_eq!(echoed, (1..=more).collect::<Vec<u8>>());
     if guest.model.filter == Filter::ListAndTable(room.into()) {
         // A device that keeps hashes lets more pass: software refuses it, and counts.
@@ -388,15 +388,15 @@ fn right_checksums_are_sent(guest: &Guest) {
 // it may have none either.
 pub fn checksums_are_left_to_the_kernel_and_by_it(guest: &Guest) {
     let client = guest.wire.raw.bridge().enter(|| {
-        let socket = std::net::UdpSocket::bind((KERNEL.ip, 0)).unwrap();
-        socket2::SockRef::from(&socket).set_multicast_if_v4(&KERNEL.ip).unwrap();
+        let socket = std::net::UdpSocket::bind((BRIDGE.ip, 0)).unwrap();
+        socket2::SockRef::from(&socket).set_multicast_if_v4(&BRIDGE.ip).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         socket
     });
     // Counters from 0.
     guest.stop();
     guest.run(&guest.model.config(ECHO));
-    for to in [HOST.ip, HOST_SECOND.ip, GROUP, SOURCE_GROUP] {
+    for to in [HOST.ip, HOST_SECOND.ip, GROUP] {
         for len in [0, 1, 18, 100, 1472] {
             let payload = vec![0x42; len];
             client.send_to(&payload, (to, 7)).unwrap();
