@@ -345,7 +345,8 @@ impl<N: Nic> Control<N> {
     /// The same at once.
     fn look_at_links(&mut self, now: Instant) {
         self.next_link_check = now + LINK_INTERVAL;
-        for port in &mut self.ports {
+        // One that is being restarted looks itself.
+        for port in self.ports.iter_mut().filter(|port| port.base.restart.is_none()) {
             port.check_link(now, &mut self.rng, &self.out);
             port.check_spread();
             port.reset_if_wanted(now, &self.out);

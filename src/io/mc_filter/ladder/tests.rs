@@ -93,7 +93,7 @@ impl FilterCalls for Fake {
     }
     fn add_mac(&mut self, mac: MacAddr) -> Result<(), Refusal> {
         let full = !self.slots.contains(&None) && !self.slots.contains(&Some(mac));
-        self.call("add", self.table.or(full.then_some(RefusalKind::Full)))?;
+        self.call("add", self.table.or_else(|| full.then_some(RefusalKind::Full)))?;
         if !self.slots.contains(&Some(mac))
             && let Some(slot) = self.slots.iter_mut().find(|slot| slot.is_none())
         {
