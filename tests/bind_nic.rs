@@ -23,7 +23,13 @@ impl Machine {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let sys = dir.path().join("sys");
-        for made in ["bus/pci/devices", "bus/pci/drivers/vfio-pci", "class/net", "kernel/iommu_groups", "module/vfio_pci"] {
+        for made in [
+            "bus/pci/devices",
+            "bus/pci/drivers/vfio-pci",
+            "class/net",
+            "kernel/iommu_groups",
+            "module/vfio_pci",
+        ] {
             fs::create_dir_all(sys.join(made)).unwrap();
         }
         // What it asks of the network and of modules.
@@ -46,9 +52,13 @@ impl Machine {
     fn add(&self, address: &str, vendor: &str, driver: &str, interface: &str, group: Option<&str>) {
         let device = self.sys("bus/pci/devices").join(address);
         fs::create_dir_all(device.join("net").join(interface)).unwrap();
-        for (name, value) in
-            [("class", "0x020000"), ("vendor", vendor), ("device", "0x10d3"), ("modalias", "pci:v8086"), ("native", driver)]
-        {
+        for (name, value) in [
+            ("class", "0x020000"),
+            ("vendor", vendor),
+            ("device", "0x10d3"),
+            ("modalias", "pci:v8086"),
+            ("native", driver),
+        ] {
             fs::write(device.join(name), format!("{value}\n")).unwrap();
         }
         fs::write(device.join("driver_override"), "(null)\n").unwrap();
@@ -155,7 +165,10 @@ fn a_nic_goes_to_vfio_and_back_and_nothing_is_done_twice() {
     assert_eq!(machine.driver(NIC), "vfio-pci");
     assert_eq!(machine.bind_nic(&[NIC]), format!("{NIC}: vfio-pci has it already\n"));
     assert_eq!(machine.bind_nic(&["--kernel", NIC]), format!("{NIC}: e1000e\n"));
-    assert_eq!(machine.bind_nic(&["--kernel", NIC]), format!("{NIC}: the kernel has it already, by e1000e\n"));
+    assert_eq!(
+        machine.bind_nic(&["--kernel", NIC]),
+        format!("{NIC}: the kernel has it already, by e1000e\n")
+    );
     // By the name of its interface.
     assert_eq!(machine.bind_nic(&["eth1"]), format!("{NIC}: vfio-pci\n"));
 }
@@ -169,7 +182,10 @@ fn a_list_says_what_can_be_done() {
     let list = machine.bind_nic(&[]);
     let rows: Vec<&str> = list.lines().collect();
     assert_eq!(rows.len(), 4, "{list}");
-    assert!(rows[1].starts_with(NIC) && rows[1].contains("e1000e") && rows[1].ends_with("8086:10d3"), "{list}");
+    assert!(
+        rows[1].starts_with(NIC) && rows[1].contains("e1000e") && rows[1].ends_with("8086:10d3"),
+        "{list}"
+    );
     assert!(rows[2].contains("stays with its kernel driver"), "{list}");
     assert!(rows[3].contains("in use, the address 192.0.2.7/24 is on eth3"), "{list}");
 }
@@ -177,7 +193,8 @@ fn a_list_says_what_can_be_done() {
 #[test]
 fn what_this_machine_may_be_reached_by_is_not_taken() {
     let machine = machine();
-    let refused = || machine.assert_refused(&["eth1"], &["this machine may be reached by it", "ip addr flush dev"]);
+    let refused =
+        || machine.assert_refused(&["eth1"], &["this machine may be reached by it", "ip addr flush dev"]);
     machine.ip_says("-o addr show dev eth1 scope global", "2: eth1 inet 192.0.2.7/24 scope global\n");
     refused();
     machine.ip_says("-o addr show dev eth1 scope global", "");
@@ -271,11 +288,15 @@ fn hugepages_are_reserved_where_they_are_wanted() {
     };
     assert_eq!(run(&[]), (true, "node 0: 0 pages of 2048kB, 0 of them free\n".to_owned()));
     // 47 MiB are 24 pages.
-    assert_eq!(run(&["--node", "0", "47"]), (true, "node 0: 24 pages of 2048kB, 0 of them free\n".to_owned()));
+    assert_eq!(
+        run(&["--node", "0", "47"]),
+        (true, "node 0: 24 pages of 2048kB, 0 of them free\n".to_owned())
+    );
     assert!(run(&["47"]).0);
     let everywhere = machine.sys("kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
     assert_eq!(fs::read_to_string(everywhere).unwrap(), "24\n");
-    for (args, words) in [(&["--node", "3", "47"][..], "no NUMA node 3"), (&["many"], "is no number of MiB")] {
+    for (args, words) in [(&["--node", "3", "47"][..], "no NUMA node 3"), (&["many"], "is no number of MiB")]
+    {
         let (ok, said) = run(args);
         assert!(!ok && said.contains(words), "{said}");
     }

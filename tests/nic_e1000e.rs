@@ -29,4 +29,5 @@ nic_tests!(
     the_filter_survives_a_cable_that_was_unplugged,
     checksums_are_verified_and_right,
     more_workers_than_queues_are_refused,
+    the_file_for_a_nic_runs_as_it_is,
 );

@@ -44,8 +44,7 @@ fn look_at(eal: &Eal, port_id: u16, probe: bool) -> Option<DeviceInfo> {
     let name = port::name(port_id)?;
     let offered = Offloads { rx: info.rx_offload_capa, tx: info.tx_offload_capa };
     let driver = port::driver_name(&info);
-    let (max_rx_queues, max_tx_queues) =
-        port::queues(&driver, (info.max_rx_queues, info.max_tx_queues));
+    let (max_rx_queues, max_tx_queues) = port::queues(&driver, (info.max_rx_queues, info.max_tx_queues));
     Some(DeviceInfo {
         driver,
         mac: port::mac_address(port_id).ok(),

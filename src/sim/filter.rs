@@ -388,7 +388,8 @@ mod tests {
         let mut filter = filter(Abilities::hash12_and_table(128, 4));
         let many: Vec<_> = (0..6).map(|d| group(0x12, d)).collect();
         let collides = group(0x1f, 1);
-        for (n, rung) in [(4, Rung::MacTable), (6, Rung::AddrList), (2, Rung::MacTable), (5, Rung::AddrList)] {
+        for (n, rung) in [(4, Rung::MacTable), (6, Rung::AddrList), (2, Rung::MacTable), (5, Rung::AddrList)]
+        {
             assert_eq!(filter.apply(&many[..n], Occasion::Change).rung, rung, "{n}");
             assert!(many.iter().zip(0..).all(|(mac, place)| passes(&filter, *mac) == (place < n)), "{n}");
             assert_eq!(passes(&filter, collides), rung == Rung::AddrList, "{n}");

@@ -435,7 +435,8 @@ impl Guest {
     /// Packets that the device and the engine took in, and the drops by reason that are not 0.
     fn counters(&self) -> (u64, u64, BTreeMap<String, u64>) {
         let said = self.sh("pollcast ctl --json stats && echo , && pollcast ctl --json drops");
-        let both: Value = serde_json::from_str(&format!("[{said}]")).unwrap_or_else(|e| panic!("{e}: {said}"));
+        let both: Value =
+            serde_json::from_str(&format!("[{said}]")).unwrap_or_else(|e| panic!("{e}: {said}"));
         let port = &both[0]["ports"][0];
         let rows = both[1].as_array().unwrap();
         let drops = rows
@@ -515,7 +516,7 @@ impl SharedNic {
         }
         let guest = self.guest.get_or_init(|| {
             let boot = std::panic::catch_unwind(|| Guest::boot(self.model));
-            boot.map_err(|_| "panicked".to_owned()).flatten().map(Mutex::new)
+            boot.unwrap_or_else(|_| Err("panicked".to_owned())).map(Mutex::new)
         });
         match guest {
             Ok(guest) => {

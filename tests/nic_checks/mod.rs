@@ -325,7 +325,10 @@ pub fn more_groups_than_the_table_holds_are_received(guest: &Guest) {
     if guest.model.filter == Filter::ListAndTable(room.into()) {
         // A device that keeps hashes lets more pass: software refuses it, and counts.
         let passage = pass(guest, &vec![to_group(COLLISION, b"the same hash"); MANY], 0);
-        assert_eq!((passage.answers, passage.drops), (Vec::new(), drops(&[("ethernet_group_not_joined", MANY)])));
+        assert_eq!(
+            (passage.answers, passage.drops),
+            (Vec::new(), drops(&[("ethernet_group_not_joined", MANY)]))
+        );
         assert_group_is_kept_away(guest, UNJOINED);
     }
     change_many(guest, "leave", more);
@@ -352,7 +355,8 @@ pub fn checksums_are_verified_and_right(guest: &Guest) {
 }
 
 fn wrong_checksums_are_dropped(guest: &Guest) {
-    let packet = |udp: Udp, ip: Ipv4| frame(PEER, HOST, &ip.packet(&udp.datagram(PEER.ip, HOST.ip, b"hello")));
+    let packet =
+        |udp: Udp, ip: Ipv4| frame(PEER, HOST, &ip.packet(&udp.datagram(PEER.ip, HOST.ip, b"hello")));
     let (udp, ip) = (Udp::new(4000, 7), Ipv4::new(PEER.ip, HOST.ip, UDP));
     let bad_udp = packet(Udp { checksum: Some(0xbad), ..udp.clone() }, ip.clone());
     let bad_ip = packet(udp.clone(), Ipv4 { checksum: Some(0xbad), ..ip.clone() });
@@ -369,7 +373,11 @@ fn right_checksums_are_sent(guest: &Guest) {
     // Even and odd, and one whose sum comes to 0, which is sent as 0xffff.
     let mut payloads: Vec<Vec<u8>> = (0..40_u8).map(|n| vec![n ^ 0xa5; usize::from(n) * 31]).collect();
     let mut to_zero = vec![0; 100];
-    let sum = udp_checksum(HOST.ip, PEER.ip, &Udp { checksum: Some(0), ..Udp::new(7, 4000) }.datagram(HOST.ip, PEER.ip, &to_zero));
+    let sum = udp_checksum(
+        HOST.ip,
+        PEER.ip,
+        &Udp { checksum: Some(0), ..Udp::new(7, 4000) }.datagram(HOST.ip, PEER.ip, &to_zero),
+    );
     to_zero[..2].copy_from_slice(&sum.to_be_bytes());
     payloads.push(to_zero);
     // The sum of what one host asked is that of the answer; that of what a group was asked is made anew.
@@ -381,6 +389,21 @@ fn right_checksums_are_sent(guest: &Guest) {
         assert!(echoed.iter().all(|udp| udp.checksum != 0), "UDP without a checksum");
         assert_eq!(echoed.last().map(|udp| udp.checksum), Some(0xffff), "U05");
         assert_eq!(echoed.into_iter().map(|udp| udp.payload).collect::<Vec<_>>(), payloads);
+    }
+}
+
+// The file that users begin with, unchanged: the lab's NIC is where it says.
+pub fn the_file_for_a_nic_runs_as_it_is(guest: &Guest) {
+    guest.start(include_str!("../../config/pci-nic.toml"));
+    guest.wait_for_link(true);
+    let host = Host { mac: [0x52, 0x54, 0, 0x12, 0x34, 0x56], ip: HOST.ip };
+    for (to, port) in [(host, 7), (PEER.with_ip(GROUP), 7777)] {
+        guest.wire.raw.drain();
+        guest.wire.raw.send(&udp_frame(PEER, 4000, to, port, b"hello"));
+        let echo =
+            guest.wire.raw.find(Duration::from_secs(10), |frame| frame.carries(UDP).then(|| frame.clone()));
+        let echo = echo.unwrap_or_else(|| panic!("no echo from {}", to.ip));
+        assert_eq!((echo.src(), echo.udp().sport, echo.udp().payload), (host.mac, port, b"hello".to_vec()));
     }
 }
 

@@ -17,7 +17,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dpdk_sys as sys;
 
-pub(super) use self::device::{all, device_info, driver_name, find, mac_address, max_mtu, name, numa_node, queues};
+pub(super) use self::device::{
+    all, device_info, driver_name, find, mac_address, max_mtu, name, numa_node, queues,
+};
 pub use self::error::PortError;
 use self::filter::Calls;
 pub(super) use self::users::Users;
@@ -344,7 +346,8 @@ impl Port<Stopped> {
 
         // SAFETY: the port was just started with `queue_pairs` queues each way, is stopped only by `restart`, while no queue
         // uses it, and when `opened` is dropped; and this function consumes the one value that can start it first.
-        let queues = (0..queue_pairs).map(|number| unsafe { pair(&opened, number, prepare, unasked) }).collect();
+        let queues =
+            (0..queue_pairs).map(|number| unsafe { pair(&opened, number, prepare, unasked) }).collect();
         let mut calls = Calls::new(port_id, &info.driver);
         // A device without such a mode has no filter, and passes our address as any other.
         let keep_promiscuous = keep_promiscuous && calls.set_promiscuous(true).is_ok();
