@@ -7,7 +7,6 @@
 
 mod compat;
 mod format;
-mod pace;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +15,6 @@ use core::time::Duration;
 
 pub use compat::OlderQueriers;
 use format::{Sender, room};
-use pace::Pace;
 
 use super::{Pending, Querier, Query, Scope, v1, v2};
 use crate::addr::{Family, Group, MacAddr, Unicast, V4};
@@ -48,7 +46,6 @@ pub struct Igmp {
     older_host: Option<v1::Host<V4>>,
     /// The version has changed by itself, and nobody has asked.
     resync: bool,
-    pace: Pace,
     seed: u64,
 }
 
@@ -113,7 +110,6 @@ impl Igmp {
             host: v2::Host::new(room(mtu)),
             older_host: None,
             resync: false,
-            pace: Pace::default(),
             seed,
         };
         igmp.apply_variables(&policy);
@@ -311,8 +307,7 @@ impl Igmp {
     /// When the next message is due, if there is anything to say.
     #[must_use]
     pub fn message_timeout(&self) -> Option<Instant> {
-        let due = self.older_host.as_ref().map_or_else(|| self.host.poll_timeout(), v1::Host::poll_timeout);
-        due.map(|at| self.pace.resumes().map_or(at, |resumes| at.max(resumes)))
+        self.older_host.as_ref().map_or_else(|| self.host.poll_timeout(), v1::Host::poll_timeout)
     }
 
     /// Writes the next Ethernet frame that is due `now` in place of what `out` holds; false if none is. `mac` is the
@@ -331,9 +326,6 @@ impl Igmp {
             let query = Query { scope: Scope::General, max_response: RESYNC, querier: None };
             self.answer(now, rng, &query);
         }
-        if !self.pace.allows(now) {
-            return false;
-        }
         let from = Sender { mac, addr: source };
         let written = match &mut self.older_host {
             None => self.host.poll_transmit(now, rng).map(|report| format::emit_report(&report, from, out)),
@@ -341,9 +333,6 @@ impl Igmp {
                 .poll_transmit(now, rng)
                 .map(|message| format::emit_older(message, self.version, from, out)),
         };
-        if written.is_some() {
-            self.pace.sent(now);
-        }
         written.is_some()
     }
 
