@@ -174,6 +174,7 @@ impl Family for V4 {
         prefix >= 31 || addr.to_bits() & host_mask_v4(prefix) != 0
     }
 
+    // G05, RFC 9776 5 and RFC 4541 2.1.2: all the others are reported, those of the link (224.0.0.0/24) among them.
     fn is_reported(group: Ipv4Addr) -> bool {
         group != Self::ALL_HOSTS
     }

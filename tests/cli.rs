@@ -261,6 +261,25 @@ fn ctl_join_carries_its_options() {
 }
 
 #[test]
+fn ctl_igmp_carries_its_options() {
+    let running = Running::new();
+    let (status, out, _) = outcome(&mut running.ctl(&["igmp"]));
+    assert_eq!((status, &*out), (0, "None None None\n"));
+    let args = &["igmp", "--port", "p0.100", "--version", "2", "--robustness", "7"];
+    let (status, out, _) = outcome(&mut running.ctl(args));
+    assert_eq!((status, &*out), (0, "Some(\"p0.100\") Some(V2) Some(Pinned(7))\n"));
+    let (status, out, _) = outcome(&mut running.ctl(&["igmp", "--version", "auto", "--robustness", "auto"]));
+    assert_eq!((status, &*out), (0, "None Some(Auto) Some(Auto)\n"));
+    for (args, why) in [
+        (["igmp", "--version", "4"], "not a version of IGMP: use auto, 1, 2 or 3"),
+        (["igmp", "--robustness", "8"], "not a robustness variable: use auto, or a number from 1 to 7"),
+    ] {
+        let (status, _, err) = outcome(&mut running.ctl(&args));
+        assert!(status == 2 && err.contains(why), "{err}");
+    }
+}
+
+#[test]
 fn what_the_engine_refuses_is_one_sentence_and_status_1() {
     let running = Running::new();
     let (status, out, err) = outcome(&mut running.ctl(&["stats"]));

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pollcast::config::{Config, ConfigErrors, Hugepages, Kind, Kinds, Machine, Plan, mbufs};
+use pollcast::config::{Config, ConfigErrors, GroupSources, Hugepages, Kind, Kinds, Machine, Plan, mbufs};
 use pollcast::io::{BURST_MAX, ConflictDetection, FilterPolicy, InterfaceId, PmtuDiscovery, ReplyPath};
 use pollcast::service::EchoOptions;
 use proptest::prelude::*;
@@ -91,8 +91,8 @@ fn the_tap_file_says_what_the_demo_needs() {
     let [echo] = plan.services.as_slice() else { panic!("{:?}", plan.services) };
     assert_eq!((echo.listen[0].addr.to_string().as_str(), echo.listen[0].udp_port), ("0.0.0.0", 7));
     let groups: Vec<String> =
-        echo.groups.iter().map(|group| format!("{} {:?}", group.group, group.sources)).collect();
-    assert_eq!(groups, ["239.1.2.3 []", "232.1.2.3 [198.18.0.1]"]);
+        echo.groups.iter().map(|group| format!("{} {:?}", group.written(), group.from)).collect();
+    assert_eq!(groups, ["239.1.2.3 Any", "232.1.2.3 Only([198.18.0.1])"]);
     assert_eq!((plan.control_cpu, plan.workers[0].cpu), (0, 1));
 }
 
@@ -124,6 +124,11 @@ fn the_values_in_the_tap_file_are_the_defaults() {
         (tap_echo.reply, tap_echo.path_mtu_discovery),
         (least_echo.reply, least_echo.path_mtu_discovery)
     );
+    assert_eq!(
+        (tap_echo.multicast_all, tap_echo.reuse_address),
+        (least_echo.multicast_all, least_echo.reuse_address)
+    );
+    assert_eq!(tap_echo.workers, least_echo.workers);
     let options = |plan: &Plan| plan.services[0].options.clone().try_into::<EchoOptions>().unwrap();
     assert_eq!(options(&tap), options(&least));
 }
@@ -180,8 +185,7 @@ fn the_vlan_file_has_three_networks_on_one_port() {
     let ids = |ids: &[u16]| ids.iter().map(|&id| InterfaceId(id)).collect::<Vec<_>>();
     assert_eq!(plan.services[0].listen[0].interfaces, ids(&[0, 1, 2]));
     assert_eq!(plan.services[1].listen[0].interfaces, ids(&[1, 2]));
-    let joined: Vec<_> =
-        plan.services[1].groups.iter().map(|g| (g.group.to_string(), g.interface.0)).collect();
+    let joined: Vec<_> = plan.services[1].groups.iter().map(|g| (g.written(), g.interface.0)).collect();
     let expected = [("239.1.2.3", 1), ("239.1.2.3", 2), ("232.1.2.3", 1)];
     assert_eq!(joined, expected.map(|(group, interface)| (group.to_owned(), interface)));
 }
@@ -205,9 +209,10 @@ fn the_two_port_file_joins_each_feed_where_its_source_is() {
     let feed = &plan.services[0];
     assert_eq!(feed.listen[0].interfaces, [a, b]);
     let joined: Vec<_> =
-        feed.groups.iter().map(|g| (g.group.to_string(), g.sources.len(), g.interface)).collect();
-    let expected = [("239.1.2.3", 0, a), ("239.1.2.3", 0, b), ("232.1.2.3", 1, a), ("232.1.2.3", 1, b)];
-    assert_eq!(joined, expected.map(|(group, sources, port)| (group.to_owned(), sources, port)));
+        feed.groups.iter().map(|g| (g.written(), g.from == GroupSources::Any, g.interface)).collect();
+    let expected =
+        [("239.1.2.3", true, a), ("239.1.2.3", true, b), ("232.1.2.3", false, a), ("232.1.2.3", false, b)];
+    assert_eq!(joined, expected.map(|(group, any, port)| (group.to_owned(), any, port)));
     assert_eq!(plan.services[1].listen[0].interfaces, [b]);
 }
 
@@ -253,7 +258,7 @@ fn workers_spin_on_nics_unless_control_needs_the_cpu() {
 #[test]
 fn the_group_of_all_hosts_may_be_listed() {
     let plan = plan(&format!("{LEAST}groups = [{{ group = \"224.0.0.1\" }}]"), 2);
-    assert!(!plan.services[0].groups[0].group.is_reported());
+    assert!(!plan.services[0].groups[0].groups().next().unwrap().is_reported());
 }
 
 /// Everything that can hold a buffer at one time: descriptors, bursts, queues between threads, what waits, full caches.
@@ -267,7 +272,9 @@ fn holders(plan: &Plan) -> usize {
     let punts = mbufs::PUNT_CLASSES as usize * mbufs::PUNT_QUEUE as usize;
     let fragments = plan.workers.len() * plan.reassembly.fragments as usize;
     let on_the_way = if plan.workers.len() > 1 { plan.workers.len() * mbufs::HAND_OVER as usize } else { 0 };
-    let held = fragments + on_the_way + mbufs::WAITING as usize;
+    let placed = plan.services.iter().any(|service| service.workers.len() < plan.workers.len());
+    let to_services = if placed { plan.workers.len() * mbufs::TO_SERVICES as usize } else { 0 };
+    let held = fragments + on_the_way + to_services + mbufs::WAITING as usize;
     rings.sum::<usize>() + bursts.sum::<usize>() + cache + inboxes + punts + held
 }
 
@@ -277,7 +284,18 @@ fn the_queues_that_are_summed_up_are_the_engines() {
     assert_eq!(mbufs::PUNT_QUEUE as usize, pollcast::engine::message::PUNT_LEN);
     assert_eq!(mbufs::INBOX as usize, pollcast::engine::message::INBOX_LEN);
     assert_eq!(mbufs::HAND_OVER as usize, pollcast::engine::message::HAND_OVER_LEN);
+    assert_eq!(mbufs::TO_SERVICES as usize, pollcast::engine::message::TO_SERVICES_LEN);
     assert_eq!(mbufs::WAITING as usize, pollcast::stack::waiting::TOTAL_MAX);
+}
+
+#[test]
+fn what_is_handed_over_to_services_has_its_buffers() {
+    let two = format!("[workers]\ncpus = [0, 1]\n{LEAST}");
+    assert!(!plan(&two, 2).to_string().contains("datagrams handed over"));
+    let placed = plan(&format!("{two}cpus = [1]\n"), 2);
+    assert!(placed.to_string().contains("2048  datagrams handed over: 2 workers x 1024"), "{placed}");
+    assert!(placed.to_string().contains("lives on CPU 1"), "{placed}");
+    assert_arithmetic(&placed);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 mod config_common;
 
-use config_common::{PORT, SERVICE, assert_errors, service_error};
+use pollcast::config::GroupSources;
+
+use config_common::{PORT, SERVICE, assert_errors, plan, service_error};
 
 /// The errors of a service that listens on `sockets`.
 #[track_caller]
@@ -27,10 +29,6 @@ fn sockets() {
     listen_error(
         "\"[::]:7\"",
         "11: service[0].listen[0]: :: is an IPv6 address: this version serves IPv4 only: use IPv4",
-    );
-    listen_error(
-        "\"239.1.2.3:7\"",
-        r#"11: service[0].listen[0]: 239.1.2.3 is a group: listen on "0.0.0.0:7" and list the group in groups"#,
     );
     listen_error(
         "\"198.18.0.9:7\"",
@@ -60,9 +58,74 @@ fn two_services_on_one_port() {
         &format!("{PORT}{SERVICE}{second}"),
         &[
             "t.toml:10:27: service \"other\".listen[1]: services \"echo\" and \"other\" both listen on 0.0.0.0:7 of port p0: \
-           give each another UDP port, address or, with the key ports, port",
+           give each another UDP port, address or, with the key ports, port; or set reuse_address = true in both, and both \
+           hear groups",
         ],
     );
+}
+
+// U15, socket(7) SO_REUSEADDR: all of them must have it.
+#[test]
+fn services_share_a_socket_if_all_of_them_say_so() {
+    const SHARED: &str = "reuse_address = true\n";
+    let other = "[[service]]\nname = \"other\"\nkind = \"echo\"\nlisten = [\"0.0.0.0:7\"]\n";
+    assert_errors(&format!("{PORT}{SERVICE}{SHARED}{other}{SHARED}"), &[]);
+    let both = "services \"echo\" and \"other\" both listen on 0.0.0.0:7 of port p0: give each another UDP port, address \
+                or, with the key ports, port; or set reuse_address = true in";
+    assert_errors(
+        &format!("{PORT}{SERVICE}{SHARED}{other}"),
+        &[&format!("t.toml:11:11: service \"other\".listen[0]: {both} \"other\", too")],
+    );
+    assert_errors(
+        &format!("{PORT}{SERVICE}{other}{SHARED}"),
+        &[&format!("t.toml:10:11: service \"other\".listen[0]: {both} \"echo\", too")],
+    );
+    // With itself a service shares nothing.
+    assert_errors(
+        &format!("{PORT}[[service]]\nkind = \"echo\"\nlisten = [\"0.0.0.0:7\", \"0.0.0.0:7\"]\n{SHARED}"),
+        &[
+            "t.toml:6:24: service[0].listen[1]: 0.0.0.0:7 is listed twice on port p0: give each another UDP port, \
+             address or, with the key ports, port",
+        ],
+    );
+}
+
+// U19: bound to any address, to one of ours and to a group, they are in three places.
+#[test]
+fn three_kinds_of_addresses_on_one_udp_port_need_not_be_shared() {
+    let listen = |addr: &str| SERVICE.replace("0.0.0.0", addr);
+    let three = [listen("0.0.0.0"), listen("198.18.0.2"), listen("239.1.2.3")].concat();
+    let plan = plan(&format!("{PORT}{three}"));
+    assert!(plan.services[2].listen[0].addr.is_multicast());
+    assert!(plan.services.iter().all(|service| service.multicast_all && !service.reuse_address));
+}
+
+#[test]
+fn where_a_service_lives() {
+    let workers = "[workers]\ncpus = [1, 2, 3]\n";
+    let second = PORT.replace("tap0", "tap1").replace("18.0.2", "18.1.2");
+    let live = |cpus: &str| format!("{workers}{PORT}cpus = [1, 2]\n{second}{SERVICE}cpus = {cpus}\n");
+    assert_eq!(plan(&live("[2]")).services[0].workers, [1]);
+    assert_eq!(plan(&live("[3, 1]")).services[0].workers, [0, 2]);
+    assert_eq!(plan(&format!("{workers}{PORT}{SERVICE}")).services[0].workers, [0, 1, 2]);
+    let error = |cpus: &str, expected: &str| {
+        assert_errors(&live(cpus), &[&format!("t.toml:13:{expected}")]);
+    };
+    error(
+        "[]",
+        "8: service[0].cpus: this service lives nowhere: name one of workers.cpus, or leave the key out",
+    );
+    error(
+        "[0]",
+        "9: service[0].cpus[0]: there is no worker on CPU 0: use one of 1, 2, 3, or add 0 to workers.cpus",
+    );
+    error("[1, 1]", "12: service[0].cpus[1]: CPU 1 is named twice: name each CPU once");
+    error(
+        "[3]",
+        "8: service[0].cpus: no worker of this service serves port p0, on which it listens: add one of 1, 2 to these, \
+         one of 3 to the port's cpus, or leave the port out with the key ports",
+    );
+    assert_eq!(plan(&format!("{}ports = [\"p1\"]\n", live("[3]"))).services[0].workers, [2]);
 }
 
 #[test]
@@ -194,13 +257,98 @@ fn sources() {
     );
 }
 
+// U16, RFC 9776 3.1: one filter mode, with one list.
+#[test]
+fn sources_that_are_excluded() {
+    let group = |table: &str| format!("{PORT}{SERVICE}groups = [{{ {table} }}]");
+    let excluding = plan(&group("group = \"239.1.2.3\", exclude = [\"198.18.0.9\", \"198.18.0.8\"]"));
+    let GroupSources::Except(sources) = &excluding.services[0].groups[0].from else { panic!() };
+    assert_eq!(format!("{sources:?}"), "[198.18.0.8, 198.18.0.9]");
+    group_error(
+        "group = \"239.1.2.3\", exclude = []",
+        "7:44: service[0].groups[0].exclude: this excludes nobody: name one, or leave the key out for any",
+    );
+    group_error(
+        "group = \"239.1.2.3\", sources = [\"198.18.0.1\"], exclude = [\"198.18.0.9\"]",
+        "7:70: service[0].groups[0].exclude: sources says already who is wanted: a filter has one mode (RFC 9776 3.1): \
+         name the senders that are wanted in sources, or those that are not in exclude",
+    );
+    // G48, RFC 4604 2.2.1.
+    group_error(
+        "group = \"232.1.2.3\", exclude = [\"198.18.0.9\"]",
+        "7:44: service[0].groups[0].exclude: 232.1.2.3 is in the range of source-specific multicast, where none are \
+         excluded: name its senders, as in sources = [\"198.18.0.1\"], or use a group outside 232.0.0.0/8",
+    );
+}
+
+#[test]
+fn prefixes_of_groups() {
+    let groups = |list: &str| format!("{PORT}{SERVICE}groups = [{list}]");
+    let plan = plan(&groups(
+        "{ group = \"239.1.0.0/22\" }, { group = \"239.2.2.2/32\" }, { group = \"225.0.0.0/17\" }",
+    ));
+    let sizes: Vec<_> = plan.services[0].groups.iter().map(|g| (g.written(), g.groups().count())).collect();
+    let expected = [("239.1.0.0/22", 1024), ("239.2.2.2", 1), ("225.0.0.0/17", 32_768)];
+    assert_eq!(sizes, expected.map(|(written, count)| (written.to_owned(), count)));
+    let last = plan.services[0].groups[0].groups().last().unwrap();
+    assert_eq!(last.to_string(), "239.1.3.255");
+    assert!(plan.to_string().contains("joins 239.1.0.0/22 (1024 groups) from any source on p0"));
+    group_error(
+        "group = \"239.1.0.1/22\"",
+        "7:21: service[0].groups[0].group: 239.1.0.1 has bits beyond the first 22: write 239.1.0.0/22",
+    );
+    group_error(
+        "group = \"239.1.0.0/33\"",
+        "7:21: service[0].groups[0].group: \"33\" is no prefix length: use 4 to 32",
+    );
+    group_error(
+        "group = \"239.0.0.0/8\"",
+        "7:21: service[0].groups[0].group: 16777216 groups are too many for one service: join at most 65536 in all, as a \
+         prefix of 16 bits or more, or share them out",
+    );
+    group_error(
+        "group = \"232.1.0.0/24\"",
+        "7:21: service[0].groups[0].group: 232.1.0.0/24 is in the range of source-specific multicast: name its senders, \
+         as in sources = [\"198.18.0.1\"], or use a group outside 232.0.0.0/8",
+    );
+    group_error(
+        "group = \"223.255.255.0/24\"",
+        "7:21: service[0].groups[0].group: 223.255.255.0 is not a multicast group: use 224.0.0.1 to 239.255.255.255",
+    );
+    assert_errors(
+        &groups("{ group = \"239.1.0.0/17\" }, { group = \"239.1.128.0/17\" }, { group = \"239.2.2.2\" }"),
+        &[
+            "t.toml:7:79: service[0].groups[2].group: 65537 groups are too many for one service: join at most 65536 in \
+             all, as a prefix of 16 bits or more, or share them out",
+        ],
+    );
+    assert_errors(
+        &groups("{ group = \"239.1.0.0/24\" }, { group = \"239.1.0.7\" }"),
+        &[
+            "t.toml:7:39: service[0].groups[1]: 239.1.0.0/24 and 239.1.0.7 have groups in common on port p0: list it \
+             once, with all its sources",
+        ],
+    );
+}
+
 #[test]
 fn a_group_needs_a_socket_that_receives_it() {
-    let remedy = "add a socket with the address 0.0.0.0 to listen";
+    let remedy = "add a socket with the address 0.0.0.0 or the group's to listen";
     let bound = SERVICE.replace("0.0.0.0", "198.18.0.2");
     assert_errors(
         &format!("{PORT}{bound}groups = [{{ group = \"239.1.2.3\" }}]"),
-        &[&format!("t.toml:7:11: service[0].groups[0]: no socket of this service receives groups: {remedy}")],
+        &[&format!(
+            "t.toml:7:11: service[0].groups[0]: no socket of this service could hear 239.1.2.3: {remedy}"
+        )],
+    );
+    // U19: bound to another group, or to one of several.
+    let of_group = SERVICE.replace("0.0.0.0", "239.1.2.3");
+    assert_errors(&format!("{PORT}{of_group}groups = [{{ group = \"239.1.2.3\" }}]"), &[]);
+    assert_errors(
+        &format!("{PORT}{of_group}groups = [{{ group = \"239.1.2.2/31\" }}]"),
+        &[&format!(
+            "t.toml:7:11: service[0].groups[0]: no socket of this service could hear 239.1.2.2/31: {remedy}"
+        )],
     );
     let second = PORT.replace("tap0", "tap1").replace("18.0.2", "18.1.2");
     assert_errors(
@@ -208,7 +356,7 @@ fn a_group_needs_a_socket_that_receives_it() {
             "{PORT}{second}{SERVICE}ports = [\"p0\"]\ngroups = [{{ group = \"239.1.2.3\", port = \"p1\" }}]"
         ),
         &[&format!(
-            "t.toml:11:41: service[0].groups[0].port: no socket of this service receives groups on port p1: {remedy}, \
+            "t.toml:11:41: service[0].groups[0].port: no socket of this service could hear 239.1.2.3 on port p1: {remedy}, \
              and the port to ports if that key is there"
         )],
     );

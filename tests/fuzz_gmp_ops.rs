@@ -11,7 +11,7 @@ mod session;
 use pollcast::rng::Rng;
 
 /// The operations of four bytes each that are one shorter than these.
-fn smaller(data: &Vec<u8>) -> Vec<Vec<u8>> {
+fn smaller(data: &[u8]) -> Vec<Vec<u8>> {
     (0..data.len() / 4).map(|gone| [&data[..gone * 4], &data[gone * 4 + 4..]].concat()).collect()
 }
 
@@ -23,7 +23,8 @@ fn whatever_is_done_and_heard_only_what_is_wanted_is_said() {
         (0..operations * 4).map(|_| rng.u64().to_le_bytes()[0]).collect::<Vec<u8>>()
     };
     let body = |data: &Vec<u8>| gmp_ops::fuzz_gmp_ops(data);
-    match session::run(&mut Rng::new(seed), session::budget() / 2, next, smaller, body) {
+    match session::run(&mut Rng::new(seed), session::budget() / 2, next, |data: &Vec<u8>| smaller(data), body)
+    {
         Ok(inputs) => println!("{inputs} runs, POLLCAST_FUZZ_SEED={seed}"),
         Err(failure) => panic!("POLLCAST_FUZZ_SEED={seed}: {}\n{:?}", failure.said, failure.input),
     }

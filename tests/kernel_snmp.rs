@@ -31,7 +31,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("I08 *", "I08: dropped by its source; Linux takes it, and then finds a broadcast"),
     ("I10 source unspecified, to everyone", "I10: never answered; Linux answers, and hears its own answer"),
     ("I10 source unspecified, to all hosts", "I10, again"),
-    ("U21 all hosts", "U17, not of this host yet: a socket of Linux hears every group that the host is in"),
     ("C10 timestamp request, short", "C10: cut short, and an error; Linux answers"),
     ("C12 type 1", "C12: unknown here; Linux knows it, and does nothing"),
     ("C12 router advertisement", "C12, again"),

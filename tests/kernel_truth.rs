@@ -38,7 +38,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "I23 type of service 0x03 of an error",
         "I23: the two bits of ECN are not type of service (RFC 3168 5); Linux returns one",
     ),
-    ("U21 all hosts", "U17, not of this host yet: a socket of Linux hears every group that the host is in"),
     (
         "C10 timestamp request, short",
         "C10, RFC 792: without its three times it is cut short; Linux reads what is there",

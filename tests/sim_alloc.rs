@@ -188,6 +188,45 @@ fn multicast_echo() {
     assert_eq!(assert_none(&mut world, &frames), 39 * frames.len());
 }
 
+/// Two workers and three echoes, of which the second lives on the other worker alone.
+fn shared_world(seed: u64, answering: bool) -> World {
+    let echo = |name: &str, workers: &[usize]| {
+        let options = EchoOptions { answer_groups: answering, ..EchoOptions::default() };
+        let of =
+            ServiceOptions { name: name.into(), reuse_address: true, ..ServiceOptions::echo_with(options) };
+        ServiceOptions { workers: workers.to_vec(), ..of }.joining(GROUP, &[])
+    };
+    let services = vec![echo("a", &[]), echo("b", &[1]), echo("c", &[0])];
+    let options = WorldOptions { services, workers: 2, level: Level::detect(), ..WorldOptions::default() };
+    let mut world = World::new(seed, &options);
+    world.run_for(std::time::Duration::from_secs(5));
+    world
+}
+
+// U13: copies by reference, private copies for answers, and what is handed over to where its service lives.
+#[test]
+fn copies_for_several_sockets_on_several_workers() {
+    for answering in [true, false] {
+        let mut world = shared_world(14, answering);
+        let frame = |i: u16| UdpFrame::new(&format!("198.18.0.1:{}", 20_000 + i), "239.1.2.3:7", &[1; 300]);
+        let frames: Vec<_> = (0..100).map(|i| frame(i).frame()).collect();
+        let (mut asked, mut sent, mut out) = (0, 0, Vec::with_capacity(2048));
+        for round in 0..40 {
+            frames.iter().for_each(|frame| _ = world.inject(0, frame));
+            let in_turns = allocations(|| while world.turn_worker(0) + world.turn_worker(1) > 0 {});
+            asked += if round > 0 { in_turns } else { 0 };
+            while world.device(0).transmit_into(&mut out) {
+                sent += 1;
+            }
+        }
+        assert_eq!(asked, 0, "heap allocations");
+        assert_eq!(world.count(Counter::Delivered), 3 * 40 * 100, "{:?}", world.all_drops());
+        assert_eq!(sent, if answering { 3 * 40 * 100 } else { 0 });
+        assert!(world.count(Counter::HandedIn) > 0);
+        assert_eq!(world.count(Counter::Copied) > 0, answering);
+    }
+}
+
 #[test]
 fn icmp_echo() {
     let (peer, host) = (Ipv4Addr::new(198, 18, 0, 1), Ipv4Addr::new(198, 18, 0, 2));

@@ -4,16 +4,17 @@
 
 use core::net::Ipv4Addr;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use pollcast::addr::{Group, Ipv4Cidr, MacAddr, Unicast};
+use pollcast::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4};
 use pollcast::fastpath::{Level, Lookup, Sink, View, ingress_burst, reply};
 use pollcast::io::{BufPool, Burst, ChecksumStatus, InterfaceId, PacketBuf, Parts, RxMeta};
 use pollcast::rng::Rng;
 use pollcast::sim::buf::{SimBuf, SimPool};
 use pollcast::stack::egress::{self, Cutting};
-use pollcast::stack::groups::GroupTable;
+use pollcast::stack::groups::{GroupTable, ServiceId};
 use pollcast::stack::ingress::{Ingress, IngressOptions, Verdict};
 use pollcast::stack::interface::{Interface, Interfaces};
 use pollcast::stack::membership::SourceFilter;
@@ -44,13 +45,27 @@ impl World {
         let group = |g, filter| (Group::new(v4(g)).unwrap(), 0, filter);
         let only = SourceFilter::Include(BTreeSet::from([v4("198.18.0.1")]));
         let joined = [group("239.1.2.3", SourceFilter::ANY), group("232.1.2.3", only)];
-        interface.v4.groups = std::sync::Arc::new(GroupTable::new(3, joined.into_iter()));
+        interface.v4.groups = Arc::new(GroupTable::new(3, joined.into_iter()));
         let mut table = PortTable::new(5);
         for local in ["0.0.0.0:7", "198.18.0.2:9"] {
-            table
-                .bind(Socket { interface: InterfaceId(0), local: local.parse().unwrap(), service: 0 })
-                .unwrap();
+            table.bind(Socket::new(InterfaceId(0), local.parse().unwrap(), 0)).unwrap();
         }
+        Self::of(interface, table)
+    }
+
+    /// One address, and any sockets and memberships.
+    fn with(sockets: &[Socket], members: Vec<(&str, ServiceId, SourceFilter<V4>)>) -> Self {
+        let addr = Ipv4Cidr::new(Unicast::new(v4("198.18.0.2")).unwrap(), 24).unwrap();
+        let mut interface = Interface::new(InterfaceId(0), OWN_MAC, 1500, vec![addr]);
+        let members = members.into_iter().map(|(g, s, f)| (Group::new(v4(g)).unwrap(), s, f));
+        interface.v4.groups = Arc::new(GroupTable::new(3, members));
+        let mut table = PortTable::new(5);
+        // Of several in one place, all share it.
+        sockets.iter().for_each(|socket| _ = table.bind(socket.clone()));
+        Self::of(interface, table)
+    }
+
+    fn of(interface: Interface, table: PortTable) -> Self {
         let interfaces = Interfaces::from(interface);
         let view = View::of(&interfaces);
         Self { interfaces, table, view, pool: SimPool::new(16, 2048) }
@@ -128,7 +143,7 @@ impl World {
 /// A right UDP frame, at least 60 bytes long; the padding is not zeros.
 fn frame(src: &str, dst: &str, ports: (u16, u16), payload: &[u8]) -> Vec<u8> {
     let (src, dst) = (v4(src), v4(dst));
-    let group = Group::<pollcast::addr::V4>::new(dst);
+    let group = Group::<V4>::new(dst);
     let link = Header { dst: group.map_or(OWN_MAC, Group::mac), src: PEER_MAC, ethertype: ETHERTYPE_IPV4 };
     let header = udp::Repr::new(ports.0, ports.1, payload.len()).unwrap();
     let ip = ipv4::Repr {
@@ -247,6 +262,41 @@ proptest! {
             frame.resize(len, 0x55);
         }
         world.compare(&frame, meta(statuses.0, statuses.1));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    // U13, U16, U17, U19: several sockets on one port, filters, `multicast_all`, and sockets bound to groups: the fast
+    // path takes every plain datagram that anyone wants, to the same socket and with the same word of others.
+    #[test]
+    fn both_paths_agree_on_who_hears(
+        sockets in prop::collection::vec((0..5usize, 0..4u16, any::<bool>()), 1..6),
+        members in prop::collection::vec(
+            (0..3usize, 0..4u16, any::<bool>(), prop::collection::btree_set(1..4u8, 0..3)), 0..6),
+        dst in 0..5usize, src in 1..4u8, port in prop_oneof![3 => Just(7u16), 1 => Just(9)],
+    ) {
+        const LOCALS: [&str; 5] =
+            ["0.0.0.0:7", "239.1.2.3:7", "239.129.2.3:7", "198.18.0.2:7", "0.0.0.0:9"];
+        const GROUPS: [&str; 3] = ["239.1.2.3", "239.129.2.3", "224.0.0.1"];
+        const TO: [&str; 5] = ["239.1.2.3", "239.129.2.3", "224.0.0.1", "239.1.2.4", "198.18.0.2"];
+        let socket = |(local, service, multicast_all): &(usize, u16, bool)| {
+            let socket = Socket::new(InterfaceId(0), LOCALS[*local].parse().unwrap(), *service);
+            Socket { multicast_all: *multicast_all, reuse_address: true, ..socket }
+        };
+        let sockets: Vec<_> = sockets.iter().map(socket).collect();
+        let source = |n: u8| Ipv4Addr::new(198, 18, 0, 10 + n);
+        let member = |(group, service, exclude, sources): (usize, u16, bool, BTreeSet<u8>)| {
+            let sources = sources.into_iter().map(source).collect();
+            let filter =
+                if exclude { SourceFilter::Exclude(sources) } else { SourceFilter::Include(sources) };
+            (GROUPS[group], service, filter)
+        };
+        let world = World::with(&sockets, members.into_iter().map(member).collect());
+        let frame = frame(&source(src).to_string(), TO[dst], (4000, port), b"to whom?");
+        let wanted = matches!(world.slow(&frame, RxMeta::default()), Verdict::Deliver(..));
+        prop_assert_eq!(world.compare(&frame, RxMeta::default()), wanted);
     }
 }
 

@@ -552,7 +552,7 @@ fn a_service_without_a_socket_for_groups_is_not_joined_to_one() {
     let membership = |service: &str| Membership::of(GROUP).by(service).on("p0");
     let answer = world.execute(&Command::Join(membership("deaf")));
     let Answer::Error(why) = answer else { panic!("{answer:?}") };
-    assert!(why.contains("no socket there that receives groups"), "{why}");
+    assert!(why.contains("no socket there that could hear it"), "{why}");
     assert_eq!((world.groups(), world.take_sent(0)), (vec![], vec![]), "nothing is joined, and nothing said");
     assert!(matches!(world.execute(&Command::Join(membership("echo"))), Answer::Done(_)));
 }

@@ -54,7 +54,7 @@ impl Host {
         interface.v4.groups = Arc::new(GroupTable::new(3, std::iter::once(joined)));
         let mut table = PortTable::new(5);
         let local = "0.0.0.0:7".parse().unwrap();
-        table.bind(Socket { interface: InterfaceId(0), local, service: 0 }).unwrap();
+        table.bind(Socket::new(InterfaceId(0), local, 0)).unwrap();
         let clock = WallClock::new(Instant::ZERO, Duration::ZERO);
         let options = IngressOptions { clock, ..IngressOptions::default() };
         let ingress = Ingress::new(NOW, &mut Rng::new(1), options);

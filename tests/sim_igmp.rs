@@ -215,7 +215,8 @@ fn strict_queries_and_robustness_are_chosen_for_an_interface() {
     bare[16..18].copy_from_slice(&32u16.to_be_bytes());
     bare[24..26].copy_from_slice(&[0, 0]);
     let sum: u32 = bare[14..34].chunks(2).map(|w| u32::from(w[0]) << 8 | u32::from(w[1])).sum();
-    bare[24..26].copy_from_slice(&(!((sum & 0xffff) + (sum >> 16)) as u16).to_be_bytes());
+    let sum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+    bare[24..26].copy_from_slice(&sum.to_be_bytes());
     bare.resize(60, 0);
     let control_drops = |world: &mut World| {
         let Answer::Drops(drops) = world.command(&Command::Drops) else { panic!() };

@@ -40,9 +40,7 @@ impl Host {
         let joined = [group([239, 1, 2, 3], SourceFilter::ANY), group([232, 1, 2, 3], only)];
         interface.v4.groups = std::sync::Arc::new(GroupTable::new(3, joined.into_iter()));
         let mut table = PortTable::new(5);
-        table
-            .bind(Socket { interface: InterfaceId(0), local: "0.0.0.0:7".parse().unwrap(), service: 0 })
-            .unwrap();
+        table.bind(Socket::new(InterfaceId(0), "0.0.0.0:7".parse().unwrap(), 0)).unwrap();
         let ingress = Ingress::new(Instant::ZERO, &mut Rng::new(1), IngressOptions::default());
         Self { interfaces: interface.into(), table, pool: SimPool::new(64, 2048), ingress }
     }

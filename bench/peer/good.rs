@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::frames::{
-    ECHO_PORT, FIRST_PORT, FLOWS, GROUP, GROUP_MAC, HOST, HOST_MAC, Ipv4, PAYLOAD, PEER, PEER_MAC, ROUTED_PORT, Writer,
+    ECHO_PORT, FIRST_PORT, FLOWS, GROUP, GROUP_MAC, HOST, HOST_MAC, Ipv4, PAYLOAD, PEER, PEER_MAC,
+    ROUTED_PORT, Writer,
 };
 
 /// The fate of one question.

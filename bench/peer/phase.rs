@@ -43,8 +43,15 @@ impl FromStr for Phase {
     type Err = String;
 
     fn from_str(line: &str) -> Result<Self, String> {
-        let mut phase =
-            Self { good: None, attack: None, rate: None, count: 0, ns: 1_000_000_000, slow_ns: u64::MAX, group: false };
+        let mut phase = Self {
+            good: None,
+            attack: None,
+            rate: None,
+            count: 0,
+            ns: 1_000_000_000,
+            slow_ns: u64::MAX,
+            group: false,
+        };
         for word in line.split_whitespace() {
             let (key, value) = word.split_once('=').ok_or_else(|| format!("no key=value: {word}"))?;
             let bad = |_| format!("no number: {word}");

@@ -134,7 +134,7 @@ impl World {
         let versions = [IgmpVersion::Auto, IgmpVersion::V1, IgmpVersion::V2, IgmpVersion::V3];
         let policy = IgmpPolicy {
             version: versions[usize::from(a % 4)],
-            robustness: if b % 8 == 0 { Robustness::Auto } else { Robustness::Pinned(b % 8) },
+            robustness: if b.is_multiple_of(8) { Robustness::Auto } else { Robustness::Pinned(b % 8) },
             query_interval: Duration::from_secs(125),
             strict_queries: a & 16 != 0,
         };

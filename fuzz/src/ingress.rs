@@ -12,7 +12,8 @@ use std::sync::Arc;
 use pollcast::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4};
 use pollcast::engine::Counter;
 use pollcast::engine::counters::{CounterPage, SocketPage};
-use pollcast::engine::message::{PuntReceivers, hand_over, inbox, punt_queues};
+use pollcast::engine::homes::Homes;
+use pollcast::engine::message::{PuntReceivers, hand_over, inbox, punt_queues, to_services};
 use pollcast::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService};
 use pollcast::fastpath::Level;
 use pollcast::io::{InterfaceId, PortId};
@@ -124,7 +125,7 @@ impl Host {
         let (rx, tx) = queues.into_iter().next().expect("a pair of queues");
         let mut table = PortTable::new(1);
         let local = (Ipv4Addr::UNSPECIFIED, 7).into();
-        table.bind(Socket { interface: InterfaceId(0), local, service: 0 }).expect("a free place");
+        table.bind(Socket::new(InterfaceId(0), local, 0)).expect("a free place");
         let (punt, punted) = punt_queues(3);
         let echo = Echo::new(EchoOptions { answer_broadcast: true, ..EchoOptions::default() });
         let parts = WorkerParts {
@@ -142,6 +143,8 @@ impl Host {
             services: vec![WorkerService { id: 0, manner: Manner::default(), service: Box::new(echo) }],
             inbox: inbox().1,
             handed_over: hand_over().1,
+            homes: Homes::new(0, &[vec![0]], &[], 0),
+            to_services: to_services().1,
             punt,
             // Few enough for a few frames to reach the bounds.
             reassembly: Limits { timeout: Duration::from_secs(30), fragments: 24, fragments_per_source: 16 },

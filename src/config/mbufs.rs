@@ -1,6 +1,6 @@
 //! How many mbufs a plan needs, how large, and how much memory: sums whose every item is named.
 
-use super::plan::{Hugepages, MbufPlan, Plan, PortPlan, ReassemblyPlan, WorkerPlan};
+use super::plan::{Hugepages, MbufPlan, Plan, PortPlan, ReassemblyPlan, ServicePlan, WorkerPlan};
 use crate::io::BURST_MAX;
 
 /// Mbufs that one lcore keeps at hand, so that most allocations take no lock.
@@ -17,6 +17,9 @@ pub const WAITING: u32 = 1024;
 
 /// Frames that control may have on their way to one worker: the depth of its inbox.
 pub const INBOX: u32 = 1024;
+
+/// Datagrams that workers may have on their way to the services of one.
+pub const TO_SERVICES: u32 = 1024;
 
 /// Fragments that workers may have on their way to the one that puts them together.
 pub const HAND_OVER: u32 = 512;
@@ -40,9 +43,11 @@ const DATA_MIN: u32 = 2048;
 pub(super) fn mbufs(
     workers: &[WorkerPlan],
     ports: &[PortPlan],
+    services: &[ServicePlan],
     burst: usize,
     reassembly: ReassemblyPlan,
 ) -> MbufPlan {
+    let placed = is_any_placed(ports, services, workers.len());
     let mut items = Vec::new();
     for port in ports {
         port_items(port, &mut items);
@@ -63,6 +68,12 @@ pub(super) fn mbufs(
             lcores * HAND_OVER,
         ));
     }
+    if placed {
+        items.push((
+            format!("datagrams handed over: {} x {TO_SERVICES}", plural(lcores, "worker")),
+            lcores * TO_SERVICES,
+        ));
+    }
     items.push((format!("waiting for a neighbour: {WAITING} packets"), WAITING));
     let fragments = reassembly.fragments;
     items.push((format!("fragments held: {} x {fragments}", plural(lcores, "worker")), lcores * fragments));
@@ -71,6 +82,14 @@ pub(super) fn mbufs(
     let mtu = ports.iter().map(|port| port.mtu).max().unwrap_or(0);
     let large = lcores * count(burst);
     MbufPlan { count: pool_size(needed), data_room: data_room(mtu), large, cache: CACHE, items }
+}
+
+/// Whether a worker may receive what is for a service that does not live there.
+fn is_any_placed(ports: &[PortPlan], services: &[ServicePlan], workers: usize) -> bool {
+    let serves = |worker: &usize| ports.iter().any(|port| port.workers.contains(worker));
+    services
+        .iter()
+        .any(|service| (0..workers).filter(serves).any(|worker| !service.workers.contains(&worker)))
 }
 
 /// Bytes of a large buffer: [`LARGE_ROOM`](crate::io::LARGE_ROOM).

@@ -217,17 +217,23 @@ pub enum Checksum {
     Software,
 }
 
-/// One service: an instance of it runs on every worker that serves one of its ports.
+/// One service.
 #[derive(Clone, Debug)]
 pub struct ServicePlan {
     /// Its name.
     pub name: String,
     /// Its kind, as registered: `echo`.
     pub kind: String,
+    /// The workers on which it lives, as indices into [`Plan::workers`]: an instance on each that serves one of its ports.
+    pub workers: Vec<usize>,
     /// The sockets that it listens on.
     pub listen: Vec<ListenPlan>,
+    /// Whether its sockets share their addresses and UDP ports with other services that do so, too: `SO_REUSEADDR`.
+    pub reuse_address: bool,
     /// The groups that it joins.
     pub groups: Vec<GroupPlan>,
+    /// Whether its sockets hear groups that others joined, too: `IP_MULTICAST_ALL`.
+    pub multicast_all: bool,
     /// Where its answers go.
     pub reply: ReplyPath,
     /// What its sockets do about the path MTU.
@@ -239,7 +245,7 @@ pub struct ServicePlan {
 /// One socket of a service.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListenPlan {
-    /// The address; unspecified means any of the port's, its broadcast addresses, and the service's groups.
+    /// The address; unspecified means any of the port's, its broadcast addresses, and groups. A group: that one alone.
     pub addr: Ipv4Addr,
     /// The UDP port, never 0.
     pub udp_port: u16,
@@ -247,15 +253,50 @@ pub struct ListenPlan {
     pub interfaces: Vec<InterfaceId>,
 }
 
-/// One membership of a service.
+/// The memberships of a service in one group, or in every group of a prefix.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct GroupPlan {
-    /// The group.
-    pub group: Group<V4>,
-    /// The only sources wanted; empty for any.
-    pub sources: Vec<Unicast<V4>>,
-    /// The interface on which it is joined.
+    /// The groups: every address of it is one.
+    pub prefix: Prefix<V4>,
+    /// From whom.
+    pub from: GroupSources,
+    /// The interface on which they are joined.
     pub interface: InterfaceId,
+}
+
+impl GroupPlan {
+    /// Each of the groups.
+    pub fn groups(&self) -> impl Iterator<Item = Group<V4>> + use<> {
+        let first = self.prefix.network().to_bits();
+        (0..self.len()).filter_map(move |n| Group::new(Ipv4Addr::from_bits(first.checked_add(n)?)))
+    }
+
+    /// How many groups there are.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
+    pub const fn len(&self) -> u32 {
+        match 1u32.checked_shl(32 - self.prefix.len() as u32) {
+            Some(groups) => groups,
+            None => u32::MAX,
+        }
+    }
+
+    /// As it is written: `239.1.2.3`, or `239.1.0.0/22`.
+    #[must_use]
+    pub fn written(&self) -> String {
+        if self.len() == 1 { self.prefix.network().to_string() } else { self.prefix.to_string() }
+    }
+}
+
+/// From whom a service wants a group: the filter mode and source list of RFC 9776 3.1.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum GroupSources {
+    /// From anyone.
+    Any,
+    /// From these alone; at least one.
+    Only(Vec<Unicast<V4>>),
+    /// From anyone but these; at least one.
+    Except(Vec<Unicast<V4>>),
 }
 
 /// The size of the mbuf pool and where it comes from.

@@ -132,7 +132,10 @@ pub(super) struct RawService {
     pub(super) kind: Option<At<String>>,
     pub(super) listen: Option<At<Vec<At<String>>>>,
     pub(super) ports: Option<At<Vec<At<String>>>>,
+    pub(super) cpus: Option<At<Vec<At<i64>>>>,
+    pub(super) reuse_address: Option<At<bool>>,
     pub(super) groups: Vec<RawGroup>,
+    pub(super) multicast_all: Option<At<bool>>,
     pub(super) reply: Option<At<ReplyPath>>,
     pub(super) path_mtu_discovery: Option<At<PmtuDiscovery>>,
     pub(super) own: Vec<OwnKey>,
@@ -144,12 +147,23 @@ pub(super) struct RawGroup {
     pub(super) place: Place,
     pub(super) group: Option<At<String>>,
     pub(super) sources: Option<At<Vec<At<String>>>>,
+    pub(super) exclude: Option<At<Vec<At<String>>>>,
     pub(super) port: Option<At<String>>,
 }
 
 /// The keys of a service table that are not its kind's own.
-pub(super) const SERVICE_KEYS: [&str; 7] =
-    ["name", "kind", "listen", "ports", "groups", "reply", "path_mtu_discovery"];
+pub(super) const SERVICE_KEYS: [&str; 10] = [
+    "name",
+    "kind",
+    "listen",
+    "ports",
+    "cpus",
+    "reuse_address",
+    "groups",
+    "multicast_all",
+    "reply",
+    "path_mtu_discovery",
+];
 
 impl Raw {
     pub(super) fn read(root: &DeTable<'_>, problems: &mut Problems) -> Self {
@@ -372,12 +386,28 @@ impl RawService {
         let kind = reader.get("kind");
         let listen = reader.list("listen");
         let ports = reader.list("ports");
+        let cpus = reader.list("cpus");
+        let reuse_address = reader.get("reuse_address");
+        let multicast_all = reader.get("multicast_all");
         let groups = reader.tables("groups", "groups = [{ group = \"239.1.2.3\" }]");
         let reply = reader.choice("reply", &ReplyPath::NAMES);
         let path_mtu_discovery = reader.choice("path_mtu_discovery", &PmtuDiscovery::NAMES);
         let own = reader.rest();
         let groups = groups.into_iter().map(|at| RawGroup::read(at, problems)).collect();
-        Self { place, name, kind, listen, ports, groups, reply, path_mtu_discovery, own }
+        Self {
+            place,
+            name,
+            kind,
+            listen,
+            ports,
+            cpus,
+            reuse_address,
+            groups,
+            multicast_all,
+            reply,
+            path_mtu_discovery,
+            own,
+        }
     }
 }
 
@@ -388,6 +418,7 @@ impl RawGroup {
             place: at.place,
             group: reader.get("group"),
             sources: reader.list("sources"),
+            exclude: reader.list("exclude"),
             port: reader.get("port"),
         };
         reader.finish();

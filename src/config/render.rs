@@ -4,8 +4,10 @@ use core::fmt;
 
 use super::mbufs;
 use super::plan::{
-    Checksum, Hugepages, IcmpPlan, Idle, InterfacePlan, MbufPlan, Plan, PortPlan, ReassemblyPlan, ServicePlan,
+    Checksum, GroupPlan, GroupSources, Hugepages, IcmpPlan, Idle, InterfacePlan, MbufPlan, Plan, PortPlan,
+    ReassemblyPlan, ServicePlan,
 };
+use crate::addr::{Unicast, V4};
 use crate::io::{ConflictDetection, FilterPolicy, IgmpPolicy, InterfaceId, Policy, PortId};
 
 impl fmt::Display for Plan {
@@ -78,18 +80,41 @@ impl Plan {
         writeln!(f, "  {} ({})", service.name, service.kind)?;
         for listen in &service.listen {
             let on: Vec<&str> = listen.interfaces.iter().map(|&id| self.interface_name(id)).collect();
-            writeln!(f, "    listens on {}:{} of {}", listen.addr, listen.udp_port, on.join(", "))?;
+            let shared = if service.reuse_address { ", shared" } else { "" };
+            writeln!(f, "    listens on {}:{} of {}{shared}", listen.addr, listen.udp_port, on.join(", "))?;
         }
-        for group in &service.groups {
-            let sources: Vec<String> = group.sources.iter().map(ToString::to_string).collect();
-            let from = if sources.is_empty() { "any source".to_owned() } else { sources.join(", ") };
-            writeln!(f, "    joins {} from {from} on {}", group.group, self.interface_name(group.interface))?;
+        if service.workers.len() != self.workers.len() {
+            let cpus = service.workers.iter().filter_map(|worker| self.workers.get(*worker));
+            let cpus: Vec<String> = cpus.map(|worker| worker.cpu.to_string()).collect();
+            writeln!(f, "    lives on CPU {}; what others receive for it is handed over", cpus.join(", "))?;
         }
+        service.groups.iter().try_for_each(|group| self.write_group(group, f))?;
+        let all = if service.multicast_all {
+            "hears groups that others joined, too"
+        } else {
+            "hears its own groups only"
+        };
+        writeln!(f, "    {all}")?;
         writeln!(f, "    reply = {}, path_mtu_discovery = {}", service.reply, service.path_mtu_discovery)?;
         for (key, value) in &service.options {
             writeln!(f, "    {key} = {}", serde_json::to_string(value).unwrap_or_default())?;
         }
         Ok(())
+    }
+
+    fn write_group(&self, group: &GroupPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |sources: &[Unicast<V4>]| {
+            let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
+            sources.join(", ")
+        };
+        let from = match &group.from {
+            GroupSources::Any => "any source".to_owned(),
+            GroupSources::Only(sources) => list(sources),
+            GroupSources::Except(sources) => format!("any source but {}", list(sources)),
+        };
+        let several = if group.len() > 1 { format!(" ({} groups)", group.len()) } else { String::new() };
+        let on = self.interface_name(group.interface);
+        writeln!(f, "    joins {}{several} from {from} on {on}", group.written())
     }
 
     fn write_memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -54,7 +54,10 @@ mod tests {
                     "link_up": true, "cpus": [1], "interfaces": [
                     {"name": "p0", "addresses": ["198.18.0.2/24"], "gateway4": "198.18.0.1"}]}]),
             ),
-            ("sockets", json!([{"service": "echo", "local": "0.0.0.0:7", "port": "p0", "rx": 1, "tx": 2}])),
+            (
+                "sockets",
+                json!([{"service": "echo", "local": "0.0.0.0:7", "port": "p0", "cpus": [1, 2], "multicast_all": true, "rx": 1, "tx": 2}]),
+            ),
             (
                 "groups",
                 json!([{"port": "p0", "group": "239.1.2.3", "mac": "01:00:5e:01:02:03", "filter_mode": "exclude",

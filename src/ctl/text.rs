@@ -179,11 +179,16 @@ fn render_sockets(sockets: &[SocketAnswer]) -> String {
         ("service", Left),
         ("port", Left),
         ("local", Left),
+        ("cpus", Left),
+        ("multicast_all", Left),
         ("rx packets", Right),
         ("tx packets", Right),
     ]);
-    for SocketAnswer { service, local, port, rx, tx } in sockets {
-        table.row([service.clone(), port.clone(), local.clone(), rx.to_string(), tx.to_string()]);
+    for SocketAnswer { service, local, port, cpus, multicast_all, rx, tx } in sockets {
+        let cpus = list(cpus);
+        let all = if *multicast_all { "yes" } else { "no" }.to_owned();
+        let counts = [rx, tx].map(ToString::to_string);
+        table.row([service.clone(), port.clone(), local.clone(), cpus, all].into_iter().chain(counts));
     }
     table.render()
 }

@@ -8,8 +8,9 @@ use core::net::Ipv4Addr;
 use super::counters::Counter;
 use super::message::{Unresolved, Used};
 use super::port_io::PortIo;
+use super::worker::copies::{count, private_copy};
 use crate::fastpath;
-use crate::io::{DropReason, InterfaceId, Nic, Parts, PmtuDiscovery, ReplyPath};
+use crate::io::{DropReason, InterfaceId, Nic, PacketBuf, Parts, PmtuDiscovery, ReplyPath};
 use crate::stack::egress::{self, Directed};
 use crate::stack::fragmentation::Outgoing;
 use crate::stack::pmtu::Sending;
@@ -60,6 +61,12 @@ impl<N: Nic> PortIo<N> {
         manner: Manner,
         pool: &N::Pool,
     ) -> bool {
+        // U13: what others read is not theirs to see answered: the answer is made of a copy, once.
+        if !buf.is_private() {
+            let copy = private_copy(&buf, parts, pool);
+            count(copy.is_some(), &mut self.tally);
+            return copy.is_some_and(|copy| self.answer(now, copy, parts, manner, pool));
+        }
         let long = match self.make_answer(now, &mut buf, parts, manner) {
             Ok(long) => long,
             Err(why) => {

@@ -181,7 +181,13 @@ pub struct SocketAnswer {
     pub local: String,
     /// The port that it is on.
     pub port: String,
-    /// Datagrams delivered to it.
+    /// The CPUs on which the service lives, of those that serve the port.
+    #[serde(default)]
+    pub cpus: Vec<usize>,
+    /// Whether it hears groups that the host, but not its service, joined there.
+    #[serde(default)]
+    pub multicast_all: bool,
+    /// Datagrams delivered to it, copies of what others hear, too, included.
     pub rx: u64,
     /// Datagrams that it answered.
     pub tx: u64,

@@ -48,7 +48,7 @@ counters! {
     TxRefused = "tx_refused";
     /// Buffers taken from the pool for packets of our own: ICMP errors, copies.
     Allocated = "allocated";
-    /// Further handles made to one packet, for several sockets.
+    /// Further handles made to one packet, for several sockets: the copies that they have of it.
     Shared = "shared";
     /// Packets handed in by control or another worker.
     HandedIn = "handed_in";
@@ -64,11 +64,14 @@ counters! {
     Merged = "merged";
     /// Packets that were sent in fragments, each of them a packet of its own.
     Fragmented = "fragmented";
+    /// Handles whose bytes were copied to a buffer of its own, because their service answers or writes and others share
+    /// them.
+    Copied = "copied";
     /// Datagrams that a service took and did not answer.
     Consumed = "consumed";
-    /// Datagrams delivered to a service, answered or not.
+    /// Datagrams delivered to a service, answered or not: every copy of one, on the worker where its service lives.
     Delivered = "delivered";
-    /// Of these, the ones that took the fast path.
+    /// Datagrams that took the fast path, each once, however many copies were made of it.
     FastPath = "fast_path";
     /// Datagrams that fragments were put together to.
     Reassembled = "reassembled";
@@ -159,10 +162,10 @@ impl Tally {
     pub fn balance(&self) -> (u64, u64) {
         use Counter as C;
         let came = [C::Rx, C::Allocated, C::Shared, C::HandedIn, C::Released];
-        let went =
-            [C::Tx, C::TxRefused, C::HandedOut, C::Punted, C::Held, C::Merged, C::Fragmented, C::Consumed];
-        let sum = |of: &[Counter]| of.iter().map(|c| self.get(*c)).sum::<u64>();
-        (sum(&came), sum(&went) + self.drops.iter().sum::<u64>())
+        let became = [C::Merged, C::Fragmented, C::Copied, C::Consumed];
+        let went = [C::Tx, C::TxRefused, C::HandedOut, C::Punted, C::Held].into_iter().chain(became);
+        let get = |counter| self.get(counter);
+        (came.into_iter().map(get).sum(), went.map(get).sum::<u64>() + self.drops.iter().sum::<u64>())
     }
 
     /// Adds all of `other`.

@@ -7,9 +7,10 @@ use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::igmp_gate::{IgmpGate, Ticket, share};
 use crate::addr::V4;
-use crate::io::{DropReason, InterfaceId, PacketBuf, PortId};
+use crate::io::{DropReason, InterfaceId, PacketBuf, Parts, PortId};
 use crate::stack::groups::GroupTable;
 use crate::stack::hops::Hop;
+use crate::stack::icmp::received::Report;
 use crate::stack::igmp_claim::{self, Subject};
 use crate::stack::pmtu::TooBig;
 use crate::stack::route::Routes;
@@ -65,6 +66,22 @@ pub struct HandedOver<B> {
     pub buf: B,
 }
 
+/// From one worker to another: something for a service that does not live on the one.
+#[derive(Debug)]
+pub enum ToService<B> {
+    /// A datagram, which the sender has received and found to be right.
+    Datagram {
+        /// The port on which it was received, and by which its answer leaves.
+        port: PortId,
+        /// The packet.
+        buf: B,
+        /// Where its parts lie, and which socket it is for.
+        parts: Parts,
+    },
+    /// An ICMP error about a datagram that the service may have sent.
+    Error(Report),
+}
+
 /// To control: a frame of ours whose next hop's Ethernet address its worker does not know.
 #[derive(Debug)]
 pub struct Unresolved<B> {
@@ -102,6 +119,10 @@ pub const INBOX_LEN: usize = 1024;
 /// Fragments that other workers have on their way to one. A queue apart from its inbox, for fragments may be a flood and
 /// control must be heard.
 pub const HAND_OVER_LEN: usize = 512;
+
+/// Datagrams that are on their way to the services of one worker from all others: as many as a receive queue has
+/// descriptors, for that is what it is to them. A queue apart from its inbox, as for fragments.
+pub const TO_SERVICES_LEN: usize = 1024;
 
 /// Packets that each punt queue holds.
 pub const PUNT_LEN: usize = 256;
@@ -251,6 +272,12 @@ pub fn punt_queues<B>(secret: u64) -> (PuntSenders<B>, PuntReceivers<B>) {
 #[must_use]
 pub fn hand_over<B>() -> (Sender<HandedOver<B>>, Receiver<HandedOver<B>>) {
     bounded(HAND_OVER_LEN)
+}
+
+/// The way to the services of a worker.
+#[must_use]
+pub fn to_services<B>() -> (Sender<ToService<B>>, Receiver<ToService<B>>) {
+    bounded(TO_SERVICES_LEN)
 }
 
 /// A worker's inbox.

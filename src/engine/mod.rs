@@ -21,6 +21,7 @@ pub mod command;
 pub mod control;
 pub mod counters;
 pub mod fragments;
+pub mod homes;
 mod igmp_gate;
 pub mod message;
 mod order;

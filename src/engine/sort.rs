@@ -99,7 +99,6 @@ impl<P: BufPool> Sorter<'_, P> {
         let delivered = self.delivered.len() as u64;
         self.tally.add(Counter::RxBytes, bytes);
         self.tally.add(Counter::FastPath, delivered - self.slowly.min(delivered));
-        self.tally.add(Counter::Delivered, delivered);
     }
 
     /// What a fragment completes is looked at like any packet, and is one of the burst in its stead.

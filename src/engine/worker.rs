@@ -5,27 +5,33 @@
 
 use std::sync::Arc;
 
+pub(super) mod copies;
+mod fan_out;
+mod serve;
+
 use arrayvec::ArrayVec;
 use crossbeam::channel::Receiver;
 
 pub use super::answer::Manner;
 use super::counters::{Counter, CounterPage, SocketPage, Tally};
 use super::fragments::{self, Fragments, Owners};
-use super::message::{HandedOver, PuntSenders, ToWorker};
+use super::homes::Homes;
+use super::message::{HandedOver, PuntSenders, ToService, ToWorker};
 use super::port_io::PortIo;
 use super::sort::{Long, Sorter};
 use crate::fastpath::{self, Level, Lookup, Sink};
 use crate::io::{BURST_MAX, Burst, DropReason, InterfaceId, Nic, PacketBuf, PortId, ReplyPath, RxQueue};
 use crate::rng::Rng;
-use crate::service::{Action, Cx, Datagram, Service};
+use crate::service::{Cx, Datagram, Service};
 use crate::stack::fragmentation::Ids;
 use crate::stack::groups::ServiceId;
 use crate::stack::icmp::received::Report;
 use crate::stack::ingress::{Ingress, IngressOptions};
 use crate::stack::interface::{Interface, Interfaces};
-use crate::stack::port_table::{PortTable, SocketId};
+use crate::stack::port_table::PortTable;
 use crate::stack::reassembly::Limits;
 use crate::time::Instant;
+use fan_out::FanOut;
 
 /// Messages that a turn takes from the inbox at most.
 const INBOX_BUDGET: usize = 64;
@@ -53,7 +59,7 @@ pub struct WorkerPort<N: Nic> {
     pub page: CounterPage,
 }
 
-/// A service on a worker.
+/// A service that lives on a worker.
 pub struct WorkerService<B> {
     /// Which service of the configuration.
     pub id: ServiceId,
@@ -82,8 +88,12 @@ pub struct WorkerParts<N: Nic> {
     pub socket_pages: Vec<SocketPage>,
     /// Its services.
     pub services: Vec<WorkerService<N::Buf>>,
+    /// Where each socket's service lives.
+    pub homes: Homes<N::Buf>,
     /// Its inbox.
     pub inbox: Receiver<ToWorker<N::Buf>>,
+    /// What other workers received for its services.
+    pub to_services: Receiver<ToService<N::Buf>>,
     /// Fragments that other workers received and this one puts together.
     pub handed_over: Receiver<HandedOver<N::Buf>>,
     /// The way to control.
@@ -108,10 +118,14 @@ pub struct Worker<N: Nic> {
     table: PortTable,
     socket_pages: Vec<SocketPage>,
     services: Vec<WorkerService<N::Buf>>,
+    homes: Homes<N::Buf>,
+    /// Whether every datagram is for one socket, whose service lives here.
+    plain: bool,
     ingress: Ingress,
     fragments: Fragments<N::Buf>,
     inbox: Receiver<ToWorker<N::Buf>>,
     handed_over: Receiver<HandedOver<N::Buf>>,
+    to_services: Receiver<ToService<N::Buf>>,
     punt: PuntSenders<N::Buf>,
     burst: usize,
     level: Level,
@@ -120,6 +134,7 @@ pub struct Worker<N: Nic> {
     long: ArrayVec<Long<N::Buf>, BURST_MAX>,
     reports: ArrayVec<Report, BURST_MAX>,
     batch: ArrayVec<Datagram<N::Buf>, BURST_MAX>,
+    fan_out: FanOut<N::Buf>,
 }
 
 impl<N: Nic> Worker<N> {
@@ -127,23 +142,30 @@ impl<N: Nic> Worker<N> {
     #[must_use]
     pub fn new(now: Instant, parts: WorkerParts<N>) -> Self {
         let WorkerParts { ports, pool, table, socket_pages, services, inbox, punt, .. } = parts;
-        let WorkerParts { handed_over, reassembly, burst, level, ingress, mut rng, .. } = parts;
+        let WorkerParts {
+            handed_over, to_services, homes, reassembly, burst, level, ingress, mut rng, ..
+        } = parts;
         let mut ids = || Ids::new(ingress.ids, &mut rng);
         let ports =
             ports.into_iter().map(|port| PortIo::new(port, PuntSenders::clone(&punt), ids())).collect();
         let fragments = Fragments::new(reassembly, ingress.ids.secret, &mut rng);
         let ingress = Ingress::new(now, &mut rng, ingress);
         let burst = burst.clamp(1, BURST_MAX);
+        let fan_out = FanOut::new(table.audience_max());
+        let plain = table.audience_max() == 1 && homes.are_all_here();
         let mut worker = Self {
             ports,
             pool,
             table,
             socket_pages,
             services,
+            homes,
+            plain,
             ingress,
             fragments,
             inbox,
             handed_over,
+            to_services,
             punt,
             burst,
             level,
@@ -152,6 +174,7 @@ impl<N: Nic> Worker<N> {
             long: ArrayVec::new(),
             reports: ArrayVec::new(),
             batch: ArrayVec::new(),
+            fan_out,
         };
         worker.services.iter_mut().for_each(|s| s.service.started(&mut Cx { now }));
         worker
@@ -166,6 +189,7 @@ impl<N: Nic> Worker<N> {
             self.ports.iter_mut().for_each(PortIo::flush);
         }
         work += self.take_handed_over(now);
+        work += self.take_for_services(now);
         for index in 0..self.ports.len() {
             work += self.poll_port(now, index);
         }
@@ -188,6 +212,7 @@ impl<N: Nic> Worker<N> {
                 port.tally.drop(DropReason::Stopping);
             }
         }
+        self.give_up_for_services();
         while let Some(given_up) = self.fragments.give_up() {
             if let Some(port) = self.port_of(given_up.interface) {
                 fragments::count(&given_up.account, &mut port.tally);
@@ -300,37 +325,6 @@ impl<N: Nic> Worker<N> {
         }
     }
 
-    /// C15, RFC 1122 4.1.3.3: each service hears of the errors about its own datagrams.
-    fn tell_services(&mut self, now: Instant) {
-        for report in self.reports.drain(..) {
-            let service = service_of(&self.table, report.socket);
-            if let Some(s) = self.services.iter_mut().find(|s| Some(s.id) == service) {
-                s.service.icmp_error(&mut Cx { now }, &report.error);
-            }
-        }
-    }
-
-    /// Lets each service have its datagrams, in one call, and carries its decisions out.
-    fn serve(&mut self, now: Instant, index: usize) {
-        while let Some(first) = self.delivered.first() {
-            let service = service_of(&self.table, first.parts().socket());
-            let mine = |d: &Datagram<N::Buf>| service_of(&self.table, d.parts().socket()) == service;
-            let batch = if self.services.len() == 1 || self.delivered.iter().all(mine) {
-                &mut self.delivered
-            } else {
-                split(&mut self.delivered, &mut self.batch, mine);
-                &mut self.batch
-            };
-            let mut manner = Manner::default();
-            if let Some(s) = self.services.iter_mut().find(|s| Some(s.id) == service) {
-                s.service.datagrams(&mut Cx { now }, batch);
-                manner = s.manner;
-            }
-            let Some(port) = self.ports.get_mut(index) else { return };
-            carry_out(now, port, &self.socket_pages, manner, batch, &self.pool);
-        }
-    }
-
     /// Takes what others sent. Returns how many messages.
     fn read_inbox(&mut self) -> usize {
         let mut messages = 0;
@@ -403,51 +397,4 @@ fn all_slowly<B: PacketBuf>(burst: &mut Burst<B>, sink: &mut impl Sink<B>) -> u6
         sink.slow(buf);
     }
     bytes
-}
-
-fn service_of(table: &PortTable, socket: SocketId) -> Option<ServiceId> {
-    table.get(socket).map(|s| s.service)
-}
-
-/// Moves what is `mine` from `from` to `to`; the order on both sides stays.
-fn split<T, const N: usize>(from: &mut ArrayVec<T, N>, to: &mut ArrayVec<T, N>, mine: impl Fn(&T) -> bool) {
-    let mut rest = ArrayVec::<T, N>::new();
-    for item in from.drain(..) {
-        // NOTE(push): both have the capacity of `from`, which held everything.
-        if mine(&item) { to.push(item) } else { rest.push(item) }
-    }
-    *from = rest;
-}
-
-/// Does what the service decided, and counts it for the sockets, a run of one socket at a time.
-#[inline]
-fn carry_out<N: Nic>(
-    now: Instant,
-    port: &mut PortIo<N>,
-    pages: &[SocketPage],
-    manner: Manner,
-    batch: &mut ArrayVec<Datagram<N::Buf>, BURST_MAX>,
-    pool: &N::Pool,
-) {
-    let (mut socket, mut rx, mut tx, mut consumed) = (SocketId::MAX, 0, 0, 0);
-    let count = |socket: SocketId, rx: u64, tx: u64| {
-        if let Some(page) = pages.get(socket as usize) {
-            page.add(rx, tx);
-        }
-    };
-    for datagram in batch.drain(..) {
-        let (buf, parts, action) = datagram.into_parts();
-        if parts.socket() != socket {
-            count(socket, rx, tx);
-            (socket, rx, tx) = (parts.socket(), 0, 0);
-        }
-        rx += 1;
-        match action {
-            Action::Consume => consumed += 1,
-            Action::Refuse(why) => port.tally.drop(why),
-            Action::Reply => tx += u64::from(port.answer(now, buf, parts, manner, pool)),
-        }
-    }
-    count(socket, rx, tx);
-    port.tally.add(Counter::Consumed, consumed);
 }

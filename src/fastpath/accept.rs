@@ -6,7 +6,7 @@ use super::dispatch::{Level, sum_long};
 use super::{HEAD, MAC_MASK, Own, View, fold, load32, load64};
 use crate::addr::V4;
 use crate::io::{Burst, Cast, ChecksumStatus, PacketBuf, Parts, PayloadSum, RxMeta};
-use crate::stack::groups::Admission;
+use crate::stack::audience::{self, First, ForMany};
 use crate::stack::interface::Interface;
 use crate::stack::port_table::{PortTable, SocketId};
 use crate::wire::checksum::Sum;
@@ -123,8 +123,8 @@ fn accept<B: PacketBuf, const PLAIN: bool>(
     if to_key(head) == memo.key && load64::<0>(head) & MAC_MASK == own.mac {
         return Some(parts.for_socket(memo.socket));
     }
-    let (socket, cast) = look_up(lookup, memo, head)?;
-    Some(parts.to(cast).for_socket(socket))
+    let (First { socket, others }, cast) = look_up(lookup, memo, head)?;
+    Some(parts.to(cast).with_others(others).for_socket(socket))
 }
 
 /// Destination address and port in one word, the source port between them masked out.
@@ -133,22 +133,22 @@ fn to_key(head: &[u8; HEAD]) -> u64 {
     load64::<30>(head) & 0xffff_0000_ffff_ffff
 }
 
-/// The socket that wants the datagram, and to whom it was addressed.
+/// The (first) socket that wants the datagram, and to whom it was addressed.
 #[inline(never)]
-fn look_up(lookup: Lookup<'_>, memo: &mut Memo, head: &[u8; HEAD]) -> Option<(SocketId, Cast)> {
+fn look_up(lookup: Lookup<'_>, memo: &mut Memo, head: &[u8; HEAD]) -> Option<(First, Cast)> {
     let Lookup { view, interface, table } = lookup;
     let (src, dst) = (load32::<26>(head), load32::<30>(head));
     let udp_port = swapped(u64::from(load32::<34>(head)) >> 16);
     let dst_mac = load64::<0>(head) & MAC_MASK;
     if dst_mac != view.mac {
-        return multicast(lookup, dst_mac, src, dst, udp_port).map(|socket| (socket, Cast::Multicast));
+        return multicast(lookup, dst_mac, src, dst, udp_port).map(|first| (first, Cast::Multicast));
     }
     if !view.is_own(dst) {
         return None;
     }
     let socket = table.unicast::<V4>(interface.id, Ipv4Addr::from(dst.to_le_bytes()), udp_port)?;
     *memo = Memo { key: to_key(head), socket };
-    Some((socket, Cast::Unicast))
+    Some((First { socket, others: false }, Cast::Unicast))
 }
 
 /// The low 16 bits, which were loaded from a big-endian field.
@@ -207,17 +207,21 @@ fn short_sum(bytes: &[u8]) -> Sum {
     sum.add_words(last >> 1 >> (63 - 8 * rest.len()))
 }
 
-/// E01, E04, RFC 1112 6.4: the MAC is the group's own, the group is joined, and by the socket's service for this source.
+/// E01, E04, RFC 1112 6.4: the MAC is the group's own, the interface admits the datagram, and a socket wants it.
 #[inline]
-fn multicast(lookup: Lookup<'_>, dst_mac: u64, src: u32, dst: u32, udp_port: u16) -> Option<SocketId> {
+fn multicast(lookup: Lookup<'_>, dst_mac: u64, src: u32, dst: u32, udp_port: u16) -> Option<First> {
     // 01:00:5e and the low 23 bits: 1110 at the top of the first octet, one bit of the second cleared.
     let group_mac = 0x005e_0001 | u64::from(dst >> 8 & 0x00ff_ff7f) << 24;
     if dst & 0xf0 != 0xe0 || dst_mac != group_mac {
         return None;
     }
     let Lookup { interface, table, .. } = lookup;
-    let socket = table.any::<V4>(interface.id, udp_port)?;
-    let (group, source) = (Ipv4Addr::from(dst.to_le_bytes()), Ipv4Addr::from(src.to_le_bytes()));
-    let admission = interface.v4.groups.admission(group, source, table.get(socket)?.service);
-    (admission == Admission::Admitted).then_some(socket)
+    let datagram = ForMany::<V4> {
+        interface: interface.id,
+        source: Ipv4Addr::from(src.to_le_bytes()),
+        destination: Ipv4Addr::from(dst.to_le_bytes()),
+        cast: Cast::Multicast,
+        udp_port,
+    };
+    audience::first(&datagram, &interface.v4.groups, table).ok()
 }

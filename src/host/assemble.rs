@@ -5,15 +5,16 @@ use core::net::SocketAddr;
 use crossbeam::channel::{Receiver, Sender};
 
 use super::{Factories, HostError};
-use crate::config::{IcmpPlan, Plan, ReassemblyPlan, ServicePlan};
+use crate::config::{GroupSources, IcmpPlan, Plan, ReassemblyPlan, ServicePlan};
 use crate::dpdk::{Dpdk, Mbuf};
 use crate::engine::control::{ControlSocket, InitialMembership};
 use crate::engine::counters::{CounterPage, SocketPage};
 use crate::engine::fragments::{self, Owners};
+use crate::engine::homes::Homes;
 use crate::engine::message::{self, HandedOver, PuntSenders, ToWorker};
 use crate::engine::worker::{Manner, WorkerParts, WorkerPort, WorkerService};
 use crate::fastpath::Level;
-use crate::io::{InterfaceId, Nic, PortId};
+use crate::io::{Nic, PortId};
 use crate::rng::Rng;
 use crate::stack::fragmentation::IdSpace;
 use crate::stack::groups::ServiceId;
@@ -64,15 +65,23 @@ pub(super) fn workers(
         plan.workers.iter().map(|_| message::inbox()).unzip();
     let (ways, fragments): (Vec<_>, Vec<_>) = plan.workers.iter().map(|_| message::hand_over()).unzip();
     share_owners(plan, &ways, &mut ports);
+    let (to_homes, datagrams): (Vec<_>, Vec<_>) = plan.workers.iter().map(|_| message::to_services()).unzip();
+    let lives_on = lives_on(plan, &sockets);
     let secret = rng.u64();
     let mut assembly = Assembly { workers: Vec::new(), inboxes, sockets: Vec::new() };
     let of = u32::try_from(plan.workers.len()).unwrap_or(u32::MAX);
-    let receivers = receivers.into_iter().zip(fragments);
-    for ((ports, worker), (inbox, handed_over)) in ports.into_iter().zip(0..).zip(receivers) {
-        let here: Vec<InterfaceId> = ports.iter().flat_map(|p| p.interfaces.iter().map(|i| i.id)).collect();
-        let (table, socket_pages) = bind(&mut sockets, &here, rng)?;
+    let receivers = receivers.into_iter().zip(fragments).zip(datagrams);
+    for ((ports, worker), ((inbox, handed_over), to_services)) in ports.into_iter().zip(0u32..).zip(receivers)
+    {
+        let me = worker as usize;
+        let (table, socket_pages) = bind(&mut sockets, rng)?;
         assembly.workers.push(WorkerParts {
-            services: services(plan, factories, &table)?,
+            services: services(plan, factories, |id| {
+                let its = sockets.iter().zip(&lives_on).filter(|(s, _)| s.socket.service == id);
+                its.into_iter().any(|(_, workers)| workers.contains(&me))
+            })?,
+            homes: Homes::new(me, &lives_on, &to_homes, secret),
+            to_services,
             ports,
             pool: pool.clone(),
             table,
@@ -124,31 +133,44 @@ fn icmp_rates(plan: &Plan) -> IcmpRates {
     }
 }
 
-/// Every socket of the plan, each on every one of its interfaces.
+/// Every socket of the plan, each on every one of its interfaces. A [`SocketId`](crate::stack::port_table::SocketId) is
+/// an index into them.
 fn control_sockets(plan: &Plan) -> Vec<ControlSocket> {
     let mut sockets = Vec::new();
     for (service, id) in plan.services.iter().zip(0..) {
+        let ServicePlan { multicast_all, reuse_address, .. } = *service;
         for listen in &service.listen {
             let local = SocketAddr::new(listen.addr.into(), listen.udp_port);
-            let sockets_here = listen.interfaces.iter().map(|i| Socket { interface: *i, local, service: id });
-            sockets.extend(sockets_here.map(|socket| ControlSocket { socket, pages: Vec::new() }));
+            sockets.extend(listen.interfaces.iter().map(|interface| {
+                let socket = Socket { multicast_all, reuse_address, ..Socket::new(*interface, local, id) };
+                let workers = homes(plan, &socket);
+                let cpus = workers.into_iter().filter_map(|w| plan.workers.get(w)).map(|w| w.cpu).collect();
+                ControlSocket { socket, cpus, pages: Vec::new() }
+            }));
         }
     }
     sockets
 }
 
-/// One worker's table of the sockets on the interfaces that it serves, and its counters for each.
-fn bind(
-    sockets: &mut [ControlSocket],
-    here: &[InterfaceId],
-    rng: &mut Rng,
-) -> Result<(PortTable, Vec<SocketPage>), HostError> {
+/// For each socket, the workers on which its service lives and that serve its port.
+fn lives_on(plan: &Plan, sockets: &[ControlSocket]) -> Vec<Vec<usize>> {
+    sockets.iter().map(|s| homes(plan, &s.socket)).collect()
+}
+
+fn homes(plan: &Plan, socket: &Socket) -> Vec<usize> {
+    let service = plan.services.get(usize::from(socket.service));
+    let interface = plan.interfaces.get(socket.interface.index());
+    let port = interface.and_then(|interface| plan.ports.get(interface.port.index()));
+    let (Some(service), Some(port)) = (service, port) else { return Vec::new() };
+    port.workers.iter().copied().filter(|worker| service.workers.contains(worker)).collect()
+}
+
+/// One worker's table of all sockets, those of services that live elsewhere included, and its counters for each.
+fn bind(sockets: &mut [ControlSocket], rng: &mut Rng) -> Result<(PortTable, Vec<SocketPage>), HostError> {
     let mut table = PortTable::new(rng.u64());
     let mut pages = Vec::new();
-    for ControlSocket { socket, pages: shown } in
-        sockets.iter_mut().filter(|s| here.contains(&s.socket.interface))
-    {
-        // The plan has proven that no two are in one place.
+    for ControlSocket { socket, pages: shown, .. } in sockets {
+        // The plan has proven that they may be where they are.
         table.bind(socket.clone()).map_err(|e| HostError::Service {
             service: format!("{}", socket.local),
             problem: e.to_string(),
@@ -160,14 +182,13 @@ fn bind(
     Ok((table, pages))
 }
 
-/// One worker's instances of the services that have sockets in `table`.
+/// One worker's instances of the services that live there.
 fn services(
     plan: &Plan,
     factories: &Factories,
-    table: &PortTable,
+    lives_here: impl Fn(ServiceId) -> bool,
 ) -> Result<Vec<WorkerService<Mbuf>>, HostError> {
-    let has_socket = |id: ServiceId| table.sockets().iter().any(|s| s.service == id);
-    let here = plan.services.iter().zip(0..).filter(|(_, id)| has_socket(*id));
+    let here = plan.services.iter().zip(0..).filter(|(_, id)| lives_here(*id));
     here.map(|(service, id)| make(service, id, factories)).collect()
 }
 
@@ -189,12 +210,23 @@ fn make(
 pub(super) fn memberships(plan: &Plan) -> Vec<InitialMembership> {
     let mut memberships = Vec::new();
     for (service, id) in plan.services.iter().zip(0..) {
-        memberships.extend(service.groups.iter().map(|wanted| {
-            let sources = wanted.sources.iter().map(|s| s.addr()).collect();
-            let filter =
-                if wanted.sources.is_empty() { SourceFilter::ANY } else { SourceFilter::Include(sources) };
-            InitialMembership { interface: wanted.interface, service: id, group: wanted.group, filter }
-        }));
+        for wanted in &service.groups {
+            let filter = match &wanted.from {
+                GroupSources::Any => SourceFilter::ANY,
+                GroupSources::Only(sources) => {
+                    SourceFilter::Include(sources.iter().map(|s| s.addr()).collect())
+                }
+                GroupSources::Except(sources) => {
+                    SourceFilter::Exclude(sources.iter().map(|s| s.addr()).collect())
+                }
+            };
+            memberships.extend(wanted.groups().map(|group| InitialMembership {
+                interface: wanted.interface,
+                service: id,
+                group,
+                filter: filter.clone(),
+            }));
+        }
     }
     memberships
 }

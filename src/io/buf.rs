@@ -96,6 +96,12 @@ pub trait PacketBuf: Sized + Send + core::fmt::Debug + 'static {
     /// Another handle to the same bytes. From then on neither is [`unique`](Self::unique).
     fn share(&self) -> Self;
 
+    /// Whether nobody else has a handle to the packet, so that its bytes, or those of its body, can be written.
+    #[inline]
+    fn is_private(&mut self) -> bool {
+        self.unique().is_some() || self.body_mut().is_some()
+    }
+
     /// What the device said of it on reception.
     fn rx_meta(&self) -> RxMeta;
 

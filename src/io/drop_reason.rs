@@ -83,7 +83,7 @@ drop_reasons! {
     Ipv4UnicastInGroupFrame = "ipv4_unicast_in_group_frame" => None;
     /// The IPv4 group is not joined on this port: it shares the MAC address of one that is, or nobody filtered.
     Ipv4GroupNotJoined = "ipv4_group_not_joined" => None;
-    /// The source is not among those that the group was joined for.
+    /// The source is not among those that anyone here joined the group for.
     GroupSourceFiltered = "group_source_filtered" => None;
     /// A fragment that is not the last one and whose length is no multiple of eight.
     FragmentMisaligned = "fragment_misaligned" => Some("IpReasmFails");
@@ -115,8 +115,10 @@ drop_reasons! {
     UdpChecksum = "udp_checksum" => Some("UdpInCsumErrors");
     /// No socket on the port; an ICMP port unreachable was sent or withheld by its rules.
     UdpNoPort = "udp_no_port" => Some("UdpNoPorts");
-    /// A group or broadcast datagram for which no socket is open.
+    /// A group or broadcast datagram for which no socket is open, or none that joined the group.
     UdpNoListener = "udp_no_listener" => Some("UdpIgnoredMulti");
+    /// A group datagram that every socket on its port would take from another source only.
+    UdpSourceFiltered = "udp_source_filtered" => Some("UdpIgnoredMulti");
     /// The ICMP message is cut short.
     IcmpTruncated = "icmp_truncated" => Some("IcmpInErrors");
     /// The ICMP checksum is wrong.
@@ -177,9 +179,11 @@ drop_reasons! {
     NeighborTableFull = "neighbor_table_full" => None;
     /// The queue to the control thread was full.
     PuntQueueFull = "punt_queue_full" => None;
+    /// The queue to the worker on which a datagram's service lives was full.
+    HandOverQueueFull = "hand_over_queue_full" => Some("UdpRcvbufErrors");
     /// The queue to the worker that sends for control was full.
     InboxFull = "inbox_full" => None;
-    /// No buffer was free: for an answer, for a report or request of our own, or for what fragments or segments make up.
+    /// No buffer was free: for an answer, for a service's own copy, for a report or request of our own, or for what fragments or segments make up.
     NoBuffer = "no_buffer" => None;
     /// The worker was stopping.
     Stopping = "stopping" => None;

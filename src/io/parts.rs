@@ -44,6 +44,7 @@ const CAST_SHIFT: u32 = 56;
 const TAGGED_SHIFT: u32 = 58;
 const BODY_SHIFT: u32 = 59;
 const SUM_SHIFT: u32 = 60;
+const OTHERS_SHIFT: u32 = 61;
 
 /// `word` with its top bit set.
 #[inline]
@@ -97,7 +98,14 @@ impl Parts {
     #[inline]
     #[must_use]
     pub const fn with_sum(self, sum: PayloadSum) -> Self {
-        self.with(SUM_SHIFT, 0x7, sum as u64)
+        self.with(SUM_SHIFT, 0x1, sum as u64)
+    }
+
+    /// Is for other sockets, too, if `others`.
+    #[inline]
+    #[must_use]
+    pub const fn with_others(self, others: bool) -> Self {
+        self.with(OTHERS_SHIFT, 0x1, others as u64)
     }
 
     /// Is for `socket`: an index into the worker's sockets.
@@ -164,7 +172,14 @@ impl Parts {
     #[inline]
     #[must_use]
     pub const fn sum(self) -> PayloadSum {
-        if self.word.get() >> SUM_SHIFT & 0x7 == 0 { PayloadSum::Absent } else { PayloadSum::Valid }
+        if self.word.get() >> SUM_SHIFT & 0x1 == 0 { PayloadSum::Absent } else { PayloadSum::Valid }
+    }
+
+    /// Whether it is for other sockets, too: a group or broadcast datagram that several hear.
+    #[inline]
+    #[must_use]
+    pub const fn has_others(self) -> bool {
+        self.word.get() >> OTHERS_SHIFT & 1 != 0
     }
 
     /// The socket that it is for.
@@ -206,6 +221,7 @@ impl core::fmt::Debug for Parts {
             .field("sum", &self.sum())
             .field("interface", &self.interface())
             .field("socket", &self.socket)
+            .field("others", &self.has_others())
             .finish()
     }
 }
@@ -226,6 +242,9 @@ mod tests {
                     (InterfaceId(0xfffc), cast, sum, u32::MAX)
                 );
                 assert_eq!(p.with_len(8).udp_len(), 8);
+                let shared = p.with_others(true);
+                assert!(shared.has_others() && !p.has_others() && !shared.with_others(false).has_others());
+                assert_eq!((shared.sum(), shared.cast(), shared.socket()), (sum, cast, u32::MAX));
                 assert!(p.is_shaped_like(plain.with_len(9)));
                 assert!(!p.is_in_body() && p.in_body().is_in_body() && p.in_body().cast() == cast);
                 assert!(!p.is_shaped_like(p.in_body()));

@@ -41,6 +41,20 @@ impl<B: PacketBuf> Datagram<B> {
         (self.buf, self.parts, self.action)
     }
 
+    /// The packet that carried it.
+    #[inline]
+    #[must_use]
+    pub fn buf(&self) -> &B {
+        &self.buf
+    }
+
+    /// The packet that carried it, to be changed. For the engine.
+    #[inline]
+    #[must_use]
+    pub(crate) fn buf_mut(&mut self) -> &mut B {
+        &mut self.buf
+    }
+
     /// Where its parts lie.
     #[inline]
     #[must_use]
@@ -56,7 +70,8 @@ impl<B: PacketBuf> Datagram<B> {
         self.bytes().get(start..end).unwrap_or_default()
     }
 
-    /// The payload, to be changed in place before a [`reply`](Self::reply). `None` if another socket shares it.
+    /// The payload, to be changed in place before a [`reply`](Self::reply). `None` if another socket shares it, which no
+    /// service meets that [writes payloads](super::Service::writes_payloads).
     #[inline]
     #[must_use]
     pub fn payload_mut(&mut self) -> Option<&mut [u8]> {

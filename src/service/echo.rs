@@ -191,6 +191,11 @@ impl Echo {
 }
 
 impl<B: PacketBuf> Service<B> for Echo {
+    /// X01, RFC 862: what goes back is what came.
+    fn writes_payloads(&self) -> bool {
+        false
+    }
+
     #[inline]
     fn datagrams(&mut self, cx: &mut Cx, burst: &mut [Datagram<B>]) {
         for datagram in burst {

@@ -46,15 +46,32 @@ pub struct Cx {
 /// Something that answers datagrams, on the lcore.
 ///
 /// `B` is the world's packet buffer; a service that does not care implements it for every one.
+///
+/// A datagram to a group or to everyone on the link may be for several sockets. Each has its own copy, which costs no
+/// copying: they share one buffer, that nobody may write to then. A service that changes payloads in place
+/// ([`Datagram::payload_mut`]) is given a buffer of its own instead, unless it says that it
+/// [does not write](Self::writes_payloads). What one service does with its copy, no other sees.
 pub trait Service<B: PacketBuf>: Send {
     /// Datagrams arrived for the service's sockets, in the order of their arrival: 1 to
     /// [`BURST_MAX`](crate::io::BURST_MAX) of them. What is neither answered nor refused is consumed: it counts as
     /// delivered, and its buffer goes home.
     fn datagrams(&mut self, cx: &mut Cx, burst: &mut [Datagram<B>]);
 
+    /// Whether [`datagrams`](Self::datagrams) changes payloads in place. Asked once, when the worker starts.
+    ///
+    /// If so, which is the default, every datagram of a burst can be written to: of one that other sockets share, the
+    /// service is given a private copy, and misses it if no buffer is free for that (`no_buffer`). A service that only
+    /// reads payloads, or answers with them as they are, says `false` and is spared the copying;
+    /// [`payload_mut`](Datagram::payload_mut) is then `None` for what is shared.
+    // U13: a reader that wrote into a buffer which others share would change what they receive.
+    fn writes_payloads(&self) -> bool {
+        true
+    }
+
     /// The network reports that a datagram which one of the service's sockets may have sent did not arrive. A service that
     /// waits for no answers has no use for it. Of the service's instances, the one on the worker that received the report is
-    /// told: which one that is, the device's distribution decides, and it need not be the one that sent the datagram.
+    /// told, or, if none lives there, one of them: which one that is, the device's distribution decides, and it need not be the
+    /// one that sent the datagram.
     // C15, RFC 1122 4.1.3.3: passed up to whoever asks for it; a socket that answers many must not be stopped by one.
     fn icmp_error(&mut self, cx: &mut Cx, error: &IcmpError) {
         let _ = (cx, error);

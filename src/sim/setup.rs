@@ -15,7 +15,8 @@ use crate::engine::control::{
 };
 use crate::engine::counters::{CounterPage, SocketPage};
 use crate::engine::fragments::{LIMITS, owners};
-use crate::engine::message::{PuntSenders, hand_over, inbox, punt_queues};
+use crate::engine::homes::Homes;
+use crate::engine::message::{PuntSenders, hand_over, inbox, punt_queues, to_services};
 use crate::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService};
 use crate::fastpath::Level;
 use crate::io::{BURST_MAX, ConflictDetection, IgmpPolicy, InterfaceId, PortId};
@@ -117,6 +118,12 @@ pub struct ServiceOptions {
     pub factory: ServiceFactory,
     /// Where it listens: on every interface.
     pub listen: Vec<SocketAddrV4>,
+    /// Whether its sockets hear groups that others joined.
+    pub multicast_all: bool,
+    /// Whether its sockets share their addresses and UDP ports with others that do so, too.
+    pub reuse_address: bool,
+    /// The workers on which it lives; none: all.
+    pub workers: Vec<usize>,
     /// How its answers leave.
     pub manner: Manner,
     /// What it joins at the start.
@@ -143,6 +150,9 @@ impl ServiceOptions {
             name: "echo".into(),
             factory: Box::new(move || Box::new(Echo::new(options.clone()))),
             listen: vec![SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7)],
+            multicast_all: true,
+            reuse_address: false,
+            workers: Vec::new(),
             manner: Manner::default(),
             groups: Vec::new(),
         }
@@ -153,15 +163,28 @@ impl ServiceOptions {
     /// # Panics
     /// The address is not a group.
     #[must_use]
-    pub fn joining(mut self, group: Ipv4Addr, sources: &[Ipv4Addr]) -> Self {
-        let group = Group::new(group).expect("a group");
+    pub fn joining(self, group: Ipv4Addr, sources: &[Ipv4Addr]) -> Self {
         let filter = if sources.is_empty() {
             SourceFilter::ANY
         } else {
             SourceFilter::Include(sources.iter().copied().collect())
         };
-        self.groups.push((InterfaceId(0), group, filter));
+        self.wanting(InterfaceId(0), group, filter)
+    }
+
+    /// Which wants exactly `filter` of `group` on `interface` from the start.
+    ///
+    /// # Panics
+    /// The address is not a group.
+    #[must_use]
+    pub fn wanting(mut self, interface: InterfaceId, group: Ipv4Addr, filter: SourceFilter<V4>) -> Self {
+        self.groups.push((interface, Group::new(group).expect("a group"), filter));
         self
+    }
+
+    /// The workers of `all` on which it lives.
+    fn lives_on(&self, all: u16) -> Vec<usize> {
+        if self.workers.is_empty() { (0..usize::from(all)).collect() } else { self.workers.clone() }
     }
 }
 
@@ -230,13 +253,15 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
     let table = port_table(options, rng);
     let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..options.workers).map(|_| inbox()).unzip();
     let (ways, fragments): (Vec<_>, Vec<_>) = (0..options.workers).map(|_| hand_over()).unzip();
+    let (to_homes, datagrams): (Vec<_>, Vec<_>) = (0..options.workers).map(|_| to_services()).unzip();
     let secret = rng.u64();
     let (punt, punts) = punt_queues(secret);
-    let mut each = receivers.into_iter().zip(fragments).zip(owners(&ways));
+    let lives_on = lives_on(options, &table);
+    let mut each = receivers.into_iter().zip(fragments).zip(owners(&ways)).zip(datagrams);
     let mut pages: Vec<Vec<SocketPage>> = vec![Vec::new(); table.sockets().len()];
     let mut workers = Vec::new();
-    for (worker, mut ports) in (0..).zip(worker_ports) {
-        let Some(((inbox, handed_over), owners)) = each.next() else { break };
+    for (worker, mut ports) in (0u16..).zip(worker_ports) {
+        let Some((((inbox, handed_over), owners), to_services)) = each.next() else { break };
         // Every worker serves every port.
         ports.iter_mut().for_each(|port| port.owners.clone_from(&owners));
         let socket_pages: Vec<SocketPage> = pages.iter().map(|_| SocketPage::default()).collect();
@@ -248,25 +273,30 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
                 pool: pool.clone(),
                 table: table.clone(),
                 socket_pages,
-                services: services(options),
+                services: services(options, usize::from(worker)),
+                homes: Homes::new(usize::from(worker), &lives_on, &to_homes, secret),
+                to_services,
                 inbox,
                 handed_over,
                 punt: PuntSenders::clone(&punt),
                 reassembly: options.fragments,
                 burst: options.burst,
                 level: options.level,
-                ingress: ingress_options(now, IdSpace { secret, worker, workers: options.workers.into() }),
+                ingress: ingress_options(
+                    now,
+                    IdSpace { secret, worker: worker.into(), workers: options.workers.into() },
+                ),
                 rng: rng.fork(),
             },
         ));
     }
-    let sockets = table.sockets().iter().cloned().zip(pages);
+    let sockets = table.sockets().iter().cloned().zip(pages).zip(lives_on);
     let mut control = Control::new(
         now,
         ControlParts {
             ports: control_ports,
             services: options.services.iter().map(|s| s.name.clone()).collect(),
-            sockets: sockets.map(|(socket, pages)| ControlSocket { socket, pages }).collect(),
+            sockets: sockets.map(|((socket, pages), cpus)| ControlSocket { socket, cpus, pages }).collect(),
             pool: pool.clone(),
             pool_stats: pool_stats(&pool),
             workers: inboxes,
@@ -372,16 +402,26 @@ fn port_table(options: &WorldOptions, rng: &mut Rng) -> PortTable {
         let interfaces = options.ports.iter().map(|port| 1 + port.vlans.len()).sum();
         for interface in (0..).map(InterfaceId).take(interfaces) {
             for local in &with.listen {
-                table.bind(Socket { interface, local: (*local).into(), service }).expect("a free place");
+                let socket = Socket::new(interface, (*local).into(), service);
+                let ServiceOptions { multicast_all, reuse_address, .. } = *with;
+                table.bind(Socket { multicast_all, reuse_address, ..socket }).expect("a free place");
             }
         }
     }
     table
 }
 
-fn services(options: &WorldOptions) -> Vec<WorkerService<SimBuf>> {
+/// For each socket, the workers on which its service lives. Every worker serves every port.
+fn lives_on(options: &WorldOptions, table: &PortTable) -> Vec<Vec<usize>> {
+    let of = |socket: &Socket| options.services.get(usize::from(socket.service));
+    let sockets = table.sockets().iter().filter_map(of);
+    sockets.map(|service| service.lives_on(options.workers)).collect()
+}
+
+fn services(options: &WorldOptions, worker: usize) -> Vec<WorkerService<SimBuf>> {
     let made = (0..).zip(&options.services);
-    made.map(|(id, s)| WorkerService { id, manner: s.manner, service: (s.factory)() }).collect()
+    let here = made.filter(|(_, service)| service.lives_on(options.workers).contains(&worker));
+    here.map(|(id, s)| WorkerService { id, manner: s.manner, service: (s.factory)() }).collect()
 }
 
 fn memberships(options: &WorldOptions) -> Vec<InitialMembership> {

@@ -8,17 +8,6 @@ use crate::addr::{Family, Group, MacAddr};
 /// Which service, by its place in the configuration.
 pub type ServiceId = u16;
 
-/// What became of a datagram's claim to a group.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Admission {
-    /// The service joined the group, for this source.
-    Admitted,
-    /// The service joined the group, not for this source.
-    SourceFiltered,
-    /// The service did not join the group.
-    NotJoined,
-}
-
 /// The groups joined on a port, with the filter of each service.
 #[derive(Clone, Debug)]
 pub struct GroupTable<F: Family> {
@@ -28,7 +17,33 @@ pub struct GroupTable<F: Family> {
 }
 
 /// The services that joined one group, in the order of their ids.
-type Members<F> = Vec<(ServiceId, SourceFilter<F>)>;
+#[derive(Clone, Debug, Default)]
+pub struct Members<F: Family>(Vec<(ServiceId, SourceFilter<F>)>);
+
+impl<F: Family> Members<F> {
+    /// What `service` wants of the group; `None`: it did not join.
+    #[inline]
+    #[must_use]
+    pub fn filter(&self, service: ServiceId) -> Option<&SourceFilter<F>> {
+        let place = self.0.binary_search_by_key(&service, |(id, _)| *id).ok()?;
+        self.0.get(place).map(|(_, filter)| filter)
+    }
+
+    /// Whether the interface receives what `source` sends to the group.
+    // RFC 9776 3.2: the merge of all filters lets pass what any of them does.
+    #[inline]
+    #[must_use]
+    pub fn allow(&self, source: F::Addr) -> bool {
+        self.0.iter().any(|(_, filter)| filter.allows(source))
+    }
+
+    fn set(&mut self, service: ServiceId, filter: SourceFilter<F>) {
+        match self.0.binary_search_by_key(&service, |(id, _)| *id) {
+            Ok(place) => self.0[place].1 = filter,
+            Err(place) => self.0.insert(place, (service, filter)),
+        }
+    }
+}
 
 impl<F: Family> Default for GroupTable<F> {
     fn default() -> Self {
@@ -43,18 +58,19 @@ impl<F: Family> GroupTable<F> {
         // E06, G04, RFC 1112 7.2: the group of all hosts is always received, whoever asked.
         table.macs.set(F::group_mac(F::ALL_HOSTS), Some(1));
         for (group, service, filter) in memberships {
-            let mut members = table.groups.get(&group.addr()).cloned().unwrap_or_default();
-            members.push((service, filter));
-            table.set(group, members);
+            let mut members = table.groups.get(&group.addr()).cloned().unwrap_or_else(|| Members(Vec::new()));
+            members.set(service, filter);
+            table.set(group, members.0);
         }
         table
     }
 
-    /// From now on these are the members of `group`, in the order of their ids; none: it is not joined.
+    /// From now on these are the members of `group`; none: it is not joined.
     pub fn set(&mut self, group: Group<F>, members: impl IntoIterator<Item = (ServiceId, SourceFilter<F>)>) {
-        let members: Members<F> = members.into_iter().collect();
-        let (was, is) = (self.groups.get(&group.addr()).is_some(), !members.is_empty());
-        self.groups.set(group.addr(), is.then_some(members));
+        let mut all = Members(Vec::new());
+        members.into_iter().for_each(|(service, filter)| all.set(service, filter));
+        let (was, is) = (self.groups.get(&group.addr()).is_some(), !all.0.is_empty());
+        self.groups.set(group.addr(), is.then_some(all));
         // E04, E05: another group may map to the same address.
         let count = self.macs.get(&group.mac()).copied().unwrap_or_default();
         match (was, is) {
@@ -71,23 +87,26 @@ impl<F: Family> GroupTable<F> {
         group == F::ALL_HOSTS || self.groups.get(&group).is_some()
     }
 
+    /// Whether the interface receives what `source` sends to `group`; from anyone to the group of all hosts.
+    // U16, RFC 9776 3.2: the interface's own filter, before that of any socket.
+    #[inline]
+    #[must_use]
+    pub fn allows(&self, group: F::Addr, source: F::Addr) -> bool {
+        group == F::ALL_HOSTS || self.groups.get(&group).is_some_and(|members| members.allow(source))
+    }
+
+    /// The services that joined `group`; `None` if there are none.
+    #[inline]
+    #[must_use]
+    pub fn members(&self, group: F::Addr) -> Option<&Members<F>> {
+        self.groups.get(&group)
+    }
+
     /// Whether frames to `mac` are wanted: some joined group maps to it.
     #[inline]
     #[must_use]
     pub fn is_wanted(&self, mac: MacAddr) -> bool {
         self.macs.get(&mac).is_some()
-    }
-
-    /// Whether `service` gets what `source` sends to `group`.
-    #[inline]
-    #[must_use]
-    pub fn admission(&self, group: F::Addr, source: F::Addr, service: ServiceId) -> Admission {
-        let member = self.groups.get(&group).and_then(|m| m.iter().find(|(id, _)| *id == service));
-        match member {
-            None => Admission::NotJoined,
-            Some((_, filter)) if filter.allows(source) => Admission::Admitted,
-            Some(_) => Admission::SourceFiltered,
-        }
     }
 
     /// How many groups are joined.
@@ -163,19 +182,32 @@ mod tests {
     #[test]
     fn the_group_of_all_hosts_is_always_wanted() {
         let t = GroupTable::<V4>::default();
-        assert!(t.is_joined(v4("224.0.0.1")));
+        assert!(t.is_joined(v4("224.0.0.1")) && t.allows(v4("224.0.0.1"), v4("198.18.0.9")));
         assert!(t.is_wanted(MacAddr([1, 0, 0x5e, 0, 0, 1])));
         assert!(!t.is_wanted(MacAddr([1, 0, 0x5e, 0, 0, 2])));
+        // Whoever lists it for some sources rules itself, and not the interface.
+        let t = table(&[("224.0.0.1", 0, SourceFilter::Include(BTreeSet::from([v4("198.18.0.1")])))]);
+        assert!(t.allows(v4("224.0.0.1"), v4("198.18.0.9")));
     }
 
+    // U16, RFC 9776 3.2.
     #[test]
-    fn each_service_has_its_own_sources() {
-        let only = SourceFilter::Include(BTreeSet::from([v4("198.18.0.1")]));
-        let t = table(&[("232.1.2.3", 0, only), ("232.1.2.3", 1, SourceFilter::ANY)]);
-        let ask = |source, service| t.admission(v4("232.1.2.3"), v4(source), service);
-        assert_eq!(ask("198.18.0.1", 0), Admission::Admitted);
-        assert_eq!(ask("198.18.0.9", 0), Admission::SourceFiltered);
-        assert_eq!(ask("198.18.0.9", 1), Admission::Admitted);
-        assert_eq!(ask("198.18.0.9", 2), Admission::NotJoined);
+    fn each_service_has_its_own_sources_and_the_interface_those_of_all() {
+        let only = |s| SourceFilter::Include(BTreeSet::from([v4(s)]));
+        let but = |s| SourceFilter::Exclude(BTreeSet::from([v4(s)]));
+        // Not in the order of the services: the table is.
+        let t = table(&[
+            ("232.1.2.3", 4, only("198.18.0.4")),
+            ("232.1.2.3", 0, only("198.18.0.1")),
+            ("239.1.2.3", 1, but("198.18.0.9")),
+        ]);
+        let members = t.members(v4("232.1.2.3")).unwrap();
+        assert_eq!(members.filter(0), Some(&only("198.18.0.1")));
+        assert_eq!(members.filter(4), Some(&only("198.18.0.4")));
+        assert_eq!(members.filter(1), None);
+        let allowed = |group, sources: [&str; 3]| sources.map(|s| t.allows(v4(group), v4(s)));
+        assert_eq!(allowed("232.1.2.3", ["198.18.0.1", "198.18.0.4", "198.18.0.9"]), [true, true, false]);
+        assert_eq!(allowed("239.1.2.3", ["198.18.0.1", "198.18.0.4", "198.18.0.9"]), [true, true, false]);
+        assert_eq!(allowed("239.1.2.4", ["198.18.0.1", "198.18.0.4", "198.18.0.9"]), [false; 3]);
     }
 }

@@ -3,8 +3,8 @@
 //! Here: what may come in and what becomes of it ([`ingress`]), how an answer is made ([`egress`]), who is where
 //! ([`neighbor`], [`hops`]), what waits for them ([`waiting`]), where packets go ([`route`]), whose an address is
 //! ([`acd`]), how large a packet may be on its way ([`pmtu`]), which sockets and groups there are ([`port_table`],
-//! [`groups`], [`membership`]), and what routers are told
-//! ([`gmp`]) and ask ([`igmp_claim`]). Not here: clocks, threads, devices, logs; nor anything that runs on a socket.
+//! [`groups`], [`membership`]), who hears what is for many ([`audience`]), and what routers are told ([`gmp`]) and ask
+//! ([`igmp_claim`]). Not here: clocks, threads, devices, logs; nor anything that runs on a socket.
 //!
 //! What IPv4 and IPv6 share is written once over [`Family`](crate::addr::Family); where their packets differ, each has
 //! a file of its own.
@@ -21,6 +21,7 @@
 
 pub mod acd;
 pub mod arp;
+pub mod audience;
 pub mod egress;
 pub mod fragmentation;
 pub mod gmp;

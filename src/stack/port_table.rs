@@ -1,4 +1,7 @@
-//! Which socket a UDP datagram is for.
+//! Which sockets a UDP datagram may be for, by its destination address and port.
+//!
+//! For a datagram to one host that is one socket. For one to a group or to everyone on the link these are all that could
+//! hear it; who of them does is for [`audience`](super::audience) to say.
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -9,7 +12,12 @@ use super::groups::ServiceId;
 use crate::addr::Family;
 use crate::io::InterfaceId;
 
-/// An index into the worker's sockets.
+mod bound;
+
+use bound::Bound;
+pub use bound::Hearer;
+
+/// An index into the host's sockets: the same on every worker.
 pub type SocketId = u32;
 
 /// A socket: a local address and port on one interface, and the service that it belongs to.
@@ -17,16 +25,36 @@ pub type SocketId = u32;
 pub struct Socket {
     /// The interface.
     pub interface: InterfaceId,
-    /// The local address (unspecified: any) and UDP port.
+    /// The local address (unspecified: any; a group's: that group alone) and UDP port.
     pub local: SocketAddr,
     /// The service.
     pub service: ServiceId,
+    /// Whether it hears groups that the host, but not its service, joined on the interface: ip(7) `IP_MULTICAST_ALL`.
+    pub multicast_all: bool,
+    /// Whether others that have this set, too, may be bound to the same address and port: socket(7) `SO_REUSEADDR`.
+    pub reuse_address: bool,
+}
+
+impl Socket {
+    /// A socket with the options that one on Linux has at first: `multicast_all`, and no `reuse_address`.
+    #[must_use]
+    pub const fn new(interface: InterfaceId, local: SocketAddr, service: ServiceId) -> Self {
+        Self { interface, local, service, multicast_all: true, reuse_address: false }
+    }
+
+    /// Whether it could hear what is sent to `group`.
+    // U19: bound to a unicast address, it never does.
+    #[must_use]
+    pub fn can_hear(&self, group: IpAddr) -> bool {
+        let addr = self.local.ip();
+        addr.is_ipv4() == group.is_ipv4() && (addr.is_unspecified() || addr == group)
+    }
 }
 
 /// A bind that cannot be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum BindError {
-    /// Another socket has that address and port there.
+    /// Another socket has that address and port there, and one of the two does not share it.
     #[error("another socket is bound to that address and port")]
     InUse,
     /// UDP port 0 is no port.
@@ -34,14 +62,7 @@ pub enum BindError {
     PortZero,
 }
 
-/// The sockets of one family, on one UDP port of one interface.
-#[derive(Clone, Debug, Default)]
-struct Bound {
-    any: Option<SocketId>,
-    by_address: Vec<(IpAddr, SocketId)>,
-}
-
-/// From (family, interface, UDP port, address) to the socket.
+/// From (family, interface, UDP port, address) to the sockets.
 #[derive(Clone, Debug)]
 pub struct PortTable {
     sockets: Vec<Socket>,
@@ -59,7 +80,7 @@ impl PortTable {
         Self { sockets: Vec::new(), bound: HashMap::with_hasher(FixedState::with_seed(seed)) }
     }
 
-    /// Adds a socket.
+    /// Adds a socket. A service's sockets follow one another: what is handed out by socket is then in order by service.
     ///
     /// # Errors
     /// The place is taken, or is UDP port 0.
@@ -70,23 +91,19 @@ impl PortTable {
             return Err(BindError::PortZero);
         }
         let id = SocketId::try_from(self.sockets.len()).map_err(|_| BindError::InUse)?;
-        let bound = self.bound.entry(key(version, socket.interface, udp_port)).or_default();
-        if addr.is_unspecified() {
-            if bound.any.is_some() {
-                return Err(BindError::InUse);
-            }
-            bound.any = Some(id);
-        } else {
-            if bound.by_address.iter().any(|(a, _)| *a == addr) {
-                return Err(BindError::InUse);
-            }
-            bound.by_address.push((addr, id));
+        // U15, socket(7) SO_REUSEADDR: who shares a place shares it with those who do, too.
+        let place = (socket.interface, socket.local);
+        let mut there = self.sockets.iter().filter(|other| (other.interface, other.local) == place);
+        if there.any(|other| !(other.reuse_address && socket.reuse_address)) {
+            return Err(BindError::InUse);
         }
+        self.bound.entry(key(version, socket.interface, udp_port)).or_default().add(id, &socket);
         self.sockets.push(socket);
         Ok(id)
     }
 
-    /// The socket for a datagram to our address `dst`: one bound to the address before one bound to any (U12).
+    /// The socket for a datagram to our address `dst`: one bound to the address before one bound to any (U12), and of
+    /// several in one place the last bound (U15).
     #[inline]
     #[must_use]
     pub fn unicast<F: Family>(
@@ -95,20 +112,21 @@ impl PortTable {
         dst: F::Addr,
         udp_port: u16,
     ) -> Option<SocketId> {
-        let bound = self.bound.get(&key(F::VERSION, interface, udp_port))?;
-        if bound.by_address.is_empty() {
-            return bound.any;
-        }
-        let dst: IpAddr = dst.into();
-        let exact = bound.by_address.iter().find(|(a, _)| *a == dst);
-        exact.map(|(_, id)| *id).or(bound.any)
+        self.bound.get(&key(F::VERSION, interface, udp_port))?.unicast(dst)
     }
 
-    /// The socket for a group or broadcast datagram: never one bound to a unicast address (U19).
-    #[inline]
+    /// A socket that can have sent a datagram from our address `src` and `udp_port`: one that receives what is sent there,
+    /// or else one bound to a group, which answers from there all the same (U21).
     #[must_use]
-    pub fn any<F: Family>(&self, interface: InterfaceId, udp_port: u16) -> Option<SocketId> {
-        self.bound.get(&key(F::VERSION, interface, udp_port))?.any
+    pub fn sender<F: Family>(&self, interface: InterfaceId, src: F::Addr, udp_port: u16) -> Option<SocketId> {
+        let bound = self.bound.get(&key(F::VERSION, interface, udp_port))?;
+        bound.unicast(src).or_else(|| bound.any_group())
+    }
+
+    /// The sockets on a UDP port that are bound to no unicast address, if there are any.
+    #[inline]
+    pub(super) fn hearers<F: Family>(&self, interface: InterfaceId, udp_port: u16) -> Option<&Bound> {
+        self.bound.get(&key(F::VERSION, interface, udp_port))
     }
 
     /// The socket `id`.
@@ -123,16 +141,22 @@ impl PortTable {
     pub fn sockets(&self) -> &[Socket] {
         &self.sockets
     }
+
+    /// The most sockets that one datagram can be for.
+    #[must_use]
+    pub fn audience_max(&self) -> usize {
+        self.bound.values().map(Bound::audience_max).max().unwrap_or(0).max(1)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::addr::{V4, V6};
+    use crate::addr::V4;
     use core::net::Ipv4Addr;
 
     fn socket(interface: u16, local: &str) -> Socket {
-        Socket { interface: InterfaceId(interface), local: local.parse().unwrap(), service: 0 }
+        Socket::new(InterfaceId(interface), local.parse().unwrap(), 0)
     }
 
     fn v4(s: &str) -> Ipv4Addr {
@@ -151,21 +175,16 @@ mod tests {
         assert_eq!(t.unicast::<V4>(InterfaceId(1), v4("198.18.0.2"), 7), None);
     }
 
-    // U19: groups and broadcasts go to sockets bound to any address.
+    // U19, Linux: a socket bound to a group has no unicast address.
     #[test]
-    fn a_socket_bound_to_a_unicast_address_never_receives_groups() {
+    fn a_socket_bound_to_a_group_receives_no_unicast() {
         let mut t = PortTable::new(1);
-        t.bind(socket(0, "198.18.0.2:7")).unwrap();
-        assert_eq!(t.any::<V4>(InterfaceId(0), 7), None);
-    }
-
-    #[test]
-    fn the_two_families_have_places_of_their_own() {
-        let mut t = PortTable::new(1);
-        let v4_any = t.bind(socket(0, "0.0.0.0:7")).unwrap();
-        let v6_any = t.bind(socket(0, "[::]:7")).unwrap();
-        assert_eq!(t.any::<V4>(InterfaceId(0), 7), Some(v4_any));
-        assert_eq!(t.any::<V6>(InterfaceId(0), 7), Some(v6_any));
+        t.bind(socket(0, "239.1.2.3:7")).unwrap();
+        assert_eq!(t.unicast::<V4>(InterfaceId(0), v4("198.18.0.2"), 7), None);
+        assert_eq!(t.unicast::<V4>(InterfaceId(0), v4("239.1.2.3"), 7), None);
+        // C14, C16: what comes of its answers concerns it all the same.
+        assert_eq!(t.sender::<V4>(InterfaceId(0), v4("198.18.0.2"), 7), Some(0));
+        assert_eq!(t.sender::<V4>(InterfaceId(0), v4("198.18.0.2"), 8), None);
     }
 
     #[test]
@@ -173,10 +192,43 @@ mod tests {
         let mut t = PortTable::new(1);
         t.bind(socket(0, "0.0.0.0:7")).unwrap();
         t.bind(socket(0, "198.18.0.2:7")).unwrap();
+        t.bind(socket(0, "239.1.2.3:7")).unwrap();
         t.bind(socket(1, "0.0.0.0:7")).unwrap();
-        assert_eq!(t.bind(socket(0, "0.0.0.0:7")), Err(BindError::InUse));
-        assert_eq!(t.bind(socket(0, "198.18.0.2:7")), Err(BindError::InUse));
+        t.bind(socket(0, "[::]:7")).unwrap();
+        for taken in ["0.0.0.0:7", "198.18.0.2:7", "239.1.2.3:7", "[::]:7"] {
+            assert_eq!(t.bind(socket(0, taken)), Err(BindError::InUse), "{taken}");
+        }
         assert_eq!(t.bind(socket(0, "0.0.0.0:0")), Err(BindError::PortZero));
-        assert_eq!(t.sockets().len(), 3);
+        assert_eq!(t.sockets().len(), 5);
+    }
+
+    // U15, socket(7) SO_REUSEADDR: everyone in a place shares it, or nobody; unicast goes to the last bound.
+    #[test]
+    fn a_place_is_shared_by_those_who_all_share_it() {
+        let sharing = |local| Socket { reuse_address: true, ..socket(0, local) };
+        let mut t = PortTable::new(1);
+        t.bind(sharing("0.0.0.0:7")).unwrap();
+        assert_eq!(t.bind(socket(0, "0.0.0.0:7")), Err(BindError::InUse));
+        let second = t.bind(sharing("0.0.0.0:7")).unwrap();
+        assert_eq!(t.unicast::<V4>(InterfaceId(0), v4("198.18.0.2"), 7), Some(second));
+        t.bind(sharing("198.18.0.2:7")).unwrap();
+        let last = t.bind(sharing("198.18.0.2:7")).unwrap();
+        assert_eq!(t.unicast::<V4>(InterfaceId(0), v4("198.18.0.2"), 7), Some(last));
+        assert_eq!(t.unicast::<V4>(InterfaceId(0), v4("198.18.0.3"), 7), Some(second));
+        t.bind(socket(0, "239.1.2.3:7")).unwrap();
+        assert_eq!(t.bind(sharing("239.1.2.3:7")), Err(BindError::InUse));
+    }
+
+    #[test]
+    fn the_largest_audience_is_known() {
+        let sharing = |local| Socket { reuse_address: true, ..socket(0, local) };
+        let mut t = PortTable::new(1);
+        assert_eq!(t.audience_max(), 1);
+        for local in ["0.0.0.0:7", "198.18.0.2:7", "239.1.2.3:7", "239.1.2.4:7", "0.0.0.0:8"] {
+            t.bind(sharing(local)).unwrap();
+        }
+        assert_eq!(t.audience_max(), 2);
+        t.bind(sharing("239.1.2.4:7")).unwrap();
+        assert_eq!(t.audience_max(), 3);
     }
 }

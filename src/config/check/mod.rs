@@ -27,9 +27,9 @@ pub(super) fn plan(raw: &Raw, machine: &Machine, kinds: &Kinds, problems: &mut P
     let mut workers = workers::check(&raw.workers, machine, problems);
     let (ports, interfaces) = ports::check(&raw.ports, &mut workers.workers, problems);
     workers::all_have_work(&raw.workers, &workers.workers, problems);
-    let services = services::check(&raw.services, &interfaces, kinds, problems);
+    let services = services::check(&raw.services, &workers.workers, (&ports, &interfaces), kinds, problems);
     let reassembly = limits::reassembly(&raw.reassembly, problems);
-    let mbufs = mbufs::mbufs(&workers.workers, &ports, workers.burst, reassembly);
+    let mbufs = mbufs::mbufs(&workers.workers, &ports, &services, workers.burst, reassembly);
     let hugepages = raw.eal.hugepages.as_ref().map(|at| at.value).unwrap_or_default();
     let memory = mbufs::memory_of(&mbufs, &ports, hugepages);
     let eal = eal::check(&raw.eal, memory.needed_mb, problems);

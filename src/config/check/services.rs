@@ -2,27 +2,71 @@
 
 use core::net::Ipv4Addr;
 
-use super::{check_name, groups, ipv4, port_by_name};
+use super::{check_name, groups, ipv4, port_by_name, workers};
 use crate::config::error::{At, Place, Problems, one_of};
 use crate::config::kinds::Kinds;
-use crate::config::plan::{InterfacePlan, ListenPlan, ServicePlan};
+use crate::config::plan::{InterfacePlan, ListenPlan, PortPlan, ServicePlan, WorkerPlan};
 use crate::config::raw::RawService;
 use crate::io::InterfaceId;
 
 pub(super) fn check(
     raw: &[RawService],
-    ports: &[InterfacePlan],
+    all_workers: &[WorkerPlan],
+    (ports, interfaces): (&[PortPlan], &[InterfacePlan]),
     kinds: &Kinds,
     problems: &mut Problems,
 ) -> Vec<ServicePlan> {
     let mut services: Vec<ServicePlan> = Vec::new();
     let mut joined = groups::Joined::default();
     for raw in raw {
-        let mut service = check_service(raw, &services, ports, kinds, problems);
-        service.groups = groups::check(raw, &service.listen, ports, &mut joined, problems);
+        let mut service = check_service(raw, &services, interfaces, kinds, problems);
+        service.groups = groups::check(raw, &service.listen, interfaces, &mut joined, problems);
+        service.workers = workers::of_service(raw.cpus.as_ref(), all_workers, problems);
+        if let Some(cpus) = &raw.cpus {
+            check_homes(cpus, &service, all_workers, (ports, interfaces), problems);
+        }
         services.push(service);
     }
     services
+}
+
+/// A service answers by the queues of the workers on which it lives: one of them must serve each of its ports.
+fn check_homes(
+    cpus: &At<Vec<At<i64>>>,
+    service: &ServicePlan,
+    all_workers: &[WorkerPlan],
+    (ports, interfaces): (&[PortPlan], &[InterfacePlan]),
+    problems: &mut Problems,
+) {
+    // Who serves what is not known while there is an error in it.
+    if problems.concern("cpus") {
+        return;
+    }
+    let mut of_ports: Vec<usize> = service
+        .listen
+        .iter()
+        .flat_map(|listen| &listen.interfaces)
+        .filter_map(|id| interfaces.get(id.index()))
+        .map(|interface| interface.port.index())
+        .collect();
+    of_ports.sort_unstable();
+    of_ports.dedup();
+    for port in of_ports.into_iter().filter_map(|port| ports.get(port)) {
+        if port.workers.iter().any(|worker| service.workers.contains(worker)) {
+            continue;
+        }
+        let list = |workers: &[usize]| {
+            let cpus = workers.iter().filter_map(|w| all_workers.get(*w)).map(|w| w.cpu.to_string());
+            cpus.collect::<Vec<_>>().join(", ")
+        };
+        let problem = format!("no worker of this service serves port {}, on which it listens", port.name);
+        let remedy = format!(
+            "add one of {} to these, one of {} to the port's cpus, or leave the port out with the key ports",
+            list(&port.workers),
+            list(&service.workers)
+        );
+        problems.add(&cpus.place, problem, remedy);
+    }
 }
 
 fn check_service(
@@ -45,6 +89,10 @@ fn check_service(
         kind: raw.kind.as_ref().map(|kind| kind.value.clone()).unwrap_or_default(),
         reply: raw.reply.as_ref().map(|at| at.value).unwrap_or_default(),
         path_mtu_discovery: raw.path_mtu_discovery.as_ref().map(|at| at.value).unwrap_or_default(),
+        // U17, ip(7) IP_MULTICAST_ALL: on, as on Linux.
+        multicast_all: raw.multicast_all.as_ref().is_none_or(|at| at.value),
+        reuse_address: raw.reuse_address.as_ref().is_some_and(|at| at.value),
+        workers: Vec::new(),
         name,
         listen,
     }
@@ -109,36 +157,63 @@ fn check_listen(
     let mut sockets: Vec<ListenPlan> = Vec::new();
     for at in &listen.value {
         let Some(socket) = check_socket(at, among, ports, problems) else { continue };
-        if let Some((owner, port)) = owner(&socket, service, &sockets, before) {
-            let port = ports.get(port.index()).map_or("", |port| port.name.as_str());
-            let problem = if owner == service {
-                format!("{} is listed twice on port {port}", at.value)
-            } else {
-                format!("services {owner:?} and {service:?} both listen on {} of port {port}", at.value)
-            };
-            let remedy = "give each another UDP port, address or, with the key ports, port";
-            problems.add(&at.place, problem, remedy);
-        } else {
-            sockets.push(socket);
+        let shares = raw.reuse_address.as_ref().is_some_and(|at| at.value);
+        match owner(&socket, (service, shares), &sockets, before) {
+            Some(owner) => {
+                let port = ports.get(owner.on.index()).map_or("", |port| port.name.as_str());
+                owner.refuse(at, (service, shares), port, problems);
+            }
+            None => sockets.push(socket),
         }
     }
     sockets
 }
 
-/// Who already has the address and UDP port of `socket`, and on which of its ports.
+/// Who already has the address and UDP port of a socket.
+struct Owner {
+    service: String,
+    shares: bool,
+    /// On which of the socket's ports.
+    on: InterfaceId,
+}
+
+impl Owner {
+    /// Notes that `service`, which `shares` its sockets or not, cannot have the socket written at `at`.
+    fn refuse(self, at: &At<String>, (service, shares): (&str, bool), port: &str, problems: &mut Problems) {
+        const APART: &str = "give each another UDP port, address or, with the key ports, port";
+        let Self { service: owner, shares: owner_shares, .. } = self;
+        let listed = &at.value;
+        if owner == service {
+            problems.add(&at.place, format!("{listed} is listed twice on port {port}"), APART);
+            return;
+        }
+        let problem = format!("services {owner:?} and {service:?} both listen on {listed} of port {port}");
+        let remedy = match (owner_shares, shares) {
+            (false, false) => format!("{APART}; or set reuse_address = true in both, and both hear groups"),
+            (true, _) => format!("{APART}; or set reuse_address = true in {service:?}, too"),
+            (_, true) => format!("{APART}; or set reuse_address = true in {owner:?}, too"),
+        };
+        problems.add(&at.place, problem, remedy);
+    }
+}
+
+/// Who has the address and UDP port of `socket`, which is of `service`, so that this cannot have it.
+// U15, socket(7) SO_REUSEADDR: who shares a place shares it with those who do, too.
 fn owner(
     socket: &ListenPlan,
-    service: &str,
+    (service, shares): (&str, bool),
     own: &[ListenPlan],
     before: &[ServicePlan],
-) -> Option<(String, InterfaceId)> {
-    let of_others =
-        before.iter().flat_map(|other| other.listen.iter().map(|listen| (other.name.as_str(), listen)));
-    let mut sockets = own.iter().map(|listen| (service, listen)).chain(of_others);
-    sockets.find_map(|(name, other)| {
+) -> Option<Owner> {
+    let of_others = before.iter().filter(|other| !(shares && other.reuse_address));
+    let of_others = of_others.flat_map(|other| {
+        other.listen.iter().map(|listen| (other.name.as_str(), other.reuse_address, listen))
+    });
+    let mut sockets = own.iter().map(|listen| (service, shares, listen)).chain(of_others);
+    sockets.find_map(|(name, shares, other)| {
         let same = (other.addr, other.udp_port) == (socket.addr, socket.udp_port);
-        let shared = socket.interfaces.iter().find(|port| other.interfaces.contains(port))?;
-        same.then(|| (name.to_owned(), *shared))
+        let on = *socket.interfaces.iter().find(|port| other.interfaces.contains(port))?;
+        same.then(|| Owner { service: name.to_owned(), shares, on })
     })
 }
 
@@ -156,7 +231,7 @@ fn check_socket(
     let addr = ipv4(addr, place, problems);
     let udp_port = check_udp_port(udp_port, place, problems);
     let (addr, udp_port) = (addr?, udp_port?);
-    let ports = check_local(addr, udp_port, place, among, ports, problems)?;
+    let ports = check_local(addr, place, among, ports, problems)?;
     Some(ListenPlan { addr, udp_port, interfaces: ports })
 }
 
@@ -173,22 +248,16 @@ fn check_udp_port(text: &str, place: &Place, problems: &mut Problems) -> Option<
     number
 }
 
-/// The ports among `among` on which `addr` is ours: every one if it is unspecified.
+/// The ports among `among` on which `addr` is ours: every one if it is unspecified, or (U19) a group, which is nobody's.
 fn check_local(
     addr: Ipv4Addr,
-    udp_port: u16,
     place: &Place,
     among: &[InterfaceId],
     ports: &[InterfacePlan],
     problems: &mut Problems,
 ) -> Option<Vec<InterfaceId>> {
-    if addr.is_unspecified() {
+    if addr.is_unspecified() || addr.is_multicast() {
         return Some(among.to_vec());
-    }
-    if addr.is_multicast() {
-        let remedy = format!("listen on \"0.0.0.0:{udp_port}\" and list the group in groups");
-        problems.add(place, format!("{addr} is a group"), remedy);
-        return None;
     }
     let chosen = || among.iter().filter_map(|id| Some((*id, ports.get(id.index())?)));
     let has_it = |port: &InterfacePlan| port.addresses.iter().any(|cidr| cidr.addr() == addr);

@@ -89,6 +89,25 @@ pub(super) fn of_port(
     workers: &[WorkerPlan],
     problems: &mut Problems,
 ) -> Vec<usize> {
+    chosen(cpus, "no worker serves this port", workers, problems)
+}
+
+/// The workers that the key `cpus` of a service names, as indices.
+pub(super) fn of_service(
+    cpus: Option<&At<Vec<At<i64>>>>,
+    workers: &[WorkerPlan],
+    problems: &mut Problems,
+) -> Vec<usize> {
+    chosen(cpus, "this service lives nowhere", workers, problems)
+}
+
+/// The workers that a key `cpus` names, all without it; an empty list has the problem `none`.
+fn chosen(
+    cpus: Option<&At<Vec<At<i64>>>>,
+    none: &str,
+    workers: &[WorkerPlan],
+    problems: &mut Problems,
+) -> Vec<usize> {
     let Some(cpus) = cpus else { return (0..workers.len()).collect() };
     let mut chosen = Vec::new();
     for At { value, place } in &cpus.value {
@@ -101,11 +120,7 @@ pub(super) fn of_port(
         }
     }
     if cpus.value.is_empty() {
-        problems.add(
-            &cpus.place,
-            "no worker serves this port",
-            "name one of workers.cpus, or leave the key out",
-        );
+        problems.add(&cpus.place, none, "name one of workers.cpus, or leave the key out");
     }
     chosen.sort_unstable();
     chosen

@@ -97,12 +97,13 @@ p1  0000:01:00.0
 #[test]
 fn sockets_groups_and_neighbors_are_tables() {
     let sockets = r#"{"answer":"sockets","body":[
-        {"service":"echo","local":"0.0.0.0:7","port":"p0","rx":12,"tx":11},
-        {"service":"discard","local":"198.18.0.2:9","port":"feed-b","rx":100000,"tx":0}]}"#;
+        {"service":"echo","local":"0.0.0.0:7","port":"p0","cpus":[1,2],"multicast_all":true,"rx":12,"tx":11},
+        {"service":"discard","local":"198.18.0.2:9","port":"feed-b","cpus":[2],"multicast_all":false,
+         "rx":100000,"tx":0}]}"#;
     let expected = "\
-service  port    local         rx packets  tx packets
-echo     p0      0.0.0.0:7             12          11
-discard  feed-b  198.18.0.2:9      100000           0
+service  port    local         cpus  multicast_all  rx packets  tx packets
+echo     p0      0.0.0.0:7     1, 2  yes                    12          11
+discard  feed-b  198.18.0.2:9  2     no                 100000           0
 ";
     assert_eq!(text(sockets, Rows::Counted), expected);
 

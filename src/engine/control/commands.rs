@@ -101,6 +101,8 @@ impl<N: Nic> Control<N> {
                 service: self.service_name(s.socket.service),
                 local: s.socket.local.to_string(),
                 port: self.interface_name(s.socket.interface),
+                cpus: s.cpus.clone(),
+                multicast_all: s.socket.multicast_all,
                 rx,
                 tx,
             }

@@ -6,9 +6,8 @@ use super::{Control, Outlet, choose, find};
 use crate::engine::command::{Answer, DoneAnswer, IgmpAnswer, IgmpOrder, QuerierAnswer};
 use crate::io::{IgmpPolicy, IgmpVersion, Nic, Robustness};
 use crate::rng::Rng;
-use crate::stack::gmp::igmp::{HeardQuerier, Status};
+use crate::stack::gmp::igmp::{HeardQuerier, Status, Version};
 use crate::time::Instant;
-use crate::wire::igmp::Version;
 
 impl<N: Nic> Control<N> {
     /// Shows how group management stands; or changes its choices, and says what was done.

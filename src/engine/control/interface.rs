@@ -223,7 +223,7 @@ impl Interface {
         base: &mut Base,
         out: &Outlet<N>,
     ) -> bool {
-        let next = self.igmp.poll_timeout();
+        let next = self.igmp.message_timeout();
         if next.is_none() && !self.unsent {
             return false;
         }

@@ -4,6 +4,8 @@
 //! open. On leave: the report, admission, then the filter. However many groups a command speaks of, that is one filter,
 //! one table for the workers, and as few reports as hold them.
 
+use core::net::IpAddr;
+
 use super::interface::Interface;
 use super::port::Port;
 use super::{Control, ControlSocket, Outlet, Waiting};
@@ -12,7 +14,7 @@ use crate::engine::command::{
     Answer, DoneAnswer, FilterMode, GroupChange, GroupRange, Membership, SourceFilterOrder,
 };
 use crate::engine::order::GROUPS_MAX;
-use crate::io::{Nic, Occasion};
+use crate::io::{InterfaceId, Nic, Occasion};
 use crate::rng::Rng;
 use crate::stack::groups::ServiceId;
 use crate::stack::membership::{JoinOutcome, LeaveOutcome, Memberships, SourceFilter};
@@ -23,9 +25,8 @@ struct Target {
     port: usize,
     /// Its place among the port's interfaces.
     interface: usize,
+    id: InterfaceId,
     service: ServiceId,
-    /// Whether the service has a socket there that receives groups. U19: one bound to an address does not.
-    can_hear: bool,
 }
 
 /// What is to be done with each group of a command: the word for it if something changed.
@@ -115,16 +116,10 @@ impl<N: Nic> Control<N> {
             Ok(found) => found,
             Err(why) => return refuse(why),
         };
-        if order.joins && !target.can_hear {
-            return refuse(
-                "the service has no socket there that receives groups: it needs one with the address 0.0.0.0 (its key \
-                 `listen`)"
-                    .to_owned(),
-            );
-        }
-        let Self { ports, rng, out, tickets, .. } = self;
+        let Self { ports, sockets, rng, out, tickets, .. } = self;
+        let act = heard(sockets, &target, order.joins, act);
         let Some(port) = ports.get_mut(target.port) else { return refuse("no such port".to_owned()) };
-        let Some(changed) = port.change(target.interface, target.service, &groups, act) else {
+        let Some(changed) = port.change(target.interface, target.service, &groups, &act) else {
             return refuse("no such port".to_owned());
         };
         if let [GroupChange { error: Some(why), .. }] = &*changed.rows {
@@ -158,10 +153,29 @@ impl<N: Nic> Control<N> {
         let id = found.replica.id;
         let interface = interfaces().take(chosen).filter(|(n, _)| *n == port).count();
         let service = ServiceId::try_from(service).map_err(|_| "too many services".to_owned())?;
-        let can_hear = self.sockets.iter().any(|ControlSocket { socket, .. }| {
-            (socket.interface, socket.service) == (id, service) && socket.local.ip().is_unspecified()
+        Ok(Target { port, interface, id, service })
+    }
+}
+
+/// `act`, unless the group would be joined for a service that has no socket to hear it.
+// U19: a socket that is bound to one of our addresses hears no group, and one bound to a group only that.
+fn heard(
+    sockets: &[ControlSocket],
+    target: &Target,
+    joins: bool,
+    act: Act<'_>,
+) -> impl Fn(&mut Memberships<V4, ServiceId>, ServiceId, Group<V4>) -> Result<Option<&'static str>, String> {
+    let Target { id, service, .. } = *target;
+    move |memberships, of, group| {
+        let can_hear = sockets.iter().any(|ControlSocket { socket, .. }| {
+            (socket.interface, socket.service) == (id, service) && socket.can_hear(IpAddr::V4(group.addr()))
         });
-        Ok(Target { port, interface, service, can_hear })
+        if joins && !can_hear {
+            return Err("the service has no socket there that could hear it: it needs one with the address 0.0.0.0 or the \
+                        group's (its key `listen`)"
+                .to_owned());
+        }
+        act(memberships, of, group)
     }
 }
 

@@ -67,7 +67,9 @@ const LINK_INTERVAL: Duration = Duration::from_secs(1);
 pub struct ControlSocket {
     /// Where it is, and whose.
     pub socket: Socket,
-    /// A page for each worker that has it.
+    /// The CPUs of the workers on which its service lives and that serve its port.
+    pub cpus: Vec<usize>,
+    /// A page for each worker.
     pub pages: Vec<SocketPage>,
 }
 
@@ -221,7 +223,7 @@ impl<N: Nic> Control<N> {
     /// One turn: what workers handed over, and the timers that are due. Returns how many packets there were.
     pub fn turn(&mut self, now: Instant) -> usize {
         let mut work = 0;
-        // IGMP first: it has deadlines, and ARP may be a flood.
+        // G43: IGMP first: it has deadlines, and ARP may be a flood.
         work += self.take_igmp(now);
         for _ in 0..PUNT_BUDGET {
             let Ok(Punt { interface, buf, .. }) = self.punts.arp.try_recv() else { break };

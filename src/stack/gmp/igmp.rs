@@ -24,7 +24,8 @@ use crate::io::{DropReason, IgmpPolicy, IgmpVersion};
 use crate::rng::Rng;
 use crate::stack::source_filter::SourceFilter;
 use crate::time::{Instant, earliest};
-use crate::wire::igmp::{IgmpError, Message, Query as WireQuery, Version};
+pub use crate::wire::igmp::Version;
+use crate::wire::igmp::{IgmpError, Message, Query as WireQuery};
 
 /// Within this time everything is told anew after a return to a newer version: the Query Response Interval.
 // RFC 9776 8.3. All hosts of a link return at the same moment.
@@ -303,15 +304,15 @@ impl Igmp {
     /// When [`next_frame`](Self::next_frame) will next have something, or wants to be called to find that out.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let message =
-            self.message_timeout().map(|at| self.pace.resumes().map_or(at, |resumes| at.max(resumes)));
         let resync = self.resync.then_some(Instant::ZERO);
-        earliest(earliest(message, resync), self.older.poll_timeout())
+        earliest(earliest(self.message_timeout(), resync), self.older.poll_timeout())
     }
 
-    /// When the next message is due.
-    fn message_timeout(&self) -> Option<Instant> {
-        self.older_host.as_ref().map_or_else(|| self.host.poll_timeout(), v1::Host::poll_timeout)
+    /// When the next message is due, if there is anything to say.
+    #[must_use]
+    pub fn message_timeout(&self) -> Option<Instant> {
+        let due = self.older_host.as_ref().map_or_else(|| self.host.poll_timeout(), v1::Host::poll_timeout);
+        due.map(|at| self.pace.resumes().map_or(at, |resumes| at.max(resumes)))
     }
 
     /// Writes the next Ethernet frame that is due `now` in place of what `out` holds; false if none is. `mac` is the

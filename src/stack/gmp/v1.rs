@@ -6,7 +6,7 @@
 //! messages that are due ([`Host::poll_transmit`]) until there are none. Sources are unknown to this generation.
 //!
 //! A group has one timer, for whatever is to be said of it next. A General Query starts no timer at all: it starts a walk
-//! around the groups ([`sweep`]), so that a flood of queries costs the same however many groups there are.
+//! around the groups (`sweep`), so that a flood of queries costs the same however many groups there are.
 //!
 //! ```
 //! use pollcast::addr::{Group, V4};
@@ -198,6 +198,7 @@ impl<F: Family> Host<F> {
             Scope::Group(group) | Scope::GroupAndSources(group, _) => {
                 let place = self.place(*group);
                 let Some(member) = self.members.get(&place) else { return };
+                // G42, RFC 2236 3: a member that stays answers in time for the router that asks the last of them.
                 // G17, RFC 2236 3: a running timer is set anew only if less time is allowed than it has left.
                 if member.timer.is_none_or(|at| at > now + max_response) {
                     self.set_timer(place, Some(now + rng.delay(max_response)));

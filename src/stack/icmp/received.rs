@@ -73,7 +73,7 @@ fn find_socket(quote: &Quote, interface: &Interface, table: &PortTable) -> Optio
         return None;
     }
     let ports = quote.ports()?;
-    table.unicast::<V4>(interface.id, quote.src, ports.0).map(|socket| (socket, ports))
+    table.sender::<V4>(interface.id, quote.src, ports.0).map(|socket| (socket, ports))
 }
 
 /// What a "fragmentation needed" claims, if it can be.

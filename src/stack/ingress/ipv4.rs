@@ -87,6 +87,7 @@ fn admit<'a>(link: &Link<'a>, body: Option<&'a [u8]>, meta: RxMeta) -> Result<(I
     }
     let cast = check_destination(link, &ip)?;
     check_source(&ip, cast, link.interface)?;
+    check_group_source(&ip, cast, link.interface)?;
     // I14: an option's length stays inside the header. I16, RFC 7126 4.3: source routes are refused.
     // I15, I19: every other option is passed over.
     let options = ip.scan_options().map_err(Refused::BadOption)?;
@@ -137,6 +138,16 @@ fn check_source(ip: &Ipv4<'_>, cast: Cast, interface: &Interface) -> Result<(), 
             if link_wide || query { Ok(()) } else { Err(DropReason::Ipv4SourceMartian) }
         }
     }
+}
+
+/// U16, RFC 9776 3.2: the interface's filter is asked before anything looks at the packet, whatever it carries. Group
+/// management is heard in any case: a router's query is not what the group was joined for.
+fn check_group_source(ip: &Ipv4<'_>, cast: Cast, interface: &Interface) -> Result<(), DropReason> {
+    let asked = cast == Cast::Multicast && ip.protocol() != PROTOCOL_IGMP;
+    if asked && !interface.v4.groups.allows(ip.dst(), ip.src()) {
+        return Err(DropReason::GroupSourceFiltered);
+    }
+    Ok(())
 }
 
 fn icmp(

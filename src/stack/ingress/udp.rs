@@ -2,10 +2,10 @@
 
 use super::Decision;
 use crate::io::{Cast, ChecksumStatus, DropReason, InterfaceId, Parts, PayloadSum, RxMeta};
-use crate::stack::groups::Admission;
+use crate::stack::audience::{self, First, ForMany};
 use crate::stack::icmp::Complaint;
 use crate::stack::interface::{Inet, Interface};
-use crate::stack::port_table::{PortTable, SocketId};
+use crate::stack::port_table::PortTable;
 use crate::wire::udp::{Over, Udp};
 
 /// What IP makes of a datagram: who, to whom, and where it lies.
@@ -37,10 +37,10 @@ pub(super) fn decide<F: Over>(
     // C01, RFC 1122 4.1.3.4: the checksum before the port, so that a damaged port number provokes nothing.
     let Some(sum) = payload_sum(datagram, &udp, meta) else { return Decision::Drop(DropReason::UdpChecksum) };
     match find_socket(datagram, udp.dst_port(), interface.id, inet, table) {
-        Ok(socket) => {
+        Ok(First { socket, others }) => {
             let parts = Parts::new(l3, l4, udp.length()).on(interface.id).tagged(interface.vlan.is_some());
             let parts = if datagram.in_body { parts.in_body() } else { parts };
-            Decision::Deliver(parts.to(cast).with_sum(sum).for_socket(socket))
+            Decision::Deliver(parts.to(cast).with_sum(sum).with_others(others).for_socket(socket))
         }
         // U09, C01, RFC 1122 4.1.3.1: told to one host, never to many.
         Err(DropReason::UdpNoPort) => {
@@ -65,28 +65,24 @@ fn payload_sum<F: Over>(datagram: &Datagram<'_, F>, udp: &Udp<'_>, meta: RxMeta)
     }
 }
 
-/// The socket that a datagram is for, or why there is none.
+/// The (first) socket that a datagram is for, or why there is none.
 fn find_socket<F: Over>(
     datagram: &Datagram<'_, F>,
     udp_port: u16,
     interface: InterfaceId,
     inet: &Inet<F>,
     table: &PortTable,
-) -> Result<SocketId, DropReason> {
-    let Datagram { src, dst, cast, .. } = *datagram;
+) -> Result<First, DropReason> {
+    let Datagram { src: source, dst: destination, cast, .. } = *datagram;
     match cast {
-        // U10: nothing is bound to port 0, so it is unreachable like any other.
-        Cast::Unicast => table.unicast::<F>(interface, dst, udp_port).ok_or(DropReason::UdpNoPort),
-        Cast::Broadcast => table.any::<F>(interface, udp_port).ok_or(DropReason::UdpNoListener),
-        Cast::Multicast => {
-            let id = table.any::<F>(interface, udp_port).ok_or(DropReason::UdpNoListener)?;
-            let service = table.get(id).ok_or(DropReason::UdpNoListener)?.service;
-            // U16, RFC 9776 3.2: the filter of the one that listens, beside the interface's.
-            match inet.groups.admission(dst, src, service) {
-                Admission::Admitted => Ok(id),
-                Admission::SourceFiltered => Err(DropReason::GroupSourceFiltered),
-                Admission::NotJoined => Err(DropReason::UdpNoListener),
-            }
+        // U10: nothing is bound to port 0, so it is unreachable like any other. U13: one alone has it.
+        Cast::Unicast => {
+            let socket = table.unicast::<F>(interface, destination, udp_port);
+            socket.map(|socket| First { socket, others: false }).ok_or(DropReason::UdpNoPort)
+        }
+        Cast::Broadcast | Cast::Multicast => {
+            let for_many = ForMany { interface, source, destination, cast, udp_port };
+            audience::first(&for_many, &inet.groups, table)
         }
     }
 }

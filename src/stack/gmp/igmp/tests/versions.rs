@@ -125,7 +125,7 @@ fn an_older_querier_is_spoken_to_in_its_version_as_long_as_it_is_there() {
         let leaves = if version == Version::V1 { vec![] } else { vec![Said::Leave(group("239.1.2.5"))] };
         assert_eq!(w.pass(SECOND), leaves);
         // Of version 3 nothing is said until the timer is over, and a query of version 3 does not end it.
-        w.now = w.now + SECOND * 100;
+        w.now += SECOND * 100;
         w.hear(&general(Version::V3));
         let answers = w.pass(SECOND * 11);
         assert_eq!(sorted(answers), older(&["239.1.2.3", "239.1.2.4"], version));
@@ -392,9 +392,42 @@ fn a_shutdown_leaves_every_group_in_every_version() {
         w.igmp.leave_all(w.now);
         assert_eq!(w.pass(Duration::from_nanos(1)).len(), frames, "{version}");
         w.pass(SECOND * 20);
+        assert_eq!(w.igmp.message_timeout(), None, "and nothing else is to be said");
         w.hear(&general(Version::V3));
         assert_eq!((w.pass(SECOND * 20), w.igmp.status(w.now).groups), (vec![], 0));
     }
+}
+
+// G05, RFC 4541 2.1.2: groups of the link are reported as any other; G04: but for that of all hosts.
+#[test]
+fn groups_of_the_link_are_reported() {
+    for version in [IgmpVersion::V1, IgmpVersion::V2, IgmpVersion::V3] {
+        let mut w = World::new(IgmpPolicy { version, ..IgmpPolicy::default() });
+        w.set("224.0.0.251", SourceFilter::ANY);
+        w.set("224.0.0.1", SourceFilter::ANY);
+        let said = w.pass(Duration::from_nanos(1));
+        let expected = match version {
+            IgmpVersion::V1 => Said::V1(group("224.0.0.251")),
+            IgmpVersion::V2 => Said::V2(group("224.0.0.251")),
+            _ => Said::V3(vec![current("224.0.0.251", RecordKind::ChangeToExclude, &[])]),
+        };
+        assert_eq!(said, [expected]);
+        w.hear(&short(0x11, 10, group("224.0.0.1")));
+        w.pass(SECOND * 20);
+        w.set("224.0.0.1", SourceFilter::NONE);
+        assert_eq!(w.pass(SECOND * 20), []);
+    }
+}
+
+// G48, RFC 4604 2.2.1: whoever asks for EXCLUDE mode in the source-specific range, routers hear nothing of it.
+#[test]
+fn exclude_mode_of_the_source_specific_range_is_not_told() {
+    let mut w = World::new(IgmpPolicy::default());
+    w.set("232.9.9.9", SourceFilter::ANY);
+    assert_eq!((w.pass(SECOND * 5), w.igmp.status(w.now).groups), (vec![], 3));
+    w.set("232.1.2.3", SourceFilter::ANY);
+    let leave = Said::V3(vec![current("232.1.2.3", RecordKind::BlockOldSources, &[1])]);
+    assert_eq!(w.pass(SECOND * 5), [leave.clone(), leave], "from INCLUDE: what was wanted is left");
 }
 
 // Ten thousand joins are as many frames in version 2: the queue to the worker that sends them is not run over.

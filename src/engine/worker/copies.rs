@@ -1,0 +1,53 @@
+//! Private copies of datagrams whose buffer others share.
+
+use arrayvec::ArrayVec;
+
+use crate::engine::counters::{Counter, Tally};
+use crate::io::{BURST_MAX, BufPool, DropReason, PacketBuf, Parts, linearise};
+use crate::service::Datagram;
+
+/// A copy of the datagram in `buf` that nobody shares. `None`: no buffer was free.
+// U13: what one reader does to its copy, no other sees.
+pub(in crate::engine) fn private_copy<P: BufPool>(buf: &P::Buf, parts: Parts, pool: &P) -> Option<P::Buf> {
+    if !parts.is_in_body() {
+        // What fills a minimum frame up is no part of the datagram.
+        let end = parts.l4() + usize::from(parts.udp_len());
+        return linearise(buf, end, pool).map(|(copy, _)| copy);
+    }
+    let body = buf.body()?;
+    let (mut head, _) = linearise(buf, buf.data().len(), pool)?;
+    let mut copy = pool.alloc_large()?;
+    if !copy.set_len(body.len()) {
+        return None;
+    }
+    copy.unique()?.copy_from_slice(body);
+    head.attach(copy).ok()?;
+    Some(head)
+}
+
+/// Gives every datagram of `batch` a buffer that can be written to; what none is free for is dropped, for this service.
+pub(super) fn make_private<P: BufPool>(
+    batch: &mut ArrayVec<Datagram<P::Buf>, BURST_MAX>,
+    pool: &P,
+    tally: &mut Tally,
+) {
+    batch.retain(|datagram| {
+        if datagram.buf_mut().is_private() {
+            return true;
+        }
+        let parts = datagram.parts();
+        let copy = private_copy(datagram.buf_mut(), parts, pool);
+        count(copy.is_some(), tally);
+        copy.map(|copy| *datagram = Datagram::new(copy, parts)).is_some()
+    });
+}
+
+/// Counts a copy that was made, or a handle that is dropped for want of one.
+pub(in crate::engine) fn count(made: bool, tally: &mut Tally) {
+    if made {
+        tally.add(Counter::Allocated, 1);
+        tally.add(Counter::Copied, 1);
+    } else {
+        tally.drop(DropReason::NoBuffer);
+    }
+}

@@ -1,0 +1,300 @@
+//! How datagrams reach their services: those that live here, in bursts, and those that live on other workers.
+
+use core::net::Ipv4Addr;
+
+use arrayvec::ArrayVec;
+
+use super::copies::make_private;
+use super::fan_out::Copy;
+use super::{Manner, Worker, WorkerService};
+use crate::addr::V4;
+use crate::engine::counters::{Counter, SocketPage};
+use crate::engine::message::ToService;
+use crate::engine::port_io::PortIo;
+use crate::io::{BURST_MAX, DropReason, Nic, PacketBuf, Parts, PortId};
+use crate::service::{Action, Cx, Datagram};
+use crate::stack::audience::{self, ForMany};
+use crate::stack::groups::ServiceId;
+use crate::stack::icmp::received::Report;
+use crate::stack::port_table::{PortTable, SocketId};
+use crate::time::Instant;
+
+/// Datagrams that a turn takes from other workers at most.
+const TO_SERVICES_BUDGET: usize = 2 * BURST_MAX;
+
+impl<N: Nic> Worker<N> {
+    /// Lets every socket have its datagrams.
+    pub(super) fn serve(&mut self, now: Instant, index: usize) {
+        let here = |d: &Datagram<N::Buf>| !d.parts().has_others() && self.homes.is_here(d.parts().socket());
+        if self.plain || self.delivered.iter().all(here) {
+            self.serve_here(now, index);
+        } else {
+            self.serve_everywhere(now, index);
+        }
+    }
+
+    /// Lets each service have its datagrams, in one call, and carries its decisions out. Each datagram is for one socket,
+    /// whose service lives here.
+    pub(super) fn serve_here(&mut self, now: Instant, index: usize) {
+        while let Some(first) = self.delivered.first() {
+            let service = service_of(&self.table, first.parts().socket());
+            let mine = |d: &Datagram<N::Buf>| service_of(&self.table, d.parts().socket()) == service;
+            let batch = if self.services.len() == 1 || self.delivered.iter().all(mine) {
+                &mut self.delivered
+            } else {
+                split(&mut self.delivered, &mut self.batch, mine);
+                &mut self.batch
+            };
+            let Some(port) = self.ports.get_mut(index) else { return };
+            let (pages, pool) = (&self.socket_pages, &self.pool);
+            Server { services: &mut self.services, port, pages, pool, plain: self.plain }
+                .serve(now, service, batch);
+        }
+    }
+
+    /// Lets `service` have what was collected for it.
+    fn serve_batch(&mut self, now: Instant, index: usize, service: ServiceId) {
+        let Some(port) = self.ports.get_mut(index) else { return };
+        let (pages, pool) = (&self.socket_pages, &self.pool);
+        Server { services: &mut self.services, port, pages, pool, plain: false }.serve(
+            now,
+            Some(service),
+            &mut self.batch,
+        );
+    }
+
+    /// The same for a burst of which some are for several sockets, or for services that live on other workers.
+    // U13, RFC 1122 4.1.3.1.
+    #[inline(never)]
+    fn serve_everywhere(&mut self, now: Instant, index: usize) {
+        self.find_sockets(index);
+        while let Some(service) = self.fan_out.next_service() {
+            while let Some(copy) = self.fan_out.next_copy(service) {
+                let Some(port) = self.ports.get_mut(index) else { return };
+                port.tally.add(Counter::Shared, u64::from(copy.shared));
+                if !self.homes.is_here(copy.parts.socket()) {
+                    self.hand_over(index, copy);
+                    continue;
+                }
+                // NOTE(push): a full one was served.
+                self.batch.push(Datagram::new(copy.buf, copy.parts));
+                if self.batch.is_full() {
+                    self.serve_batch(now, index, service);
+                }
+            }
+            if !self.batch.is_empty() {
+                self.serve_batch(now, index, service);
+            }
+        }
+        self.fan_out.clear();
+    }
+
+    /// Moves the burst to `fan_out`, with the sockets that each datagram is for.
+    fn find_sockets(&mut self, index: usize) {
+        let Self { delivered, fan_out, table, ports, .. } = self;
+        let Some(port) = ports.get_mut(index) else { return };
+        let PortIo { interfaces, tally, .. } = port;
+        for datagram in delivered.drain(..) {
+            let for_many = for_many(&datagram);
+            let (buf, parts, _) = datagram.into_parts();
+            let with_service = |socket| service_of(table, socket).map(|service| (service, socket));
+            let added = if parts.has_others() {
+                let groups = interfaces.get(parts.interface()).map(|interface| &interface.v4.groups);
+                let sockets = groups.into_iter().flat_map(|groups| audience::all(&for_many, groups, table));
+                fan_out.add(buf, parts, sockets.filter_map(with_service))
+            } else {
+                fan_out.add(buf, parts, with_service(parts.socket()).into_iter())
+            };
+            if added.is_err() {
+                tally.drop(DropReason::UdpNoListener);
+            }
+        }
+    }
+
+    /// Hands a datagram to the worker on which its service lives.
+    // U23: its queue is full, and that is all that it is: nobody waits, and no other copy is touched.
+    fn hand_over(&mut self, index: usize, copy: Copy<N::Buf>) {
+        let Some(port) = self.ports.get_mut(index) else { return };
+        let Copy { buf, parts, .. } = copy;
+        let way = self.homes.way(parts.socket(), flow(&buf, parts));
+        let message = ToService::Datagram { port: port.id, buf, parts };
+        if way.is_some_and(|way| way.try_send(message).is_ok()) {
+            port.tally.add(Counter::HandedOut, 1);
+        } else {
+            port.tally.drop(DropReason::HandOverQueueFull);
+        }
+    }
+
+    /// Takes what other workers received for the services here. Returns how much there was.
+    pub(super) fn take_for_services(&mut self, now: Instant) -> usize {
+        let (mut taken, mut of_port) = (0, 0);
+        while taken < TO_SERVICES_BUDGET
+            && let Ok(message) = self.to_services.try_recv()
+        {
+            taken += 1;
+            match message {
+                ToService::Error(report) => self.tell_service(now, report),
+                ToService::Datagram { port, buf, parts } => {
+                    let Some(index) = self.index_of(port) else { continue };
+                    if index != of_port || self.delivered.is_full() {
+                        self.serve_here(now, of_port);
+                        of_port = index;
+                    }
+                    if let Some(port) = self.ports.get_mut(index) {
+                        port.tally.add(Counter::HandedIn, 1);
+                        self.delivered.push(Datagram::new(buf, parts));
+                    }
+                }
+            }
+        }
+        if taken > 0 {
+            self.serve_here(now, of_port);
+            // The transmit burst is empty when a received one is sorted.
+            self.ports.iter_mut().for_each(PortIo::flush);
+        }
+        taken
+    }
+
+    /// The last turn: what other workers received is served no more.
+    pub(super) fn give_up_for_services(&mut self) {
+        while let Ok(message) = self.to_services.try_recv() {
+            if let ToService::Datagram { port, .. } = message
+                && let Some(port) = self.index_of(port).and_then(|index| self.ports.get_mut(index))
+            {
+                port.tally.add(Counter::HandedIn, 1);
+                port.tally.drop(DropReason::Stopping);
+            }
+        }
+    }
+
+    /// C15, RFC 1122 4.1.3.3: each service hears of the errors about its own datagrams.
+    pub(super) fn tell_services(&mut self, now: Instant) {
+        if self.reports.is_empty() {
+            return;
+        }
+        let mut reports = core::mem::take(&mut self.reports);
+        for report in reports.drain(..) {
+            match self.homes.way(report.socket, (report.error.local, report.error.peer)) {
+                // Of an error, the packet is accounted for; a service that cannot keep up does without.
+                Some(way) => drop(way.try_send(ToService::Error(report))),
+                None => self.tell_service(now, report),
+            }
+        }
+        self.reports = reports;
+    }
+
+    fn tell_service(&mut self, now: Instant, report: Report) {
+        let service = service_of(&self.table, report.socket);
+        if let Some(s) = self.services.iter_mut().find(|s| Some(s.id) == service) {
+            s.service.icmp_error(&mut Cx { now }, &report.error);
+        }
+    }
+
+    fn index_of(&self, port: PortId) -> Option<usize> {
+        self.ports.iter().position(|p| p.id == port)
+    }
+}
+
+/// What serves a batch on a port.
+struct Server<'a, N: Nic> {
+    services: &'a mut [WorkerService<N::Buf>],
+    port: &'a mut PortIo<N>,
+    pages: &'a [SocketPage],
+    pool: &'a N::Pool,
+    /// Whether nothing is shared, ever.
+    plain: bool,
+}
+
+impl<N: Nic> Server<'_, N> {
+    /// Lets `service` have `batch`, all of which is for it, and carries its decisions out.
+    #[inline]
+    fn serve(
+        self,
+        now: Instant,
+        service: Option<ServiceId>,
+        batch: &mut ArrayVec<Datagram<N::Buf>, BURST_MAX>,
+    ) {
+        let Self { services, port, pages, pool, plain } = self;
+        let mut manner = Manner::default();
+        if let Some(s) = services.iter_mut().find(|s| Some(s.id) == service) {
+            if !plain && s.service.writes_payloads() {
+                make_private(batch, pool, &mut port.tally);
+            }
+            port.tally.add(Counter::Delivered, batch.len() as u64);
+            s.service.datagrams(&mut Cx { now }, batch);
+            manner = s.manner;
+        }
+        carry_out(now, port, pages, manner, batch, pool);
+    }
+}
+
+fn service_of(table: &PortTable, socket: SocketId) -> Option<ServiceId> {
+    table.get(socket).map(|s| s.service)
+}
+
+/// What decides who hears `datagram`.
+fn for_many<B: PacketBuf>(datagram: &Datagram<B>) -> ForMany<V4> {
+    let v4 = |addr| match addr {
+        core::net::IpAddr::V4(addr) => addr,
+        core::net::IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
+    };
+    let destination = datagram.destination();
+    ForMany {
+        interface: datagram.interface(),
+        source: v4(datagram.source().ip()),
+        destination: v4(destination.ip()),
+        cast: datagram.cast(),
+        udp_port: destination.port(),
+    }
+}
+
+/// What the datagrams of one flow have in common: addresses and ports.
+fn flow<B: PacketBuf>(buf: &B, parts: Parts) -> ([u8; 8], [u8; 4]) {
+    let addresses = buf.data().get(parts.l3() + 12..).and_then(|b| b.first_chunk());
+    let udp = if parts.is_in_body() { buf.body().unwrap_or_default() } else { buf.data() };
+    let ports = udp.get(parts.l4()..).and_then(|b| b.first_chunk());
+    (addresses.copied().unwrap_or_default(), ports.copied().unwrap_or_default())
+}
+
+/// Moves what is `mine` from `from` to `to`; the order on both sides stays.
+fn split<T, const N: usize>(from: &mut ArrayVec<T, N>, to: &mut ArrayVec<T, N>, mine: impl Fn(&T) -> bool) {
+    let mut rest = ArrayVec::<T, N>::new();
+    for item in from.drain(..) {
+        // NOTE(push): both have the capacity of `from`, which held everything.
+        if mine(&item) { to.push(item) } else { rest.push(item) }
+    }
+    *from = rest;
+}
+
+/// Does what the service decided, and counts it for the sockets, a run of one socket at a time.
+#[inline]
+fn carry_out<N: Nic>(
+    now: Instant,
+    port: &mut PortIo<N>,
+    pages: &[SocketPage],
+    manner: Manner,
+    batch: &mut ArrayVec<Datagram<N::Buf>, BURST_MAX>,
+    pool: &N::Pool,
+) {
+    let (mut socket, mut rx, mut tx, mut consumed) = (SocketId::MAX, 0, 0, 0);
+    let count = |socket: SocketId, rx: u64, tx: u64| {
+        if let Some(page) = pages.get(socket as usize) {
+            page.add(rx, tx);
+        }
+    };
+    for datagram in batch.drain(..) {
+        let (buf, parts, action) = datagram.into_parts();
+        if parts.socket() != socket {
+            count(socket, rx, tx);
+            (socket, rx, tx) = (parts.socket(), 0, 0);
+        }
+        rx += 1;
+        match action {
+            Action::Consume => consumed += 1,
+            Action::Refuse(why) => port.tally.drop(why),
+            Action::Reply => tx += u64::from(port.answer(now, buf, parts, manner, pool)),
+        }
+    }
+    count(socket, rx, tx);
+    port.tally.add(Counter::Consumed, consumed);
+}

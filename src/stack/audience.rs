@@ -1,0 +1,156 @@
+//! Who hears a datagram that is for many: every socket on its port that is bound to its destination or to any address,
+//! and whose filter wants its source.
+//!
+//! [`first`] is asked once a datagram and says whether there are more; [`all`] names every one. Both are the same walk.
+
+use super::groups::{GroupTable, Members};
+use super::port_table::{Hearer, PortTable, SocketId};
+use crate::addr::Family;
+use crate::io::{Cast, DropReason, InterfaceId};
+
+/// A datagram to a group or to everyone on the link, as far as it decides who hears it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ForMany<F: Family> {
+    /// The interface that it came in by.
+    pub interface: InterfaceId,
+    /// Who sent it.
+    pub source: F::Addr,
+    /// The group, or a broadcast address.
+    pub destination: F::Addr,
+    /// Which of the two.
+    pub cast: Cast,
+    /// The UDP port that it was sent to.
+    pub udp_port: u16,
+}
+
+/// The first of an audience.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct First {
+    /// The socket with the smallest id.
+    pub socket: SocketId,
+    /// Whether there are others.
+    pub others: bool,
+}
+
+/// The first socket that hears `datagram`, and whether it is the only one.
+///
+/// # Errors
+/// Why nobody does: the interface does not admit it, no socket is open that could, or none wants the source.
+// U13, RFC 1122 4.1.3.1: every one of them has a copy.
+#[inline]
+pub fn first<F: Family>(
+    datagram: &ForMany<F>,
+    groups: &GroupTable<F>,
+    table: &PortTable,
+) -> Result<First, DropReason> {
+    let members = admitting(datagram, groups)?;
+    let mut filtered = false;
+    let mut audience = walk(datagram, members, table).filter_map(|(socket, hears)| match hears {
+        Hears::Yes => Some(socket),
+        Hears::NotThisSource => {
+            filtered = true;
+            None
+        }
+        Hears::No => None,
+    });
+    let found = audience.next().map(|socket| First { socket, others: audience.next().is_some() });
+    let why = if filtered { DropReason::UdpSourceFiltered } else { DropReason::UdpNoListener };
+    found.ok_or(why)
+}
+
+/// Every socket that hears `datagram`, by id.
+#[inline]
+pub fn all<'a, F: Family>(
+    datagram: &'a ForMany<F>,
+    groups: &'a GroupTable<F>,
+    table: &'a PortTable,
+) -> impl Iterator<Item = SocketId> + 'a {
+    let admitted = admitting(datagram, groups).ok().into_iter();
+    let everyone = admitted.flat_map(move |members| walk(datagram, members, table));
+    everyone.filter_map(|(socket, hears)| (hears == Hears::Yes).then_some(socket))
+}
+
+/// The members of the group that `datagram` is for, if it has any, or why its interface does not admit it.
+// U16, RFC 9776 3.2: the interface's filter is the merge of all of them. E04: not joined is not heard.
+#[inline]
+fn admitting<'a, F: Family>(
+    datagram: &ForMany<F>,
+    groups: &'a GroupTable<F>,
+) -> Result<Option<&'a Members<F>>, DropReason> {
+    let ForMany { source, destination, cast, .. } = *datagram;
+    if cast != Cast::Multicast {
+        return Ok(None);
+    }
+    match groups.members(destination) {
+        Some(members) if members.allow(source) => Ok(Some(members)),
+        members if destination == F::ALL_HOSTS => Ok(members),
+        Some(_) => Err(DropReason::GroupSourceFiltered),
+        None => Err(DropReason::Ipv4GroupNotJoined),
+    }
+}
+
+/// Whether a socket hears a datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Hears {
+    Yes,
+    /// It would, from another source.
+    NotThisSource,
+    No,
+}
+
+/// Every socket on the port that could hear `datagram`, by id, and whether it does.
+#[inline]
+fn walk<'a, F: Family>(
+    datagram: &'a ForMany<F>,
+    members: Option<&'a Members<F>>,
+    table: &'a PortTable,
+) -> impl Iterator<Item = (SocketId, Hears)> + 'a {
+    let ForMany { interface, source, destination, cast, udp_port } = *datagram;
+    let is_group = cast == Cast::Multicast;
+    let bound = table.hearers::<F>(interface, udp_port);
+    let of_group = bound.filter(|_| is_group).map_or(&[][..], |bound| bound.of_group(destination));
+    let both = InOrder { left: bound.map_or(&[][..], |bound| bound.any()), right: of_group };
+    both.map(move |hearer| {
+        // I13: a broadcast is for every socket that is bound to no address.
+        let hears = if is_group { hears::<F>(hearer, members, source) } else { Hears::Yes };
+        (hearer.socket, hears)
+    })
+}
+
+/// Whether `hearer` hears what `source` sends to a group that has these members, if any.
+// U16, RFC 3678 3: a socket with a membership is ruled by its own filter. U17, ip(7) IP_MULTICAST_ALL: one without hears
+// what others joined the group for, unless it does not want to. U18: the members are those of one interface.
+#[inline]
+fn hears<F: Family>(hearer: Hearer, members: Option<&Members<F>>, source: F::Addr) -> Hears {
+    match members.and_then(|members| members.filter(hearer.service)) {
+        Some(filter) if filter.allows(source) => Hears::Yes,
+        Some(_) => Hears::NotThisSource,
+        None if hearer.multicast_all => Hears::Yes,
+        None => Hears::No,
+    }
+}
+
+/// Two lists, each in the order of the sockets' ids, as one.
+struct InOrder<'a> {
+    left: &'a [Hearer],
+    right: &'a [Hearer],
+}
+
+impl Iterator for InOrder<'_> {
+    type Item = Hearer;
+
+    #[inline]
+    fn next(&mut self) -> Option<Hearer> {
+        let from_left = match (self.left.first(), self.right.first()) {
+            (Some(left), Some(right)) => left.socket < right.socket,
+            (left, _) => left.is_some(),
+        };
+        let list = if from_left { &mut self.left } else { &mut self.right };
+        let (first, rest) = list.split_first()?;
+        *list = rest;
+        Some(*first)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! Who hears what, from the words of ip(7) and RFC 3678.
+
+use core::net::{IpAddr, Ipv4Addr};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::addr::{Group, V4};
+use crate::stack::gmp::test_family::{exclude, include};
+use crate::stack::groups::ServiceId;
+use crate::stack::membership::SourceFilter;
+use crate::stack::port_table::Socket;
+
+const HERE: InterfaceId = InterfaceId(0);
+const GROUP: &str = "239.1.2.3";
+
+/// A source of the test family: the one that `include(&[n])` names.
+fn source(n: u8) -> Ipv4Addr {
+    <V4 as crate::stack::gmp::test_family::TestFamily>::source(n)
+}
+
+fn table(sockets: &[(&str, ServiceId, bool)]) -> PortTable {
+    let mut table = PortTable::new(1);
+    for (local, service, multicast_all) in sockets {
+        let socket = Socket::new(HERE, local.parse().unwrap(), *service);
+        table.bind(Socket { multicast_all: *multicast_all, reuse_address: true, ..socket }).unwrap();
+    }
+    table
+}
+
+fn groups(members: &[(&str, ServiceId, SourceFilter<V4>)]) -> GroupTable<V4> {
+    let entries = members.iter().map(|(g, s, f)| (Group::new(g.parse().unwrap()).unwrap(), *s, f.clone()));
+    GroupTable::new(7, entries)
+}
+
+fn to(destination: &str, n: u8) -> ForMany<V4> {
+    let destination: Ipv4Addr = destination.parse().unwrap();
+    let cast = if destination.is_multicast() { Cast::Multicast } else { Cast::Broadcast };
+    ForMany { interface: HERE, source: source(n), destination, cast, udp_port: 7 }
+}
+
+/// Who hears it, asked in both ways.
+#[track_caller]
+fn heard(
+    datagram: ForMany<V4>,
+    groups: &GroupTable<V4>,
+    table: &PortTable,
+) -> Result<Vec<SocketId>, DropReason> {
+    let everyone: Vec<SocketId> = all(&datagram, groups, table).collect();
+    assert!(everyone.is_sorted() && everyone.len() <= table.audience_max());
+    match first(&datagram, groups, table) {
+        Ok(first) => {
+            assert_eq!((first.socket, first.others), (everyone[0], everyone.len() > 1));
+            Ok(everyone)
+        }
+        Err(why) => {
+            assert!(everyone.is_empty());
+            Err(why)
+        }
+    }
+}
+
+// U13, RFC 1122 4.1.3.1: every matching socket; U19: never one bound to a unicast address, or to another group.
+#[test]
+fn every_socket_that_could_hear_a_group_does() {
+    let table = table(&[
+        ("0.0.0.0:7", 0, true),
+        ("198.18.0.2:7", 1, true),
+        ("239.1.2.3:7", 2, true),
+        ("239.1.2.4:7", 3, true),
+        ("0.0.0.0:7", 4, true),
+        ("0.0.0.0:8", 5, true),
+        ("239.1.2.3:7", 6, true),
+    ]);
+    let groups = groups(&[(GROUP, 0, SourceFilter::ANY)]);
+    assert_eq!(heard(to(GROUP, 1), &groups, &table), Ok(vec![0, 2, 4, 6]));
+    assert_eq!(heard(to("198.18.0.255", 1), &groups, &table), Ok(vec![0, 4]));
+    // G04, RFC 1112 7.2: the host is always in the group of all hosts.
+    assert_eq!(heard(to("224.0.0.1", 1), &groups, &table), Ok(vec![0, 4]));
+    // E04: not joined by anyone.
+    assert_eq!(heard(to("239.1.2.4", 1), &groups, &table), Err(DropReason::Ipv4GroupNotJoined));
+}
+
+// U16, RFC 3678 3: the row's own example, A EX{} and B IN{S1}; U17 beside it.
+#[test]
+fn each_socket_is_ruled_by_its_own_filter() {
+    let table = table(&[("0.0.0.0:7", 0, true), ("0.0.0.0:7", 1, true), ("0.0.0.0:7", 2, true)]);
+    let both = groups(&[(GROUP, 0, SourceFilter::ANY), (GROUP, 1, include(&[1]))]);
+    assert_eq!(heard(to(GROUP, 1), &both, &table), Ok(vec![0, 1, 2]));
+    assert_eq!(heard(to(GROUP, 2), &both, &table), Ok(vec![0, 2]));
+    let excluding = groups(&[(GROUP, 0, exclude(&[2])), (GROUP, 1, exclude(&[2, 3]))]);
+    assert_eq!(heard(to(GROUP, 3), &excluding, &table), Ok(vec![0, 2]));
+    // RFC 9776 3.2: nobody's filter wants source 2, so the interface does not receive it, and no one hears it.
+    assert_eq!(heard(to(GROUP, 2), &excluding, &table), Err(DropReason::GroupSourceFiltered));
+}
+
+// U17, ip(7) IP_MULTICAST_ALL.
+#[test]
+fn without_multicast_all_a_socket_hears_what_it_joined() {
+    let table = table(&[("0.0.0.0:7", 0, false), ("239.1.2.3:7", 1, false), ("0.0.0.0:9", 2, true)]);
+    let others = groups(&[(GROUP, 2, SourceFilter::ANY)]);
+    assert_eq!(heard(to(GROUP, 1), &others, &table), Err(DropReason::UdpNoListener));
+    assert_eq!(heard(to("224.0.0.1", 1), &others, &table), Err(DropReason::UdpNoListener));
+    let own = groups(&[(GROUP, 1, SourceFilter::ANY), ("224.0.0.1", 0, include(&[1]))]);
+    assert_eq!(heard(to(GROUP, 1), &own, &table), Ok(vec![1]));
+    assert_eq!(heard(to("224.0.0.1", 1), &own, &table), Ok(vec![0]));
+    assert_eq!(heard(to("224.0.0.1", 2), &own, &table), Err(DropReason::UdpSourceFiltered));
+    // A broadcast is no group: every socket that is bound to any address.
+    assert_eq!(heard(to("255.255.255.255", 1), &own, &table), Ok(vec![0]));
+}
+
+// RFC 9776 3.2 and U16: the interface lets a source in for one, and the others' filters keep it out for them.
+#[test]
+fn a_source_that_only_another_port_wants_is_filtered_by_every_socket() {
+    let table = table(&[("0.0.0.0:7", 0, true), ("0.0.0.0:9", 1, true)]);
+    let groups = groups(&[(GROUP, 0, include(&[1])), (GROUP, 1, include(&[2]))]);
+    assert_eq!(heard(to(GROUP, 2), &groups, &table), Err(DropReason::UdpSourceFiltered));
+    assert_eq!(heard(to(GROUP, 3), &groups, &table), Err(DropReason::GroupSourceFiltered));
+}
+
+// U18, RFC 9776 2: sockets and memberships are of one interface.
+#[test]
+fn an_interface_is_not_another() {
+    let table = table(&[("0.0.0.0:7", 0, true)]);
+    let groups = groups(&[(GROUP, 0, SourceFilter::ANY)]);
+    let elsewhere = ForMany { interface: InterfaceId(1), ..to(GROUP, 1) };
+    assert_eq!(heard(elsewhere, &groups, &table), Err(DropReason::UdpNoListener));
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    sockets: Vec<(usize, ServiceId, bool)>,
+    members: Vec<(usize, ServiceId, bool, Vec<u8>)>,
+}
+
+const LOCALS: [&str; 4] = ["0.0.0.0:7", "239.1.2.3:7", "239.1.2.4:7", "198.18.0.2:7"];
+const GROUPS: [&str; 3] = ["239.1.2.3", "239.1.2.4", "224.0.0.1"];
+
+fn cases() -> impl Strategy<Value = Case> {
+    let socket = (0..LOCALS.len(), 0..5u16, any::<bool>());
+    let member = (0..GROUPS.len(), 0..5u16, any::<bool>(), prop::collection::vec(0..4u8, 0..3));
+    let (sockets, members) = (prop::collection::vec(socket, 0..6), prop::collection::vec(member, 0..8));
+    (sockets, members).prop_map(|(mut sockets, mut members)| {
+        // One option a service, one filter a service and group; sockets are bound service by service.
+        sockets.sort_unstable_by_key(|(local, service, _)| (*service, *local));
+        for i in 1..sockets.len() {
+            if sockets[i].1 == sockets[i - 1].1 {
+                sockets[i].2 = sockets[i - 1].2;
+            }
+        }
+        members.sort_unstable();
+        members.dedup_by_key(|(group, service, ..)| (*group, *service));
+        members.retain(|(_, _, exclude, sources)| *exclude || !sources.is_empty());
+        Case { sockets, members }
+    })
+}
+
+/// ip(7) and `ip_mc_sf_allow`, in their order, a socket at a time: no table, no merge, nothing of ours.
+fn model(case: &Case, destination: &str, n: u8) -> Vec<SocketId> {
+    let addr: IpAddr = destination.parse().unwrap();
+    let allows = |exclude: bool, sources: &[u8]| exclude != sources.contains(&n);
+    let of = |group: usize| GROUPS[group] == destination;
+    // ip_check_mc: the host is in the group, and someone wants the source.
+    let in_group = destination == "224.0.0.1"
+        || case.members.iter().any(|(group, _, ex, sources)| of(*group) && allows(*ex, sources));
+    let hears = |(local, service, multicast_all): &(usize, ServiceId, bool)| {
+        let bound: std::net::SocketAddr = LOCALS[*local].parse().unwrap();
+        if !bound.ip().is_unspecified() && bound.ip() != addr {
+            return false;
+        }
+        if !addr.is_multicast() {
+            return true;
+        }
+        match case.members.iter().find(|(group, owner, ..)| of(*group) && owner == service) {
+            Some((_, _, ex, sources)) => in_group && allows(*ex, sources),
+            None => in_group && *multicast_all,
+        }
+    };
+    (0..).zip(&case.sockets).filter(|(_, socket)| hears(socket)).map(|(id, _)| id).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    // U13, U16, U17, U19: for any sockets, memberships and datagrams.
+    #[test]
+    fn the_audience_is_who_linux_would_deliver_to(case in cases()) {
+        let sockets: Vec<_> = case.sockets.iter().map(|(l, s, all)| (LOCALS[*l], *s, *all)).collect();
+        let filter = |ex: bool, sources: &[u8]| if ex { exclude(sources) } else { include(sources) };
+        let members: Vec<_> =
+            case.members.iter().map(|(g, s, ex, sources)| (GROUPS[*g], *s, filter(*ex, sources))).collect();
+        let (table, groups) = (table(&sockets), groups(&members));
+        for destination in GROUPS.into_iter().chain(["239.9.9.9", "198.18.0.255", "255.255.255.255"]) {
+            for n in 0..4 {
+                let heard = heard(to(destination, n), &groups, &table).unwrap_or_default();
+                prop_assert_eq!(heard, model(&case, destination, n), "to {} from {}", destination, n);
+            }
+        }
+    }
+}
