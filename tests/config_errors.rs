@@ -294,6 +294,13 @@ fn devices() {
         "[[port]]\naddresses = [\"198.18.0.2/24\"]",
         &[&format!("t.toml:1:1: port[0]: the key device is missing: {remedy}")],
     );
+    assert_errors(
+        "[[port]]\ndevice = \"net_bonding0,slave=net_tap0\"\naddresses = [\"198.18.0.2/24\"]",
+        &[
+            "t.toml:2:10: port[0].device: a bond is not supported: when its other link takes over, nobody would be told of the \
+           groups there: give each link a port of its own, as in config/two-ports.toml",
+        ],
+    );
     let one_too_many = |first: &str, second: &str, name: &str| {
         let port = |device: &str, net: u8| {
             format!("[[port]]\ndevice = \"{device}\"\naddresses = [\"198.18.{net}.2/24\"]\n")

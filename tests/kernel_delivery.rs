@@ -142,21 +142,21 @@ struct Sent {
 /// Datagrams to everywhere, from three senders, on both interfaces; each says its own number.
 fn datagrams() -> Vec<Sent> {
     let mut sent = Vec::new();
-    for on in 0..2 {
+    for (on, ours) in OURS.into_iter().enumerate() {
         let directed = Ipv4Addr::new(198, 18, u8::try_from(on).unwrap(), 255);
-        let to = [G1, G2, G3, ALIAS, ALL_HOSTS, directed, Ipv4Addr::BROADCAST, OURS[on].ip];
+        let to = [G1, G2, G3, ALIAS, ALL_HOSTS, directed, Ipv4Addr::BROADCAST, ours.ip];
         for (to, n, port) in
             to.iter().flat_map(|to| (1..4).flat_map(move |n| [(*to, n, 5000), (*to, n, 6000)]))
         {
             let payload = u16::try_from(sent.len()).unwrap().to_be_bytes();
-            let frame = udp_frame(sender(on, n), 4000, OURS[on].with_ip(to), port, &payload);
+            let frame = udp_frame(sender(on, n), 4000, ours.with_ip(to), port, &payload);
             sent.push(Sent { what: format!("to {to}:{port} from {n} on {on}"), on, frame });
         }
         // E16: a group's packet in a frame to us alone.
         for (to, n) in [(G1, 1), (G1, 2), (ALIAS, 1)] {
             let payload = u16::try_from(sent.len()).unwrap().to_be_bytes();
-            let mut frame = udp_frame(sender(on, n), 4000, OURS[on].with_ip(to), 5000, &payload);
-            frame[..6].copy_from_slice(&OURS[on].mac);
+            let mut frame = udp_frame(sender(on, n), 4000, ours.with_ip(to), 5000, &payload);
+            frame[..6].copy_from_slice(&ours.mac);
             sent.push(Sent { what: format!("to {to}:5000 from {n} on {on}, in our own frame"), on, frame });
         }
     }

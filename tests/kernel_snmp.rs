@@ -133,8 +133,11 @@ fn linux_counts_under_the_same_names() {
     let idle: Vec<_> = EXCEPTIONS.iter().filter(|(pattern, _)| !used.contains(pattern)).collect();
     assert!(idle.is_empty(), "listed as different, and are not: {idle:?}");
     let silent: Vec<_> = names.difference(&counted).map(String::as_str).collect();
-    assert_eq!(silent, ELSEWHERE, "no stimulus made both count these");
+    assert_eq!(silent, [&ELSEWHERE[..], &UNSEEN].concat(), "no stimulus made both count these");
 }
+
+/// Counters that no wire sees: a full queue to a worker that does not turn is for the simulator.
+const UNSEEN: [&str; 1] = ["UdpRcvbufErrors"];
 
 /// Counters that only the other test sees.
 const ELSEWHERE: [&str; 2] = ["IpOutNoRoutes", "IpReasmTimeout"];

@@ -40,7 +40,7 @@ enum Filter {
     In(&'static [u8]),
     Ex(&'static [u8]),
 }
-use Filter::{Ex, In};
+use self::Filter::{Ex, In};
 
 impl Filter {
     fn of(self) -> SourceFilter<V4> {

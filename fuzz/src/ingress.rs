@@ -125,9 +125,17 @@ impl Host {
         let (rx, tx) = queues.into_iter().next().expect("a pair of queues");
         let mut table = PortTable::new(1);
         let local = (Ipv4Addr::UNSPECIFIED, 7).into();
-        table.bind(Socket::new(InterfaceId(0), local, 0)).expect("a free place");
+        // Two echoes share the port, and hear what is for many each for itself.
+        for service in 0..2 {
+            let socket = Socket::new(InterfaceId(0), local, service);
+            table.bind(Socket { reuse_address: true, ..socket }).expect("a shared place");
+        }
         let (punt, punted) = punt_queues(3);
-        let echo = Echo::new(EchoOptions { answer_broadcast: true, ..EchoOptions::default() });
+        let echo = |id| WorkerService {
+            id,
+            manner: Manner::default(),
+            service: Box::new(Echo::new(EchoOptions { answer_broadcast: true, ..EchoOptions::default() })),
+        };
         let parts = WorkerParts {
             ports: vec![WorkerPort {
                 id: PortId(0),
@@ -139,12 +147,12 @@ impl Host {
             }],
             pool: pool.clone(),
             table,
-            socket_pages: vec![SocketPage::default()],
-            services: vec![WorkerService { id: 0, manner: Manner::default(), service: Box::new(echo) }],
+            socket_pages: vec![SocketPage::default(), SocketPage::default()],
+            services: vec![echo(0), echo(1)],
+            homes: Homes::new(0, &[vec![0], vec![0]], &[], 1),
+            to_services: to_services().1,
             inbox: inbox().1,
             handed_over: hand_over().1,
-            homes: Homes::new(0, &[vec![0]], &[], 0),
-            to_services: to_services().1,
             punt,
             // Few enough for a few frames to reach the bounds.
             reassembly: Limits { timeout: Duration::from_secs(30), fragments: 24, fragments_per_source: 16 },

@@ -45,7 +45,7 @@ mod tests {
             (
                 "stats",
                 json!({"uptime_s": 7, "pool": {"free": 1, "size": 2}, "ports": [
-                    {"port": "p0", "device": device(), "engine": {"rx": 1}, "dropped": 3}]}),
+                    {"port": "p0", "device": device(), "engine": {"rx": 1}, "dropped": 3, "rx_by_queue": [1, 0]}]}),
             ),
             (
                 "ports",

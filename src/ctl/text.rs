@@ -63,7 +63,8 @@ fn render_stats(stats: &StatsAnswer, rows: Rows) -> String {
         let sum = counts.iter().fold(0, |sum: u64, n| sum.saturating_add(*n));
         // What a device loses is told even where it is nothing: that is what one looks for.
         let is_loss = matches!(name, "device imissed" | "device ierrors" | "device rx_nombuf");
-        if rows == Rows::All || sum > 0 || is_loss {
+        // And so is a queue by which nothing came.
+        if rows == Rows::All || sum > 0 || is_loss || name.starts_with("rx queue") {
             let counts = counts.into_iter().chain((ports.len() > 1).then_some(sum));
             table.row([name.to_owned()].into_iter().chain(counts.map(|n| n.to_string())));
         }
@@ -77,6 +78,10 @@ fn render_stats(stats: &StatsAnswer, rows: Rows) -> String {
         counter(name, &|port| port.engine.get(name).copied().unwrap_or(0));
     }
     counter("dropped", &|port| port.dropped);
+    let queues = ports.iter().map(|port| port.rx_by_queue.len()).max().unwrap_or(0);
+    for queue in (0..queues).filter(|_| queues > 1) {
+        counter(&format!("rx queue {queue}"), &|port| port.rx_by_queue.get(queue).copied().unwrap_or(0));
+    }
     counter("device ipackets", &|port| port.device.ipackets);
     counter("device opackets", &|port| port.device.opackets);
     counter("device ibytes", &|port| port.device.ibytes);

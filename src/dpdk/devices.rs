@@ -43,12 +43,14 @@ fn look_at(eal: &Eal, port_id: u16, probe: bool) -> Option<DeviceInfo> {
     let info = port::device_info(port_id).ok()?;
     let name = port::name(port_id)?;
     let offered = Offloads { rx: info.rx_offload_capa, tx: info.tx_offload_capa };
+    let driver = port::driver_name(&info);
+    let (max_rx_queues, max_tx_queues) = port::queues(&driver, (info.max_rx_queues, info.max_tx_queues));
     Some(DeviceInfo {
-        driver: port::driver_name(&info),
+        driver,
         mac: port::mac_address(port_id).ok(),
         numa_node: port::numa_node(port_id),
-        max_rx_queues: info.max_rx_queues,
-        max_tx_queues: info.max_tx_queues,
+        max_rx_queues,
+        max_tx_queues,
         mac_addresses: info.max_mac_addrs,
         offloads: offered.names(),
         filter: probe.then(|| try_filter(eal, port_id, &name, info.min_mtu, info.max_mtu)),

@@ -212,6 +212,15 @@ impl Mbuf {
         rearm_data & MASK == rearm(0, 1, 0, 0) && self.ol_flags() & INDIRECT == 0
     }
 
+    /// Takes back what the device said by `flags`. For a buffer that was just received, and is nobody else's.
+    #[inline]
+    pub(super) fn forget(&mut self, flags: u64) {
+        let said = self.ol_flags();
+        if said & flags != 0 {
+            self.atomic(sys::SHIM_MBUF_OL_FLAGS).store(said & !flags, Ordering::Relaxed);
+        }
+    }
+
     /// Calls `f` with the bytes of each segment of the frame, in order, until it is false.
     fn each_segment(&self, mut f: impl FnMut(&[u8]) -> bool) {
         let mut more = f(self.data());

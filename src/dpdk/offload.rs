@@ -55,6 +55,13 @@ impl Offloads {
         Self { rx: self.rx | scatter, ..self }
     }
 
+    /// The flags of received mbufs that speak of checksums which the device is not asked to look at.
+    pub(super) fn unasked(self) -> u64 {
+        let unless = |offload: u64, flags: u64| if self.rx & offload == 0 { flags } else { 0 };
+        unless(sys::SHIM_RX_OFFLOAD_IPV4_CKSUM, sys::SHIM_RX_IP_CKSUM_GOOD | sys::SHIM_RX_IP_CKSUM_BAD)
+            | unless(sys::SHIM_RX_OFFLOAD_UDP_CKSUM, sys::SHIM_RX_L4_CKSUM_GOOD | sys::SHIM_RX_L4_CKSUM_BAD)
+    }
+
     /// Whether the device keeps VLANs away until it is told of them.
     pub(super) fn filter_vlans(self) -> bool {
         self.rx & sys::SHIM_RX_OFFLOAD_VLAN_FILTER != 0
@@ -105,6 +112,18 @@ mod tests {
         assert_eq!(names("net_virtio"), ["rx_ipv4_cksum", "rx_udp_cksum", "tx_ipv4_cksum", "tx_udp_cksum"]);
         assert!(Offloads::choose(all, Checksum::Software, false, "net_virtio").names().is_empty());
         assert!(Offloads::choose(Offloads::default(), Checksum::Auto, true, "net_virtio").names().is_empty());
+    }
+
+    // C01, U04: a verdict that nobody asked for is none.
+    #[test]
+    fn what_was_not_asked_for_is_not_believed() {
+        let ip = sys::SHIM_RX_IP_CKSUM_GOOD | sys::SHIM_RX_IP_CKSUM_BAD;
+        let udp = sys::SHIM_RX_L4_CKSUM_GOOD | sys::SHIM_RX_L4_CKSUM_BAD;
+        let rx = |rx| Offloads { rx, tx: 0 };
+        assert_eq!(Offloads::default().unasked(), ip | udp);
+        assert_eq!(rx(sys::SHIM_RX_OFFLOAD_UDP_CKSUM).unasked(), ip, "vmxnet3");
+        assert_eq!(rx(sys::SHIM_RX_OFFLOAD_IPV4_CKSUM).unasked(), udp);
+        assert_eq!(rx(USED.rx).unasked(), 0);
     }
 
     #[test]

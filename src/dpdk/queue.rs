@@ -14,6 +14,9 @@ use crate::io::{self, Burst};
 #[derive(Debug)]
 pub struct RxQueue {
     queue: Queue,
+    /// Flags of mbufs that speak of what the device was not asked to do. Drivers set some all the same: igb says of every
+    /// packet that its checksums are right, unless the device has found them wrong.
+    unasked: u64,
 }
 
 /// A transmit queue of a started port.
@@ -36,12 +39,17 @@ struct Queue {
     not_sync: PhantomData<Cell<()>>,
 }
 
-/// The queue pair `number` of a port.
+/// The queue pair `number` of a port; received mbufs have none of the flags `unasked`.
 ///
 /// # Safety
 /// The port was started with more than `number` queues each way, is stopped only while no queue uses `opened` or when that
 /// is dropped, and this is called once for each number.
-pub(super) unsafe fn pair(opened: &Arc<Opened>, number: u16, prepare: bool) -> (RxQueue, TxQueue) {
+pub(super) unsafe fn pair(
+    opened: &Arc<Opened>,
+    number: u16,
+    prepare: bool,
+    unasked: u64,
+) -> (RxQueue, TxQueue) {
     let queue = || {
         let mut queue = Queue {
             port: opened.port_id(),
@@ -53,7 +61,7 @@ pub(super) unsafe fn pair(opened: &Arc<Opened>, number: u16, prepare: bool) -> (
         queue.resume();
         queue
     };
-    (RxQueue { queue: queue() }, TxQueue { queue: queue(), prepare })
+    (RxQueue { queue: queue(), unasked }, TxQueue { queue: queue(), prepare })
 }
 
 impl Queue {
@@ -125,6 +133,10 @@ impl io::RxQueue for RxQueue {
         // SAFETY: the queue exists and only this thread uses it, see `pair`; it is not paused, so that the port is started;
         // there is room for `room` pointers, and `Option<Mbuf>` is one. The driver gives up its reference to each that it returns.
         let n = fill(slots, |slots, room| unsafe { sys::shim_rx_burst(port, number, slots.cast(), room) });
+        if self.unasked != 0 {
+            let received = burst.spare().iter_mut().take(n).flatten();
+            received.for_each(|buf| buf.forget(self.unasked));
+        }
         burst.filled(n);
         n
     }

@@ -61,11 +61,13 @@ impl<N: Nic> PortIo<N> {
         manner: Manner,
         pool: &N::Pool,
     ) -> bool {
-        // U13: what others read is not theirs to see answered: the answer is made of a copy, once.
+        // U13: what others read is not theirs to see answered: the answer is made of a copy. Not by the fast path, which
+        // is compiled into its one caller.
         if !buf.is_private() {
             let copy = private_copy(&buf, parts, pool);
             count(copy.is_some(), &mut self.tally);
-            return copy.is_some_and(|copy| self.answer(now, copy, parts, manner, pool));
+            let Some(copy) = copy else { return false };
+            buf = copy;
         }
         let long = match self.make_answer(now, &mut buf, parts, manner) {
             Ok(long) => long,

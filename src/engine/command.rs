@@ -131,6 +131,9 @@ pub struct PortStats {
     pub engine: BTreeMap<String, u64>,
     /// All drops together.
     pub dropped: u64,
+    /// The packets that came by each receive queue: whether the device spreads flows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rx_by_queue: Vec<u64>,
 }
 
 /// The mbuf pool.

@@ -22,6 +22,8 @@ type Ways<B> = Arc<[Sender<ToService<B>>]>;
 pub struct Homes<B> {
     /// By [`SocketId`]; `None`: here.
     away: Vec<Option<Ways<B>>>,
+    /// Whether some service does not live on every worker.
+    some_elsewhere: bool,
     /// What all workers share: a flow has one home, whoever receives it.
     secret: u64,
 }
@@ -39,13 +41,21 @@ impl<B> Homes<B> {
             let found = || workers.iter().filter_map(|worker| ways.get(*worker).cloned()).collect();
             Some(Arc::clone(known.entry(workers).or_insert_with(found)))
         });
-        Self { away: away.collect(), secret }
+        let some_elsewhere = of_sockets.iter().any(|workers| workers.len() < ways.len());
+        Self { away: away.collect(), some_elsewhere, secret }
     }
 
     /// Whether the services of all sockets live here.
     #[must_use]
     pub fn are_all_here(&self) -> bool {
         self.away.iter().all(Option::is_none)
+    }
+
+    /// Whether some service does not live on every worker: without one, nothing is ever handed over.
+    #[inline]
+    #[must_use]
+    pub const fn are_some_elsewhere(&self) -> bool {
+        self.some_elsewhere
     }
 
     /// Whether the service of `socket` lives here.
@@ -81,6 +91,7 @@ mod tests {
         let (zero, two) = (homes(0), homes(2));
         assert!(zero.is_here(0) && !zero.is_here(1) && !zero.is_here(2) && two.is_here(2));
         assert!(!zero.are_all_here() && Homes::new(1, &of_sockets[..2], &ways, 7).are_all_here());
+        assert!(zero.are_some_elsewhere() && !Homes::new(1, &of_sockets[..1], &ways, 7).are_some_elsewhere());
         assert!(zero.way(0, 1u32).is_none());
         let mut chosen = [0; 2];
         for flow in 0..1000u32 {

@@ -123,8 +123,7 @@ fn accept<B: PacketBuf, const PLAIN: bool>(
     if to_key(head) == memo.key && load64::<0>(head) & MAC_MASK == own.mac {
         return Some(parts.for_socket(memo.socket));
     }
-    let (First { socket, others }, cast) = look_up(lookup, memo, head)?;
-    Some(parts.to(cast).with_others(others).for_socket(socket))
+    look_up(lookup, memo, head, parts)
 }
 
 /// Destination address and port in one word, the source port between them masked out.
@@ -133,22 +132,23 @@ fn to_key(head: &[u8; HEAD]) -> u64 {
     load64::<30>(head) & 0xffff_0000_ffff_ffff
 }
 
-/// The (first) socket that wants the datagram, and to whom it was addressed.
+/// `parts`, with the (first) socket that wants the datagram, and to whom it was addressed.
 #[inline(never)]
-fn look_up(lookup: Lookup<'_>, memo: &mut Memo, head: &[u8; HEAD]) -> Option<(First, Cast)> {
+fn look_up(lookup: Lookup<'_>, memo: &mut Memo, head: &[u8; HEAD], parts: Parts) -> Option<Parts> {
     let Lookup { view, interface, table } = lookup;
     let (src, dst) = (load32::<26>(head), load32::<30>(head));
     let udp_port = swapped(u64::from(load32::<34>(head)) >> 16);
     let dst_mac = load64::<0>(head) & MAC_MASK;
     if dst_mac != view.mac {
-        return multicast(lookup, dst_mac, src, dst, udp_port).map(|first| (first, Cast::Multicast));
+        let First { socket, others } = multicast(lookup, dst_mac, src, dst, udp_port)?;
+        return Some(parts.to(Cast::Multicast).with_others(others).for_socket(socket));
     }
     if !view.is_own(dst) {
         return None;
     }
     let socket = table.unicast::<V4>(interface.id, Ipv4Addr::from(dst.to_le_bytes()), udp_port)?;
     *memo = Memo { key: to_key(head), socket };
-    Some((First { socket, others: false }, Cast::Unicast))
+    Some(parts.for_socket(socket))
 }
 
 /// The low 16 bits, which were loaded from a big-endian field.

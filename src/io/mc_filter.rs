@@ -125,6 +125,11 @@ pub trait FilterCalls {
         None
     }
 
+    /// Whether the device keeps hashes of the list's addresses, so that others pass, too. Its table of addresses is exact.
+    fn list_is_hashed(&self) -> bool {
+        false
+    }
+
     /// `rte_eth_dev_mac_addr_add`: into the first empty slot of the table; one that is there already stays as it is.
     ///
     /// # Errors

@@ -64,6 +64,12 @@ impl Abilities {
         Self { addr_list: Some((Matching::Hash12, capacity)), ..Self::exact(0) }
     }
 
+    /// As Intel's: it hashes a list of `capacity` to 12 bits, and takes `slots` of them into its table, exactly.
+    #[must_use]
+    pub const fn hash12_and_table(capacity: usize, slots: usize) -> Self {
+        Self { mac_table: Some(slots), ..Self::hash12(capacity) }
+    }
+
     /// A device that takes group addresses into its table of `capacity` MAC addresses, as virtio and i40e do.
     #[must_use]
     pub const fn mac_table(capacity: usize) -> Self {
@@ -266,6 +272,10 @@ impl FilterCalls for SimCalls {
         lock(&self.0).abilities.addr_list.and_then(|(_, capacity)| u32::try_from(capacity).ok())
     }
 
+    fn list_is_hashed(&self) -> bool {
+        matches!(lock(&self.0).abilities.addr_list, Some((Matching::Hash12, _)))
+    }
+
     fn add_mac(&mut self, mac: MacAddr) -> Result<(), Refusal> {
         self.hardware()?.mac_addr_add(mac)
     }
@@ -370,6 +380,20 @@ mod tests {
             "the lower half of the byte before the last is not looked at"
         );
         assert!(!passes(&filter, group(0x22, 0x34)) && !passes(&filter, group(0x12, 0x35)));
+    }
+
+    // E05, E07: no group is lost, and only while there are more than the table holds do others pass.
+    #[test]
+    fn few_groups_are_kept_exactly_and_many_by_their_hashes() {
+        let mut filter = filter(Abilities::hash12_and_table(128, 4));
+        let many: Vec<_> = (0..6).map(|d| group(0x12, d)).collect();
+        let collides = group(0x1f, 1);
+        for (n, rung) in [(4, Rung::MacTable), (6, Rung::AddrList), (2, Rung::MacTable), (5, Rung::AddrList)]
+        {
+            assert_eq!(filter.apply(&many[..n], Occasion::Change).rung, rung, "{n}");
+            assert!(many.iter().zip(0..).all(|(mac, place)| passes(&filter, *mac) == (place < n)), "{n}");
+            assert_eq!(passes(&filter, collides), rung == Rung::AddrList, "{n}");
+        }
     }
 
     // DESIGN 6: a hole in virtio's array would lose the groups behind it.

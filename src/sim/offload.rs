@@ -77,11 +77,13 @@ pub fn fill_in(frame: &mut [u8], request: TxChecksum) -> Option<()> {
     }
     if request.udp {
         let total = usize::from(u16_at(packet, 2)?);
-        let udp = packet.get_mut(header_len..total)?;
-        // The field holds the pseudo-header's sum, so that summing the datagram is all there is to do.
-        let sum = !fold(sum(udp));
+        let udp = packet.get(header_len..total)?;
+        // The field holds the pseudo-header's sum, so that summing the datagram is all there is to do; but as some devices
+        // (QEMU's e1000e), this one takes what pads the frame for a part of it.
+        let padding = u64::try_from(packet.len() - total).unwrap_or_default();
+        let sum = !fold(sum(udp) + padding);
         let sum = if sum == 0 { 0xffff } else { sum };
-        udp.get_mut(6..8)?.copy_from_slice(&sum.to_be_bytes());
+        packet.get_mut(header_len + 6..header_len + 8)?.copy_from_slice(&sum.to_be_bytes());
     }
     Some(())
 }

@@ -37,8 +37,27 @@ pub struct First {
 /// # Errors
 /// Why nobody does: the interface does not admit it, no socket is open that could, or none wants the source.
 // U13, RFC 1122 4.1.3.1: every one of them has a copy.
-#[inline]
+#[inline(always)]
 pub fn first<F: Family>(
+    datagram: &ForMany<F>,
+    groups: &GroupTable<F>,
+    table: &PortTable,
+) -> Result<First, DropReason> {
+    // The common case at the price of its two look-ups: one socket on the port, whose service joined the group. What its
+    // filter wants the interface's does, too.
+    if datagram.cast == Cast::Multicast
+        && let Some(bound) = table.hearers::<F>(datagram.interface, datagram.udp_port)
+        && let Some(only) = bound.only()
+        && let Some(filter) = groups.members(datagram.destination).and_then(|m| m.filter(only.service))
+        && filter.allows(datagram.source)
+    {
+        return Ok(First { socket: only.socket, others: false });
+    }
+    first_of_all(datagram, groups, table)
+}
+
+#[inline(never)]
+fn first_of_all<F: Family>(
     datagram: &ForMany<F>,
     groups: &GroupTable<F>,
     table: &PortTable,

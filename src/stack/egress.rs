@@ -344,7 +344,8 @@ fn turn_ports(udp: &mut [u8]) -> Option<()> {
 }
 
 /// Fills in the UDP checksum of an answer at its place, or asks the device to.
-// U05, RFC 768: a computed 0 is sent as 0xffff.
+// U05, RFC 768: a computed 0 is sent as 0xffff. Of a padded frame it is computed here: it is short, and devices differ in
+// what they take for the datagram's length where something follows it.
 fn sum_udp<B: PacketBuf>(
     buf: &mut B,
     src: Ipv4Addr,
@@ -352,9 +353,10 @@ fn sum_udp<B: PacketBuf>(
     udp_len: u16,
     interface: &Interface,
 ) -> bool {
-    let (at, offload) = (l4_offset(interface), interface.tx_udp_checksum);
+    let at = l4_offset(interface);
     let pseudo = Sum::pseudo_v4(src, dst, PROTOCOL_UDP, udp_len);
     let end = at + usize::from(udp_len);
+    let offload = interface.tx_udp_checksum && end >= frame_min(interface);
     let Some(udp) = buf.unique().and_then(|f| f.get_mut(at..end)) else { return false };
     let Some(field) = udp.get_mut(6..8) else { return false };
     field.copy_from_slice(&[0, 0]);

@@ -17,7 +17,7 @@ pub struct GroupTable<F: Family> {
 }
 
 /// The services that joined one group, in the order of their ids.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Members<F: Family>(Vec<(ServiceId, SourceFilter<F>)>);
 
 impl<F: Family> Members<F> {
@@ -25,6 +25,9 @@ impl<F: Family> Members<F> {
     #[inline]
     #[must_use]
     pub fn filter(&self, service: ServiceId) -> Option<&SourceFilter<F>> {
+        if let [(only, filter)] = self.0.as_slice() {
+            return (*only == service).then_some(filter);
+        }
         let place = self.0.binary_search_by_key(&service, |(id, _)| *id).ok()?;
         self.0.get(place).map(|(_, filter)| filter)
     }
@@ -58,9 +61,9 @@ impl<F: Family> GroupTable<F> {
         // E06, G04, RFC 1112 7.2: the group of all hosts is always received, whoever asked.
         table.macs.set(F::group_mac(F::ALL_HOSTS), Some(1));
         for (group, service, filter) in memberships {
-            let mut members = table.groups.get(&group.addr()).cloned().unwrap_or_else(|| Members(Vec::new()));
+            let mut members = table.groups.get(&group.addr()).cloned().unwrap_or(Members(Vec::new()));
             members.set(service, filter);
-            table.set(group, members.0);
+            table.put(group, members);
         }
         table
     }
@@ -69,8 +72,12 @@ impl<F: Family> GroupTable<F> {
     pub fn set(&mut self, group: Group<F>, members: impl IntoIterator<Item = (ServiceId, SourceFilter<F>)>) {
         let mut all = Members(Vec::new());
         members.into_iter().for_each(|(service, filter)| all.set(service, filter));
-        let (was, is) = (self.groups.get(&group.addr()).is_some(), !all.0.is_empty());
-        self.groups.set(group.addr(), is.then_some(all));
+        self.put(group, all);
+    }
+
+    fn put(&mut self, group: Group<F>, members: Members<F>) {
+        let (was, is) = (self.groups.get(&group.addr()).is_some(), !members.0.is_empty());
+        self.groups.set(group.addr(), is.then_some(members));
         // E04, E05: another group may map to the same address.
         let count = self.macs.get(&group.mac()).copied().unwrap_or_default();
         match (was, is) {

@@ -12,7 +12,7 @@ use nix::unistd::Uid;
 use super::frames::{Arp, Host, IGMP, Mac, ping_frame};
 use super::netns::Netns;
 use super::pollcast::{Config, Pollcast};
-use super::raw_peer::RawPeer;
+use super::raw_peer::{FarEnd, RawPeer};
 use super::read::{Frame, Record, Report};
 
 /// The kernel's end of the tap.
@@ -38,16 +38,16 @@ const FENCE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long an answer that must not come is waited for, beyond the proof that the frame has been dealt with.
 const SILENCE: Duration = Duration::from_millis(50);
 
-/// A raw socket on the wire of a host, which knows when the host has dealt with what was sent.
+/// The far end of a host's wire, a raw socket as a rule, which knows when the host has dealt with what was sent.
 #[derive(Debug)]
-pub struct Wire {
-    pub raw: RawPeer,
+pub struct Wire<E = RawPeer> {
+    pub raw: E,
     fences: Cell<u16>,
 }
 
-impl Wire {
-    /// On the wire's far end.
-    pub fn new(raw: RawPeer) -> Self {
+impl<E: FarEnd> Wire<E> {
+    /// By what is at the wire's far end.
+    pub fn new(raw: E) -> Self {
         Self { raw, fences: Cell::new(0) }
     }
 

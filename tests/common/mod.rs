@@ -22,6 +22,7 @@ pub mod kinds;
 pub mod lab;
 pub mod linux;
 pub mod netns;
+pub mod nic;
 pub mod pollcast;
 pub mod raw_peer;
 pub mod read;
@@ -35,8 +36,9 @@ pub use frames::*;
 pub use lab::*;
 pub use linux::Linux;
 pub use netns::Netns;
+pub use nic::{BRIDGE, Filter, Guest, Made, Model, Passage, SharedNic};
 pub use pollcast::{Config, PROGRAM, Pollcast, TWO_TAPS};
-pub use raw_peer::RawPeer;
+pub use raw_peer::{FarEnd, RawPeer};
 pub use read::*;
 pub use testpmd::Bridge;
 

@@ -75,7 +75,8 @@ impl Config {
         }
     }
 
-    fn to_toml(&self, socket: &Path, prefix: &str) -> String {
+    /// The file.
+    pub fn to_toml(&self, socket: &Path, prefix: &str) -> String {
         let Self { command: _, hugepages, eal, file_prefix: _, socket: _, workers, ports, services } = self;
         let socket = socket.display();
         format!(
@@ -90,7 +91,7 @@ const DIR_PREFIX: &str = "pollcast-test-";
 
 /// A folder of this test process, without what is left of processes that were killed. Among the system's temporary
 /// files: any user may go there, and the way to a socket is short, wherever the checkout is.
-fn new_dir() -> PathBuf {
+pub fn new_dir() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let base = std::env::temp_dir();
     for old in fs::read_dir(&base).into_iter().flatten().flatten() {

@@ -24,6 +24,32 @@ pub struct RawPeer {
     socket: OwnedFd,
 }
 
+/// The far end of a wire: what puts frames on it, and takes off what the other end sends.
+pub trait FarEnd {
+    /// Puts a frame on the wire: at least the 14 bytes of an Ethernet header.
+    fn send(&self, frame: &[u8]);
+
+    /// The next frame of the other end, if one comes before `deadline`.
+    fn next(&self, deadline: Instant) -> Option<Frame>;
+
+    /// Every frame of the other end, until the time is over.
+    fn frames(&self, during: Duration) -> Vec<Frame> {
+        let deadline = Instant::now() + during;
+        std::iter::from_fn(|| self.next(deadline)).collect()
+    }
+
+    /// The first frame for which `wanted` finds something, and what it finds, if one comes in time.
+    fn find<T>(&self, patience: Duration, wanted: impl Fn(&Frame) -> Option<T>) -> Option<T> {
+        let deadline = Instant::now() + patience;
+        std::iter::from_fn(|| self.next(deadline)).find_map(|frame| wanted(&frame))
+    }
+
+    /// Forgets what has come.
+    fn drain(&self) {
+        while self.next(Instant::now()).is_some() {}
+    }
+}
+
 impl RawPeer {
     /// On `device`, which must be up.
     pub fn new(netns: &Netns, device: &str) -> Self {
@@ -39,9 +65,10 @@ impl RawPeer {
             peer
         })
     }
+}
 
-    /// Puts a frame on the wire: at least the 14 bytes of an Ethernet header.
-    pub fn send(&self, frame: &[u8]) {
+impl FarEnd for RawPeer {
+    fn send(&self, frame: &[u8]) {
         let sent = loop {
             match send(self.socket.as_raw_fd(), frame, MsgFlags::empty()) {
                 // The tap's queue is full: its reader will come.
@@ -54,8 +81,7 @@ impl RawPeer {
         assert_eq!(sent, frame.len());
     }
 
-    /// The next frame of the other end, if one comes before `deadline`.
-    pub fn next(&self, deadline: Instant) -> Option<Frame> {
+    fn next(&self, deadline: Instant) -> Option<Frame> {
         let mut buf = vec![0; 65536];
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -77,23 +103,6 @@ impl RawPeer {
                 Err(e) => panic!("recvfrom: {}", io::Error::from(e)),
             }
         }
-    }
-
-    /// Every frame of the other end, until the time is over.
-    pub fn frames(&self, during: Duration) -> Vec<Frame> {
-        let deadline = Instant::now() + during;
-        std::iter::from_fn(|| self.next(deadline)).collect()
-    }
-
-    /// The first frame for which `wanted` finds something, and what it finds, if one comes in time.
-    pub fn find<T>(&self, patience: Duration, wanted: impl Fn(&Frame) -> Option<T>) -> Option<T> {
-        let deadline = Instant::now() + patience;
-        std::iter::from_fn(|| self.next(deadline)).find_map(|frame| wanted(&frame))
-    }
-
-    /// Forgets what has come.
-    pub fn drain(&self) {
-        while self.next(Instant::now()).is_some() {}
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::frames::{Host, udp_frame};
 use super::netns::Netns;
 use super::pollcast::{Config, Pollcast};
-use super::raw_peer::RawPeer;
+use super::raw_peer::{FarEnd, RawPeer};
 
 /// The bridge's own address: the querier's.
 pub const QUERIER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 99);

@@ -107,6 +107,12 @@ fn check_device(
         problems.add(place, format!("{value:?} is no device"), REMEDY);
         return value.clone();
     };
+    if device.starts_with("net_bonding") {
+        // docs/real-nics.md: the switch behind the other link would not be told of the groups when that takes over.
+        let wrong = "a bond is not supported: when its other link takes over, nobody would be told of the groups there";
+        let remedy = "give each link a port of its own, as in config/two-ports.toml";
+        problems.add(place, wrong.to_owned(), remedy);
+    }
     let name = |device: &str| device.split(',').next().unwrap_or(device).to_owned();
     if let Some(other) = before.iter().find(|port| port.device_name() == name(&device)) {
         let remedy = "give each port a device of its own (for a vdev, another number after its driver)";

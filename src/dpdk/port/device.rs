@@ -66,6 +66,14 @@ fn device_name(info: &sys::rte_eth_dev_info) -> String {
     unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
 }
 
+/// Drivers that take more queues than they fill: em's own words are that it has one receive queue, whatever it says.
+const ONE_QUEUE: [&str; 1] = ["net_e1000_em"];
+
+/// The receive and transmit queues that a port of `driver` can make use of, of those that it `says` it has.
+pub(in crate::dpdk) fn queues(driver: &str, says: (u16, u16)) -> (u16, u16) {
+    if ONE_QUEUE.contains(&driver) { (says.0.min(1), says.1.min(1)) } else { says }
+}
+
 /// The name of a port's driver, as `net_tap`.
 pub(in crate::dpdk) fn driver_name(info: &sys::rte_eth_dev_info) -> String {
     if info.driver_name.is_null() {
@@ -102,6 +110,12 @@ pub(in crate::dpdk) fn max_mtu(max_mtu: u16, max_frame: u32) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_queue_that_is_never_filled_is_none() {
+        assert_eq!(queues("net_e1000_em", (2, 2)), (1, 1));
+        assert_eq!(queues("net_e1000_igb", (16, 16)), (16, 16));
+    }
 
     #[test]
     fn the_largest_packet_follows_from_what_a_driver_tells() {

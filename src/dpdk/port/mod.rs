@@ -17,7 +17,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dpdk_sys as sys;
 
-pub(super) use self::device::{all, device_info, driver_name, find, mac_address, max_mtu, name, numa_node};
+pub(super) use self::device::{
+    all, device_info, driver_name, find, mac_address, max_mtu, name, numa_node, queues,
+};
 pub use self::error::PortError;
 use self::filter::Calls;
 pub(super) use self::users::Users;
@@ -101,7 +103,7 @@ impl Drop for Opened {
         restart::ignore_reset_requests(self);
         if self.started.load(Ordering::Acquire) {
             // Of af_packet and af_xdp these are switches of the kernel's interface, which outlives us.
-            let mut calls = Calls { port_id: self.port_id };
+            let mut calls = Calls::new(self.port_id, "");
             if calls.promiscuous() {
                 let _may_have_no_switch = calls.set_promiscuous(false);
             }
@@ -328,6 +330,7 @@ impl Port<Stopped> {
         let Self { opened, info, state } = self;
         let Stopped { setup, policy, mac_slots, keep_promiscuous } = state;
         let (queue_pairs, prepare) = (setup.queue_pairs, setup.offloads.tx != 0);
+        let unasked = setup.offloads.unasked();
         let listener = Listener::capturing();
         let port_id = opened.port_id;
         // SAFETY: the port is ours, configured and stopped.
@@ -343,8 +346,9 @@ impl Port<Stopped> {
 
         // SAFETY: the port was just started with `queue_pairs` queues each way, is stopped only by `restart`, while no queue
         // uses it, and when `opened` is dropped; and this function consumes the one value that can start it first.
-        let queues = (0..queue_pairs).map(|number| unsafe { pair(&opened, number, prepare) }).collect();
-        let mut calls = Calls { port_id };
+        let queues =
+            (0..queue_pairs).map(|number| unsafe { pair(&opened, number, prepare, unasked) }).collect();
+        let mut calls = Calls::new(port_id, &info.driver);
         // A device without such a mode has no filter, and passes our address as any other.
         let keep_promiscuous = keep_promiscuous && calls.set_promiscuous(true).is_ok();
         let filter = Ladder::new(calls, policy, mac_slots, keep_promiscuous);
@@ -356,7 +360,8 @@ impl Port<Stopped> {
 /// Whether the device can be what the plan wants.
 fn fits(plan: &PortPlan, info: &sys::rte_eth_dev_info, want: u16) -> Result<(), PortError> {
     let (port, device) = (plan.name.clone(), plan.device.clone());
-    let have = info.max_rx_queues.min(info.max_tx_queues);
+    let (rx, tx) = queues(&driver_name(info), (info.max_rx_queues, info.max_tx_queues));
+    let have = rx.min(tx);
     if want > have {
         return Err(PortError::TooFewQueues { port, device, have, want });
     }

@@ -28,6 +28,9 @@ const REPORT_PATIENCE: Duration = Duration::from_secs(1);
 const LOOK_MIN: Duration = Duration::from_micros(50);
 const LOOK_MAX: Duration = Duration::from_millis(5);
 
+/// How long a table that workers have let go of may wait for control to give it back.
+const LET_GO_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A table, by the number of the change that it came with.
 type Numbered = (u64, Arc<GroupTable<V4>>);
 
@@ -123,6 +126,7 @@ impl Interface {
         admission.change += 1;
         admission.behind.clear();
         admission.behind.extend_from_slice(workers);
+        self.admission.look_at.get_or_insert(now + LET_GO_INTERVAL);
         self.tell_admission(now, out);
         self.admission.let_go();
     }
@@ -169,7 +173,7 @@ impl Interface {
             admission.pause = (admission.pause * 2).min(LOOK_MAX);
         }
         if admission.waiting.is_empty() {
-            admission.look_at = None;
+            admission.look_at = (!admission.replaced.is_empty()).then(|| now + LET_GO_INTERVAL);
         }
     }
 }

@@ -52,7 +52,11 @@ impl<N: Nic> Control<N> {
     fn answer(&mut self, now: Instant, command: &Command) -> Answer {
         match command {
             Command::Stats => Answer::Stats(self.stats(now)),
-            Command::Ports => Answer::Ports(self.ports.iter().map(port).collect()),
+            Command::Ports => {
+                // What is told of a link is acted on, too.
+                self.look_at_links(now);
+                Answer::Ports(self.ports.iter().map(port).collect())
+            }
             Command::Sockets => Answer::Sockets(self.sockets()),
             Command::Groups => Answer::Groups(self.interfaces().flat_map(|i| self.groups(i)).collect()),
             Command::Filter => {
@@ -149,6 +153,7 @@ fn port_stats(port: &Port) -> PortStats {
         device: port.base.device.device_stats(),
         engine: Counter::ALL.iter().map(|c| (c.name().to_owned(), tally.get(*c))).collect::<BTreeMap<_, _>>(),
         dropped: DropReason::ALL.iter().map(|why| tally.drops(*why)).sum(),
+        rx_by_queue: port.rx_by_queue().collect(),
     }
 }
 

@@ -15,6 +15,7 @@ mod neighbors;
 mod paths;
 mod port;
 mod restart;
+mod spread;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -59,8 +60,9 @@ const IGMP_PAUSE: Duration = Duration::from_millis(5);
 /// How often last words are repeated at most.
 const LAST_WORDS_MAX: u32 = 300;
 
-/// How often links are looked at.
-const LINK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often links are looked at: more often than a link that went down is up again, so that no such time is missed. Not
+/// every driver can interrupt for it, and one that should and does not would be believed to be down for ever.
+const LINK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A socket as control shows it: where it is, and its counters on every worker.
 #[derive(Debug)]
@@ -384,12 +386,18 @@ impl<N: Nic> Control<N> {
 
     /// G44, RFC 4541 2.1.1: after a link came up, the switch behind it may be another one, and knows nothing of us.
     fn check_links(&mut self, now: Instant) {
-        if now < self.next_link_check {
-            return;
+        if self.next_link_check <= now {
+            self.look_at_links(now);
         }
+    }
+
+    /// The same at once.
+    fn look_at_links(&mut self, now: Instant) {
         self.next_link_check = now + LINK_INTERVAL;
-        for port in &mut self.ports {
+        // One that is being restarted looks itself.
+        for port in self.ports.iter_mut().filter(|port| port.base.restart.is_none()) {
             port.check_link(now, &mut self.rng, &self.out);
+            port.check_spread();
             port.reset_if_wanted(now, &self.out);
         }
     }

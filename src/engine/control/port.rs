@@ -4,7 +4,8 @@ use super::Outlet;
 use super::filter::FilterTimes;
 use super::interface::Interface;
 use super::restart::{Pauses, Restart};
-use crate::engine::counters::{CounterPage, Tally};
+use super::spread::Spread;
+use crate::engine::counters::{Counter, CounterPage, Tally};
 use crate::io::{Nic, Occasion, PortControl, PortId};
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
@@ -56,6 +57,7 @@ pub(super) struct Base {
     /// A restart under way, and what workers are yet to be told of it.
     pub(super) restart: Option<Restart>,
     pub(super) pauses: Pauses,
+    spread: Spread,
 }
 
 /// One port.
@@ -73,8 +75,20 @@ impl Port {
         let link_up = device.link_is_up();
         let configured_mtu = device.info().mtu;
         let (filter, restart, pauses) = (FilterTimes::new(), None, Pauses::default());
-        let base =
-            Base { device, workers, cpus, pages, ledger, configured_mtu, filter, link_up, restart, pauses };
+        let spread = Spread::default();
+        let base = Base {
+            device,
+            workers,
+            cpus,
+            pages,
+            ledger,
+            configured_mtu,
+            filter,
+            link_up,
+            restart,
+            pauses,
+            spread,
+        };
         Self { base, interfaces: interfaces.into_iter().map(|i| Interface::new(i, rng)).collect() }
     }
 
@@ -96,6 +110,31 @@ impl Port {
     pub(super) fn assert_balance(&self) {
         let (came, went) = self.base.ledger.tally.balance();
         debug_assert_eq!(came, went, "control lost a packet");
+    }
+
+    /// The packets that came by each receive queue.
+    pub(super) fn rx_by_queue(&self) -> impl Iterator<Item = u64> {
+        self.base.pages.iter().map(|page| page.read().get(Counter::Rx))
+    }
+
+    /// Says so if the device was given several receive queues and fills one.
+    pub(super) fn check_spread(&mut self) {
+        if self.base.pages.len() < 2 {
+            return;
+        }
+        let mut spread = self.base.spread;
+        if let Some(queue) = spread.look(self.rx_by_queue()) {
+            let info = self.base.device.info();
+            tracing::warn!(
+                "port {}: all that came so far came by queue {queue} of {}: if that is not all of one flow, the device does \
+                 not spread flows by {}, and the other queues' workers have nothing to do: let one worker serve this port \
+                 (its key `cpus`)",
+                info.name,
+                info.rx_queues,
+                info.driver,
+            );
+        }
+        self.base.spread = spread;
     }
 
     /// Notices that the link came up again: what was announced and reported must be so again.

@@ -6,7 +6,7 @@ use arrayvec::ArrayVec;
 
 use super::copies::make_private;
 use super::fan_out::Copy;
-use super::{Manner, Worker, WorkerService};
+use super::{Manner, Worker};
 use crate::addr::V4;
 use crate::engine::counters::{Counter, SocketPage};
 use crate::engine::message::ToService;
@@ -24,6 +24,7 @@ const TO_SERVICES_BUDGET: usize = 2 * BURST_MAX;
 
 impl<N: Nic> Worker<N> {
     /// Lets every socket have its datagrams.
+    #[inline]
     pub(super) fn serve(&mut self, now: Instant, index: usize) {
         let here = |d: &Datagram<N::Buf>| !d.parts().has_others() && self.homes.is_here(d.parts().socket());
         if self.plain || self.delivered.iter().all(here) {
@@ -46,21 +47,17 @@ impl<N: Nic> Worker<N> {
                 &mut self.batch
             };
             let Some(port) = self.ports.get_mut(index) else { return };
-            let (pages, pool) = (&self.socket_pages, &self.pool);
-            Server { services: &mut self.services, port, pages, pool, plain: self.plain }
-                .serve(now, service, batch);
+            let mut manner = Manner::default();
+            if let Some(s) = self.services.iter_mut().find(|s| Some(s.id) == service) {
+                if !self.plain && s.service.writes_payloads() {
+                    make_private(batch, &self.pool, &mut port.tally);
+                }
+                port.tally.add(Counter::Delivered, batch.len() as u64);
+                s.service.datagrams(&mut Cx { now }, batch);
+                manner = s.manner;
+            }
+            carry_out(now, port, &self.socket_pages, manner, batch, &self.pool);
         }
-    }
-
-    /// Lets `service` have what was collected for it.
-    fn serve_batch(&mut self, now: Instant, index: usize, service: ServiceId) {
-        let Some(port) = self.ports.get_mut(index) else { return };
-        let (pages, pool) = (&self.socket_pages, &self.pool);
-        Server { services: &mut self.services, port, pages, pool, plain: false }.serve(
-            now,
-            Some(service),
-            &mut self.batch,
-        );
     }
 
     /// The same for a burst of which some are for several sockets, or for services that live on other workers.
@@ -76,15 +73,13 @@ impl<N: Nic> Worker<N> {
                     self.hand_over(index, copy);
                     continue;
                 }
-                // NOTE(push): a full one was served.
-                self.batch.push(Datagram::new(copy.buf, copy.parts));
-                if self.batch.is_full() {
-                    self.serve_batch(now, index, service);
+                // NOTE(push): it was emptied, and whenever it was full it was served.
+                self.delivered.push(Datagram::new(copy.buf, copy.parts));
+                if self.delivered.is_full() {
+                    self.serve_here(now, index);
                 }
             }
-            if !self.batch.is_empty() {
-                self.serve_batch(now, index, service);
-            }
+            self.serve_here(now, index);
         }
         self.fan_out.clear();
     }
@@ -127,6 +122,9 @@ impl<N: Nic> Worker<N> {
 
     /// Takes what other workers received for the services here. Returns how much there was.
     pub(super) fn take_for_services(&mut self, now: Instant) -> usize {
+        if !self.homes.are_some_elsewhere() {
+            return 0;
+        }
         let (mut taken, mut of_port) = (0, 0);
         while taken < TO_SERVICES_BUDGET
             && let Ok(message) = self.to_services.try_recv()
@@ -168,10 +166,15 @@ impl<N: Nic> Worker<N> {
     }
 
     /// C15, RFC 1122 4.1.3.3: each service hears of the errors about its own datagrams.
+    #[inline]
     pub(super) fn tell_services(&mut self, now: Instant) {
-        if self.reports.is_empty() {
-            return;
+        if !self.reports.is_empty() {
+            self.tell_of_reports(now);
         }
+    }
+
+    #[cold]
+    fn tell_of_reports(&mut self, now: Instant) {
         let mut reports = core::mem::take(&mut self.reports);
         for report in reports.drain(..) {
             match self.homes.way(report.socket, (report.error.local, report.error.peer)) {
@@ -192,39 +195,6 @@ impl<N: Nic> Worker<N> {
 
     fn index_of(&self, port: PortId) -> Option<usize> {
         self.ports.iter().position(|p| p.id == port)
-    }
-}
-
-/// What serves a batch on a port.
-struct Server<'a, N: Nic> {
-    services: &'a mut [WorkerService<N::Buf>],
-    port: &'a mut PortIo<N>,
-    pages: &'a [SocketPage],
-    pool: &'a N::Pool,
-    /// Whether nothing is shared, ever.
-    plain: bool,
-}
-
-impl<N: Nic> Server<'_, N> {
-    /// Lets `service` have `batch`, all of which is for it, and carries its decisions out.
-    #[inline]
-    fn serve(
-        self,
-        now: Instant,
-        service: Option<ServiceId>,
-        batch: &mut ArrayVec<Datagram<N::Buf>, BURST_MAX>,
-    ) {
-        let Self { services, port, pages, pool, plain } = self;
-        let mut manner = Manner::default();
-        if let Some(s) = services.iter_mut().find(|s| Some(s.id) == service) {
-            if !plain && s.service.writes_payloads() {
-                make_private(batch, pool, &mut port.tally);
-            }
-            port.tally.add(Counter::Delivered, batch.len() as u64);
-            s.service.datagrams(&mut Cx { now }, batch);
-            manner = s.manner;
-        }
-        carry_out(now, port, pages, manner, batch, pool);
     }
 }
 
@@ -267,7 +237,8 @@ fn split<T, const N: usize>(from: &mut ArrayVec<T, N>, to: &mut ArrayVec<T, N>, 
 }
 
 /// Does what the service decided, and counts it for the sockets, a run of one socket at a time.
-#[inline]
+// Apart, so that what composes answers keeps its values in registers.
+#[inline(never)]
 fn carry_out<N: Nic>(
     now: Instant,
     port: &mut PortIo<N>,

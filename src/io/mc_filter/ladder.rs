@@ -90,7 +90,7 @@ impl<C: FilterCalls> Ladder<C> {
     // E07: a full table is a refusal like any other, which is kept to be shown; each time the best rung is tried again first.
     fn climb(&mut self, want: &[MacAddr], occasion: Occasion) -> Rung {
         self.state.refused.clear();
-        for &rung in allowed(self.policy) {
+        for &rung in allowed(self.policy, self.table_size > 0 && self.calls.list_is_hashed()) {
             let answer = match rung {
                 Rung::AddrList => self.use_list(want),
                 Rung::MacTable => self.use_table(want, occasion),
@@ -379,8 +379,12 @@ impl<C: FilterCalls> Ladder<C> {
 
 /// The rungs that `policy` allows, best first. A device that refuses what is pinned may filter all the same: rather than
 /// losing groups, it is then told which.
-fn allowed(policy: FilterPolicy) -> &'static [Rung] {
+// docs/decisions/hash-or-table.md: an exact table before a list of which only hashes are kept.
+fn allowed(policy: FilterPolicy, list_is_hashed: bool) -> &'static [Rung] {
     match policy {
+        FilterPolicy::Auto if list_is_hashed => {
+            &[Rung::MacTable, Rung::AddrList, Rung::AllMulticast, Rung::Promiscuous]
+        }
         FilterPolicy::Auto => &[Rung::AddrList, Rung::MacTable, Rung::AllMulticast, Rung::Promiscuous],
         FilterPolicy::AllMulticast => {
             &[Rung::AllMulticast, Rung::Promiscuous, Rung::AddrList, Rung::MacTable]

@@ -56,6 +56,15 @@ impl Bound {
         exact.map(|(_, id)| *id).or_else(any)
     }
 
+    /// The only one that may hear anything, if there is just one and it is bound to any address.
+    #[inline]
+    pub(in crate::stack) fn only(&self) -> Option<Hearer> {
+        match self.any.as_slice() {
+            [only] if self.by_group.is_empty() => Some(*only),
+            _ => None,
+        }
+    }
+
     /// Those bound to any address.
     #[inline]
     pub(in crate::stack) fn any(&self) -> &[Hearer] {

@@ -21,6 +21,7 @@ enum Reading {
 struct Fake {
     list: Option<RefusalKind>,
     list_size: Option<usize>,
+    list_is_hashed: bool,
     /// A list that is refused takes the one before with it.
     loses_list: bool,
     table: Option<RefusalKind>,
@@ -87,9 +88,12 @@ impl FilterCalls for Fake {
         self.look();
         answer
     }
+    fn list_is_hashed(&self) -> bool {
+        self.list_is_hashed
+    }
     fn add_mac(&mut self, mac: MacAddr) -> Result<(), Refusal> {
         let full = !self.slots.contains(&None) && !self.slots.contains(&Some(mac));
-        self.call("add", self.table.or(full.then_some(RefusalKind::Full)))?;
+        self.call("add", self.table.or_else(|| full.then_some(RefusalKind::Full)))?;
         if !self.slots.contains(&Some(mac))
             && let Some(slot) = self.slots.iter_mut().find(|slot| slot.is_none())
         {
@@ -251,6 +255,27 @@ fn a_full_list_goes_down_and_comes_up_again_when_there_is_room() {
     assert!(!state.all_multicast && state.refused.is_empty());
     assert_eq!(filter.calls.listed, macs([2, 3]));
     assert_eq!(filter.calls.gaps, []);
+}
+
+// E05: a table that is exact before a list that is not, and no gap on the way from one to the other.
+#[test]
+fn a_device_that_hashes_its_list_keeps_few_groups_in_its_table() {
+    let mut filter = auto(Fake { list_is_hashed: true, slots: vec![None; 3], ..Fake::default() });
+    let state = filter.change(&macs([1, 2, 3]));
+    assert_eq!((state.rung, state.capacity, state.refused), (Rung::MacTable, Some(3), vec![]));
+    assert!(filter.calls.listed.is_empty());
+    let state = filter.change(&macs([1, 2, 3, 4]));
+    assert_eq!(state.rung, Rung::AddrList);
+    assert_eq!(state.refused.iter().map(|no| no.rung).collect::<Vec<_>>(), [Rung::MacTable]);
+    assert_eq!((&filter.calls.listed, sent(&filter.calls)), (&macs([1, 2, 3, 4]), vec![]));
+    let state = filter.change(&macs([1, 4]));
+    assert_eq!(state.rung, Rung::MacTable);
+    assert_eq!((filter.calls.listed.len(), sent(&filter.calls)), (0, macs([1, 4])));
+    assert_eq!(filter.calls.gaps, []);
+    // One without a table has no choice, and nothing is said of a table.
+    let mut filter = auto(Fake { list_is_hashed: true, ..Fake::default() });
+    let state = filter.change(&macs([1]));
+    assert_eq!((state.rung, state.refused), (Rung::AddrList, vec![]));
 }
 
 #[test]

@@ -1,0 +1,34 @@
+//! pollcast on a virtio NIC with two queues, behind an IOMMU, by vfio-pci; the host's end is a tap of the kernel's, and each
+//! leaves checksums to the other.
+#![cfg(all(feature = "dpdk", feature = "cli"))]
+
+mod common;
+mod nic_checks;
+
+use common::*;
+
+static NIC: SharedNic = SharedNic::new(Model {
+    name: "virtio",
+    bound_to: "vfio",
+    driver: "net_virtio",
+    filter: Filter::Table(63),
+    workers: 2,
+    cable: Made::OfTap(2),
+    offloads: &["rx_udp_cksum", "tx_udp_cksum"],
+});
+
+nic_tests!(
+    NIC;
+    one_host_is_asked_and_answers,
+    groups_are_asked_and_answer,
+    fragments_are_put_together_and_sent,
+    what_was_not_joined_is_kept_away,
+    groups_of_one_ethernet_address_are_told_apart,
+    groups_are_joined_and_left_while_it_runs,
+    more_groups_than_the_table_holds_are_received,
+    the_filter_survives_a_restart_of_the_port,
+    the_filter_survives_a_cable_that_was_unplugged,
+    checksums_are_verified_and_right,
+    flows_are_spread_over_the_queues,
+    checksums_are_left_to_the_kernel_and_by_it,
+);
