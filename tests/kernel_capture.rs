@@ -67,6 +67,15 @@ fn provoke_everything(lab: &mut Lab) {
         lab.pollcast.ctl(args);
     }
     lab.wire.raw.frames(Duration::from_millis(1200));
+    // Each version of IGMP says all anew in its own words, and version 2 has some for a leave.
+    for version in ["2", "1", "2"] {
+        lab.pollcast.ctl(&["igmp", "--version", version]);
+        lab.wire.raw.frames(Duration::from_millis(100));
+    }
+    lab.pollcast.ctl(&["join", "239.9.9.9"]);
+    lab.pollcast.ctl(&["leave", "239.9.9.9"]);
+    lab.wire.raw.frames(Duration::from_millis(100));
+    lab.pollcast.ctl(&["igmp", "--version", "3"]);
 }
 
 // E09, C06, G01 and all the rest, by somebody else's reading of the RFCs.
@@ -117,6 +126,9 @@ fn tshark_finds_nothing_wrong_with_our_frames() {
                       igmp.checksum.status == Bad";
     assert_ne!(tshark(&capture, &format!("!({ours}) && ({complaints})")), "", "it finds a wrong checksum");
     assert_eq!(tshark(&capture, &format!("{ours} && ({complaints})")), "");
+    // G01, RFC 9776 4, RFC 2236 2: each IGMP message, of every version.
+    let as_all = "ip.ttl == 1 && ip.dsfield == 0xc0 && ip.opt.ra == 0 && ip.hdr_len == 24";
+    assert_eq!(tshark(&capture, &format!("{ours} && igmp && !({as_all})")), "");
     for kind in ["arp.opcode == 2", "arp.opcode == 1", "icmp.type == 0", "icmp.type == 3", "udp.srcport == 7"]
         .into_iter()
         .chain([
@@ -124,6 +136,12 @@ fn tshark_finds_nothing_wrong_with_our_frames() {
             "igmp.record_type == 3",
             "igmp.record_type == 5",
             "igmp.record_type == 6",
+            "igmp.record_type == 1",
+            "igmp.record_type == 2",
+            "igmp.type == 0x22 && ip.dst == 224.0.0.22",
+            "igmp.type == 0x16 && ip.dst == 239.1.2.3",
+            "igmp.type == 0x12 && ip.dst == 239.1.2.3",
+            "igmp.type == 0x17 && ip.dst == 224.0.0.2",
         ])
     {
         let found = tshark(&capture, &format!("{ours} && {kind}"));

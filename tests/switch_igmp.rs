@@ -114,10 +114,19 @@ fn the_switch_knows_each_group_within_a_second_and_forgets_it_after_the_last_mem
     switch.wait(one_source, AT_ONCE, is("include", &[SOURCE.ip]));
     ctl(&pollcast, "join", one_source, Some(OTHER.ip));
     switch.wait(one_source, AT_ONCE, is("include", &[SOURCE.ip, OTHER.ip]));
-    // An outside group for single sources: INCLUDE outside 232/8.
+    // INCLUDE outside 232/8.
     let asm = Ipv4Addr::new(239, 7, 0, 2);
     ctl(&pollcast, "join", asm, Some(OTHER.ip));
     switch.wait(asm, AT_ONCE, is("include", &[OTHER.ip]));
+
+    // EXCLUDE with sources, and from there to other lists and modes (G25).
+    let [source, other, asm_text] = [SOURCE.ip, OTHER.ip, asm].map(|addr| addr.to_string());
+    pollcast.ctl(&["sources", &asm_text, "--exclude", &source]);
+    switch.wait(asm, AT_ONCE, is("exclude", &[SOURCE.ip]));
+    pollcast.ctl(&["sources", &asm_text, "--exclude", &other]);
+    switch.wait(asm, timing.last_member_time() + SLACK, is("exclude", &[OTHER.ip]));
+    pollcast.ctl(&["sources", &asm_text, "--include", &source]);
+    switch.wait(asm, timing.last_member_time() + SLACK, is("include", &[SOURCE.ip]));
 
     // G26: each leave is a change that the switch asks after twice, and then believes.
     let time = timing.last_member_time();
@@ -164,8 +173,14 @@ fn what_is_not_joined_does_not_arrive() {
     ctl(pollcast, "join", SSM, Some(OTHER.ip));
     switch.wait(SSM, AT_ONCE, is("include", &[SOURCE.ip, OTHER.ip]));
     assert!(count(other, OTHER, SSM) >= 50);
+    // A source that is excluded is blocked, and no other.
+    let excluding = Ipv4Addr::new(239, 9, 9, 8);
+    pollcast.ctl(&["sources", &excluding.to_string(), "--exclude", &OTHER.ip.to_string()]);
+    switch.wait(excluding, AT_ONCE, is("exclude", &[OTHER.ip]));
+    assert!(count(source, SOURCE, excluding) >= 50);
+    assert!(few(count(other, OTHER, excluding)), "the source is excluded");
     let after = (delivered(pollcast), drops(pollcast, "ethernet_group_not_joined"));
-    assert_eq!(after.0 - before.0, 250, "all that was joined, and nothing else");
+    assert_eq!(after.0 - before.0, 300, "all that was joined, and nothing else");
     assert!(few(after.1 - before.1), "what came for nothing is the switch's own");
 }
 

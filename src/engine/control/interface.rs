@@ -88,7 +88,7 @@ pub(super) struct Interface {
 
 /// Reports that leave at once, and the pause before the next as many. G33: a change of thousands of groups over a small MTU
 /// is more reports than queues hold, here and in a switch.
-const REPORTS_AT_ONCE: u32 = 32;
+const REPORTS_AT_ONCE: u32 = 128;
 const REPORTS_PAUSE: Duration = Duration::from_millis(1);
 
 /// Reports that leave at once when the program is about to end.
