@@ -283,7 +283,7 @@ fn sources_that_are_excluded() {
 
 #[test]
 fn prefixes_of_groups() {
-    let groups = |list: &str| format!("{PORT}{SERVICE}groups = [{list}]");
+    let groups = |list: &str| format!("{PORT}groups_max = 65536\n{SERVICE}groups = [{list}]");
     let plan = plan(&groups(
         "{ group = \"239.1.0.0/22\" }, { group = \"239.2.2.2/32\" }, { group = \"225.0.0.0/17\" }",
     ));
@@ -318,14 +318,14 @@ fn prefixes_of_groups() {
     assert_errors(
         &groups("{ group = \"239.1.0.0/17\" }, { group = \"239.1.128.0/17\" }, { group = \"239.2.2.2\" }"),
         &[
-            "t.toml:7:79: service[0].groups[2].group: 65537 groups are too many for one service: join at most 65536 in \
+            "t.toml:8:79: service[0].groups[2].group: 65537 groups are too many for one service: join at most 65536 in \
              all, as a prefix of 16 bits or more, or share them out",
         ],
     );
     assert_errors(
         &groups("{ group = \"239.1.0.0/24\" }, { group = \"239.1.0.7\" }"),
         &[
-            "t.toml:7:39: service[0].groups[1]: 239.1.0.0/24 and 239.1.0.7 have groups in common on port p0: list it \
+            "t.toml:8:39: service[0].groups[1]: 239.1.0.0/24 and 239.1.0.7 have groups in common on port p0: list it \
              once, with all its sources",
         ],
     );

@@ -104,9 +104,13 @@ fn a_short_answer_is_padded_to_60_bytes_with_zeros() {
     let Some(lab) = LAB.lock() else { return };
     // More long frames than there are buffers: each buffer has held one.
     let long = vec![udp_frame(PEER, 4000, HOST, 7, &[0xaa; 1400]); 250];
-    for _ in 0..40 {
+    let (mut echoed, mut rounds) = (0, 0);
+    while echoed < 10_000 {
         let echoes = lab.wire.exchange(&long, Duration::ZERO);
-        assert_eq!(echoes.iter().filter(|echo| echo.udp().payload == [0xaa; 1400]).count(), 250);
+        echoed += echoes.iter().filter(|echo| echo.udp().payload == [0xaa; 1400]).count();
+        // A busy machine's tap may lose some of a round.
+        rounds += 1;
+        assert!(rounds < 100, "{echoed} echoes in {rounds} rounds");
     }
     let unpadded = udp_frame(PEER, 4000, HOST, 7, b"!");
     let mut padded = unpadded.clone();
@@ -176,7 +180,9 @@ fn the_answer_to_a_priority_tagged_request_is_in_no_vlan() {
     let mut tcpdump = lab.netns.spawn("tcpdump", |command| {
         command
             .args(["-i", DEVICE, "-s", "2000", "-U", "-Q", "in", "--immediate-mode", "-Z", "root", "-w"])
-            .arg(&path);
+            .arg(&path)
+            // Not what is said of the link meanwhile.
+            .arg("udp or (vlan and udp)");
         command.stdout(Stdio::null()).stderr(Stdio::null());
     });
     // Until it listens, and has written down what it heard.
