@@ -164,8 +164,9 @@ fn every_frame_of_a_replay_ends_in_one_outcome() {
     let mut judge = Judge::new(HOST.mac, &[HOST.ip, HOST_SECOND.ip]);
     sent.iter().for_each(|frame| judge.see(frame));
     judge.finish();
-    // Errors are limited by time, and the replay is over in one second.
-    for (what, least) in [("echo", 1000), ("arp reply", 50), ("icmp 0", 500), ("icmp 3/3", 5), ("igmp", 4)] {
+    // Errors are limited by time, and the replay is over in one second. G37: among the frames are queries of version 1, after
+    // which nothing is repeated that was said in version 3, and no leave is said.
+    for (what, least) in [("echo", 1000), ("arp reply", 50), ("icmp 0", 500), ("icmp 3/3", 5), ("igmp", 1)] {
         let count = judge.seen.get(what).copied().unwrap_or_default();
         assert!(count >= least, "{what}: {count}, of {:?}", judge.seen);
     }
