@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use pollcast::addr::V4;
-use pollcast::io::DropReason;
-use pollcast::sim::frames::{IgmpQuery, IgmpReport, RecordKind};
+use pollcast::io::{DropReason, IgmpPolicy, IgmpVersion};
+use pollcast::sim::frames::{IgmpMessage, IgmpQuery, IgmpReport, RecordKind};
 use pollcast::sim::nic::NicOptions;
 use pollcast::sim::router::RouterOptions;
 use pollcast::sim::setup::{PortOptions, ServiceOptions, WorldOptions};
@@ -24,10 +24,15 @@ fn group(n: u32) -> Ipv4Addr {
 
 /// A host that joins so many groups from the start, on a link of this MTU, with a router that hears it.
 fn world(seed: u64, mtu: u16, groups: u32) -> World {
+    world_of(seed, mtu, groups, IgmpVersion::Auto)
+}
+
+fn world_of(seed: u64, mtu: u16, groups: u32, version: IgmpVersion) -> World {
     let port = PortOptions::new(0);
     let port = PortOptions {
         nic: NicOptions { mtu, tx_descriptors: 256, ..port.nic.clone() },
         router: Some(RouterOptions::new(ROUTER)),
+        igmp: IgmpPolicy { version, ..IgmpPolicy::default() },
         ..port
     };
     let echo = (0..groups).fold(ServiceOptions::echo(), |echo, n| echo.joining(group(n), &[]));
@@ -86,6 +91,21 @@ fn ten_thousand_groups_are_joined_reported_and_left_and_no_report_is_lost() {
         assert_eq!(world.drops(DropReason::InboxFull), 0);
         assert_eq!(world.pool().outstanding(), 0);
     }
+}
+
+// G24, G33, RFC 2236 3: in version 2 each group is a frame of its own, and ten thousand are too many for the queues at once.
+#[test]
+fn ten_thousand_groups_are_joined_in_version_2_and_no_report_is_lost() {
+    let mut world = world_of(5, 1500, GROUPS, IgmpVersion::V2);
+    world.run_for(Duration::from_secs(15));
+    let mut told = BTreeMap::<_, u32>::new();
+    for (_, frame) in world.take_sent_at(0) {
+        if let Some(IgmpMessage::ReportV2(group)) = IgmpMessage::read(&frame).unwrap() {
+            *told.entry(group).or_default() += 1;
+        }
+    }
+    assert_all_told(&told, 2);
+    assert_eq!(world.drops(DropReason::InboxFull), 0);
 }
 
 // G21, RFC 9776 5.2: each group once, in as few reports as there can be, and these all over the response time.

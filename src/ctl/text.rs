@@ -225,13 +225,8 @@ fn render_groups(groups: &[GroupAnswer]) -> String {
 }
 
 fn filter_block(filter: &FilterAnswer) -> String {
-    let FilterAnswer { port, driver, state, not_in_set, aliases, applied_ago_s, retry_in_s } = filter;
-    let filters = !(state.all_multicast || state.promiscuous) && state.rung.filters();
-    let unwanted = match (*not_in_set, filters) {
-        (0, _) => "none passed".into(),
-        (n, true) => format!("{} passed: accepted by the driver, not effective", frames(n)),
-        (n, false) => format!("{} passed", frames(n)),
-    };
+    let FilterAnswer { port, driver, state, aliases, applied_ago_s, retry_in_s, .. } = filter;
+    let unwanted = unwanted(filter);
     let aliases = match *aliases {
         0 => "none passed".into(),
         n => format!("{} passed: groups not joined there, with the MAC of one that is joined", frames(n)),
@@ -254,6 +249,24 @@ fn filter_block(filter: &FilterAnswer) -> String {
     ]);
     lines.extend(state.macs.iter().map(|mac| ("passes", Some(mac.to_string()))));
     titled(format!("{port}  {driver}"), lines)
+}
+
+/// What the device let through for nothing, and what that says of it.
+fn unwanted(filter: &FilterAnswer) -> String {
+    let FilterAnswer { state, not_in_set, not_in_set_here, .. } = filter;
+    let filters = !(state.all_multicast || state.promiscuous) && state.rung.filters();
+    let verdict = if state.hashed {
+        "the device keeps hashes of the set"
+    } else {
+        "accepted by the driver, not effective"
+    };
+    match (*not_in_set, *not_in_set_here, filters) {
+        (0, ..) => "none passed".into(),
+        (all, _, false) => format!("{} passed", frames(all)),
+        (all, 0, true) => format!("{} passed, none on this rung", frames(all)),
+        (all, here, true) if all == here => format!("{} passed: {verdict}", frames(all)),
+        (all, here, true) => format!("{} passed, {here} on this rung: {verdict}", frames(all)),
+    }
 }
 
 /// How a filter is done and why, as lines of a block.

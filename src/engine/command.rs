@@ -223,9 +223,12 @@ pub struct FilterAnswer {
     /// The filter as applied and read back.
     #[serde(flatten)]
     pub state: FilterState,
-    /// Multicast frames that the device let through though their MAC is not in the set. More than 0 on a rung that
-    /// filters means: accepted by the driver, not effective.
+    /// Multicast frames that the device let through though their MAC is not in the set, since the start.
     pub not_in_set: u64,
+    /// Those of them that came since the rung in use was taken. More than 0 on a rung that filters means: accepted by the
+    /// driver, not effective; unless the device keeps hashes.
+    #[serde(default)]
+    pub not_in_set_here: u64,
     /// Multicast frames whose MAC is in the set and whose group is not joined on the interface that they came in by:
     /// aliases, of one of the 32 groups that share a MAC, or of a group that is joined on another VLAN.
     pub aliases: u64,
@@ -353,7 +356,8 @@ pub struct DoneAnswer {
     /// What became of each group, of an order about groups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<GroupChange>,
-    /// How many IGMP reports left for it, repeats not counted.
+    /// How many IGMP reports left for it, repeats not counted. Of very many, the first: the others follow within
+    /// milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reports: Option<u32>,
     /// How the NIC's filter is done now, of an order that may have changed it: `addr_list, 3 group addresses`.

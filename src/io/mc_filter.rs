@@ -184,6 +184,9 @@ pub struct FilterState {
     /// How many of these are in use: on a rung that has room for none, 0.
     #[serde(default)]
     pub entries: u32,
+    /// The rung is a list of which the device keeps hashes: others pass, too.
+    #[serde(default)]
+    pub hashed: bool,
     /// Read back from the device: does it pass all multicast?
     pub all_multicast: bool,
     /// Read back from the device: does it pass everything?

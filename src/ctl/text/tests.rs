@@ -146,7 +146,7 @@ p0.100  default    0.0.0.0/0      198.18.5.1  -
 fn a_filter_that_does_not_filter_is_called_so() {
     let json = r#"{"answer":"filter","body":[{"port":"p0","driver":"net_tap","rung":"addr_list","refused":[],
         "macs":["01:00:5e:00:00:01","01:00:5e:01:02:03"],"capacity":null,"entries":2,"all_multicast":false,
-        "promiscuous":false,"policy":"auto","applied":3,"calls":4,"applied_ago_s":125,"not_in_set":12,"aliases":1}]}"#;
+        "promiscuous":false,"policy":"auto","applied":3,"calls":4,"applied_ago_s":125,"not_in_set":12,"not_in_set_here":12,"aliases":1}]}"#;
     let expected = "\
 p0  net_tap
   rung        addr_list
@@ -160,6 +160,32 @@ p0  net_tap
   passes      01:00:5e:01:02:03
 ";
     assert_eq!(text(json, Rows::Counted), expected);
+}
+
+// E07: what passed on a worse rung is no reproach to the one in use; and a hash is what it is.
+#[test]
+fn what_passed_for_nothing_is_told_for_the_rung_in_use() {
+    let told = |rest: &str| {
+        let json = format!(
+            r#"{{"answer":"filter","body":[{{"port":"p0","driver":"net_ixgbe","rung":"addr_list","refused":[],"macs":[],
+            "capacity":null,"all_multicast":false,"promiscuous":false,"aliases":0,{rest}}}]}}"#
+        );
+        let text = text(&json, Rows::Counted);
+        text.lines().find(|line| line.contains("not in set")).unwrap().trim_start().to_owned()
+    };
+    for (rest, expected) in [
+        (r#""not_in_set":9,"not_in_set_here":0"#, "9 frames passed, none on this rung"),
+        (
+            r#""not_in_set":9,"not_in_set_here":2"#,
+            "9 frames passed, 2 on this rung: accepted by the driver, not effective",
+        ),
+        (
+            r#""not_in_set":9,"not_in_set_here":9,"hashed":true"#,
+            "9 frames passed: the device keeps hashes of the set",
+        ),
+    ] {
+        assert_eq!(told(rest), format!("not in set  {expected}"));
+    }
 }
 
 #[test]

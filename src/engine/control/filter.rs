@@ -19,11 +19,13 @@ pub(super) struct FilterTimes {
     applied_at: Option<Instant>,
     retry_at: Option<Instant>,
     pause: Duration,
+    /// What had passed for nothing when the rung in use was taken.
+    passed_before: u64,
 }
 
 impl FilterTimes {
     pub(super) const fn new() -> Self {
-        Self { applied_at: None, retry_at: None, pause: RETRY_MIN }
+        Self { applied_at: None, retry_at: None, pause: RETRY_MIN, passed_before: 0 }
     }
 
     pub(super) const fn next_deadline(&self) -> Option<Instant> {
@@ -49,6 +51,7 @@ impl Port {
         let mut macs: Vec<_> = self.interfaces.iter().flat_map(|i| i.memberships.macs()).collect();
         macs.sort_unstable();
         macs.dedup();
+        let passed = self.all_tally().drops(DropReason::EthernetGroupNotJoined);
         let base = &mut self.base;
         let FilterState { rung: before, applied, .. } = *base.device.filter_state();
         let state = base.device.mc_filter().apply(&macs, occasion);
@@ -58,6 +61,9 @@ impl Port {
         let (rung, may_pass) = (state.rung, state.may_pass);
         let first = base.filter.applied_at.is_none();
         base.filter.applied(now, occasion, may_pass);
+        if before != rung {
+            base.filter.passed_before = passed;
+        }
         if !first && before != rung {
             let state = base.device.filter_state();
             let why = state.refused.last().map(|refused| format!(": {}", refused.why)).unwrap_or_default();
@@ -74,12 +80,14 @@ impl Port {
 
     pub(super) fn filter_answer(&self, now: Instant) -> FilterAnswer {
         let tally = self.all_tally();
-        let FilterTimes { applied_at, retry_at, .. } = self.base.filter;
+        let FilterTimes { applied_at, retry_at, passed_before, .. } = self.base.filter;
+        let not_in_set = tally.drops(DropReason::EthernetGroupNotJoined);
         FilterAnswer {
             port: self.base.device.info().name.clone(),
             driver: self.base.device.info().driver.clone(),
             state: self.base.device.filter_state().clone(),
-            not_in_set: tally.drops(DropReason::EthernetGroupNotJoined),
+            not_in_set,
+            not_in_set_here: not_in_set.saturating_sub(passed_before),
             aliases: tally.drops(DropReason::Ipv4GroupNotJoined),
             applied_ago_s: applied_at.map(|at| now.since(at).as_secs()),
             retry_in_s: retry_at.map(|at| at.since(now).as_secs()),

@@ -14,7 +14,7 @@ use crate::io::{ConflictDetection, DropReason, IgmpPolicy, Nic};
 use crate::rng::Rng;
 use crate::stack::acd::{Acd, Conflict};
 use crate::stack::arp::{self, FRAME_LEN, Outcome, Packet};
-use crate::stack::gmp::igmp::{self, Igmp};
+use crate::stack::gmp::igmp::{self, Igmp, Version};
 use crate::stack::groups::{GroupTable, ServiceId};
 use crate::stack::membership::{Limits, Memberships};
 use crate::stack::neighbor::NeighborCache;
@@ -79,9 +79,9 @@ pub(super) struct Interface {
     /// What workers were not told of paths and would not learn by themselves, and when to try again.
     pub(super) untold_paths: Vec<(usize, PathNews)>,
     pub(super) tell_paths_at: Option<Instant>,
-    /// The last report that was made, and whether it still has to leave.
+    /// The last report that was made, and whether it still has to leave: then in which version it is.
     frame: Vec<u8>,
-    unsent: bool,
+    unsent: Option<Version>,
     /// No report leaves before.
     reports_pause: Option<Instant>,
 }
@@ -121,7 +121,7 @@ impl Interface {
             untold_paths: Vec::new(),
             tell_paths_at: None,
             frame: Vec::new(),
-            unsent: false,
+            unsent: None,
             reports_pause: None,
         }
     }
@@ -199,9 +199,13 @@ impl Interface {
         // G35, RFC 9776 4.2.13: from our address, or 0.0.0.0 while there is none.
         let src = self.replica.v4.addresses().first().and_then(|a| Unicast::new(a.addr()));
         for sent in 0..most {
-            self.unsent =
-                self.unsent || self.igmp.next_frame(due, rng, self.replica.mac, src, &mut self.frame);
-            if !self.unsent {
+            // G39, RFC 9776 7.2.1: what waits for room is cancelled by a change of version, too.
+            self.unsent.take_if(|version| *version != self.igmp.version());
+            if self.unsent.is_none() && self.igmp.next_frame(due, rng, self.replica.mac, src, &mut self.frame)
+            {
+                self.unsent = Some(self.igmp.version());
+            }
+            if self.unsent.is_none() {
                 self.reports_pause = None;
                 return sent;
             }
@@ -209,7 +213,7 @@ impl Interface {
                 self.reports_pause = Some(now + TELL_INTERVAL);
                 return sent;
             }
-            self.unsent = false;
+            self.unsent = None;
         }
         self.reports_pause = Some(now + REPORTS_PAUSE);
         most
@@ -224,7 +228,7 @@ impl Interface {
         out: &Outlet<N>,
     ) -> bool {
         let next = self.igmp.message_timeout();
-        if next.is_none() && !self.unsent {
+        if next.is_none() && self.unsent.is_none() {
             return false;
         }
         let due = next.map_or(now, |at| at.max(now));

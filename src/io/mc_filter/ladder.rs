@@ -417,6 +417,7 @@ impl<C: FilterCalls> McFilter for Ladder<C> {
         self.state.rung = rung;
         self.state.capacity = capacity;
         self.state.entries = u32::try_from(entries).unwrap_or(u32::MAX);
+        self.state.hashed = rung == Rung::AddrList && self.calls.list_is_hashed();
         self.state.all_multicast = self.calls.all_multicast();
         self.state.promiscuous = self.calls.promiscuous();
         self.state.policy = self.policy;

@@ -141,6 +141,12 @@ impl Igmp {
         self.host.set_default_query_interval(policy.query_interval);
     }
 
+    /// The version that is spoken.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
     /// What it was told.
     #[must_use]
     pub const fn policy(&self) -> &IgmpPolicy {

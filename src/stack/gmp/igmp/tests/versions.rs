@@ -429,17 +429,3 @@ fn exclude_mode_of_the_source_specific_range_is_not_told() {
     let leave = Said::V3(vec![current("232.1.2.3", RecordKind::BlockOldSources, &[1])]);
     assert_eq!(w.pass(SECOND * 5), [leave.clone(), leave], "from INCLUDE: what was wanted is left");
 }
-
-// Ten thousand joins are as many frames in version 2: the queue to the worker that sends them is not run over.
-#[test]
-fn many_frames_are_sent_in_portions() {
-    let mut w = World::new(IgmpPolicy { version: IgmpVersion::V2, ..IgmpPolicy::default() });
-    let start = w.now;
-    (1000..2000).for_each(|n| w.igmp.set_filter(w.now, V4::group(n), SourceFilter::ANY));
-    let at_once = frames(&mut w.igmp, w.now, &mut w.rng).len();
-    assert_eq!(at_once, usize::try_from(pace::BURST).unwrap());
-    let said = w.pass_at(Duration::from_millis(50));
-    let firsts: std::collections::BTreeSet<_> = said.iter().map(|(_, said)| format!("{said:?}")).collect();
-    assert_eq!(firsts.len(), 1000 - at_once);
-    assert!(said.iter().all(|(at, _)| at.since(start) >= pace::PAUSE));
-}
