@@ -20,10 +20,10 @@ const UNJOINED: Ipv4Addr = Ipv4Addr::new(239, 85, 68, 51);
 /// Enough of them that one stray frame is not taken for all.
 const MANY: usize = 20;
 
-/// Every check as a test of the guest `$nic`.
+/// What is true of every NIC, and of this one beside it, as tests of the guest `$nic`.
 #[macro_export]
 macro_rules! nic_tests {
-    ($nic:expr; $($check:ident),+ $(,)?) => {
+    (@each $nic:expr; $($check:ident),+) => {
         $(
             #[test]
             fn $check() {
@@ -32,6 +32,22 @@ macro_rules! nic_tests {
                 }
             }
         )+
+    };
+    ($nic:expr; $($beside:ident),* $(,)?) => {
+        nic_tests!(
+            @each $nic;
+            one_host_is_asked_and_answers,
+            groups_are_asked_and_answer,
+            fragments_are_put_together_and_sent,
+            what_was_not_joined_is_kept_away,
+            groups_of_one_ethernet_address_are_told_apart,
+            groups_are_joined_and_left_while_it_runs,
+            more_groups_than_the_table_holds_are_received,
+            the_filter_survives_a_restart_of_the_port,
+            the_filter_survives_a_cable_that_was_unplugged,
+            checksums_are_verified_and_right
+            $(, $beside)*
+        );
     };
 }
 
