@@ -14,6 +14,7 @@
 //! assert_eq!(burst.drain().count(), 1);
 //! ```
 
+mod addressing6;
 mod buf;
 mod burst;
 mod choice;
@@ -25,6 +26,7 @@ mod parts;
 mod policy;
 mod port;
 
+pub use addressing6::{Addressing6, LinkLocal, StableSecret};
 pub use buf::{BufPool, ChecksumStatus, LARGE_ROOM, PacketBuf, RxMeta, TxChecksum, linearise};
 pub use burst::{BURST_MAX, Burst};
 pub use choice::{ConflictDetection, PmtuDiscovery, ReplyPath};
