@@ -4,7 +4,7 @@
 //! and 2(C)): a sum of 64-bit little-endian words with end-around carry folds down to the sum of 16-bit big-endian
 //! ones with its bytes swapped. So a [`Sum`] reads eight bytes at a time and is swapped once, at the end.
 
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 use core::ops::{Add, AddAssign};
 
 /// From this many bytes on, two accumulators that the compiler widens to vectors are quicker than one chain of carries.
@@ -66,6 +66,15 @@ impl Sum {
         let dst = u64::from(u32::from_le_bytes(dst.octets()));
         let protocol = u64::from(u16::from(protocol).swap_bytes());
         Self(src + dst + protocol + u64::from(len.swap_bytes()))
+    }
+
+    /// The sum of the IPv6 pseudo-header (RFC 8200 8.1): addresses, the length of what follows in bytes, and the next header
+    /// that names it, whatever extension headers came before.
+    #[inline]
+    pub const fn pseudo_v6(src: Ipv6Addr, dst: Ipv6Addr, next_header: u8, len: u16) -> Self {
+        let ([src_high, src_low], [dst_high, dst_low]) = (halves(src), halves(dst));
+        let rest = (len.swap_bytes() as u64) + ((next_header as u16).swap_bytes() as u64);
+        Self(src_high).plus(src_low).plus(dst_high).plus(dst_low).plus(rest)
     }
 
     /// Adds the sum of `bytes`, which begin at an even offset of what is summed.
@@ -147,6 +156,14 @@ impl AddAssign for Sum {
     fn add_assign(&mut self, other: Self) {
         *self = *self + other;
     }
+}
+
+/// An address as two little-endian numbers.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "each half is one of 64 bits")]
+const fn halves(addr: Ipv6Addr) -> [u64; 2] {
+    let bits = u128::from_le_bytes(addr.octets());
+    [bits as u64, (bits >> 64) as u64]
 }
 
 /// One to seven bytes as a little-endian number, in at most three loads that may overlap.
@@ -258,6 +275,19 @@ mod tests {
         let bytes = [198, 18, 0, 1, 239, 1, 2, 255, 0, 17, 0xfe, 0x09];
         let (src, dst) = (Ipv4Addr::new(198, 18, 0, 1), Ipv4Addr::new(239, 1, 2, 255));
         assert_eq!(Sum::pseudo_v4(src, dst, 17, 0xfe09).fold(), by_the_book(&bytes));
+    }
+
+    // U08, K01, RFC 8200 8.1: source, destination, length in four bytes, three zeros, next header.
+    #[test]
+    fn the_pseudo_header_of_ipv6_is_the_sum_of_its_forty_bytes() {
+        let src: Ipv6Addr = "fe80::ff:fe12:3456".parse().unwrap();
+        let dst: Ipv6Addr = "ff02::1:ffed:cba9".parse().unwrap();
+        for (next_header, len) in [(17, 0xfe09), (58, 0), (255, 0xffff)] {
+            let mut bytes = [src.octets(), dst.octets()].concat();
+            bytes.extend(u32::from(len).to_be_bytes());
+            bytes.extend([0, 0, 0, next_header]);
+            assert_eq!(Sum::pseudo_v6(src, dst, next_header, len).fold(), by_the_book(&bytes));
+        }
     }
 
     #[test]

@@ -41,5 +41,6 @@ pub mod ethernet;
 pub mod icmpv4;
 pub mod igmp;
 pub mod ipv4;
+pub mod ipv6;
 pub mod udp;
 pub mod vlan;

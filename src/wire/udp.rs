@@ -1,10 +1,11 @@
 //! UDP (RFC 768): a view of a received datagram, and the header of one to send.
 
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 use super::checksum::Sum;
 use super::ipv4::PROTOCOL_UDP;
-use crate::addr::{Family, V4};
+use super::ipv6::NEXT_HEADER_UDP;
+use crate::addr::{Family, V4, V6};
 
 /// Bytes of the header.
 pub const HEADER_LEN: usize = 8;
@@ -24,6 +25,16 @@ impl Over for V4 {
     #[inline]
     fn pseudo(src: Ipv4Addr, dst: Ipv4Addr, len: u16) -> Sum {
         Sum::pseudo_v4(src, dst, PROTOCOL_UDP, len)
+    }
+}
+
+// U06, RFC 8200 8.1: over IPv6 every datagram has a checksum. U08: of the UDP length, not of what IP brought.
+impl Over for V6 {
+    const ZERO_IS_NONE: bool = false;
+
+    #[inline]
+    fn pseudo(src: Ipv6Addr, dst: Ipv6Addr, len: u16) -> Sum {
+        Sum::pseudo_v6(src, dst, NEXT_HEADER_UDP, len)
     }
 }
 
@@ -102,6 +113,19 @@ impl<'a> Udp<'a> {
         pseudo.add_bytes(self.header).add_bytes(self.payload).is_whole()
     }
 
+    /// Verifies the checksum as the family has it.
+    ///
+    /// # Errors
+    /// [`UdpError::Checksum`].
+    #[inline]
+    pub fn verify<F: Over>(&self, src: F::Addr, dst: F::Addr) -> Result<(), UdpError> {
+        let is_good = match self.checksum() {
+            0 => F::ZERO_IS_NONE,
+            _ => self.is_whole(F::pseudo(src, dst, self.length)),
+        };
+        if is_good { Ok(()) } else { Err(UdpError::Checksum) }
+    }
+
     /// Verifies the checksum as IPv4 has it.
     ///
     /// # Errors
@@ -109,9 +133,7 @@ impl<'a> Udp<'a> {
     // U04, RFC 1122 4.1.3.4: over IPv4 a field of 0 says that there is no checksum; every other one must be right.
     #[inline]
     pub fn verify_v4(&self, src: Ipv4Addr, dst: Ipv4Addr) -> Result<(), UdpError> {
-        let is_good =
-            self.checksum() == 0 || self.is_whole(Sum::pseudo_v4(src, dst, PROTOCOL_UDP, self.length));
-        if is_good { Ok(()) } else { Err(UdpError::Checksum) }
+        self.verify::<V4>(src, dst)
     }
 }
 
@@ -149,8 +171,14 @@ impl Repr {
     #[inline]
     #[must_use]
     pub fn checksum_v4(&self, src: Ipv4Addr, dst: Ipv4Addr, payload: &[u8]) -> u16 {
-        let pseudo = Sum::pseudo_v4(src, dst, PROTOCOL_UDP, self.length);
-        (pseudo + self.sum()).add_bytes(payload).udp_finish()
+        self.checksum::<V4>(src, dst, payload)
+    }
+
+    /// The same between two addresses of either family.
+    #[inline]
+    #[must_use]
+    pub fn checksum<F: Over>(&self, src: F::Addr, dst: F::Addr, payload: &[u8]) -> u16 {
+        (F::pseudo(src, dst, self.length) + self.sum()).add_bytes(payload).udp_finish()
     }
 
     /// Writes the header to the front of `out` and returns what follows, where the payload goes (or lies already).
@@ -253,6 +281,33 @@ mod tests {
         let crafted = datagram(0x1000, 7, &checksum);
         assert_eq!(crafted[6..8], [0xff, 0xff]);
         assert_eq!(Udp::parse(&crafted).unwrap().verify_v4(SRC, DST), Ok(()));
+    }
+
+    // U05, U06, U08, RFC 8200 8.1: over IPv6 there is no way without a checksum, and it covers the UDP length.
+    #[test]
+    fn over_ipv6_zero_is_no_checksum_and_the_udp_length_is_summed() {
+        let src: Ipv6Addr = "fd88::2".parse().unwrap();
+        let dst: Ipv6Addr = "ff0e::1:2:3".parse().unwrap();
+        let repr = Repr::new(0x1000, 7, 2).unwrap();
+        let mut bytes = vec![0; 10];
+        repr.emit(repr.checksum::<V6>(src, dst, b"hi"), &mut bytes).unwrap().copy_from_slice(b"hi");
+        assert_eq!(Udp::parse(&bytes).unwrap().verify::<V6>(src, dst), Ok(()));
+        let mut zero = bytes.clone();
+        zero[6..8].fill(0);
+        assert_eq!(Udp::parse(&zero).unwrap().verify::<V6>(src, dst), Err(UdpError::Checksum));
+        // A sum over what IP brought, 13 bytes, under a length of 8.
+        let mut longer = vec![0x10, 0, 0, 7, 0, 8, 0, 0, 1, 2, 3, 4, 5];
+        let pseudo = Sum::pseudo_v6(src, dst, 17, 13);
+        let sum = pseudo.add_bytes(&longer).udp_finish();
+        longer[6..8].copy_from_slice(&sum.to_be_bytes());
+        assert_eq!(Udp::parse(&longer).unwrap().verify::<V6>(src, dst), Err(UdpError::Checksum));
+        longer[6..8].fill(0);
+        let sum = Sum::pseudo_v6(src, dst, 17, 8).add_bytes(&longer[..8]).udp_finish();
+        longer[6..8].copy_from_slice(&sum.to_be_bytes());
+        assert_eq!(Udp::parse(&longer).unwrap().verify::<V6>(src, dst), Ok(()));
+        // U05: a payload whose sum comes to zero goes out, and comes in, as all ones.
+        let bare = repr.checksum::<V6>(src, dst, &[0, 0]);
+        assert_eq!(repr.checksum::<V6>(src, dst, &bare.to_be_bytes()), 0xffff);
     }
 
     // E17: cut at any byte.
