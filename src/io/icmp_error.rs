@@ -28,11 +28,13 @@ pub enum IcmpErrorKind {
     ReassemblyTimeExceeded,
     /// Someone could not read its header. Linux: `EPROTO`.
     ParameterProblem {
-        /// The byte of the packet that is wrong.
-        pointer: u8,
+        /// The byte of the packet that is wrong, counted from the start of its header.
+        pointer: u32,
     },
     /// Any other code of "unreachable". Linux: `EHOSTUNREACH` and others.
     Unreachable,
+    /// An error of a type that this host does not know. Linux: `EPROTO`.
+    Unknown,
 }
 
 impl IcmpErrorKind {
@@ -50,6 +52,7 @@ impl IcmpErrorKind {
             Self::ReassemblyTimeExceeded => "reassembly_time_exceeded",
             Self::ParameterProblem { .. } => "parameter_problem",
             Self::Unreachable => "unreachable",
+            Self::Unknown => "unknown",
         }
     }
 }

@@ -10,4 +10,4 @@ pub mod error;
 pub mod received;
 
 pub use answer::{echo_reply, timestamp_reply};
-pub use error::{Complaint, Offender, complain};
+pub use error::{Complaint, Offender, Problem, complain};

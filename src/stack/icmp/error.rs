@@ -18,15 +18,29 @@ use crate::wire::ipv4::{self, Ipv4, PROTOCOL_ICMP, TTL_UNICAST};
 pub enum Complaint {
     /// Nobody listens on its UDP port. C01, RFC 1122 4.1.3.1.
     PortUnreachable,
-    /// Nobody here speaks its protocol. I18, RFC 1122 3.2.2.1.
+    /// IPv4: nobody here speaks its protocol. I18, RFC 1122 3.2.2.1. IPv6 calls that [`Problem::NextHeader`].
     ProtocolUnreachable,
-    /// One of its options cannot be: this byte of the packet is wrong. I14, RFC 1122 3.2.2.5.
-    ParameterProblem {
-        /// Counted from the start of its header.
-        pointer: u8,
-    },
+    /// Its header cannot be: that byte of the packet is wrong, counted from the start of its IP header. I14, RFC 1122
+    /// 3.2.2.5; RFC 4443 3.4.
+    ParameterProblem(Problem, u32),
     /// The rest of its datagram did not come in time. F09, RFC 1122 3.3.2.
     ReassemblyTime,
+}
+
+/// What kind of problem it is that a byte of the header has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Problem {
+    /// The field cannot be. ICMPv6: 4/0.
+    HeaderField,
+    /// IPv6: nobody here knows what it names. V08, RFC 4443 3.4: 4/1.
+    NextHeader,
+    /// IPv6: an option that nobody here knows, and whose type says that its sender is to be told. V09, RFC 8200 4.2: 4/2.
+    Option {
+        /// Even if the packet was sent to a group.
+        even_to_group: bool,
+    },
+    /// IPv6: a first fragment without all of its headers. W06, RFC 7112 5 and RFC 8883 4: 4/3.
+    FirstFragment,
 }
 
 impl Complaint {
@@ -35,7 +49,7 @@ impl Complaint {
         match self {
             Self::PortUnreachable => (TYPE_UNREACHABLE, CODE_PORT_UNREACHABLE, 0),
             Self::ProtocolUnreachable => (TYPE_UNREACHABLE, CODE_PROTOCOL_UNREACHABLE, 0),
-            Self::ParameterProblem { pointer } => (TYPE_PARAMETER_PROBLEM, 0, (pointer as u32) << 24),
+            Self::ParameterProblem(_, pointer) => (TYPE_PARAMETER_PROBLEM, 0, pointer << 24),
             Self::ReassemblyTime => (TYPE_TIME_EXCEEDED, CODE_REASSEMBLY_TIME, 0),
         }
     }

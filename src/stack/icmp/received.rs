@@ -93,7 +93,7 @@ const fn kind(message: &Icmpv4<'_>) -> IcmpErrorKind {
     match (message.icmp_type(), message.code()) {
         (TYPE_TIME_EXCEEDED, CODE_REASSEMBLY_TIME) => IcmpErrorKind::ReassemblyTimeExceeded,
         (TYPE_TIME_EXCEEDED, _) => IcmpErrorKind::TtlExceeded,
-        (TYPE_PARAMETER_PROBLEM, _) => IcmpErrorKind::ParameterProblem { pointer: message.pointer() },
+        (TYPE_PARAMETER_PROBLEM, _) => IcmpErrorKind::ParameterProblem { pointer: message.pointer() as u32 },
         (_, CODE_FRAGMENTATION_NEEDED) => IcmpErrorKind::TooBig { mtu: message.next_hop_mtu() },
         (_, CODE_PROTOCOL_UNREACHABLE) => IcmpErrorKind::ProtocolUnreachable,
         (_, CODE_PORT_UNREACHABLE) => IcmpErrorKind::PortUnreachable,

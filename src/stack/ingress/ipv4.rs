@@ -6,7 +6,7 @@ use super::{Decision, IcmpQuestion, Punted};
 use crate::io::{Cast, ChecksumStatus, DropReason, RxMeta};
 use crate::stack::egress::L4;
 use crate::stack::icmp::answer::Question;
-use crate::stack::icmp::{Complaint, received};
+use crate::stack::icmp::{Complaint, Problem, received};
 use crate::stack::interface::{Destination, Interface, Source};
 use crate::stack::port_table::PortTable;
 use crate::stack::reassembly::Fragment;
@@ -47,7 +47,8 @@ pub(super) fn decide(link: &Link<'_>, body: Option<&[u8]>, meta: RxMeta, table: 
         }
         Err(Refused::Silently(why)) => Decision::Drop(why),
         Err(Refused::BadOption(BadOption { pointer })) => {
-            refuse(link, DropReason::Ipv4OptionInvalid, Complaint::ParameterProblem { pointer })
+            let complaint = Complaint::ParameterProblem(Problem::HeaderField, u32::from(pointer));
+            refuse(link, DropReason::Ipv4OptionInvalid, complaint)
         }
     }
 }
