@@ -414,7 +414,7 @@ proptest! {
     #[test]
     fn a_strange_value_makes_no_panic(
         key in "(name|device|mac|addresses|gateway4|mtu|rx_descriptors|tx_descriptors|checksum|multicast_filter|cpus\
-            |vlan|routes|conflict_detection|neighbors_max|groups_max|sources_max|path_mtu_min|path_mtu_timeout_s|icmp_echo_group\
+            |vlan|routes|conflict_detection|neighbors_max|groups_max|sources_max|path_mtu_min|path_mtu_timeout_s|icmp_echo_group|icmp6_echo_group|accept_redirects6\
             |igmp_version|igmp_robustness|igmp_query_interval_s|igmp_strict_queries)",
         value in prop_oneof![
             any::<i64>().prop_map(|n| n.to_string()),

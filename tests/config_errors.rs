@@ -124,8 +124,8 @@ fn unknown_keys_come_with_the_nearest_known_one() {
         "colour = 1",
         "4:1: port[0].colour: unknown key: the keys here are name, device, mac, addresses, gateway4, \
          conflict_detection, accept_reserved_sources, accept_unicast_in_group_frames, icmp_timestamp, icmp_echo_group, \
-         path_mtu_min, path_mtu_timeout_s, neighbors_max, igmp_version, igmp_robustness, igmp_query_interval_s, \
-         igmp_strict_queries, groups_max, sources_max, routes, vlan, mtu, rx_descriptors, tx_descriptors, checksum, \
+         icmp6_echo_group, accept_redirects6, path_mtu_min, path_mtu_timeout_s, neighbors_max, igmp_version, \
+         igmp_robustness, igmp_query_interval_s, igmp_strict_queries, groups_max, sources_max, routes, vlan, mtu, rx_descriptors, tx_descriptors, checksum, \
          multicast_filter, cpus",
     );
     service_error(

@@ -231,9 +231,14 @@ fn policies() {
         "conflict_detection = \"none\"",
         r#"22: port[0].conflict_detection: "none" is not one of its values: use "announce" or "probe""#,
     );
-    for key in
-        ["accept_reserved_sources", "accept_unicast_in_group_frames", "icmp_timestamp", "icmp_echo_group"]
-    {
+    for key in [
+        "accept_reserved_sources",
+        "accept_unicast_in_group_frames",
+        "icmp_timestamp",
+        "icmp_echo_group",
+        "icmp6_echo_group",
+        "accept_redirects6",
+    ] {
         let expected = format!("{}: port[0].{key}: this is an integer: write true or false", key.len() + 4);
         port_error(&format!("{key} = 1"), &expected);
     }

@@ -102,7 +102,8 @@ fn what_is_not_chosen_is_the_default() {
 }
 
 const CHOICES: &str = "conflict_detection = \"probe\"\naccept_reserved_sources = true\n\
-    accept_unicast_in_group_frames = true\nicmp_timestamp = false\nicmp_echo_group = true\npath_mtu_min = 68\n\
+    accept_unicast_in_group_frames = true\nicmp_timestamp = false\nicmp_echo_group = true\n\
+    icmp6_echo_group = false\naccept_redirects6 = false\npath_mtu_min = 68\n\
     path_mtu_timeout_s = 300\nneighbors_max = 16\ngroups_max = 3\nsources_max = 2\nigmp_version = 2\nigmp_robustness = 7\n\
     igmp_query_interval_s = 31744\nigmp_strict_queries = true\n";
 
@@ -112,6 +113,8 @@ fn assert_chosen(interface: &InterfacePlan) {
         accept_unicast_in_group_frames: true,
         icmp_timestamp: false,
         icmp_echo_group: true,
+        icmp6_echo_group: false,
+        accept_redirects6: false,
     };
     assert_eq!(interface.policy, all, "{}", interface.name);
     assert_eq!(interface.conflict_detection, ConflictDetection::Probe);
@@ -130,7 +133,8 @@ fn assert_chosen(interface: &InterfacePlan) {
 #[test]
 fn a_vlan_takes_over_what_its_port_chose_and_may_choose_otherwise() {
     let other = "conflict_detection = \"announce\"\naccept_reserved_sources = false\nicmp_timestamp = true\n\
-                 accept_unicast_in_group_frames = false\nicmp_echo_group = false\npath_mtu_min = 552\n\
+                 accept_unicast_in_group_frames = false\nicmp_echo_group = false\n\
+                 icmp6_echo_group = true\naccept_redirects6 = true\npath_mtu_min = 552\n\
                  path_mtu_timeout_s = 600\nneighbors_max = 1024\ngroups_max = 16384\nsources_max = 512\n\
                  igmp_version = \"auto\"\nigmp_robustness = \"auto\"\nigmp_query_interval_s = 125\n\
                  igmp_strict_queries = false\n";
@@ -178,6 +182,8 @@ fn each_policy_has_a_key_of_its_own() {
     is("accept_reserved_sources = true", Policy { accept_reserved_sources: true, ..default });
     is("accept_unicast_in_group_frames = true", Policy { accept_unicast_in_group_frames: true, ..default });
     is("icmp_timestamp = false", Policy { icmp_timestamp: false, ..default });
+    is("icmp6_echo_group = false", Policy { icmp6_echo_group: false, ..default });
+    is("accept_redirects6 = false", Policy { accept_redirects6: false, ..default });
     is("icmp_echo_group = true", Policy { icmp_echo_group: true, ..default });
 }
 
@@ -258,7 +264,7 @@ fn a_printed_plan_shows_the_interfaces_and_the_limits() {
         "      accepts packets from 0.0.0.0/8 and 240.0.0.0/4",
         "      accepts packets for one host in frames for many",
         "      answers no ICMP timestamp requests",
-        "      answers pings of groups and broadcast addresses",
+        "      answers pings of IPv4 groups and broadcast addresses",
         "    p0.9: VLAN 9, addresses 198.18.9.2/24; used at once, and announced",
         "    listens on 0.0.0.0:7 of p0.7, p0.9",
         "    reply = route, path_mtu_discovery = want",

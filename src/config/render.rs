@@ -187,13 +187,15 @@ fn igmp_exceptions(igmp: &IgmpPolicy) -> impl Iterator<Item = String> + use<> {
 
 /// What a policy makes different from the default.
 fn exceptions(policy: Policy) -> impl Iterator<Item = &'static str> {
-    let Policy { accept_reserved_sources, accept_unicast_in_group_frames, icmp_timestamp, icmp_echo_group } =
-        policy;
+    let Policy { accept_reserved_sources, accept_unicast_in_group_frames, icmp_timestamp, .. } = policy;
+    let Policy { icmp_echo_group, icmp6_echo_group, accept_redirects6, .. } = policy;
     [
         (accept_reserved_sources, "accepts packets from 0.0.0.0/8 and 240.0.0.0/4"),
         (accept_unicast_in_group_frames, "accepts packets for one host in frames for many"),
         (!icmp_timestamp, "answers no ICMP timestamp requests"),
-        (icmp_echo_group, "answers pings of groups and broadcast addresses"),
+        (icmp_echo_group, "answers pings of IPv4 groups and broadcast addresses"),
+        (!icmp6_echo_group, "answers no pings of IPv6 groups"),
+        (!accept_redirects6, "heeds no ICMPv6 redirects"),
     ]
     .into_iter()
     .filter_map(|(so, words)| so.then_some(words))

@@ -22,6 +22,7 @@ mod drop_reason;
 mod icmp_error;
 mod igmp;
 mod mc_filter;
+mod mld;
 mod parts;
 mod policy;
 mod port;
@@ -37,6 +38,7 @@ pub use mc_filter::{
     FilterCalls, FilterPolicy, FilterState, Ladder, McFilter, Occasion, Refusal, RefusalKind, Refused, Rung,
     is_placeholder,
 };
+pub use mld::{MldPolicy, MldVersion, ParseMldVersionError};
 pub use parts::{Cast, Parts, PayloadSum};
 pub use policy::Policy;
 pub use port::{DeviceStats, InterfaceId, Nic, PortControl, PortId, PortInfo, RxQueue, TxQueue};

@@ -11,6 +11,10 @@ pub struct Policy {
     pub icmp_timestamp: bool,
     /// C08, RFC 1122 3.2.2.6: whether ICMP echo requests to a group or broadcast address are answered.
     pub icmp_echo_group: bool,
+    /// K05, RFC 4443 4.2: whether ICMPv6 echo requests to a group are answered, as Linux does.
+    pub icmp6_echo_group: bool,
+    /// N15, RFC 4861 8.3: whether a router may name a better first hop.
+    pub accept_redirects6: bool,
 }
 
 impl Default for Policy {
@@ -20,6 +24,8 @@ impl Default for Policy {
             accept_unicast_in_group_frames: false,
             icmp_timestamp: true,
             icmp_echo_group: false,
+            icmp6_echo_group: true,
+            accept_redirects6: true,
         }
     }
 }

@@ -181,5 +181,7 @@ fn policy(choices: &RawChoices) -> Policy {
         ),
         icmp_timestamp: chosen(&choices.icmp_timestamp, default.icmp_timestamp),
         icmp_echo_group: chosen(&choices.icmp_echo_group, default.icmp_echo_group),
+        icmp6_echo_group: chosen(&choices.icmp6_echo_group, default.icmp6_echo_group),
+        accept_redirects6: chosen(&choices.accept_redirects6, default.accept_redirects6),
     }
 }
