@@ -19,13 +19,19 @@
 pub mod arp;
 pub mod fragment;
 pub mod icmp;
+pub mod icmp6;
 pub mod igmp;
+pub mod ipv6;
 pub mod udp;
+pub mod udp6;
 
 pub use arp::ArpFrame;
 pub use icmp::IcmpFrame;
+pub use icmp6::{IcmpError6, IcmpFrame6, sealed6};
 pub use igmp::{IgmpMessage, IgmpQuery, IgmpReport, Record, RecordKind, igmp_frame, sealed};
+pub use ipv6::{Extension, HeaderOption, Ipv6, mac_for6, solicited_node, station_mac6};
 pub use udp::{UdpFrame, UdpSum};
+pub use udp6::UdpFrame6;
 
 use core::net::Ipv4Addr;
 

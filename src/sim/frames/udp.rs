@@ -20,6 +20,21 @@ pub enum UdpSum {
     Partial,
 }
 
+impl UdpSum {
+    /// What the field holds, if the sum over all is `whole`, and that over the pseudo-header `pseudo`.
+    pub(super) fn field(self, whole: u16, pseudo: u16) -> u16 {
+        // U05, RFC 768: a sum of zero is sent as ones.
+        let right = if whole == 0 { 0xffff } else { whole };
+        match self {
+            Self::Right => right,
+            Self::Absent => 0,
+            // Neither right, nor zero, nor the other way of writing the same.
+            Self::Wrong => (1..=3).map(|i| right ^ i).find(|&s| s != 0 && s != 0xffff).unwrap_or(1),
+            Self::Partial => !pseudo,
+        }
+    }
+}
+
 /// A UDP datagram in its frame.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UdpFrame {
@@ -110,17 +125,7 @@ impl UdpFrame {
         datagram.extend([0, 0]);
         datagram.extend(&self.payload);
         let pseudo = pseudo_header(*self.source.ip(), *self.destination.ip(), len);
-        let right = match checksum(&[&pseudo, &datagram]) {
-            0 => 0xffff,
-            sum => sum,
-        };
-        let field = match self.sum {
-            UdpSum::Right => right,
-            UdpSum::Absent => 0,
-            // Neither right, nor zero, nor the other way of writing the same.
-            UdpSum::Wrong => (1..=3).map(|i| right ^ i).find(|&s| s != 0 && s != 0xffff).unwrap_or(1),
-            UdpSum::Partial => !checksum(&[&pseudo]),
-        };
+        let field = self.sum.field(checksum(&[&pseudo, &datagram]), checksum(&[&pseudo]));
         datagram[6..8].copy_from_slice(&field.to_be_bytes());
         datagram
     }
