@@ -197,7 +197,7 @@ pub fn sealed(mut message: Vec<u8>) -> Vec<u8> {
 }
 
 /// The largest code whose value does not exceed `value`. G13, RFC 9776 4.1.1 and 4.1.7.
-fn code(value: u128) -> u8 {
+pub(super) fn code(value: u128) -> u8 {
     let value = u64::try_from(value).unwrap_or(u64::MAX);
     (0..=u8::MAX).rev().find(|&code| self::value(code) <= value).unwrap_or(0)
 }
@@ -220,15 +220,24 @@ pub enum RecordKind {
     Block,
 }
 
-/// One group record.
+impl RecordKind {
+    /// By its number, which is the same in IGMPv3 and MLDv2.
+    pub(super) fn of(number: u8) -> Result<Self, Malformed> {
+        let kinds = [Self::IsIn, Self::IsEx, Self::ToIn, Self::ToEx, Self::Allow, Self::Block];
+        let kind = usize::from(number).checked_sub(1).and_then(|at| kinds.get(at));
+        kind.copied().ok_or("an unknown record type")
+    }
+}
+
+/// One group record, of IGMPv3 or MLDv2.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Record {
+pub struct Record<A: Ord = Ipv4Addr> {
     /// What it says.
     pub kind: RecordKind,
     /// The group.
-    pub group: Ipv4Addr,
+    pub group: A,
     /// The sources.
-    pub sources: BTreeSet<Ipv4Addr>,
+    pub sources: BTreeSet<A>,
 }
 
 /// An IGMPv3 report.
@@ -276,15 +285,7 @@ impl IgmpReport {
 
 fn read_record(bytes: &[u8]) -> Result<(Record, &[u8]), Malformed> {
     let [kind, aux_data_len] = *array(bytes, 0)?;
-    let kind = match kind {
-        1 => RecordKind::IsIn,
-        2 => RecordKind::IsEx,
-        3 => RecordKind::ToIn,
-        4 => RecordKind::ToEx,
-        5 => RecordKind::Allow,
-        6 => RecordKind::Block,
-        _ => return Err("an unknown record type"),
-    };
+    let kind = RecordKind::of(kind)?;
     let group = Ipv4Addr::from(*array::<4>(bytes, 4)?);
     if aux_data_len != 0 || !group.is_multicast() || group == V4::ALL_HOSTS {
         return Err("a record with auxiliary data, or of an address that is never reported");

@@ -18,10 +18,13 @@
 
 pub mod arp;
 pub mod fragment;
+pub mod fragment6;
 pub mod icmp;
 pub mod icmp6;
 pub mod igmp;
 pub mod ipv6;
+pub mod mld;
+pub mod ndp;
 pub mod udp;
 pub mod udp6;
 
@@ -30,6 +33,8 @@ pub use icmp::IcmpFrame;
 pub use icmp6::{IcmpError6, IcmpFrame6, sealed6};
 pub use igmp::{IgmpMessage, IgmpQuery, IgmpReport, Record, RecordKind, igmp_frame, sealed};
 pub use ipv6::{Extension, HeaderOption, Ipv6, mac_for6, solicited_node, station_mac6};
+pub use mld::{MldMessage, MldQuery, MldReport, mld_frame};
+pub use ndp::{NdpFrame, NdpMessage, NdpOption, Prefix, RouterAdvertisement};
 pub use udp::{UdpFrame, UdpSum};
 pub use udp6::UdpFrame6;
 
