@@ -132,6 +132,9 @@ pub trait Family: Copy + Eq + Ord + Hash + fmt::Debug + Send + Sync + 'static {
 
     /// The Ethernet address of `group`.
     fn group_mac(group: Self::Addr) -> MacAddr;
+
+    /// `addr`, if it is one of this version.
+    fn of_ip(addr: IpAddr) -> Option<Self::Addr>;
 }
 
 /// IPv4.
@@ -187,6 +190,13 @@ impl Family for V4 {
     fn group_mac(group: Ipv4Addr) -> MacAddr {
         let [_, b, c, d] = group.octets();
         MacAddr([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+    }
+
+    fn of_ip(addr: IpAddr) -> Option<Ipv4Addr> {
+        match addr {
+            IpAddr::V4(addr) => Some(addr),
+            IpAddr::V6(_) => None,
+        }
     }
 }
 
@@ -255,6 +265,13 @@ impl Family for V6 {
     fn group_mac(group: Ipv6Addr) -> MacAddr {
         let o = group.octets();
         MacAddr([0x33, 0x33, o[12], o[13], o[14], o[15]])
+    }
+
+    fn of_ip(addr: IpAddr) -> Option<Ipv6Addr> {
+        match addr {
+            IpAddr::V6(addr) => Some(addr),
+            IpAddr::V4(_) => None,
+        }
     }
 }
 

@@ -418,7 +418,7 @@ fn an_mtu_that_cannot_be_is_ignored() {
     }
     for mtu in [0, 68, 1300, 1427] {
         let too_big = host.report(&error(3, 4, mtu, &to_far()).frame()).too_big.unwrap();
-        assert_eq!((u32::from(too_big.mtu), too_big.quoted_len, too_big.dst), (mtu, 1428, FAR));
+        assert_eq!((u32::from(too_big.mtu), too_big.quoted_len, too_big.dst), (mtu, 1428, FAR.into()));
     }
     // A packet that had no DF was fragmented; one that is longer than our link we did not send.
     let mut without_df = to_far();
@@ -523,7 +523,7 @@ fn a_reported_path_mtu_holds_for_one_host_for_ten_minutes() {
     assert!(answers(&mut world, 1500, OTHER_CLIENT), "another path is another one");
     let Answer::Paths(paths) = world.execute(&Command::Paths) else { panic!() };
     assert_eq!(paths.len(), 1);
-    assert_eq!((paths[0].addr, paths[0].mtu, paths[0].df_max, &*paths[0].port), (FAR, 1300, 1300, "p0"));
+    assert_eq!((paths[0].addr, paths[0].mtu, paths[0].df_max, &*paths[0].port), (FAR.into(), 1300, 1300, "p0"));
     // A larger one changes nothing; nor does one that no link has.
     world.exchange(0, &error(3, 4, 1400, &to_far()).frame());
     world.exchange(0, &error(3, 4, 20, &to_far()).frame());

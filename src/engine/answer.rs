@@ -141,7 +141,7 @@ impl<N: Nic> PortIo<N> {
                 }
                 true
             }
-            Directed::Unresolved(next_hop) => self.resolve(Unresolved { interface: id, next_hop, buf }),
+            Directed::Unresolved(next_hop) => self.resolve(Unresolved { interface: id, next_hop: next_hop.into(), buf }),
             Directed::Nowhere => {
                 self.tally.drop(DropReason::NoRoute);
                 false
@@ -151,7 +151,7 @@ impl<N: Nic> PortIo<N> {
 
     /// A10: control confirms a neighbour when it is used. Once told is enough; an untold one is told with its next packet.
     fn tell_used(&mut self, interface: InterfaceId, neighbor: Ipv4Addr) {
-        if self.punt.used(Used { interface, neighbor })
+        if self.punt.used(Used { interface, neighbor: neighbor.into() })
             && let Some(interface) = self.interfaces.get_mut(interface)
         {
             interface.v4.hops.told(neighbor);

@@ -3,7 +3,7 @@
 //! The control thread alone executes these. They are plain values, so that any front end can carry them: the control
 //! socket sends them as JSON.
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -294,7 +294,7 @@ pub struct NeighborAnswer {
     /// The port.
     pub port: String,
     /// Its address.
-    pub addr: Ipv4Addr,
+    pub addr: IpAddr,
     /// Its Ethernet address, once known.
     pub mac: Option<MacAddr>,
     /// `incomplete`, `reachable`, `stale`, `delay`, `probe` or `failed`: RFC 4861 7.3.2.
@@ -309,7 +309,7 @@ pub struct PathAnswer {
     /// The port.
     pub port: String,
     /// The host.
-    pub addr: Ipv4Addr,
+    pub addr: IpAddr,
     /// The longest packet that is sent to it, in bytes.
     pub mtu: u16,
     /// The longest that is sent with "don't fragment": less than `mtu` only where a link on the way carries less than we

@@ -1,17 +1,18 @@
 //! What travels between threads: bounded, and never waited for by a worker.
 
-use core::net::Ipv4Addr;
+use core::net::IpAddr;
 use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::igmp_gate::{IgmpGate, Ticket, share};
-use crate::addr::V4;
+use crate::addr::{Family, V4, V6};
 use crate::io::{DropReason, InterfaceId, PacketBuf, Parts, PortId};
 use crate::stack::groups::GroupTable;
 use crate::stack::hops::Hop;
 use crate::stack::icmp::received::Report;
 use crate::stack::igmp_claim::{self, Subject};
+use crate::stack::interface::Ip;
 use crate::stack::pmtu::TooBig;
 use crate::stack::route::Routes;
 use crate::time::Instant;
@@ -21,27 +22,54 @@ use crate::time::Instant;
 pub enum ToWorker<B> {
     /// Send this frame on this port.
     Transmit(PortId, B),
-    /// From now on these are the groups of this interface.
-    Groups(InterfaceId, Arc<GroupTable<V4>>),
-    /// At this moment, this became known of the paths from this interface.
-    PathMtu(InterfaceId, Instant, PathNews),
-    /// From now on these are the addresses and routes of this interface.
-    Routes(InterfaceId, Arc<Routes<V4>>),
-    /// A neighbour of this interface is there; `None`: not known any more.
-    Neighbor(InterfaceId, Ipv4Addr, Option<Hop>),
-    /// No neighbour of this interface is known any more.
-    NoNeighbors(InterfaceId),
+    /// What is new on the IPv4 side of this interface.
+    V4(InterfaceId, News<V4>),
+    /// What is new on the IPv6 side of this interface.
+    V6(InterfaceId, News<V6>),
     /// Let go of the queues of this port: it is to be stopped.
     Pause(PortId),
     /// Take them again: it has been started.
     Resume(PortId),
 }
 
+/// What is new on one side of an interface.
+#[derive(Debug)]
+pub enum News<F: Family> {
+    /// From now on these are its groups.
+    Groups(Arc<GroupTable<F>>),
+    /// At this moment, this became known of the paths from it.
+    PathMtu(Instant, PathNews<F::Addr>),
+    /// From now on these are its addresses and routes.
+    Routes(Arc<Routes<F>>),
+    /// A neighbour is there; `None`: not known any more.
+    Neighbor(F::Addr, Option<Hop>),
+    /// No neighbour is known any more.
+    NoNeighbors,
+}
+
+/// A side of an interface of which workers can be told.
+pub trait Told: Ip {
+    /// The message that tells it.
+    fn told<B>(id: InterfaceId, news: News<Self>) -> ToWorker<B>;
+}
+
+impl Told for V4 {
+    fn told<B>(id: InterfaceId, news: News<Self>) -> ToWorker<B> {
+        ToWorker::V4(id, news)
+    }
+}
+
+impl Told for V6 {
+    fn told<B>(id: InterfaceId, news: News<Self>) -> ToWorker<B> {
+        ToWorker::V6(id, news)
+    }
+}
+
 /// What became known of the paths from an interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PathNews {
+pub enum PathNews<A> {
     /// A packet was too long for one.
-    TooBig(TooBig<Ipv4Addr>),
+    TooBig(TooBig<A>),
     /// What was learned too long ago is forgotten.
     Expired,
     /// The link carries packets of so many bytes now.
@@ -54,7 +82,7 @@ pub struct PathReport {
     /// The interface that it came in by.
     pub interface: InterfaceId,
     /// What it says.
-    pub too_big: TooBig<Ipv4Addr>,
+    pub too_big: TooBig<IpAddr>,
 }
 
 /// From one worker to another: a fragment of a datagram that the other puts together.
@@ -88,7 +116,7 @@ pub struct Unresolved<B> {
     /// The interface that it is to leave by.
     pub interface: InterfaceId,
     /// The neighbour that it goes to.
-    pub next_hop: Ipv4Addr,
+    pub next_hop: IpAddr,
     /// The frame, whole but for its destination.
     pub buf: B,
 }
@@ -99,7 +127,7 @@ pub struct Used {
     /// On which interface.
     pub interface: InterfaceId,
     /// The neighbour.
-    pub neighbor: Ipv4Addr,
+    pub neighbor: IpAddr,
 }
 
 /// To control: a packet that only control can deal with.
@@ -131,7 +159,9 @@ pub const PUNT_LEN: usize = 256;
 #[derive(Debug)]
 pub struct PuntSenders<B> {
     arp: Sender<Punt<B>>,
+    ndp: Sender<Punt<B>>,
     igmp: Sender<Punt<B>>,
+    mld: Sender<Punt<B>>,
     gate: Arc<IgmpGate>,
     paths: Sender<PathReport>,
     unresolved: Sender<Unresolved<B>>,
@@ -140,10 +170,12 @@ pub struct PuntSenders<B> {
 
 impl<B> Clone for PuntSenders<B> {
     fn clone(&self) -> Self {
-        let Self { arp, igmp, gate, paths, unresolved, used } = self;
+        let Self { arp, ndp, igmp, mld, gate, paths, unresolved, used } = self;
         Self {
             arp: arp.clone(),
+            ndp: ndp.clone(),
             igmp: igmp.clone(),
+            mld: mld.clone(),
             gate: Arc::clone(gate),
             paths: paths.clone(),
             unresolved: unresolved.clone(),
@@ -157,6 +189,16 @@ impl<B> PuntSenders<B> {
     /// flood of one cannot starve another.
     pub fn arp(&self, interface: InterfaceId, buf: B) -> Result<(), B> {
         send(&self.arp, Punt { interface, buf, ticket: None })
+    }
+
+    /// Hands a message of neighbour discovery to control; gives it back if the queue is full.
+    pub fn ndp(&self, interface: InterfaceId, buf: B) -> Result<(), B> {
+        send(&self.ndp, Punt { interface, buf, ticket: None })
+    }
+
+    /// Hands an MLD message to control; gives it back if the queue is full.
+    pub fn mld(&self, interface: InterfaceId, buf: B) -> Result<(), B> {
+        send(&self.mld, Punt { interface, buf, ticket: None })
     }
 
     /// Hands a frame to control that has to wait for an Ethernet address; gives it back if the queue is full.
@@ -225,6 +267,10 @@ impl<B> PuntSenders<B> {
 pub struct PuntReceivers<B> {
     /// ARP.
     pub arp: Receiver<Punt<B>>,
+    /// Neighbour discovery.
+    pub ndp: Receiver<Punt<B>>,
+    /// MLD.
+    pub mld: Receiver<Punt<B>>,
     /// IGMP. To be taken by [`next_igmp`](Self::next_igmp).
     pub igmp: Receiver<Punt<B>>,
     gate: Arc<IgmpGate>,
@@ -252,6 +298,8 @@ impl<B> PuntReceivers<B> {
 #[must_use]
 pub fn punt_queues<B>(secret: u64) -> (PuntSenders<B>, PuntReceivers<B>) {
     let (arp, arp_rx) = bounded(PUNT_LEN);
+    let (ndp, ndp_rx) = bounded(PUNT_LEN);
+    let (mld, mld_rx) = bounded(PUNT_LEN);
     let (igmp, igmp_rx) = bounded(PUNT_LEN);
     let (paths, paths_rx) = bounded(PUNT_LEN);
     let (unresolved, unresolved_rx) = bounded(PUNT_LEN);
@@ -259,13 +307,15 @@ pub fn punt_queues<B>(secret: u64) -> (PuntSenders<B>, PuntReceivers<B>) {
     let gate = Arc::new(IgmpGate::new(secret));
     let receivers = PuntReceivers {
         arp: arp_rx,
+        ndp: ndp_rx,
+        mld: mld_rx,
         igmp: igmp_rx,
         gate: Arc::clone(&gate),
         paths: paths_rx,
         unresolved: unresolved_rx,
         used: used_rx,
     };
-    (PuntSenders { arp, igmp, gate, paths, unresolved, used }, receivers)
+    (PuntSenders { arp, ndp, igmp, mld, gate, paths, unresolved, used }, receivers)
 }
 
 /// The way of fragments to a worker.

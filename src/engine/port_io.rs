@@ -1,17 +1,14 @@
 //! One port of a worker at work: its queues, its replica, its transmit burst and its counters.
 
-use std::sync::Arc;
-
 use super::counters::{Counter, CounterPage, Tally};
 use super::fragments::Owners;
-use super::message::{PathNews, PuntSenders};
+use super::message::{News, PathNews, PuntSenders};
 use super::worker::WorkerPort;
-use crate::addr::V4;
+use crate::addr::{Family, V4};
 use crate::fastpath::View;
 use crate::io::{Burst, InterfaceId, Nic, PacketBuf, PortId, RxQueue, TxQueue};
 use crate::stack::fragmentation::Ids;
-use crate::stack::interface::Interfaces;
-use crate::stack::route::Routes;
+use crate::stack::interface::{Interface, Interfaces, Ip};
 use crate::time::Instant;
 
 #[derive(Debug)]
@@ -40,25 +37,25 @@ impl<N: Nic> PortIo<N> {
         Self { id, rx, tx, interfaces, view, tx_burst: Burst::new(), tally, punt, owners, ids, page }
     }
 
-    /// Takes note of `news` of the paths from the interface `id`, if that is on this port.
-    pub(super) fn learn_path(&mut self, id: InterfaceId, at: Instant, news: PathNews) {
+    /// Takes note of what is new on one side of the interface `id`.
+    pub(super) fn hear<F: Ip>(&mut self, id: InterfaceId, news: News<F>) {
         let Some(interface) = self.interfaces.get_mut(id) else { return };
+        let inet = F::inet_mut(interface);
         match news {
-            PathNews::TooBig(report) => drop(interface.paths.learn(at, report)),
-            PathNews::Expired => drop(interface.paths.expire(at)),
-            PathNews::LinkMtu(mtu) => interface.set_mtu(mtu),
-        }
-        // What fits every path needs no look at them: the fast path knows no other limit.
-        if let Some(untagged) = self.interfaces.untagged() {
-            self.view.set_packet_max(untagged.paths.smallest());
-        }
-    }
-
-    /// From now on these are the addresses and routes of the interface `id`.
-    pub(super) fn set_routes(&mut self, id: InterfaceId, routes: Arc<Routes<V4>>) {
-        if let Some(interface) = self.interfaces.get_mut(id) {
-            interface.v4.routes = routes;
-            self.view = View::of(&self.interfaces);
+            News::Groups(table) => inet.groups = table,
+            News::Routes(routes) => {
+                inet.routes = routes;
+                self.view = View::of(&self.interfaces);
+            }
+            News::Neighbor(addr, hop) => inet.hops.set(addr, hop),
+            News::NoNeighbors => inet.hops.clear(),
+            News::PathMtu(at, news) => {
+                learn_path::<F>(interface, at, news);
+                // What fits every path needs no look at them: the fast path knows no other limit.
+                if let Some(untagged) = self.interfaces.untagged() {
+                    self.view.set_packet_max(untagged.v4.paths.smallest());
+                }
+            }
         }
     }
 
@@ -108,6 +105,21 @@ impl<N: Nic> PortIo<N> {
     pub(super) fn publish(&mut self) {
         debug_assert!(self.tx_burst.is_empty(), "published before it was flushed");
         self.tally.publish(&self.page);
+    }
+}
+
+fn learn_path<F: Ip>(interface: &mut Interface, at: Instant, news: PathNews<F::Addr>) {
+    let paths = &mut F::inet_mut(interface).paths;
+    match news {
+        PathNews::TooBig(report) => drop(paths.learn(at, report)),
+        PathNews::Expired => drop(paths.expire(at)),
+        PathNews::LinkMtu(mtu) => {
+            paths.set_link_mtu(mtu);
+            // N14, RFC 4861 6.3.4: a router may say less for IPv6 alone; what the link carries, IPv4 has.
+            if F::VERSION == V4::VERSION {
+                interface.mtu = mtu;
+            }
+        }
     }
 }
 

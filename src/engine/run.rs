@@ -123,6 +123,8 @@ fn wait<N: Nic>(control: &Control<N>, clock: &impl Fn() -> Instant, inputs: &Con
         select.recv(&punts.igmp);
     }
     select.recv(&punts.arp);
+    select.recv(&punts.ndp);
+    select.recv(&punts.mld);
     select.recv(&punts.paths);
     select.recv(&punts.unresolved);
     select.recv(&punts.used);

@@ -139,6 +139,14 @@ impl<P: BufPool> Sorter<'_, P> {
         let _ = self.reports.try_push(report);
     }
 
+    /// Counts what was handed to control, or found its queue full.
+    fn punted(&mut self, handed: Result<(), P::Buf>) {
+        match handed {
+            Ok(()) => self.tally.add(Counter::Punted, 1),
+            Err(_refused) => self.tally.drop(DropReason::PuntQueueFull),
+        }
+    }
+
     fn hand_to_control(&mut self, kind: Punted, id: InterfaceId, buf: P::Buf) {
         let Some(interface) = self.interfaces.get(id) else {
             return self.tally.drop(DropReason::VlanUnknown);
@@ -155,6 +163,8 @@ impl<P: BufPool> Sorter<'_, P> {
                     }
                 }
             },
+            Punted::Ndp => self.punted(self.punt.ndp(id, buf)),
+            Punted::Mld => self.punted(self.punt.mld(id, buf)),
             Punted::Igmp => match self.punt.igmp(self.now, id, &interface.v4.groups, buf) {
                 Ok(()) => self.tally.add(Counter::Punted, 1),
                 Err(why) => self.tally.drop(why),

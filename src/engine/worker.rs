@@ -3,8 +3,6 @@
 //! Shared nothing: it owns a queue pair on every port that it serves, its replicas of interfaces and sockets, its
 //! services and its counters. Others change it through its inbox only.
 
-use std::sync::Arc;
-
 pub(super) mod copies;
 mod fan_out;
 mod serve;
@@ -19,6 +17,7 @@ use super::homes::Homes;
 use super::message::{HandedOver, PuntSenders, ToService, ToWorker};
 use super::port_io::PortIo;
 use super::sort::{Long, Sorter};
+use crate::addr::{V4, V6};
 use crate::fastpath::{self, Level, Lookup, Sink};
 use crate::io::{BURST_MAX, Burst, DropReason, InterfaceId, Nic, PacketBuf, PortId, ReplyPath, RxQueue};
 use crate::rng::Rng;
@@ -27,7 +26,7 @@ use crate::stack::fragmentation::Ids;
 use crate::stack::groups::ServiceId;
 use crate::stack::icmp::received::Report;
 use crate::stack::ingress::{Ingress, IngressOptions};
-use crate::stack::interface::{Interface, Interfaces};
+use crate::stack::interface::Interfaces;
 use crate::stack::port_table::PortTable;
 use crate::stack::reassembly::Limits;
 use crate::time::Instant;
@@ -339,21 +338,14 @@ impl<N: Nic> Worker<N> {
                         port.send(buf);
                     }
                 }
-                ToWorker::Groups(id, table) => {
-                    if let Some(interface) = self.interface_mut(id) {
-                        interface.v4.groups = table;
+                ToWorker::V4(id, news) => {
+                    if let Some(port) = self.port_of(id) {
+                        port.hear::<V4>(id, news);
                     }
                 }
-                ToWorker::PathMtu(id, at, news) => {
-                    self.ports.iter_mut().for_each(|port| port.learn_path(id, at, news));
-                }
-                ToWorker::Routes(id, routes) => {
-                    // One port alone has this interface; the others let it be.
-                    self.ports.iter_mut().for_each(|port| port.set_routes(id, Arc::clone(&routes)));
-                }
-                ToWorker::Neighbor(id, addr, hop) => {
-                    if let Some(interface) = self.interface_mut(id) {
-                        interface.v4.hops.set(addr, hop);
+                ToWorker::V6(id, news) => {
+                    if let Some(port) = self.port_of(id) {
+                        port.hear::<V6>(id, news);
                     }
                 }
                 ToWorker::Pause(id) => {
@@ -364,11 +356,6 @@ impl<N: Nic> Worker<N> {
                 ToWorker::Resume(id) => {
                     if let Some(port) = self.port_mut(id) {
                         port.resume();
-                    }
-                }
-                ToWorker::NoNeighbors(id) => {
-                    if let Some(interface) = self.interface_mut(id) {
-                        interface.v4.hops.clear();
                     }
                 }
             }
@@ -382,10 +369,6 @@ impl<N: Nic> Worker<N> {
 
     fn port_of(&mut self, id: InterfaceId) -> Option<&mut PortIo<N>> {
         self.ports.iter_mut().find(|p| p.interfaces.get(id).is_some())
-    }
-
-    fn interface_mut(&mut self, id: InterfaceId) -> Option<&mut Interface> {
-        self.ports.iter_mut().find_map(|p| p.interfaces.get_mut(id))
     }
 }
 

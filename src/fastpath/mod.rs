@@ -70,7 +70,7 @@ impl View {
         let (addr, broadcast) = all.next().unwrap_or((0, u32::MAX));
         let mut view =
             Self { mac: mac_word(interface.mac), addr, broadcast, udp_len_max: 0, others: all.collect() };
-        view.set_packet_max(interface.paths.smallest());
+        view.set_packet_max(interface.v4.paths.smallest());
         view
     }
 

@@ -151,7 +151,7 @@ fn interfaces(
             let mut interface = Interface::new(id, info.mac, mtu, Vec::new());
             interface.v4 = Inet::with_routes(routes(with), Hops::new(rng.u64(), with.neighbors_max));
             let path_mtu = PmtuPolicy { floor: with.path_mtu_min, timeout: with.path_mtu_timeout };
-            interface.paths = PathMtu::new(mtu, path_mtu);
+            interface.v4.paths = PathMtu::new(mtu, path_mtu);
             interface.vlan = with.vlan;
             interface.policy = with.policy;
             interface.tx_udp_checksum = offers("tx_udp_cksum");

@@ -348,6 +348,7 @@ fn interfaces(port: &PortOptions, next: &mut u16, rng: &mut Rng) -> Vec<ControlI
         let to_networks = routes.iter().copied().filter(|_| !further);
         let all = Routes::new(addresses.to_vec(), to_networks.chain(default).collect());
         interface.v4 = Inet::with_routes(all, Hops::new(rng.u64(), neighbors_max));
+        interface.set_mtu(nic.mtu);
         interface.vlan = vlan;
         interface.tx_udp_checksum = nic.tx_checksum;
         interface.tx_vlan_insert = nic.vlan_insert;

@@ -313,7 +313,7 @@ pub fn udp_sending<B: PacketBuf>(
     let at = parts.l3() + 12;
     let dst = Ipv4Addr::from(*buf.data().get(at..)?.first_chunk::<4>()?);
     let len = ipv4::HEADER_LEN + usize::from(parts.udp_len());
-    Some(pmtu::sending(len, discovery, interface.paths.path(now, dst), interface.mtu))
+    Some(pmtu::sending(len, discovery, interface.v4.paths.path(now, dst), interface.mtu))
 }
 
 /// U21, RFC 1122 4.1.3.5: from the address that was asked; from our own if that was a group or broadcast address.

@@ -9,8 +9,9 @@ use super::groups::GroupTable;
 use super::hops::Hops;
 use super::pmtu::{PathMtu, PmtuPolicy};
 use super::route::Routes;
-use crate::addr::{Cidr, Family, MacAddr, V4, Vid};
+use crate::addr::{Cidr, Family, MacAddr, V4, V6, Vid};
 use crate::io::{InterfaceId, Policy};
+use crate::wire::udp::Over;
 
 /// Of what kind a destination is on this interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,10 +56,10 @@ pub struct Interface {
     pub tx_udp_checksum: bool,
     /// Whether the port inserts VLAN tags on transmission.
     pub tx_vlan_insert: bool,
-    /// How large packets may be on their way from it.
-    pub paths: PathMtu<V4>,
     /// Its IPv4 side.
     pub v4: Inet<V4>,
+    /// Its IPv6 side.
+    pub v6: Inet<V6>,
 }
 
 impl Interface {
@@ -66,16 +67,18 @@ impl Interface {
     /// primary one.
     #[must_use]
     pub fn new(id: InterfaceId, mac: MacAddr, mtu: u16, addresses: Vec<Cidr<V4>>) -> Self {
-        let v4 = Inet::new(addresses);
+        let (mut v4, mut v6) = (Inet::new(addresses), Inet::new(Vec::new()));
+        v4.paths.set_link_mtu(mtu);
+        v6.paths.set_link_mtu(mtu);
         let policy = Policy::default();
-        let paths = PathMtu::new(mtu, PmtuPolicy::default());
-        Self { id, vlan: None, mac, mtu, policy, tx_udp_checksum: false, tx_vlan_insert: false, paths, v4 }
+        Self { id, vlan: None, mac, mtu, policy, tx_udp_checksum: false, tx_vlan_insert: false, v4, v6 }
     }
 
     /// The link carries IP packets of `mtu` bytes from now on. T04, RFC 1191: what was learned of its paths is forgotten.
     pub fn set_mtu(&mut self, mtu: u16) {
         self.mtu = mtu;
-        self.paths.set_link_mtu(mtu);
+        self.v4.paths.set_link_mtu(mtu);
+        self.v6.paths.set_link_mtu(mtu);
     }
 
     /// Of what kind the IPv4 source `addr` is, by this interface's policy.
@@ -94,7 +97,7 @@ impl Interface {
     #[inline]
     #[must_use]
     pub fn wants(&self, mac: MacAddr) -> bool {
-        self.v4.groups.is_wanted(mac)
+        self.v4.groups.is_wanted(mac) || self.v6.groups.is_wanted(mac)
     }
 }
 
@@ -184,6 +187,43 @@ impl From<Interface> for Interfaces {
     }
 }
 
+/// What an Ethernet link carries, unless something else is said.
+const MTU: u16 = 1500;
+
+/// The hop limit, unless a router says something else.
+const HOP_LIMIT: u8 = 64;
+
+/// An IP version as an interface has it: where what the two share finds its own side.
+pub trait Ip: Over {
+    /// Its side of `interface`.
+    fn inet(interface: &Interface) -> &Inet<Self>;
+
+    /// Its side of `interface`, to be changed.
+    fn inet_mut(interface: &mut Interface) -> &mut Inet<Self>;
+}
+
+impl Ip for V4 {
+    #[inline]
+    fn inet(interface: &Interface) -> &Inet<Self> {
+        &interface.v4
+    }
+
+    fn inet_mut(interface: &mut Interface) -> &mut Inet<Self> {
+        &mut interface.v4
+    }
+}
+
+impl Ip for V6 {
+    #[inline]
+    fn inet(interface: &Interface) -> &Inet<Self> {
+        &interface.v6
+    }
+
+    fn inet_mut(interface: &mut Interface) -> &mut Inet<Self> {
+        &mut interface.v6
+    }
+}
+
 /// What one IP version has on an interface: addresses, routes and groups.
 #[derive(Clone, Debug)]
 pub struct Inet<F: Family> {
@@ -193,6 +233,10 @@ pub struct Inet<F: Family> {
     pub routes: Arc<Routes<F>>,
     /// Where the neighbours are that packets go to.
     pub hops: Hops<F>,
+    /// How large packets may be on their way from it.
+    pub paths: PathMtu<F>,
+    /// The time to live, or hop limit, of what is sent to one host. I22, RFC 1122 3.2.1.7; RFC 4861 6.3.2: CurHopLimit.
+    pub hop_limit: u8,
 }
 
 impl<F: Family> Inet<F> {
@@ -206,7 +250,8 @@ impl<F: Family> Inet<F> {
     /// These routes and addresses, this room for neighbours, and no group.
     #[must_use]
     pub fn with_routes(routes: Routes<F>, hops: Hops<F>) -> Self {
-        Self { groups: Arc::default(), routes: Arc::new(routes), hops }
+        let paths = PathMtu::new(MTU, PmtuPolicy::default());
+        Self { groups: Arc::default(), routes: Arc::new(routes), hops, paths, hop_limit: HOP_LIMIT }
     }
 
     /// Its addresses, the primary one first.

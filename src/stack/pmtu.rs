@@ -56,6 +56,14 @@ pub struct TooBig<A> {
     pub quoted_len: u16,
 }
 
+impl<A> TooBig<A> {
+    /// The same of an address in another form.
+    #[must_use]
+    pub fn with_dst<B>(self, dst: B) -> TooBig<B> {
+        TooBig { dst, mtu: self.mtu, quoted_len: self.quoted_len }
+    }
+}
+
 /// What is known of a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Path {

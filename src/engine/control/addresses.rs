@@ -7,7 +7,9 @@ use super::Outlet;
 use super::admission::TELL_INTERVAL;
 use super::interface::Interface;
 use super::port::Base;
-use crate::engine::message::ToWorker;
+use super::side::Managed;
+use crate::addr::V4;
+use crate::engine::message::News;
 use crate::io::Nic;
 use crate::rng::Rng;
 use crate::stack::acd::{Acd, Conflict, Message};
@@ -46,9 +48,6 @@ impl Interface {
                 Message::Announcement => Packet::announcement(mac, addr),
             };
             self.send_arp(&packet, base, out);
-        }
-        if self.tell_routes_at.is_some_and(|at| at <= now) {
-            self.tell_routes(now, out);
         }
     }
 
@@ -89,9 +88,9 @@ impl Interface {
         Conflict::None
     }
 
-    /// The next probe, announcement, or attempt to tell a worker.
+    /// The next probe or announcement.
     pub(super) fn claim_deadline(&self) -> Option<Instant> {
-        self.claims.iter().map(Acd::poll_timeout).fold(self.tell_routes_at, earliest)
+        self.claims.iter().map(Acd::poll_timeout).fold(None, earliest)
     }
 
     /// Has everyone use the addresses that are ours, and no others.
@@ -110,30 +109,52 @@ impl Interface {
         if first.is_some() && first != self.replica.v4.addresses().first().copied() {
             self.igmp.announce_all(now);
         }
-        let routes = Arc::new(Routes::new(addresses, self.replica.v4.routes.routes().to_vec()));
+        let routes = Routes::new(addresses, self.replica.v4.routes.routes().to_vec());
+        self.renew_routes::<V4, N>(now, routes, &base.workers, out);
+    }
+
+    /// Has everyone use these addresses and routes from now on.
+    pub(super) fn renew_routes<F: Managed, N: Nic>(
+        &mut self,
+        now: Instant,
+        routes: Routes<F>,
+        workers: &[usize],
+        out: &Outlet<N>,
+    ) {
+        let (replica, side) = F::split(self);
         // The old ones stay until no worker has them any more: to give memory back is control's work.
-        self.replaced_routes.push(core::mem::replace(&mut self.replica.v4.routes, routes));
-        self.without_routes.clone_from(&base.workers);
-        self.tell_routes(now, out);
+        let old = core::mem::replace(&mut F::inet_mut(replica).routes, Arc::new(routes));
+        side.replaced_routes.push(old);
+        side.without_routes.clear();
+        side.without_routes.extend_from_slice(workers);
+        self.tell_routes::<F, N>(now, out);
     }
 
     /// A10: gateways are resolved from the start, and kept so.
     fn keep_gateways(&mut self, now: Instant) {
         for route in self.replica.v4.routes.routes() {
-            self.neighbors.keep(now, route.via.addr());
+            self.v4.neighbors.keep(now, route.via.addr());
         }
     }
 
     /// Gives addresses and routes to the workers that do not have them yet.
-    fn tell_routes<N: Nic>(&mut self, now: Instant, out: &Outlet<N>) {
-        let (id, routes) = (self.replica.id, &self.replica.v4.routes);
-        self.without_routes.retain(|worker| {
-            let message = ToWorker::Routes(id, Arc::clone(routes));
+    fn tell_routes<F: Managed, N: Nic>(&mut self, now: Instant, out: &Outlet<N>) {
+        let (replica, side) = F::split(self);
+        let (id, routes) = (replica.id, &F::inet(replica).routes);
+        side.without_routes.retain(|worker| {
+            let message = F::told(id, News::Routes(Arc::clone(routes)));
             out.workers.get(*worker).is_some_and(|inbox| inbox.try_send(message).is_err())
         });
-        self.replaced_routes.retain(|routes| Arc::strong_count(routes) > 1);
-        let again = !self.without_routes.is_empty() || !self.replaced_routes.is_empty();
-        let pause = if self.without_routes.is_empty() { Duration::from_secs(1) } else { TELL_INTERVAL };
-        self.tell_routes_at = again.then(|| now + pause);
+        side.replaced_routes.retain(|routes| Arc::strong_count(routes) > 1);
+        let again = !side.without_routes.is_empty() || !side.replaced_routes.is_empty();
+        let pause = if side.without_routes.is_empty() { Duration::from_secs(1) } else { TELL_INTERVAL };
+        side.tell_routes_at = again.then(|| now + pause);
+    }
+
+    /// Tells the workers of addresses and routes that they have not been told of, if it is time.
+    pub(super) fn settle_routes<F: Managed, N: Nic>(&mut self, now: Instant, out: &Outlet<N>) {
+        if F::side(self).tell_routes_at.is_some_and(|at| at <= now) {
+            self.tell_routes::<F, N>(now, out);
+        }
     }
 }

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use super::Outlet;
 use super::interface::Interface;
 use super::port::Base;
-use crate::addr::{Group, V4};
+use super::side::Managed;
+use crate::addr::{Family, Group};
+use crate::engine::message::News;
 use crate::io::Nic;
 use crate::rng::Rng;
 use crate::stack::groups::GroupTable;
@@ -32,14 +34,14 @@ const LOOK_MAX: Duration = Duration::from_millis(5);
 const LET_GO_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A table, by the number of the change that it came with.
-type Numbered = (u64, Arc<GroupTable<V4>>);
+type Numbered<F> = (u64, Arc<GroupTable<F>>);
 
 /// Reports that wait.
 #[derive(Debug)]
-struct Report {
+struct Report<F: Family> {
     /// The change that workers must have adopted.
     change: u64,
-    groups: Vec<Group<V4>>,
+    groups: Vec<Group<F>>,
     /// Give up waiting.
     deadline: Instant,
     /// Who is told when they have left.
@@ -47,16 +49,16 @@ struct Report {
 }
 
 /// Which table workers have, and what waits for them.
-#[derive(Debug, Default)]
-pub(super) struct Admission {
+#[derive(Debug)]
+pub(super) struct Admission<F: Family> {
     /// The number of the latest change.
     change: u64,
     /// Tables that workers may still have.
-    replaced: Vec<Numbered>,
+    replaced: Vec<Numbered<F>>,
     /// Workers that were not told of the latest table, and when to try again.
     behind: Vec<usize>,
     tell_at: Option<Instant>,
-    waiting: VecDeque<Report>,
+    waiting: VecDeque<Report<F>>,
     /// When to look whether they may leave, and how long that was put off.
     look_at: Option<Instant>,
     pause: Duration,
@@ -64,7 +66,22 @@ pub(super) struct Admission {
     reported: Vec<(u64, u32)>,
 }
 
-impl Admission {
+impl<F: Family> Default for Admission<F> {
+    fn default() -> Self {
+        Self {
+            change: 0,
+            replaced: Vec::new(),
+            behind: Vec::new(),
+            tell_at: None,
+            waiting: VecDeque::new(),
+            look_at: None,
+            pause: Duration::ZERO,
+            reported: Vec::new(),
+        }
+    }
+}
+
+impl<F: Family> Admission<F> {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         earliest(self.tell_at, self.look_at)
     }
@@ -88,7 +105,7 @@ impl Admission {
     }
 
     /// The next report that may leave: every worker has adopted its change, or time is up.
-    fn next_report(&mut self, now: Instant) -> Option<Report> {
+    fn next_report(&mut self, now: Instant) -> Option<Report<F>> {
         let Report { change, deadline, .. } = self.waiting.front()?;
         let adopted = self.replaced.iter().all(|(number, _)| number >= change);
         if !adopted && now < *deadline {
@@ -106,67 +123,75 @@ impl Admission {
 impl Interface {
     /// One table for all workers, with what is wanted of `groups` now: the one that it takes the place of stays until no worker
     /// has it any more.
-    pub(super) fn apply_admission<N: Nic>(
+    pub(super) fn apply_admission<F: Managed, N: Nic>(
         &mut self,
         now: Instant,
-        groups: &[Group<V4>],
+        groups: &[Group<F>],
         workers: &[usize],
         out: &Outlet<N>,
     ) {
         // What did not change, the two share.
-        let mut table = GroupTable::clone(&self.replica.v4.groups);
+        let (replica, side) = F::split(self);
+        let current = &mut F::inet_mut(replica).groups;
+        let mut table = GroupTable::clone(current);
         for &group in groups {
-            let members = self.memberships.members(group);
+            let members = side.memberships.members(group);
             table.set(group, members.map(|(service, filter)| (*service, filter.clone())));
         }
         let table = Arc::new(table);
-        let old = core::mem::replace(&mut self.replica.v4.groups, table);
-        let admission = &mut self.admission;
+        let old = core::mem::replace(current, table);
+        let admission = &mut side.admission;
         admission.replaced.push((admission.change, old));
         admission.change += 1;
         admission.behind.clear();
         admission.behind.extend_from_slice(workers);
-        self.admission.look_at.get_or_insert(now + LET_GO_INTERVAL);
-        self.tell_admission(now, out);
-        self.admission.let_go();
+        admission.look_at.get_or_insert(now + LET_GO_INTERVAL);
+        self.tell_admission::<F, N>(now, out);
+        F::side_mut(self).admission.let_go();
     }
 
     /// Gives the table to the workers that do not have it yet.
-    fn tell_admission<N: Nic>(&mut self, now: Instant, out: &Outlet<N>) {
-        let (id, table) = (self.replica.id, &self.replica.v4.groups);
-        let admission = &mut self.admission;
-        admission.behind.retain(|worker| !out.renew_groups(id, *worker, Arc::clone(table)));
+    fn tell_admission<F: Managed, N: Nic>(&mut self, now: Instant, out: &Outlet<N>) {
+        let (replica, side) = F::split(self);
+        let (id, table) = (replica.id, &F::inet(replica).groups);
+        let admission = &mut side.admission;
+        admission.behind.retain(|worker| !out.tell(*worker, F::told(id, News::Groups(Arc::clone(table)))));
         admission.tell_at = (!admission.behind.is_empty()).then(|| now + TELL_INTERVAL);
     }
 
     /// Has what the interface wants of `groups` reported as soon as every worker has the latest table.
-    pub(super) fn report_when_adopted(&mut self, now: Instant, groups: Vec<Group<V4>>, ticket: Option<u64>) {
-        let admission = &mut self.admission;
+    pub(super) fn report_when_adopted<F: Managed>(
+        &mut self,
+        now: Instant,
+        groups: Vec<Group<F>>,
+        ticket: Option<u64>,
+    ) {
+        let admission = &mut F::side_mut(self).admission;
         let (change, deadline) = (admission.change, now + REPORT_PATIENCE);
         admission.waiting.push_back(Report { change, groups, deadline, ticket });
         (admission.pause, admission.look_at) = (LOOK_MIN, Some(now));
     }
 
     /// Tells workers that were not told, and reports what they all have adopted.
-    pub(super) fn settle_admission<N: Nic>(
+    pub(super) fn settle_admission<F: Managed, N: Nic>(
         &mut self,
         now: Instant,
         rng: &mut Rng,
         base: &mut Base,
         out: &Outlet<N>,
     ) {
-        if self.admission.tell_at.is_some_and(|at| at <= now) {
-            self.tell_admission(now, out);
+        if F::side(self).admission.tell_at.is_some_and(|at| at <= now) {
+            self.tell_admission::<F, N>(now, out);
         }
-        if self.admission.look_at.is_none() {
+        if F::side(self).admission.look_at.is_none() {
             return;
         }
-        self.admission.let_go();
-        while let Some(Report { groups, ticket, .. }) = self.admission.next_report(now) {
-            let reports = self.report(now, &groups, rng, base, out);
-            self.admission.reported.extend(ticket.map(|ticket| (ticket, reports)));
+        F::side_mut(self).admission.let_go();
+        while let Some(Report { groups, ticket, .. }) = F::side_mut(self).admission.next_report(now) {
+            let reports = F::report(self, now, &groups, rng, base, out);
+            F::side_mut(self).admission.reported.extend(ticket.map(|ticket| (ticket, reports)));
         }
-        let admission = &mut self.admission;
+        let admission = &mut F::side_mut(self).admission;
         // However often control turns meanwhile, it is woken for this ever less often.
         if admission.look_at.is_some_and(|at| at <= now) {
             admission.look_at = Some(now + admission.pause);

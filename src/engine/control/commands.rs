@@ -1,12 +1,12 @@
 //! What may be asked, answered.
 
-use core::net::Ipv4Addr;
 use std::collections::BTreeMap;
 
 use super::interface::Interface;
 use super::port::Port;
+use super::side::Managed;
 use super::{Control, Submitted, Ticket, Waiting};
-use crate::addr::{Prefix, V4};
+use crate::addr::{Prefix, V4, V6};
 use crate::engine::command::{
     Answer, Command, DropAnswer, GroupAnswer, InterfaceAnswer, NeighborAnswer, PortAnswer, PortStats,
     RouteAnswer, SocketAnswer, StatsAnswer,
@@ -123,13 +123,14 @@ impl<N: Nic> Control<N> {
                 filter_mode: filter.mode_name().to_owned(),
                 sources: filter.sources().iter().copied().collect(),
                 services: interface
+                    .v4
                     .memberships
                     .members(group)
                     .map(|(id, _)| self.service_name(*id))
                     .collect(),
             }
         };
-        interface.memberships.groups().map(row).collect()
+        interface.v4.memberships.groups().map(row).collect()
     }
 
     fn drops(&self) -> Vec<DropAnswer> {
@@ -176,14 +177,20 @@ fn interface(interface: &Interface) -> InterfaceAnswer {
 }
 
 fn neighbors(now: Instant, interface: &Interface) -> Vec<NeighborAnswer> {
-    let row = |r: crate::stack::neighbor::Row<Ipv4Addr>| NeighborAnswer {
+    let mut rows = neighbors_of::<V4>(now, interface);
+    rows.extend(neighbors_of::<V6>(now, interface));
+    rows
+}
+
+fn neighbors_of<F: Managed>(now: Instant, interface: &Interface) -> Vec<NeighborAnswer> {
+    let row = |r: crate::stack::neighbor::Row<F::Addr>| NeighborAnswer {
         port: interface.name.clone(),
-        addr: r.addr,
+        addr: r.addr.into(),
         mac: r.mac,
         state: r.state.name().to_owned(),
         age_s: now.since(r.confirmed_at).as_secs(),
     };
-    interface.neighbors.rows().map(row).collect()
+    F::side(interface).neighbors.rows().map(row).collect()
 }
 
 /// The connected prefixes, then the routes by gateways, the longest prefix first.

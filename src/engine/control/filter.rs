@@ -48,7 +48,7 @@ impl Port {
     /// E05, E06: the set is derived from the groups each time, with that of all hosts, and applied whole. The device
     /// cannot tell VLANs apart: the set is what any interface wants.
     pub(super) fn apply_filter(&mut self, now: Instant, occasion: Occasion) {
-        let mut macs: Vec<_> = self.interfaces.iter().flat_map(|i| i.memberships.macs()).collect();
+        let mut macs: Vec<_> = self.interfaces.iter().flat_map(|i| i.v4.memberships.macs()).collect();
         macs.sort_unstable();
         macs.dedup();
         let passed = self.all_tally().drops(DropReason::EthernetGroupNotJoined);

@@ -4,20 +4,19 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::Outlet;
-use super::admission::{Admission, TELL_INTERVAL};
-use super::neighbors::{Frames, Untold};
+use super::admission::TELL_INTERVAL;
+use super::neighbors::Frames;
 use super::port::Base;
-use crate::addr::{Ipv4Cidr, Unicast, V4};
+use super::side::{Managed, Side};
+use crate::addr::{Ipv4Cidr, Unicast, V4, V6};
 use crate::engine::counters::Counter;
-use crate::engine::message::PathNews;
 use crate::io::{ConflictDetection, DropReason, IgmpPolicy, Nic};
 use crate::rng::Rng;
 use crate::stack::acd::{Acd, Conflict};
 use crate::stack::arp::{self, FRAME_LEN, Outcome, Packet};
 use crate::stack::gmp::igmp::{self, Igmp, Version};
-use crate::stack::groups::{GroupTable, ServiceId};
-use crate::stack::membership::{Limits, Memberships};
-use crate::stack::neighbor::NeighborCache;
+use crate::stack::groups::GroupTable;
+use crate::stack::membership::Limits;
 use crate::stack::route::Routes;
 use crate::stack::{ingress, interface};
 use crate::time::{Instant, earliest};
@@ -59,26 +58,14 @@ pub(super) struct Interface {
     pub(super) name: String,
     pub(super) replica: interface::Interface,
     pub(super) gateway4: Option<Unicast<V4>>,
-    pub(super) memberships: Memberships<V4, ServiceId>,
+    pub(super) v4: Side<V4>,
+    pub(super) v6: Side<V6>,
     pub(super) igmp: Igmp,
-    pub(super) neighbors: NeighborCache<V4>,
-    /// Which groups workers have.
-    pub(super) admission: Admission,
-    /// Its addresses, used or to be used.
+    /// Its IPv4 addresses, used or to be used.
     pub(super) addresses: Vec<Ipv4Cidr>,
     pub(super) conflict_detection: ConflictDetection,
     /// A machine for each address, from the start on.
     pub(super) claims: Vec<Acd>,
-    /// Workers that were not told of the latest addresses, what they may still have, and when to look again.
-    pub(super) without_routes: Vec<usize>,
-    pub(super) replaced_routes: Vec<Arc<Routes<V4>>>,
-    pub(super) tell_routes_at: Option<Instant>,
-    /// What workers were not told of neighbours, and when to try again.
-    pub(super) untold: Vec<Untold>,
-    pub(super) tell_neighbors_at: Option<Instant>,
-    /// What workers were not told of paths and would not learn by themselves, and when to try again.
-    pub(super) untold_paths: Vec<(usize, PathNews)>,
-    pub(super) tell_paths_at: Option<Instant>,
     /// The last report that was made, and whether it still has to leave: then in which version it is.
     frame: Vec<u8>,
     unsent: Option<Version>,
@@ -102,24 +89,17 @@ impl Interface {
         let igmp = Igmp::new(interface.mtu, igmp, rng.u64());
         // A seed of chance keeps an outsider from choosing groups that collide in it.
         replica.v4.groups = Arc::new(GroupTable::new(rng.u64(), core::iter::empty()));
+        replica.v6.groups = Arc::new(GroupTable::new(rng.u64(), core::iter::empty()));
         Self {
             name,
             igmp,
             replica,
             gateway4,
-            memberships: Memberships::with_limits(membership_limits),
-            neighbors: NeighborCache::new(neighbors_max),
-            admission: Admission::default(),
+            v4: Side::new(membership_limits, neighbors_max),
+            v6: Side::new(membership_limits, neighbors_max),
             addresses: interface.v4.addresses().to_vec(),
             conflict_detection,
             claims: Vec::new(),
-            without_routes: Vec::new(),
-            replaced_routes: Vec::new(),
-            tell_routes_at: None,
-            untold: Vec::new(),
-            tell_neighbors_at: None,
-            untold_paths: Vec::new(),
-            tell_paths_at: None,
             frame: Vec::new(),
             unsent: None,
             reports_pause: None,
@@ -145,7 +125,7 @@ impl Interface {
             }
         }
         let tally = &mut base.ledger.tally;
-        match arp::input(now, &packet, &self.replica, &mut self.neighbors) {
+        match arp::input(now, &packet, &self.replica, &mut self.v4.neighbors) {
             Outcome::Answer(answer) => {
                 tally.add(Counter::Consumed, 1);
                 self.send_arp(&answer, base, out);
@@ -245,7 +225,8 @@ impl Interface {
     /// G44, A12: the switch behind the link may be another one, and knows nothing of us.
     pub(super) fn link_came_up<N: Nic>(&mut self, now: Instant, rng: &mut Rng, base: &Base, out: &Outlet<N>) {
         self.igmp.announce_all(now);
-        self.neighbors.link_came_up(now);
+        self.v4.neighbors.link_came_up(now);
+        self.v6.neighbors.link_came_up(now);
         self.claim_again(now, rng, base, out);
     }
 
@@ -258,27 +239,38 @@ impl Interface {
         base: &mut Base,
         out: &Outlet<N>,
     ) {
-        self.expire_paths(now, base, out);
-        if self.tell_paths_at.is_some_and(|at| at <= now) {
-            self.tell_untold_paths(now, out);
-        }
         self.claim(now, rng, base, out);
-        self.settle_admission(now, rng, base, out);
-        self.ask(now, base, out);
-        self.settle_neighbors(now, waiting, base, out);
+        self.fire_timers_of::<V4, N>(now, rng, waiting, base, out);
+        self.fire_timers_of::<V6, N>(now, rng, waiting, base, out);
         self.send_reports(now, rng, base, out);
+    }
+
+    /// Sends what is due of what both IP versions have.
+    fn fire_timers_of<F: Managed, N: Nic>(
+        &mut self,
+        now: Instant,
+        rng: &mut Rng,
+        waiting: &mut Frames<N::Buf>,
+        base: &mut Base,
+        out: &Outlet<N>,
+    ) {
+        self.expire_paths::<F, N>(now, base, out);
+        self.settle_routes::<F, N>(now, out);
+        self.settle_admission::<F, N>(now, rng, base, out);
+        self.ask::<F, N>(now, base, out);
+        self.settle_neighbors::<F, N>(now, waiting, base, out);
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let deadlines = [
             self.claim_deadline(),
-            self.admission.next_deadline(),
-            self.tell_neighbors_at,
-            self.tell_paths_at,
-            self.neighbors.poll_timeout(),
+            self.v4.next_deadline(),
+            self.v6.next_deadline(),
+            self.replica.v4.paths.poll_timeout(),
+            self.replica.v6.paths.poll_timeout(),
             self.reports_deadline(),
         ];
-        deadlines.into_iter().fold(self.replica.paths.poll_timeout(), earliest)
+        deadlines.into_iter().fold(None, earliest)
     }
 
     pub(super) fn send_arp<N: Nic>(&self, packet: &Packet, base: &mut Base, out: &Outlet<N>) {

@@ -263,7 +263,7 @@ impl Port {
         groups: &[Group<V4>],
         act: Act<'_>,
     ) -> Option<Changed> {
-        let memberships = &mut self.interfaces.get_mut(interface)?.memberships;
+        let memberships = &mut self.interfaces.get_mut(interface)?.v4.memberships;
         let mut changed = Changed { rows: Vec::new(), groups: Vec::new(), widens: false, verb: "" };
         for &group in groups {
             let before = memberships.wanted_by(&service, group);
@@ -308,10 +308,10 @@ impl Port {
         if changed.widens {
             interface.apply_admission(now, &changed.groups, &base.workers, out);
             interface.report_when_adopted(now, changed.groups.clone(), ticket);
-            interface.settle_admission(now, rng, base, out);
+            interface.settle_admission::<V4, N>(now, rng, base, out);
             return None;
         }
-        let reports = interface.report(now, &changed.groups, rng, base, out);
+        let reports = interface.report_igmp(now, &changed.groups, rng, base, out);
         interface.apply_admission(now, &changed.groups, &base.workers, out);
         self.apply_filter(now, Occasion::Change);
         Some(reports)
@@ -322,10 +322,10 @@ impl Port {
         self.apply_filter(now, Occasion::Restart);
         let Self { base, interfaces } = self;
         for interface in interfaces {
-            let groups: Vec<_> = interface.memberships.groups().map(|(group, _)| group).collect();
+            let groups: Vec<_> = interface.v4.memberships.groups().map(|(group, _)| group).collect();
             interface.apply_admission(now, &groups, &base.workers, out);
             interface.report_when_adopted(now, groups, None);
-            interface.settle_admission(now, rng, base, out);
+            interface.settle_admission::<V4, N>(now, rng, base, out);
         }
     }
 
@@ -334,7 +334,7 @@ impl Port {
         let Self { base, interfaces } = self;
         for interface in interfaces {
             // What was not reported yet need not be.
-            interface.admission.forget_reports();
+            interface.v4.admission.forget_reports();
             interface.igmp.leave_all(now);
             interface.send_reports(now, rng, base, out);
         }
@@ -344,13 +344,13 @@ impl Port {
 impl Interface {
     /// Notes that `service` wants `group`, before the port is applied as a whole.
     pub(super) fn want(&mut self, service: ServiceId, group: Group<V4>, filter: SourceFilter<V4>) {
-        if let Err(e) = self.memberships.set_filter(service, group, filter) {
+        if let Err(e) = self.v4.memberships.set_filter(service, group, filter) {
             tracing::error!("{group}: {e}");
         }
     }
 
     /// Tells routers what the interface wants of `groups` now. Returns how many reports that were.
-    pub(super) fn report<N: Nic>(
+    pub(super) fn report_igmp<N: Nic>(
         &mut self,
         now: Instant,
         groups: &[Group<V4>],
@@ -359,7 +359,7 @@ impl Interface {
         out: &Outlet<N>,
     ) -> u32 {
         for &group in groups {
-            self.igmp.set_filter(now, group, self.memberships.filter(group));
+            self.igmp.set_filter(now, group, self.v4.memberships.filter(group));
         }
         self.send_reports(now, rng, base, out)
     }

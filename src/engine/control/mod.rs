@@ -11,26 +11,29 @@ mod filter;
 mod igmp;
 mod interface;
 mod membership;
+mod mld;
+mod ndp;
 mod neighbors;
 mod paths;
 mod port;
 mod restart;
+mod side;
 mod spread;
 
+use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crossbeam::channel::Sender;
 
 use super::command::{Answer, DoneAnswer, PoolStats};
 use super::counters::{Counter, SocketPage};
 use super::message::{INBOX_LEN, PUNT_LEN, Punt, PuntReceivers, ToWorker, Unresolved, Used};
-use crate::addr::{Group, V4};
+use crate::addr::{Group, V4, V6};
 use crate::io::{DropReason, InterfaceId, Nic, PacketBuf};
 use crate::rng::Rng;
 use crate::stack::egress;
-use crate::stack::groups::{GroupTable, ServiceId};
+use crate::stack::groups::ServiceId;
 use crate::stack::icmp_limit::{Rate, TokenBucket};
 use crate::stack::membership::SourceFilter;
 use crate::stack::port_table::Socket;
@@ -233,6 +236,20 @@ impl<N: Nic> Control<N> {
             work += 1;
         }
         for _ in 0..PUNT_BUDGET {
+            let Ok(Punt { interface, buf, .. }) = self.punts.mld.try_recv() else { break };
+            if let Some((base, interface)) = find(&mut self.ports, interface) {
+                interface.mld_input(now, &mut self.rng, buf.data(), base);
+            }
+            work += 1;
+        }
+        for _ in 0..PUNT_BUDGET {
+            let Ok(Punt { interface, buf, .. }) = self.punts.ndp.try_recv() else { break };
+            if let Some((base, interface)) = find(&mut self.ports, interface) {
+                interface.ndp_input(now, buf.data(), base, &self.out);
+            }
+            work += 1;
+        }
+        for _ in 0..PUNT_BUDGET {
             let Ok(report) = self.punts.paths.try_recv() else { break };
             self.path_report(now, report);
             work += 1;
@@ -240,7 +257,10 @@ impl<N: Nic> Control<N> {
         for _ in 0..PUNT_BUDGET {
             let Ok(Used { interface, neighbor }) = self.punts.used.try_recv() else { break };
             if let Some((_, interface)) = find(&mut self.ports, interface) {
-                interface.neighbors.used(now, neighbor);
+                match neighbor {
+                    IpAddr::V4(addr) => interface.v4.neighbors.used(now, addr),
+                    IpAddr::V6(addr) => interface.v6.neighbors.used(now, addr),
+                }
             }
             work += 1;
         }
@@ -254,7 +274,9 @@ impl<N: Nic> Control<N> {
             let Port { base, interfaces } = port;
             for interface in interfaces {
                 interface.fire_timers(now, &mut self.rng, &mut self.waiting, base, &self.out);
-                for (ticket, reports) in interface.admission.take_reported() {
+                let Interface { v4, v6, .. } = interface;
+                let reports = [v4.admission.take_reported(), v6.admission.take_reported()];
+                for (ticket, reports) in reports.into_iter().flatten() {
                     reported(&mut self.unfinished, &mut self.finished, ticket, reports);
                 }
             }
@@ -364,7 +386,11 @@ impl<N: Nic> Control<N> {
     fn resolve(&mut self, now: Instant, frame: Unresolved<N::Buf>) {
         let Unresolved { interface, next_hop, buf } = frame;
         if let Some((base, interface)) = find(&mut self.ports, interface) {
-            interface.resolve(now, next_hop, buf, &mut self.waiting, base, &self.out);
+            let (waiting, out) = (&mut self.waiting, &self.out);
+            match next_hop {
+                IpAddr::V4(addr) => interface.resolve::<V4, N>(now, addr, buf, waiting, base, out),
+                IpAddr::V6(addr) => interface.resolve::<V6, N>(now, addr, buf, waiting, base, out),
+            }
         }
     }
 
@@ -475,9 +501,8 @@ impl<N: Nic> Outlet<N> {
         }
     }
 
-    /// Renews the groups of an interface on one of its workers. False if its inbox has no room.
-    fn renew_groups(&self, interface: InterfaceId, worker: usize, table: Arc<GroupTable<V4>>) -> bool {
-        let message = ToWorker::Groups(interface, table);
+    /// Tells one of the workers. False if its inbox has no room.
+    fn tell(&self, worker: usize, message: ToWorker<N::Buf>) -> bool {
         self.workers.get(worker).is_some_and(|inbox| inbox.try_send(message).is_ok())
     }
 }

@@ -1,38 +1,40 @@
 //! The neighbours of one interface at work: questions, what waits for their answers, and the workers' copies.
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::collections::BTreeSet;
 
 use super::Outlet;
 use super::interface::Interface;
 use super::port::{Base, Ledger};
+use super::side::{Managed, Side};
 use crate::engine::counters::Counter;
-use crate::engine::message::ToWorker;
+use crate::addr::Family;
+use crate::engine::message::News;
 use crate::io::{DropReason, InterfaceId, Nic};
 use crate::stack::arp::Packet;
 use crate::stack::egress;
 use crate::stack::hops::Hop;
-use crate::stack::neighbor::{Standing, Want};
+use crate::stack::neighbor::{Request, Standing, Want};
 use crate::stack::waiting::Waiting;
 use crate::time::Instant;
 
 use super::admission::TELL_INTERVAL;
 
 /// The frames that wait, each for a neighbour on an interface.
-pub(super) type Frames<B> = Waiting<(InterfaceId, Ipv4Addr), B>;
+pub(super) type Frames<B> = Waiting<(InterfaceId, IpAddr), B>;
 
 /// What one worker has not been told of its neighbours, as its inbox was full.
 #[derive(Debug)]
-pub(super) struct Untold {
+pub(super) struct Untold<F: Family> {
     worker: usize,
     /// That it knows none any more, before all else.
     all: bool,
     /// Whom it knows no more: told first, so that its copy never holds more than the cache.
-    gone: BTreeSet<Ipv4Addr>,
-    known: BTreeSet<Ipv4Addr>,
+    gone: BTreeSet<F::Addr>,
+    known: BTreeSet<F::Addr>,
 }
 
-impl Untold {
+impl<F: Family> Untold<F> {
     const fn new(worker: usize) -> Self {
         Self { worker, all: false, gone: BTreeSet::new(), known: BTreeSet::new() }
     }
@@ -41,7 +43,7 @@ impl Untold {
         !self.all && self.gone.is_empty() && self.known.is_empty()
     }
 
-    fn note(&mut self, addr: Ipv4Addr, is_known: bool) {
+    fn note(&mut self, addr: F::Addr, is_known: bool) {
         let (to, from) =
             if is_known { (&mut self.known, &mut self.gone) } else { (&mut self.gone, &mut self.known) };
         from.remove(&addr);
@@ -51,10 +53,10 @@ impl Untold {
 
 impl Interface {
     /// A frame of ours for `next_hop`, whose Ethernet address a worker does not know.
-    pub(super) fn resolve<N: Nic>(
+    pub(super) fn resolve<F: Managed, N: Nic>(
         &mut self,
         now: Instant,
-        next_hop: Ipv4Addr,
+        next_hop: F::Addr,
         frame: N::Buf,
         waiting: &mut Frames<N::Buf>,
         base: &mut Base,
@@ -62,14 +64,14 @@ impl Interface {
     ) {
         let ledger = &mut base.ledger;
         ledger.tally.add(Counter::HandedIn, 1);
-        match self.neighbors.want(now, next_hop) {
+        match F::side_mut(self).neighbors.want(now, next_hop) {
             Want::Known(mac) => {
                 forward(ledger, frame, mac, out);
             }
             Want::Wait => {
                 // A09, RFC 1122 2.3.2.2: the latest wait.
                 ledger.tally.add(Counter::Held, 1);
-                if waiting.push((self.replica.id, next_hop), frame).is_some() {
+                if waiting.push((self.replica.id, next_hop.into()), frame).is_some() {
                     ledger.tally.add(Counter::Released, 1);
                     ledger.tally.drop(DropReason::NeighborQueueFull);
                 }
@@ -81,29 +83,33 @@ impl Interface {
     }
 
     /// Sends the questions that are due.
-    pub(super) fn ask<N: Nic>(&mut self, now: Instant, base: &mut Base, out: &Outlet<N>) {
-        while let Some(request) = self.neighbors.poll_request(now) {
-            // I21, RFC 5227 2.1.1: without an address of our own there is nobody to answer to, and a question from
-            // 0.0.0.0 would be a probe.
-            let Some(own) = self.replica.v4.address_towards(request.addr) else { continue };
-            let mut packet = Packet::request(self.replica.mac, own, request.addr);
-            // A10, RFC 1122 2.3.2.1: a poll goes to the address that is to be confirmed.
-            packet.target_mac = request.mac.unwrap_or_default();
-            self.send_arp(&packet, base, out);
+    pub(super) fn ask<F: Managed, N: Nic>(&mut self, now: Instant, base: &mut Base, out: &Outlet<N>) {
+        while let Some(request) = F::side_mut(self).neighbors.poll_request(now) {
+            F::ask(self, now, request, base, out);
         }
     }
 
+    pub(super) fn ask_by_arp<N: Nic>(&self, request: Request<Ipv4Addr>, base: &mut Base, out: &Outlet<N>) {
+        // I21, RFC 5227 2.1.1: without an address of our own there is nobody to answer to, and a question from 0.0.0.0
+        // would be a probe.
+        let Some(own) = self.replica.v4.address_towards(request.addr) else { return };
+        let mut packet = Packet::request(self.replica.mac, own, request.addr);
+        // A10, RFC 1122 2.3.2.1: a poll goes to the address that is to be confirmed.
+        packet.target_mac = request.mac.unwrap_or_default();
+        self.send_arp(&packet, base, out);
+    }
+
     /// Acts on what changed: lets go what waited, and tells the workers.
-    pub(super) fn settle_neighbors<N: Nic>(
+    pub(super) fn settle_neighbors<F: Managed, N: Nic>(
         &mut self,
         now: Instant,
         waiting: &mut Frames<N::Buf>,
         base: &mut Base,
         out: &Outlet<N>,
     ) {
-        let mut news = self.tell_neighbors_at.is_some_and(|at| at <= now);
-        while let Some(change) = self.neighbors.next_change() {
-            let place = (self.replica.id, change.addr);
+        let mut news = F::side(self).tell_neighbors_at.is_some_and(|at| at <= now);
+        while let Some(change) = F::side_mut(self).neighbors.next_change() {
+            let place = (self.replica.id, change.addr.into());
             match change.now {
                 Standing::Known { mac, .. } => {
                     while let Some(frame) = waiting.pop(place) {
@@ -122,16 +128,19 @@ impl Interface {
             }
             let is_known = |standing| matches!(standing, Standing::Known { .. });
             if is_known(change.before) || is_known(change.now) {
-                self.note_untold(change.addr, is_known(change.now), &base.workers);
+                F::side_mut(self).note_untold(change.addr, is_known(change.now), &base.workers);
                 news = true;
             }
         }
         if news {
-            self.tell_neighbors(now, out);
+            self.tell_neighbors::<F, N>(now, out);
         }
     }
 
-    fn note_untold(&mut self, addr: Ipv4Addr, is_known: bool, workers: &[usize]) {
+}
+
+impl<F: Managed> Side<F> {
+    fn note_untold(&mut self, addr: F::Addr, is_known: bool, workers: &[usize]) {
         for worker in workers {
             if self.untold.iter().all(|untold| untold.worker != *worker) {
                 self.untold.push(Untold::new(*worker));
@@ -150,30 +159,34 @@ impl Interface {
         }
     }
 
+}
+
+impl Interface {
     /// Tells the workers what they have not been told; those whose inbox is full, a little later.
-    fn tell_neighbors<N: Nic>(&mut self, now: Instant, out: &Outlet<N>) {
-        let id = self.replica.id;
-        for untold in &mut self.untold {
+    fn tell_neighbors<F: Managed, N: Nic>(&mut self, now: Instant, out: &Outlet<N>) {
+        let (replica, side) = F::split(self);
+        let id = replica.id;
+        for untold in &mut side.untold {
             let Some(inbox) = out.workers.get(untold.worker) else { continue };
             let send = |message| inbox.try_send(message).is_ok();
-            if untold.all && !send(ToWorker::NoNeighbors(id)) {
+            if untold.all && !send(F::told(id, News::NoNeighbors)) {
                 continue;
             }
             untold.all = false;
             while let Some(addr) = untold.gone.first().copied()
-                && send(ToWorker::Neighbor(id, addr, None))
+                && send(F::told(id, News::Neighbor(addr, None)))
             {
                 untold.gone.remove(&addr);
             }
             while untold.gone.is_empty()
                 && let Some(addr) = untold.known.first().copied()
-                && send(ToWorker::Neighbor(id, addr, hop(self.neighbors.standing(addr))))
+                && send(F::told(id, News::Neighbor(addr, hop(side.neighbors.standing(addr)))))
             {
                 untold.known.remove(&addr);
             }
         }
-        self.tell_neighbors_at =
-            self.untold.iter().any(|untold| !untold.is_empty()).then(|| now + TELL_INTERVAL);
+        side.tell_neighbors_at =
+            side.untold.iter().any(|untold| !untold.is_empty()).then(|| now + TELL_INTERVAL);
     }
 }
 

@@ -1,16 +1,18 @@
 //! Path MTUs: what routers say of them, what time makes of that, and what a port's own MTU does to all of them.
 
 use core::mem::discriminant;
-use core::net::Ipv4Addr;
+use core::net::IpAddr;
 
 use super::admission::TELL_INTERVAL;
 use super::interface::Interface;
 use super::port::{Base, Port};
+use super::side::Managed;
 use super::{Control, Outlet, PATH_REPORTS, choose, find};
 use crate::engine::command::{Answer, DoneAnswer, MtuOrder, PathAnswer};
-use crate::engine::message::{PathNews, PathReport, ToWorker};
+use crate::addr::{V4, V6};
+use crate::engine::message::{News, PathNews, PathReport};
 use crate::io::Nic;
-use crate::stack::pmtu::{IPV4_MTU_MIN, Learned, Row};
+use crate::stack::pmtu::{IPV4_MTU_MIN, Learned, Row, TooBig};
 use crate::time::Instant;
 
 impl<N: Nic> Control<N> {
@@ -20,23 +22,19 @@ impl<N: Nic> Control<N> {
             return;
         }
         let Some((base, interface)) = find(&mut self.ports, report.interface) else { return };
-        if let Learned::Path(path) = interface.replica.paths.learn(now, report.too_big) {
-            tracing::debug!(
-                "port {}: the path to {} carries {}",
-                interface.name,
-                report.too_big.dst,
-                path.mtu
-            );
-            // A worker that does not hear of it sends what is too long again, and control is told again.
-            let message = |id| ToWorker::PathMtu(id, now, PathNews::TooBig(report.too_big));
-            let inboxes = base.workers.iter().filter_map(|worker| self.out.workers.get(*worker));
-            inboxes.for_each(|inbox| drop(inbox.try_send(message(interface.replica.id))));
+        match report.too_big.dst {
+            IpAddr::V4(dst) => interface.learn_path::<V4, N>(now, report.too_big.with_dst(dst), base, &self.out),
+            IpAddr::V6(dst) => interface.learn_path::<V6, N>(now, report.too_big.with_dst(dst), base, &self.out),
         }
     }
 
     pub(super) fn paths(&self, now: Instant) -> Vec<PathAnswer> {
         let interfaces = self.ports.iter().flat_map(|port| &port.interfaces);
-        interfaces.flat_map(|i| i.replica.paths.rows().map(move |row| path_answer(now, i, row))).collect()
+        let rows = |i: &Interface| {
+            let v4 = i.replica.v4.paths.rows().map(|row| path_answer::<V4>(now, i, row));
+            v4.chain(i.replica.v6.paths.rows().map(|row| path_answer::<V6>(now, i, row))).collect::<Vec<_>>()
+        };
+        interfaces.flat_map(rows).collect()
     }
 
     /// T04: gives a port another MTU while it runs.
@@ -54,10 +52,10 @@ impl<N: Nic> Control<N> {
     }
 }
 
-fn path_answer(now: Instant, interface: &Interface, row: Row<Ipv4Addr>) -> PathAnswer {
+fn path_answer<F: Managed>(now: Instant, interface: &Interface, row: Row<F::Addr>) -> PathAnswer {
     PathAnswer {
         port: interface.name.clone(),
-        addr: row.dst,
+        addr: row.dst.into(),
         mtu: row.path.mtu,
         df_max: row.path.df_max,
         age_s: now.since(row.learned_at).as_secs(),
@@ -77,7 +75,8 @@ impl Port {
         for interface in interfaces {
             interface.replica.set_mtu(mtu);
             interface.igmp.set_mtu(mtu);
-            interface.tell_paths(now, PathNews::LinkMtu(mtu), &base.workers, out);
+            interface.tell_paths::<V4, N>(now, PathNews::LinkMtu(mtu), &base.workers, out);
+            interface.tell_paths::<V6, N>(now, PathNews::LinkMtu(mtu), &base.workers, out);
         }
         Ok(format!(
             "{} carries {mtu} bytes now; what was known of its paths is forgotten",
@@ -87,30 +86,60 @@ impl Port {
 }
 
 impl Interface {
+    /// Believes what is reported of a path, and tells the workers.
+    fn learn_path<F: Managed, N: Nic>(
+        &mut self,
+        now: Instant,
+        report: TooBig<F::Addr>,
+        base: &Base,
+        out: &Outlet<N>,
+    ) {
+        if let Learned::Path(path) = F::inet_mut(&mut self.replica).paths.learn(now, report) {
+            tracing::debug!("port {}: the path to {} carries {}", self.name, report.dst, path.mtu);
+            for worker in &base.workers {
+                // A worker that does not hear of it sends what is too long again, and control is told again.
+                let news = News::PathMtu(now, PathNews::TooBig(report));
+                let _told = out.tell(*worker, F::told(self.replica.id, news));
+            }
+        }
+    }
+
     /// C16, RFC 1191 6.3: what was learned too long ago is forgotten.
-    pub(super) fn expire_paths<N: Nic>(&mut self, now: Instant, base: &Base, out: &Outlet<N>) {
-        if self.replica.paths.poll_timeout().is_some_and(|at| at <= now) {
-            self.replica.paths.expire(now);
-            self.tell_paths(now, PathNews::Expired, &base.workers, out);
+    pub(super) fn expire_paths<F: Managed, N: Nic>(&mut self, now: Instant, base: &Base, out: &Outlet<N>) {
+        let paths = &mut F::inet_mut(&mut self.replica).paths;
+        if paths.poll_timeout().is_some_and(|at| at <= now) {
+            paths.expire(now);
+            self.tell_paths::<F, N>(now, PathNews::Expired, &base.workers, out);
+        }
+        if F::side(self).tell_paths_at.is_some_and(|at| at <= now) {
+            self.tell_untold_paths::<F, N>(now, out);
         }
     }
 
     /// Tells `news`, which takes the place of older of its kind, to these workers; to one whose inbox is full, later.
-    fn tell_paths<N: Nic>(&mut self, now: Instant, news: PathNews, workers: &[usize], out: &Outlet<N>) {
-        self.untold_paths.retain(|(_, old)| discriminant(old) != discriminant(&news));
-        self.untold_paths.extend(workers.iter().map(|worker| (*worker, news)));
-        self.tell_untold_paths(now, out);
+    pub(super) fn tell_paths<F: Managed, N: Nic>(
+        &mut self,
+        now: Instant,
+        news: PathNews<F::Addr>,
+        workers: &[usize],
+        out: &Outlet<N>,
+    ) {
+        let untold = &mut F::side_mut(self).untold_paths;
+        untold.retain(|(_, old)| discriminant(old) != discriminant(&news));
+        untold.extend(workers.iter().map(|worker| (*worker, news)));
+        self.tell_untold_paths::<F, N>(now, out);
     }
 
     /// Tells the workers what they have not been told.
-    pub(super) fn tell_untold_paths<N: Nic>(&mut self, now: Instant, out: &Outlet<N>) {
-        let id = self.replica.id;
-        self.untold_paths.retain(|(worker, news)| {
-            let message = ToWorker::PathMtu(id, now, *news);
+    fn tell_untold_paths<F: Managed, N: Nic>(&mut self, now: Instant, out: &Outlet<N>) {
+        let (replica, side) = F::split(self);
+        let id = replica.id;
+        side.untold_paths.retain(|(worker, news)| {
+            let message = F::told(id, News::PathMtu(now, *news));
             out.workers
                 .get(*worker)
                 .is_some_and(|inbox| matches!(inbox.try_send(message), Err(e) if e.is_full()))
         });
-        self.tell_paths_at = (!self.untold_paths.is_empty()).then(|| now + TELL_INTERVAL);
+        side.tell_paths_at = (!side.untold_paths.is_empty()).then(|| now + TELL_INTERVAL);
     }
 }

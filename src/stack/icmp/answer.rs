@@ -92,7 +92,7 @@ impl Head {
             options: self.options.as_bytes(),
         };
         let len = ipv4::HEADER_LEN + answer.options.len() + usize::from(l4.len);
-        let path = interface.paths.path(telling.now, self.peer);
+        let path = interface.v4.paths.path(telling.now, self.peer);
         let mtu = match pmtu::sending(len, PmtuDiscovery::Dont, path, interface.mtu) {
             Sending::Fragments { mtu } => mtu,
             // F10: the answer to what takes several buffers may fit into one packet, and needs another.

@@ -21,7 +21,7 @@ pub struct Report {
     /// What its service may be told.
     pub error: IcmpError,
     /// What path MTU discovery is to know, if it says that.
-    pub too_big: Option<TooBig<Ipv4Addr>>,
+    pub too_big: Option<TooBig<IpAddr>>,
 }
 
 /// What the error `message`, sent to us by `reporter`, reports.
@@ -79,10 +79,10 @@ fn find_socket(quote: &Quote, interface: &Interface, table: &PortTable) -> Optio
 /// What a "fragmentation needed" claims, if it can be.
 // C16, RFC 1191 4, RFC 5927 7.2: below 68 it is a lie; and it was needed only for a packet that had DF, that was longer
 // than what the next link carries, and no longer than our own.
-fn too_big(mtu: u16, quote: &Quote, interface: &Interface) -> Result<TooBig<Ipv4Addr>, DropReason> {
+fn too_big(mtu: u16, quote: &Quote, interface: &Interface) -> Result<TooBig<IpAddr>, DropReason> {
     let possible = mtu == 0 || (IPV4_MTU_MIN..quote.total_len).contains(&mtu);
     if possible && quote.dont_fragment && quote.total_len <= interface.mtu {
-        Ok(TooBig { dst: quote.dst, mtu, quoted_len: quote.total_len })
+        Ok(TooBig { dst: quote.dst.into(), mtu, quoted_len: quote.total_len })
     } else {
         Err(DropReason::IcmpMtuInvalid)
     }

@@ -32,6 +32,10 @@ pub enum Punted {
     Arp,
     /// Group management.
     Igmp,
+    /// Neighbours, routers and addresses of IPv6.
+    Ndp,
+    /// Group management of IPv6.
+    Mld,
 }
 
 /// What becomes of a packet. Each arm owns the buffers that go on living: nothing is both sent and freed, nor neither.

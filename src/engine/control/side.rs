@@ -1,0 +1,165 @@
+//! What control knows of one IP version on an interface, whichever it is.
+//!
+//! The truth of memberships and neighbours, and what workers have not been told yet. Addresses, and how routers are told
+//! of groups, differ: those of IPv4 are in [`addresses`](super::addresses), its group management is IGMP's.
+
+use std::sync::Arc;
+
+use super::Outlet;
+use super::admission::Admission;
+use super::interface::Interface;
+use super::neighbors::Untold;
+use super::port::Base;
+use crate::addr::{Group, V4, V6};
+use crate::engine::message::{PathNews, Told};
+use crate::io::Nic;
+use crate::rng::Rng;
+use crate::stack::groups::ServiceId;
+use crate::stack::interface;
+use crate::stack::membership::{Limits, Memberships};
+use crate::stack::neighbor::{NeighborCache, Request};
+use crate::stack::route::Routes;
+use crate::time::{Instant, earliest};
+
+/// One IP version of an interface.
+#[derive(Debug)]
+pub(super) struct Side<F: Managed> {
+    pub(super) memberships: Memberships<F, ServiceId>,
+    pub(super) neighbors: NeighborCache<F>,
+    /// Which groups workers have.
+    pub(super) admission: Admission<F>,
+    /// Workers that were not told of the latest addresses, what they may still have, and when to look again.
+    pub(super) without_routes: Vec<usize>,
+    pub(super) replaced_routes: Vec<Arc<Routes<F>>>,
+    pub(super) tell_routes_at: Option<Instant>,
+    /// What workers were not told of neighbours, and when to try again.
+    pub(super) untold: Vec<Untold<F>>,
+    pub(super) tell_neighbors_at: Option<Instant>,
+    /// What workers were not told of paths and would not learn by themselves, and when to try again.
+    pub(super) untold_paths: Vec<(usize, PathNews<F::Addr>)>,
+    pub(super) tell_paths_at: Option<Instant>,
+}
+
+impl<F: Managed> Side<F> {
+    pub(super) fn new(limits: Limits, neighbors_max: usize) -> Self {
+        Self {
+            memberships: Memberships::with_limits(limits),
+            neighbors: NeighborCache::new(neighbors_max),
+            admission: Admission::default(),
+            without_routes: Vec::new(),
+            replaced_routes: Vec::new(),
+            tell_routes_at: None,
+            untold: Vec::new(),
+            tell_neighbors_at: None,
+            untold_paths: Vec::new(),
+            tell_paths_at: None,
+        }
+    }
+
+    /// When there is something to be done, if nothing happens before.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let deadlines = [
+            self.admission.next_deadline(),
+            self.tell_routes_at,
+            self.tell_neighbors_at,
+            self.tell_paths_at,
+            self.neighbors.poll_timeout(),
+        ];
+        deadlines.into_iter().fold(None, earliest)
+    }
+}
+
+/// An IP version that control manages, and what the two do differently.
+pub(super) trait Managed: Told {
+    /// Its side of `interface`.
+    fn side(interface: &Interface) -> &Side<Self>;
+
+    /// The replica that workers have of `interface`, and its side.
+    fn split(interface: &mut Interface) -> (&mut interface::Interface, &mut Side<Self>);
+
+    /// Its side of `interface`, to be changed.
+    fn side_mut(interface: &mut Interface) -> &mut Side<Self> {
+        Self::split(interface).1
+    }
+
+    /// Tells routers what the interface wants of `groups` now. Returns how many reports that were.
+    fn report<N: Nic>(
+        interface: &mut Interface,
+        now: Instant,
+        groups: &[Group<Self>],
+        rng: &mut Rng,
+        base: &mut Base,
+        out: &Outlet<N>,
+    ) -> u32;
+
+    /// Asks for a neighbour's Ethernet address, or whether it still has it.
+    fn ask<N: Nic>(
+        interface: &mut Interface,
+        now: Instant,
+        request: Request<Self::Addr>,
+        base: &mut Base,
+        out: &Outlet<N>,
+    );
+}
+
+impl Managed for V4 {
+    fn side(interface: &Interface) -> &Side<Self> {
+        &interface.v4
+    }
+
+    fn split(interface: &mut Interface) -> (&mut interface::Interface, &mut Side<Self>) {
+        (&mut interface.replica, &mut interface.v4)
+    }
+
+    fn report<N: Nic>(
+        interface: &mut Interface,
+        now: Instant,
+        groups: &[Group<Self>],
+        rng: &mut Rng,
+        base: &mut Base,
+        out: &Outlet<N>,
+    ) -> u32 {
+        interface.report_igmp(now, groups, rng, base, out)
+    }
+
+    fn ask<N: Nic>(
+        interface: &mut Interface,
+        _now: Instant,
+        request: Request<Self::Addr>,
+        base: &mut Base,
+        out: &Outlet<N>,
+    ) {
+        interface.ask_by_arp(request, base, out);
+    }
+}
+
+impl Managed for V6 {
+    fn side(interface: &Interface) -> &Side<Self> {
+        &interface.v6
+    }
+
+    fn split(interface: &mut Interface) -> (&mut interface::Interface, &mut Side<Self>) {
+        (&mut interface.replica, &mut interface.v6)
+    }
+
+    fn report<N: Nic>(
+        interface: &mut Interface,
+        now: Instant,
+        groups: &[Group<Self>],
+        rng: &mut Rng,
+        base: &mut Base,
+        out: &Outlet<N>,
+    ) -> u32 {
+        interface.report_mld(now, groups, rng, base, out)
+    }
+
+    fn ask<N: Nic>(
+        interface: &mut Interface,
+        now: Instant,
+        request: Request<Self::Addr>,
+        base: &mut Base,
+        out: &Outlet<N>,
+    ) {
+        interface.ask_by_ndp(now, request, base, out);
+    }
+}
