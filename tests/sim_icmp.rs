@@ -523,7 +523,10 @@ fn a_reported_path_mtu_holds_for_one_host_for_ten_minutes() {
     assert!(answers(&mut world, 1500, OTHER_CLIENT), "another path is another one");
     let Answer::Paths(paths) = world.execute(&Command::Paths) else { panic!() };
     assert_eq!(paths.len(), 1);
-    assert_eq!((paths[0].addr, paths[0].mtu, paths[0].df_max, &*paths[0].port), (FAR.into(), 1300, 1300, "p0"));
+    assert_eq!(
+        (paths[0].addr, paths[0].mtu, paths[0].df_max, &*paths[0].port),
+        (FAR.into(), 1300, 1300, "p0")
+    );
     // A larger one changes nothing; nor does one that no link has.
     world.exchange(0, &error(3, 4, 1400, &to_far()).frame());
     world.exchange(0, &error(3, 4, 20, &to_far()).frame());

@@ -141,7 +141,9 @@ impl<N: Nic> PortIo<N> {
                 }
                 true
             }
-            Directed::Unresolved(next_hop) => self.resolve(Unresolved { interface: id, next_hop: next_hop.into(), buf }),
+            Directed::Unresolved(next_hop) => {
+                self.resolve(Unresolved { interface: id, next_hop: next_hop.into(), buf })
+            }
             Directed::Nowhere => {
                 self.tally.drop(DropReason::NoRoute);
                 false

@@ -63,13 +63,14 @@ pub struct Interface {
 }
 
 impl Interface {
-    /// The untagged interface `id`, with no group joined and no help of the device. The first of `addresses` is the
+    /// The untagged interface `id`, without IPv6, with no group joined and no help of the device. The first of `addresses` is the
     /// primary one.
     #[must_use]
     pub fn new(id: InterfaceId, mac: MacAddr, mtu: u16, addresses: Vec<Cidr<V4>>) -> Self {
         let (mut v4, mut v6) = (Inet::new(addresses), Inet::new(Vec::new()));
         v4.paths.set_link_mtu(mtu);
         v6.paths.set_link_mtu(mtu);
+        v6.is_on = false;
         let policy = Policy::default();
         Self { id, vlan: None, mac, mtu, policy, tx_udp_checksum: false, tx_vlan_insert: false, v4, v6 }
     }
@@ -97,7 +98,7 @@ impl Interface {
     #[inline]
     #[must_use]
     pub fn wants(&self, mac: MacAddr) -> bool {
-        self.v4.groups.is_wanted(mac) || self.v6.groups.is_wanted(mac)
+        self.v4.groups.is_wanted(mac) || self.v6.is_on && self.v6.groups.is_wanted(mac)
     }
 }
 
@@ -237,6 +238,8 @@ pub struct Inet<F: Family> {
     pub paths: PathMtu<F>,
     /// The time to live, or hop limit, of what is sent to one host. I22, RFC 1122 3.2.1.7; RFC 4861 6.3.2: CurHopLimit.
     pub hop_limit: u8,
+    /// Whether it is spoken here at all. What is off has no address, wants no group's frames, and says nothing.
+    pub is_on: bool,
 }
 
 impl<F: Family> Inet<F> {
@@ -251,7 +254,14 @@ impl<F: Family> Inet<F> {
     #[must_use]
     pub fn with_routes(routes: Routes<F>, hops: Hops<F>) -> Self {
         let paths = PathMtu::new(MTU, PmtuPolicy::default());
-        Self { groups: Arc::default(), routes: Arc::new(routes), hops, paths, hop_limit: HOP_LIMIT }
+        Self {
+            groups: Arc::default(),
+            routes: Arc::new(routes),
+            hops,
+            paths,
+            hop_limit: HOP_LIMIT,
+            is_on: true,
+        }
     }
 
     /// Its addresses, the primary one first.

@@ -7,8 +7,8 @@ use super::Outlet;
 use super::interface::Interface;
 use super::port::{Base, Ledger};
 use super::side::{Managed, Side};
-use crate::engine::counters::Counter;
 use crate::addr::Family;
+use crate::engine::counters::Counter;
 use crate::engine::message::News;
 use crate::io::{DropReason, InterfaceId, Nic};
 use crate::stack::arp::Packet;
@@ -136,7 +136,6 @@ impl Interface {
             self.tell_neighbors::<F, N>(now, out);
         }
     }
-
 }
 
 impl<F: Managed> Side<F> {
@@ -158,7 +157,6 @@ impl<F: Managed> Side<F> {
             }
         }
     }
-
 }
 
 impl Interface {

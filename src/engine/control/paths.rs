@@ -8,8 +8,8 @@ use super::interface::Interface;
 use super::port::{Base, Port};
 use super::side::Managed;
 use super::{Control, Outlet, PATH_REPORTS, choose, find};
-use crate::engine::command::{Answer, DoneAnswer, MtuOrder, PathAnswer};
 use crate::addr::{V4, V6};
+use crate::engine::command::{Answer, DoneAnswer, MtuOrder, PathAnswer};
 use crate::engine::message::{News, PathNews, PathReport};
 use crate::io::Nic;
 use crate::stack::pmtu::{IPV4_MTU_MIN, Learned, Row, TooBig};
@@ -23,8 +23,12 @@ impl<N: Nic> Control<N> {
         }
         let Some((base, interface)) = find(&mut self.ports, report.interface) else { return };
         match report.too_big.dst {
-            IpAddr::V4(dst) => interface.learn_path::<V4, N>(now, report.too_big.with_dst(dst), base, &self.out),
-            IpAddr::V6(dst) => interface.learn_path::<V6, N>(now, report.too_big.with_dst(dst), base, &self.out),
+            IpAddr::V4(dst) => {
+                interface.learn_path::<V4, N>(now, report.too_big.with_dst(dst), base, &self.out)
+            }
+            IpAddr::V6(dst) => {
+                interface.learn_path::<V6, N>(now, report.too_big.with_dst(dst), base, &self.out)
+            }
         }
     }
 
