@@ -305,6 +305,15 @@ impl<F: Family> Group<F> {
     }
 }
 
+impl Group<V6> {
+    /// The solicited-node group of the unicast address `addr`: whoever has it is asked there. RFC 4291 2.7.1.
+    #[must_use]
+    pub const fn solicited_node(addr: Ipv6Addr) -> Self {
+        let [.., a, b, c] = addr.octets();
+        Self(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | a as u16, u16::from_be_bytes([b, c])))
+    }
+}
+
 impl<F: Family> fmt::Debug for Group<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
@@ -424,6 +433,14 @@ mod tests {
         let mac = |s: &str| Group::<V6>::new(s.parse().unwrap()).unwrap().mac().to_string();
         assert_eq!(mac("ff05::1:1"), "33:33:00:01:00:01");
         assert_eq!(mac("ff02::1:ff12:3456"), "33:33:ff:12:34:56");
+    }
+
+    // RFC 4291 2.7.1, its example.
+    #[test]
+    fn a_solicited_node_group_has_the_low_24_bits_of_the_address() {
+        let group = Group::solicited_node("4037::01:800:200e:8c6c".parse().unwrap());
+        assert_eq!(group.to_string(), "ff02::1:ff0e:8c6c");
+        assert_eq!(group.mac().to_string(), "33:33:ff:0e:8c:6c");
     }
 
     #[test]

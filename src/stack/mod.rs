@@ -33,6 +33,7 @@ pub mod igmp_claim;
 pub mod ingress;
 pub mod interface;
 pub mod membership;
+pub mod nd;
 pub mod neighbor;
 mod parts;
 pub mod pmtu;
