@@ -1,5 +1,7 @@
 //! The IPv6 header (RFC 8200): a view of a received packet, and the header of one to send.
 
+pub mod ext;
+
 use core::net::Ipv6Addr;
 
 /// Bytes of the header, which is always this long: what else there is are extension headers, in the payload.
