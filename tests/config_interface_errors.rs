@@ -311,6 +311,7 @@ fn limits_of_the_host() {
     };
     table_error("[reassembly]\ntimeout_s = 0", "13: reassembly.timeout_s: 0 is too small: use 1 to 120");
     table_error("[reassembly]\ntimeout_s = 121", "13: reassembly.timeout_s: 121 is too large: use 1 to 120");
+    table_error("[reassembly]\ntimeout6_s = 0", "14: reassembly.timeout6_s: 0 is too small: use 1 to 120");
     table_error(
         "[reassembly]\nfragments = 65537",
         "13: reassembly.fragments: 65537 is too large: use 0 to 65536",

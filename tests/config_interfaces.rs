@@ -87,8 +87,12 @@ fn what_is_not_chosen_is_the_default() {
     assert_eq!((port.path_mtu_min, port.path_mtu_timeout), (552, Duration::from_secs(600)));
     assert_eq!((port.neighbors_max, port.groups_max, port.sources_max), (1024, 16_384, 512));
     assert!(port.routes.is_empty());
-    let reassembly =
-        ReassemblyPlan { timeout: Duration::from_secs(30), fragments: 2048, fragments_per_source: 512 };
+    let reassembly = ReassemblyPlan {
+        timeout: Duration::from_secs(30),
+        timeout6: Duration::from_secs(60),
+        fragments: 2048,
+        fragments_per_source: 512,
+    };
     assert_eq!(plan.reassembly, reassembly);
     let icmp = IcmpPlan {
         errors_per_second: 1000,
@@ -208,12 +212,16 @@ fn a_small_link_has_a_small_floor() {
 #[test]
 fn the_limits_of_the_host_can_be_chosen() {
     let text = format!(
-        "[reassembly]\ntimeout_s = 120\nfragments = 100\n[icmp]\nerrors_per_second = 1\nerrors_burst = 2\n\
+        "[reassembly]\ntimeout_s = 120\ntimeout6_s = 1\nfragments = 100\n[icmp]\nerrors_per_second = 1\nerrors_burst = 2\n\
          errors_per_second_per_peer = 3\nerrors_burst_per_peer = 4\n{PORT}"
     );
     let plan = plan(&text);
-    let reassembly =
-        ReassemblyPlan { timeout: Duration::from_secs(120), fragments: 100, fragments_per_source: 25 };
+    let reassembly = ReassemblyPlan {
+        timeout: Duration::from_secs(120),
+        timeout6: Duration::from_secs(1),
+        fragments: 100,
+        fragments_per_source: 25,
+    };
     assert_eq!(plan.reassembly, reassembly);
     let icmp = IcmpPlan {
         errors_per_second: 1,

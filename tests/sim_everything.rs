@@ -10,6 +10,7 @@ use std::time::Duration;
 use pollcast::addr::{Ipv4Cidr, Unicast, Vid};
 use pollcast::engine::Counter;
 use pollcast::engine::command::{Command, MtuOrder};
+use pollcast::engine::fragments::LIMITS;
 use pollcast::engine::worker::Manner;
 use pollcast::io::{PmtuDiscovery, ReplyPath};
 use pollcast::rng::Rng;
@@ -60,7 +61,8 @@ fn world(seed: u64, rng: &mut Rng) -> World {
         service(10, PmtuDiscovery::Do, ReplyPath::Route),
         service(11, PmtuDiscovery::Dont, ReplyPath::Reflect),
     ];
-    let fragments = Limits { fragments: 60, fragments_per_source: 50, timeout: Duration::from_secs(2) };
+    let fragments =
+        Limits { fragments: 60, fragments_per_source: 50, timeout: Duration::from_secs(2), ..LIMITS };
     let workers = 1 + u16::try_from(rng.below(3)).unwrap();
     World::new(
         seed,

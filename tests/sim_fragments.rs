@@ -413,7 +413,8 @@ fn a_flood_of_first_fragments_costs_others_nothing() {
 #[test]
 fn anything_at_all_is_accounted_for() {
     for seed in 0..6 {
-        let limits = Limits { fragments: 40, fragments_per_source: 25, timeout: Duration::from_secs(2) };
+        let limits =
+            Limits { fragments: 40, fragments_per_source: 25, timeout: Duration::from_secs(2), ..LIMITS };
         let mut world =
             started(seed, &WorldOptions { fragments: limits, large: 1, buffers: 300, ..spread(3) });
         let mut rng = Rng::new(seed);

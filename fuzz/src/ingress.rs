@@ -12,6 +12,7 @@ use std::sync::Arc;
 use pollcast::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4};
 use pollcast::engine::Counter;
 use pollcast::engine::counters::{CounterPage, SocketPage};
+use pollcast::engine::fragments::LIMITS;
 use pollcast::engine::homes::Homes;
 use pollcast::engine::message::{PuntReceivers, hand_over, inbox, punt_queues, to_services};
 use pollcast::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService};
@@ -155,7 +156,7 @@ impl Host {
             handed_over: hand_over().1,
             punt,
             // Few enough for a few frames to reach the bounds.
-            reassembly: Limits { timeout: Duration::from_secs(30), fragments: 24, fragments_per_source: 16 },
+            reassembly: Limits { fragments: 24, fragments_per_source: 16, ..LIMITS },
             burst: 32,
             level: build.level,
             ingress: IngressOptions::default(),

@@ -186,8 +186,10 @@ pub struct RoutePlan {
 /// How fragments are put together: `[reassembly]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReassemblyPlan {
-    /// How long after its first fragment a datagram is given up, in whole seconds, 1 to 120.
+    /// How long after its first fragment an IPv4 datagram is given up, in whole seconds, 1 to 120.
     pub timeout: Duration,
+    /// The same of IPv6.
+    pub timeout6: Duration,
     /// The most fragments that one worker holds; 0: none, each is dropped.
     pub fragments: u32,
     /// The most of them that are of one source; no more than `fragments`.

@@ -41,6 +41,7 @@ pub(super) struct RawWorkers {
 #[derive(Clone, Debug, Default)]
 pub(super) struct RawReassembly {
     pub(super) timeout_s: Option<At<i64>>,
+    pub(super) timeout6_s: Option<At<i64>>,
     pub(super) fragments: Option<At<i64>>,
     pub(super) fragments_per_source: Option<At<i64>>,
 }
@@ -233,6 +234,7 @@ impl RawReassembly {
         let mut reader = TableReader::new(at.value, at.place, problems);
         let raw = Self {
             timeout_s: reader.get("timeout_s"),
+            timeout6_s: reader.get("timeout6_s"),
             fragments: reader.get("fragments"),
             fragments_per_source: reader.get("fragments_per_source"),
         };

@@ -202,14 +202,15 @@ fn exceptions(policy: Policy) -> impl Iterator<Item = &'static str> {
 }
 
 fn write_limits(reassembly: ReassemblyPlan, icmp: IcmpPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let ReassemblyPlan { timeout, fragments, fragments_per_source } = reassembly;
+    let ReassemblyPlan { timeout, timeout6, fragments, fragments_per_source } = reassembly;
     writeln!(f, "fragments")?;
     match fragments {
         0 => writeln!(f, "  dropped")?,
         _ => writeln!(
             f,
-            "  put together within {} s; each worker holds {fragments}, {fragments_per_source} of one source",
-            timeout.as_secs()
+            "  put together within {} s, of IPv6 {} s; each worker holds {fragments}, {fragments_per_source} of one source",
+            timeout.as_secs(),
+            timeout6.as_secs()
         )?,
     }
     let IcmpPlan { errors_per_second, errors_burst, errors_per_second_per_peer, errors_burst_per_peer } =

@@ -18,8 +18,12 @@ use crate::stack::reassembly::{Account, Expired, Fragment, Limits, Reassembler};
 use crate::time::Instant;
 
 /// What a worker holds unless configured: as long as Linux does, and about as much; a quarter of it of one source.
-pub const LIMITS: Limits =
-    Limits { timeout: Duration::from_secs(30), fragments: 2048, fragments_per_source: 512 };
+pub const LIMITS: Limits = Limits {
+    timeout: Duration::from_secs(30),
+    timeout6: Duration::from_secs(60),
+    fragments: 2048,
+    fragments_per_source: 512,
+};
 
 /// The workers that serve a port, in an order that all of them share; `None` is the one that has the list.
 pub type Owners<B> = Vec<Option<Sender<HandedOver<B>>>>;

@@ -119,8 +119,8 @@ fn share_owners(plan: &Plan, ways: &[Sender<HandedOver<Mbuf>>], ports: &mut [Vec
 
 /// How much of fragments each worker holds, and how long.
 const fn limits(plan: &Plan) -> Limits {
-    let ReassemblyPlan { timeout, fragments, fragments_per_source } = plan.reassembly;
-    Limits { timeout, fragments, fragments_per_source }
+    let ReassemblyPlan { timeout, timeout6, fragments, fragments_per_source } = plan.reassembly;
+    Limits { timeout, timeout6, fragments, fragments_per_source }
 }
 
 /// C05: of the whole host.

@@ -11,6 +11,9 @@ use crate::config::raw::{RawIcmp, RawReassembly};
 const TIMEOUT: Limits = Limits::new(1, 120);
 const TIMEOUT_DEFAULT: u64 = 30;
 
+/// W07, RFC 8200 4.5, and Linux: 60 seconds.
+const TIMEOUT6_DEFAULT: u64 = 60;
+
 /// What one worker holds, by default about as much as Linux (4 MiB in buffers of 2 KiB).
 const FRAGMENTS: Limits = Limits::new(0, 65_536);
 const FRAGMENTS_DEFAULT: u32 = 2048;
@@ -23,8 +26,9 @@ const FRAGMENTS_PER_SOURCE_SHARE: u32 = 4;
 const ERRORS: Limits = Limits::new(1, 1_000_000);
 
 pub(super) fn reassembly(raw: &RawReassembly, problems: &mut Problems) -> ReassemblyPlan {
-    let RawReassembly { timeout_s, fragments, fragments_per_source } = raw;
+    let RawReassembly { timeout_s, timeout6_s, fragments, fragments_per_source } = raw;
     let timeout = Duration::from_secs(TIMEOUT.check(timeout_s.as_ref(), TIMEOUT_DEFAULT, problems));
+    let timeout6 = Duration::from_secs(TIMEOUT.check(timeout6_s.as_ref(), TIMEOUT6_DEFAULT, problems));
     let fragments = FRAGMENTS.check(fragments.as_ref(), FRAGMENTS_DEFAULT, problems);
     let default = fragments.div_ceil(FRAGMENTS_PER_SOURCE_SHARE);
     let per_source = FRAGMENTS_PER_SOURCE.check(fragments_per_source.as_ref(), default, problems);
@@ -36,7 +40,7 @@ pub(super) fn reassembly(raw: &RawReassembly, problems: &mut Problems) -> Reasse
         };
         problems.add(place, problem, remedy);
     }
-    ReassemblyPlan { timeout, fragments, fragments_per_source: per_source }
+    ReassemblyPlan { timeout, timeout6, fragments, fragments_per_source: per_source }
 }
 
 /// The defaults are Linux's.

@@ -1,11 +1,13 @@
-//! Fragments on the way out: RFC 791 3.1 and 3.2.
+//! Fragments on the way out: RFC 791 3.1 and 3.2, RFC 8200 4.5.
 //!
 //! A datagram that is longer than its path carries is cut into packets of their own, in fresh buffers. Here: what each
-//! fragment's header says ([`Cut`]), and identifications ([`Ids`]). Not here: how large a packet may be, which
+//! fragment's headers say ([`Cut`]), and identifications ([`Ids`]). Not here: how large a packet may be, which
 //! [`pmtu`](super::pmtu) knows, nor what the whole datagram says, which is made before it is cut: its checksums cover all
 //! of it, and are the same whatever becomes of it on the way.
 
 mod ids;
+mod v4;
+mod v6;
 
 pub use ids::{IdSpace, Ids};
 
@@ -15,19 +17,13 @@ use super::egress::frame_min;
 use super::interface::Interface;
 use crate::addr::Vid;
 use crate::io::{BufPool, PacketBuf};
-use crate::wire::ipv4::{self, Ipv4, OPTION_END};
+use crate::wire::{ipv4, ipv6};
 
-/// The most bytes of an IPv4 header.
+/// The most bytes of an IPv4 header, and more than IPv6's with a fragment header.
 const HEADER_MAX: usize = 60;
 
 /// The most bytes of the headers of link and IP: two addresses, a type, two tags.
 pub const HEAD_MAX: usize = 14 + 2 * 4 + HEADER_MAX;
-
-/// A bit of an option's type: it is in every fragment, and not in the first alone.
-const COPIED: u8 = 0x80;
-
-/// Bits of the word that ends in the fragment offset.
-const MORE_FRAGMENTS: u16 = 0x2000;
 
 /// Where the payload of a datagram lies in its buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,31 +68,54 @@ pub struct Outgoing {
     pub payload: Payload,
     /// The most bytes of each fragment, its IP header included.
     pub mtu: u16,
+    /// The identification of IPv6's fragments; IPv4's is in `head`.
+    id: Option<u32>,
 }
 
 impl Outgoing {
-    /// The datagram whose link and IP headers, options included, are at the front of `head`; IP's begins at `l3`, and says
-    /// everything but lengths, flags and checksum. `None`: that is no header, or `mtu` carries nothing behind it.
+    /// The IPv4 datagram whose link and IP headers, options included, are at the front of `head`; IP's begins at `l3`, and
+    /// says everything but lengths, flags and checksum. `None`: that is no header, or `mtu` carries nothing behind it.
     #[must_use]
     pub fn new(head: &[u8], l3: usize, payload: Payload, mtu: u16) -> Option<Self> {
         let version_ihl = *head.get(l3)?;
-        let end = l3 + 4 * usize::from(version_ihl & 0x0f);
-        let is_header = version_ihl >> 4 == 4 && end >= l3 + ipv4::HEADER_LEN;
-        let head = ArrayVec::try_from(head.get(..end).filter(|_| is_header)?).ok()?;
-        let out = Self { head, l3: u8::try_from(l3).ok()?, payload, mtu };
-        (out.room(out.header().len()) > 0).then_some(out)
+        let header_len = 4 * usize::from(version_ihl & 0x0f);
+        let is_header = version_ihl >> 4 == 4 && header_len >= ipv4::HEADER_LEN;
+        let out = Self::of(head.get(..l3 + header_len).filter(|_| is_header)?, l3, payload, mtu, None)?;
+        (v4::room(mtu, header_len) > 0).then_some(out)
     }
 
-    /// The IP header of the whole, which is the first fragment's.
+    /// The IPv6 datagram whose link and IP headers are at the front of `head`, with no extension headers in them; IP's
+    /// begins at `l3`, and says everything but its length. Its fragments, if there are to be any, have the identification
+    /// `id`. `None`: that is no header.
+    // W13, RFC 8200 5, RFC 8201 4: every path carries 1280 bytes, whatever was said of it.
+    #[must_use]
+    pub fn new6(head: &[u8], l3: usize, payload: Payload, mtu: u16, id: u32) -> Option<Self> {
+        let is_header = *head.get(l3)? >> 4 == 6;
+        let head = head.get(..l3 + ipv6::HEADER_LEN).filter(|_| is_header)?;
+        Self::of(head, l3, payload, mtu.max(ipv6::MTU_MIN), Some(id))
+    }
+
+    fn of(head: &[u8], l3: usize, payload: Payload, mtu: u16, id: Option<u32>) -> Option<Self> {
+        let head = ArrayVec::try_from(head).ok()?;
+        Some(Self { head, l3: u8::try_from(l3).ok()?, payload, mtu, id })
+    }
+
+    /// The IP header of the whole.
     fn header(&self) -> &[u8] {
         self.head.get(usize::from(self.l3)..).unwrap_or_default()
     }
-
-    /// Bytes of payload of a fragment that is not the last, behind a header of `header_len`. F18: a multiple of eight.
-    fn room(&self, header_len: usize) -> usize {
-        usize::from(self.mtu).saturating_sub(header_len) & !7
-    }
 }
+
+/// What a piece has of its datagram's payload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Place {
+    offset: usize,
+    len: usize,
+    last: bool,
+}
+
+/// The IP header of a piece, and others behind it.
+type Header = ArrayVec<u8, HEADER_MAX>;
 
 /// A fragment could not be made: no buffer was free, or none is large enough.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -110,7 +129,7 @@ pub struct Cut<'a> {
     frame_min: usize,
     tag: Option<u16>,
     payload: &'a [u8],
-    /// The options of every fragment but the first.
+    /// The options of every IPv4 fragment but the first.
     copied: ArrayVec<u8, HEADER_MAX>,
     offset: usize,
     done: bool,
@@ -120,7 +139,7 @@ impl<'a> Cut<'a> {
     /// Begins to cut `out`, whose payload is `payload`, to leave by `interface`.
     #[must_use]
     pub fn new(out: &'a Outgoing, payload: &'a [u8], interface: &Interface) -> Self {
-        let copied = copied_options(out.header());
+        let copied = if out.id.is_none() { v4::copied_options(out.header()) } else { ArrayVec::new() };
         let tag = interface.vlan.filter(|_| interface.tx_vlan_insert).map(Vid::get);
         Self { out, frame_min: frame_min(interface), tag, payload, copied, offset: 0, done: false }
     }
@@ -137,14 +156,9 @@ impl<'a> Cut<'a> {
 
     fn make<P: BufPool>(&mut self, pool: &P) -> Option<P::Buf> {
         let l3 = usize::from(self.out.l3);
-        let whole = self.out.header();
-        // F18, RFC 791 3.1: options without the copied bit are in the first fragment only.
-        let options = if self.offset == 0 { whole.get(ipv4::HEADER_LEN..)? } else { &self.copied };
-        let header_len = ipv4::HEADER_LEN + options.len();
-        let rest = self.payload.get(self.offset..)?;
-        let last = header_len + rest.len() <= usize::from(self.out.mtu);
-        let bytes = if last { rest } else { rest.get(..self.out.room(header_len))? };
-        let end = l3 + header_len + bytes.len();
+        let (header, Place { len, last, .. }) = self.headers()?;
+        let bytes = self.payload.get(self.offset..self.offset + len)?;
+        let end = l3 + header.len() + len;
 
         let mut buf = pool.alloc()?;
         if !buf.set_len(end.max(self.frame_min)) {
@@ -152,54 +166,33 @@ impl<'a> Cut<'a> {
         }
         let (link, packet) = buf.unique()?.split_at_mut_checked(l3)?;
         link.copy_from_slice(self.out.head.get(..l3)?);
-        let (header, behind) = packet.split_at_mut_checked(header_len)?;
-        let (fixed, to) = header.split_at_mut_checked(ipv4::HEADER_LEN)?;
-        fixed.copy_from_slice(whole.get(..ipv4::HEADER_LEN)?);
-        to.copy_from_slice(options);
-        self.describe(header, bytes.len(), last)?;
-        behind.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        self.offset += bytes.len();
+        let (front, behind) = packet.split_at_mut_checked(header.len())?;
+        front.copy_from_slice(&header);
+        behind.get_mut(..len)?.copy_from_slice(bytes);
+        self.offset += len;
         self.done = last;
         // E12, 802.1Q: each is a frame of its own.
         (self.tag.is_none() || buf.set_tx_vlan(self.tag)).then_some(buf)
     }
 
-    /// Lengths, place and checksum of the fragment with this header.
-    // F18, RFC 791 3.1: offsets count eights, all but the last have MF, and DF is clear: it would be a lie.
-    fn describe(&self, header: &mut [u8], len: usize, last: bool) -> Option<()> {
-        let words = u8::try_from(header.len() / 4).ok()?;
-        let total_len = u16::try_from(header.len() + len).ok()?;
-        let place = u16::try_from(self.offset / 8).ok()? | if last { 0 } else { MORE_FRAGMENTS };
-        let fixed = header.first_chunk_mut::<{ ipv4::HEADER_LEN }>()?;
-        fixed[0] = 0x40 | words;
-        fixed[2..4].copy_from_slice(&total_len.to_be_bytes());
-        // What fits into one packet is none, and keeps what it says.
-        if place != 0 {
-            fixed[6..8].copy_from_slice(&place.to_be_bytes());
+    /// The headers of the next piece, and what it has.
+    fn headers(&self) -> Option<(Header, Place)> {
+        let (offset, rest) = (self.offset, self.payload.len().checked_sub(self.offset)?);
+        let whole = self.out.header();
+        match self.out.id {
+            None => v4::headers(whole, &self.copied, (offset, rest), self.out.mtu),
+            Some(id) => v6::headers(whole, id, (offset, rest), self.out.mtu),
         }
-        ipv4::fill_checksum(header);
-        Some(())
     }
 }
 
-/// The options of `header` that every fragment has, in whole words. None if the header is none.
-// F18, RFC 791 3.1: those with the copied bit; what filled the gaps between the others is not.
-fn copied_options(header: &[u8]) -> ArrayVec<u8, HEADER_MAX> {
-    let mut copied = ArrayVec::new();
-    let Ok(ip) = Ipv4::parse_front(header) else { return copied };
-    for option in ip.options() {
-        // Behind one that cannot be, nobody knows where the next one begins.
-        let Ok(option) = option else { break };
-        if option.kind & COPIED == 0 {
-            continue;
-        }
-        // NOTE(push): they fit into the header that they are from.
-        let len = u8::try_from(option.data.len() + 2).unwrap_or_default();
-        let _ = copied.try_extend_from_slice(&[option.kind, len]);
-        let _ = copied.try_extend_from_slice(option.data);
+impl Place {
+    /// What the piece from `offset` on has, of which `rest` bytes are left, if a packet has room for so many: `room` of one
+    /// that others follow, `room_of_last` else.
+    fn of((offset, rest): (usize, usize), room: usize, room_of_last: usize) -> Self {
+        let last = rest <= room_of_last;
+        Self { offset, len: if last { rest } else { room }, last }
     }
-    while copied.len() % 4 != 0 && copied.try_push(OPTION_END).is_ok() {}
-    copied
 }
 
 #[cfg(test)]

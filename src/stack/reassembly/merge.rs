@@ -1,9 +1,10 @@
 //! The datagram that fragments make up: one ordinary buffer, or a head and a body.
 
-use super::Piece;
+use super::fragment::Front;
+use super::pending::Piece;
 use crate::io::{BufPool, DropReason, PacketBuf};
 use crate::wire::ethernet::ETHERTYPE_VLAN;
-use crate::wire::ipv4::{self, Ipv4};
+use crate::wire::ipv4;
 
 /// Bytes of the two Ethernet addresses of a frame.
 const ADDRESSES: usize = 12;
@@ -26,41 +27,117 @@ pub(super) fn merge<'a, P: BufPool>(
     pool: &P,
 ) -> Result<P::Buf, DropReason> {
     let ecn = congestion(sum.ecn).ok_or(DropReason::FragmentEcn)?;
-    let end = usize::from(sum.end);
-    let header_len = usize::from(first.header_len);
-    // F06, RFC 791 3.1: the length of the whole has 16 bits.
-    let total_len = u16::try_from(header_len + end).map_err(|_| DropReason::FragmentTooFar)?;
-    let frame = first.buf.data();
-    let addresses = frame.get(..ADDRESSES).unwrap_or_default();
-    let rest = frame.get(ADDRESSES..usize::from(first.l3) + header_len).unwrap_or_default();
-    // A tag that the device took off is no longer told of a packet that no device received: it goes back.
-    let tag = first.buf.rx_meta().stripped_tci.map(tag_bytes);
-    let tag = tag.as_ref().map_or(&[][..], |tag| tag);
-    let head_len = addresses.len() + tag.len() + rest.len();
-    let ip = head_len - header_len;
+    let headers = Headers::of(first, ecn, sum.end)?;
+    let (ip, end) = (headers.ip_at(), usize::from(sum.end));
+    let others = headers.others.len();
 
     let mut buf = pool.alloc().ok_or(DropReason::NoBuffer)?;
-    let fits = buf.set_len(head_len + end);
-    if !(fits || buf.set_len(head_len)) {
-        return Err(DropReason::NoBuffer);
-    }
-    let whole = buf.unique().ok_or(DropReason::NoBuffer)?;
-    let (head, payload) = whole.split_at_mut_checked(head_len).ok_or(DropReason::NoBuffer)?;
-    let parts = [addresses, tag, rest].into_iter().flatten();
-    head.iter_mut().zip(parts).for_each(|(to, from)| *to = *from);
-    mend(head.get_mut(ip..).unwrap_or_default(), total_len, ecn);
-    // F10, RFC 1122 3.3.2: whatever IPv4 can carry.
-    if fits {
-        fill(payload, pieces);
+    if buf.set_len(ip + headers.fixed.len() + others + end) {
+        let whole = buf.unique().ok_or(DropReason::NoBuffer)?;
+        let behind = headers.write(whole).ok_or(DropReason::NoBuffer)?;
+        fill(headers.write_others(behind).ok_or(DropReason::NoBuffer)?, pieces);
         return Ok(buf);
     }
-    let mut body = pool.alloc_large().ok_or(DropReason::NoBuffer)?;
-    if !body.set_len(end) {
+    // F10, RFC 1122 3.3.2: whatever IP can carry. The body is all that the IP header precedes: of IPv6, the other headers too.
+    if !buf.set_len(ip + headers.fixed.len()) {
         return Err(DropReason::NoBuffer);
     }
-    fill(body.unique().ok_or(DropReason::NoBuffer)?, pieces);
+    headers.write(buf.unique().ok_or(DropReason::NoBuffer)?).ok_or(DropReason::NoBuffer)?;
+    let mut body = pool.alloc_large().ok_or(DropReason::NoBuffer)?;
+    if !body.set_len(others + end) {
+        return Err(DropReason::NoBuffer);
+    }
+    let behind = body.unique().ok_or(DropReason::NoBuffer)?;
+    fill(headers.write_others(behind).ok_or(DropReason::NoBuffer)?, pieces);
     buf.attach(body).map_err(|_| DropReason::NoBuffer)?;
     Ok(buf)
+}
+
+/// The headers of the whole, which are the first fragment's, mended.
+struct Headers<'a> {
+    front: Front,
+    addresses: &'a [u8],
+    /// A tag that the device took off is no longer told of a packet that no device received: it goes back.
+    tag: Option<[u8; 4]>,
+    /// What is left of the link's header.
+    link: &'a [u8],
+    /// The IP header.
+    fixed: &'a [u8],
+    /// Headers between it and the fragments.
+    others: &'a [u8],
+    ecn: u8,
+    /// The length that the IP header says.
+    len: u16,
+}
+
+impl<'a> Headers<'a> {
+    /// Those of the datagram that begins with `first` and has `end` bytes of fragments.
+    // F06, RFC 791 3.1; W05, RFC 8200 4.5: the length of the whole has 16 bits.
+    fn of<B: PacketBuf>(first: &'a Piece<B>, ecn: u8, end: u16) -> Result<Self, DropReason> {
+        let front = first.front;
+        let counted = if matches!(front, Front::V4 { .. }) {
+            front.kept()
+        } else {
+            front.kept().saturating_sub(front.fixed())
+        };
+        let len = counted.checked_add(end).ok_or(DropReason::FragmentTooFar)?;
+        let frame = first.buf.data();
+        let l3 = usize::from(first.l3);
+        let (fixed, kept) = (l3 + usize::from(front.fixed()), l3 + usize::from(front.kept()));
+        Ok(Self {
+            front,
+            addresses: frame.get(..ADDRESSES).unwrap_or_default(),
+            tag: first.buf.rx_meta().stripped_tci.map(tag_bytes),
+            link: frame.get(ADDRESSES..l3).unwrap_or_default(),
+            fixed: frame.get(l3..fixed).unwrap_or_default(),
+            others: frame.get(fixed..kept).unwrap_or_default(),
+            ecn,
+            len,
+        })
+    }
+
+    fn tag(&self) -> &[u8] {
+        self.tag.as_ref().map_or(&[], |tag| tag)
+    }
+
+    /// Where the IP header begins.
+    fn ip_at(&self) -> usize {
+        self.addresses.len() + self.tag().len() + self.link.len()
+    }
+
+    /// Writes those of link and IP to the front of `out`. Returns what is behind them.
+    fn write<'o>(&self, out: &'o mut [u8]) -> Option<&'o mut [u8]> {
+        let (link, packet) = out.split_at_mut_checked(self.ip_at())?;
+        let parts = [self.addresses, self.tag(), self.link].into_iter().flatten();
+        link.iter_mut().zip(parts).for_each(|(to, from)| *to = *from);
+        let (header, behind) = packet.split_at_mut_checked(self.fixed.len())?;
+        header.copy_from_slice(self.fixed);
+        match self.front {
+            Front::V4 { .. } => mend_v4(header, self.len, self.ecn),
+            Front::V6 { .. } => mend_v6(header, self.len, self.ecn),
+        }
+        self.name_next(header, 0);
+        Some(behind)
+    }
+
+    /// Writes the others to the front of `out`. Returns what is behind them.
+    fn write_others<'o>(&self, out: &'o mut [u8]) -> Option<&'o mut [u8]> {
+        let (headers, behind) = out.split_at_mut_checked(self.others.len())?;
+        headers.copy_from_slice(self.others);
+        self.name_next(headers, self.fixed.len());
+        Some(behind)
+    }
+
+    /// If the field that said that the fragment header follows is in `bytes`, which are those from `start` on, it says now
+    /// what follows that.
+    // RFC 8200 4.5: the fragment header is not in the whole.
+    fn name_next(&self, bytes: &mut [u8], start: usize) {
+        let Front::V6 { named_at, next_header, .. } = self.front else { return };
+        let field = usize::from(named_at).checked_sub(start).and_then(|at| bytes.get_mut(at));
+        if let Some(field) = field {
+            *field = next_header;
+        }
+    }
 }
 
 /// An 802.1Q tag.
@@ -80,15 +157,24 @@ fn fill<'a, B: PacketBuf>(payload: &mut [u8], pieces: impl Iterator<Item = &'a P
     }
 }
 
-/// Makes the header of the first fragment that of the whole datagram.
+/// Makes the IPv4 header of the first fragment that of the whole datagram, which has `total_len` bytes.
 // RFC 791 3.2, RFC 815 4: length, no fragment, checksum. The rest is the first fragment's.
-fn mend(header: &mut [u8], total_len: u16, ecn: u8) {
+fn mend_v4(header: &mut [u8], total_len: u16, ecn: u8) {
     if let Some(fixed) = header.first_chunk_mut::<{ ipv4::HEADER_LEN }>() {
         fixed[1] |= ecn;
         fixed[2..4].copy_from_slice(&total_len.to_be_bytes());
         fixed[6..8].copy_from_slice(&[0, 0]);
     }
     ipv4::fill_checksum(header);
+}
+
+/// Makes the IPv6 header of the first fragment that of the whole datagram, which has `payload_len` bytes behind it.
+// RFC 8200 4.5; RFC 3168 5: the traffic class begins after the version, and ends in the two bits of congestion.
+fn mend_v6(header: &mut [u8], payload_len: u16, ecn: u8) {
+    if let Some([_, class, _, _, len @ .., _, _]) = header.first_chunk_mut::<8>() {
+        *class |= ecn << 4;
+        *len = payload_len.to_be_bytes();
+    }
 }
 
 /// Bits of the mask of codepoints. RFC 3168 5.
@@ -105,14 +191,6 @@ const fn congestion(seen: u8) -> Option<u8> {
         Some(0b11)
     } else {
         Some(0)
-    }
-}
-
-impl<B: PacketBuf> Piece<B> {
-    /// The bytes of the datagram's payload in it.
-    fn payload(&self) -> Option<&[u8]> {
-        let l3 = self.buf.data().get(usize::from(self.l3)..)?;
-        Ipv4::parse(l3).ok().map(|ip| ip.payload()).filter(|payload| payload.len() == usize::from(self.len))
     }
 }
 

@@ -1,268 +1,64 @@
-//! Reassembly of IPv4 fragments: RFC 791 3.2, RFC 815, RFC 1122 3.3.2; and what they did not foresee.
+//! Reassembly of fragments: RFC 791 3.2, RFC 815, RFC 1122 3.3.2; RFC 8200 4.5; and what they did not foresee.
 //!
-//! A [`Reassembler`] holds the fragments of unfinished datagrams as the buffers that they came in. Here: which fragment
+//! A [`Reassembler`] holds the fragments of unfinished datagrams, of IPv4 and IPv6 alike, as the buffers that they came in.
+//! Here: which fragment
 //! belongs where, when a datagram is whole, and who must go when there are too many. Not here: which worker owns a
 //! datagram (all fragments of one must reach one reassembler: [`Key::owner`] says whose), and what an ICMP error looks
 //! like.
 //!
 //! Where the RFCs leave a choice:
-//! - Bytes that come twice (F02, F04): a fragment all of whose bytes are there already is dropped and the datagram goes
-//!   on, as in Linux; what came first stays. A fragment of which some are there and some not is an overlap, and the
-//!   datagram is refused whole, as RFC 5722 3 has it for IPv6: nobody who sends honestly does this.
+//! - Bytes that come twice (F02, F04): an IPv4 fragment all of whose bytes are there already is dropped and the datagram
+//!   goes on, as in Linux; what came first stays. A fragment of which some are there and some not is an overlap, and the
+//!   datagram is refused whole, as RFC 5722 3 has it for IPv6: nobody who sends honestly does this. Of IPv6 (W02, W03),
+//!   only a fragment that is cut as one that is there is a duplicate; whatever else has a byte that is there overlaps.
 //! - A refused datagram is remembered until its time is over, and whatever else comes of it is dropped (RFC 5722 3:
 //!   "including those not yet received").
-//! - The time is counted from the first fragment that came and not extended (F09), 30 seconds unless configured: Linux's
-//!   value; RFC 1122's 60 to 120 would hold an attacker's fragments longer than any network holds an honest one.
+//! - The time is counted from the first fragment that came and not extended (F09, W07). Of IPv4 it is 30 seconds unless
+//!   configured: Linux's value; RFC 1122's 60 to 120 would hold an attacker's fragments longer than any network holds an
+//!   honest one. Of IPv6 it is the 60 that RFC 8200 says, Linux's value, too.
 //! - Whoever has too many datagrams unfinished loses the oldest of his own; when there are too many of all, the oldest of
-//!   all goes. So the price of an attack is paid by it, in buffers of a number known in advance.
+//!   all goes. So the price of an attack is paid by it, in buffers of a number known in advance. Both families spend of the
+//!   same number. Who has one address of an IPv6 subnet can have them all, so a subnet of 64 bits is one source, but on the
+//!   link itself (fe80::/10).
 //!
 //! Every operation takes a bounded number of steps, none allocates, and each says in an [`Account`] how many packets went
 //! where.
 
+mod account;
 mod coverage;
+mod fragment;
 mod merge;
+mod pending;
 mod slab;
 #[cfg(test)]
 mod tests;
 
-use core::hash::{BuildHasher, Hash};
-use core::net::Ipv4Addr;
 use core::time::Duration;
 
-use arrayvec::ArrayVec;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::io::{BufPool, DropReason, InterfaceId, PacketBuf};
 use crate::time::Instant;
-use crate::wire::ipv4::{self, Ipv4};
+pub use account::Account;
 use coverage::{Coverage, Seen};
-use slab::{Links, List, NIL, Slab};
+use fragment::SourceKey;
+pub use fragment::{Fragment, FragmentHeader, Key};
+use pending::{Pending, Piece};
+use slab::{List, NIL, Slab};
 
 /// How much is held, and how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// From the first fragment of a datagram that came to its end. F09, RFC 1122 3.3.2.
+    /// From the first fragment of an IPv4 datagram that came to its end. F09, RFC 1122 3.3.2.
     pub timeout: Duration,
+    /// The same of IPv6. W07, RFC 8200 4.5.
+    pub timeout6: Duration,
     /// Fragments held at once; a refused datagram that is remembered counts as one. 0: each is dropped.
     pub fragments: u32,
     /// The same of one source on one interface.
     pub fragments_per_source: u32,
 }
-
-/// Which datagram a fragment is of.
-// F01, RFC 791 3.2, RFC 815 7: source, destination, protocol and identification; and the interface, for addresses mean
-// something on a link only.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Key {
-    /// The interface that it came in by.
-    pub interface: InterfaceId,
-    /// From whom.
-    pub src: Ipv4Addr,
-    /// To whom.
-    pub dst: Ipv4Addr,
-    /// Its identification.
-    pub id: u16,
-    /// What it carries.
-    pub protocol: u8,
-}
-
-impl Key {
-    /// Which of `workers`, which share `seed`, puts this datagram together.
-    // F17: a device that spreads packets by their ports sends the first fragment, which has them, and the others to
-    // different queues.
-    #[must_use]
-    pub fn owner(&self, seed: u64, workers: usize) -> usize {
-        let hash = FixedState::with_seed(seed).hash_one(self);
-        // The upper bits, as a fraction of `workers`.
-        let scaled = (u128::from(hash) * workers as u128) >> 64;
-        usize::try_from(scaled).unwrap_or_default()
-    }
-}
-
-/// One fragment, as its header describes it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Fragment {
-    /// Which datagram it is of.
-    pub key: Key,
-    /// Where its bytes lie in the datagram's payload.
-    offset: u16,
-    /// How many bytes it has.
-    len: u16,
-    /// Whether it is not the last one.
-    more: bool,
-    /// Congestion notification, two bits.
-    ecn: u8,
-    /// Offset of the IP header in the frame.
-    l3: u8,
-    /// Bytes of the IP header.
-    header_len: u8,
-}
-
-impl Fragment {
-    /// The fragment `ip`, which begins at offset `l3` of its frame and was admitted by `interface`. `None`: it is none.
-    #[must_use]
-    pub fn of(ip: &Ipv4<'_>, l3: u8, interface: InterfaceId) -> Option<Self> {
-        if !ip.is_fragment() {
-            return None;
-        }
-        let key = Key { interface, src: ip.src(), dst: ip.dst(), id: ip.id(), protocol: ip.protocol() };
-        Some(Self {
-            key,
-            offset: ip.fragment_offset(),
-            len: u16::try_from(ip.payload().len()).ok()?,
-            more: ip.more_fragments(),
-            ecn: ip.tos() & 0b11,
-            l3,
-            header_len: u8::try_from(ip.header_len()).ok()?,
-        })
-    }
-
-    /// Where its bytes end, if it can be part of any datagram.
-    fn end(&self) -> Result<u16, DropReason> {
-        // F10, RFC 1122 3.3.2: whatever IPv4 can carry, 65,535 bytes. F06, ping of death: counted wide, so that nothing wraps.
-        // 20 is the least that the header takes.
-        const MAX: usize = u16::MAX as usize - ipv4::HEADER_LEN;
-        let end = usize::from(self.offset) + usize::from(self.len);
-        if end > MAX {
-            return Err(DropReason::FragmentTooFar);
-        }
-        // F05, RFC 791 3.2: only the last one may end anywhere.
-        if self.more && !self.len.is_multiple_of(8) {
-            return Err(DropReason::FragmentMisaligned);
-        }
-        u16::try_from(end).map_err(|_| DropReason::FragmentTooFar)
-    }
-}
-
-/// How many packets went where: for the engine, whose counters must balance.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Account {
-    /// Packets that are held from now on.
-    pub held: u32,
-    /// Packets that are held no longer. Each was then merged or dropped.
-    pub released: u32,
-    /// Packets that became part of another.
-    pub merged: u32,
-    /// Packets that were made.
-    pub allocated: u32,
-    /// Packets that were dropped, and why.
-    pub drops: ArrayVec<(DropReason, u32), 4>,
-}
-
-impl Account {
-    fn drop(&mut self, why: DropReason, packets: u32) {
-        if packets == 0 {
-            return;
-        }
-        match self.drops.iter_mut().find(|(reason, _)| *reason == why) {
-            Some((_, count)) => *count += packets,
-            // An arrival drops for four reasons at most: two evictions, its datagram's, its own.
-            None => drop(self.drops.try_push((why, packets))),
-        }
-    }
-
-    fn release(&mut self, packets: u32, why: DropReason) {
-        self.released += packets;
-        self.drop(why, packets);
-    }
-}
-
-/// A fragment that is held.
-#[derive(Debug)]
-struct Piece<B> {
-    buf: B,
-    l3: u8,
-    header_len: u8,
-    offset: u16,
-    len: u16,
-    /// Another piece of the same datagram.
-    next: u32,
-}
-
-/// A datagram that is not whole.
-#[derive(Debug)]
-struct Pending {
-    key: Key,
-    born: Instant,
-    /// Its pieces, in no order, and how many.
-    pieces: u32,
-    count: u32,
-    /// The piece with the first byte.
-    first: u32,
-    /// Bytes of the whole, once the last fragment is there.
-    end: Option<u16>,
-    /// Where what has arrived ends, so far.
-    high: u16,
-    /// Bytes that have arrived.
-    received: u16,
-    /// Codepoints of congestion notification that were seen.
-    ecn: u8,
-    /// Why nothing of it is wanted any more.
-    refused: Option<DropReason>,
-    /// Its neighbours among all, by age.
-    age: Links,
-    /// Its neighbours among those of its source, by age.
-    kin: Links,
-}
-
-impl Pending {
-    fn new(now: Instant, key: Key) -> Self {
-        Self {
-            key,
-            born: now,
-            pieces: NIL,
-            count: 0,
-            first: NIL,
-            end: None,
-            high: 0,
-            received: 0,
-            ecn: 0,
-            refused: None,
-            age: Links::default(),
-            kin: Links::default(),
-        }
-    }
-
-    fn age(&mut self) -> &mut Links {
-        &mut self.age
-    }
-
-    fn kin(&mut self) -> &mut Links {
-        &mut self.kin
-    }
-
-    /// What it counts for.
-    fn load(&self) -> u32 {
-        self.count.max(1)
-    }
-
-    fn source(&self) -> SourceKey {
-        (self.key.interface, self.key.src)
-    }
-
-    /// Whether a fragment that ends at `end` can be part of it.
-    fn agrees(&self, fragment: &Fragment, end: u16) -> Result<(), DropReason> {
-        // F08: bytes that are none would never bring it further.
-        if fragment.len == 0 {
-            return Err(DropReason::FragmentEmpty);
-        }
-        // F07: it ends once, and where everything else does.
-        let contradicts = match self.end {
-            Some(known) if fragment.more => end > known,
-            Some(known) => end != known,
-            None => !fragment.more && end < self.high,
-        };
-        if contradicts { Err(DropReason::FragmentEndConflict) } else { Ok(()) }
-    }
-
-    fn is_whole(&self) -> bool {
-        self.end == Some(self.received)
-    }
-}
-
-/// A source on an interface.
-type SourceKey = (InterfaceId, Ipv4Addr);
 
 /// The unfinished datagrams of one source.
 #[derive(Clone, Copy, Debug, Default)]
@@ -293,8 +89,8 @@ pub struct Reassembler<B> {
     pending: Slab<Pending>,
     coverage: Vec<Coverage>,
     pieces: Slab<Piece<B>>,
-    /// All of them, the oldest first: as each has the same time, the first to end, too.
-    ages: List,
+    /// All of IPv4 and all of IPv6, the oldest first: as each of a family has the same time, the first to end, too.
+    ages: [List; 2],
     load: u32,
 }
 
@@ -313,7 +109,7 @@ impl<B: PacketBuf> Reassembler<B> {
             pending: Slab::new(limits.fragments),
             coverage: vec![Coverage::NOTHING; size],
             pieces: Slab::new(limits.fragments),
-            ages: List::default(),
+            ages: <[List; 2]>::default(),
             load: 0,
         }
     }
@@ -353,19 +149,34 @@ impl<B: PacketBuf> Reassembler<B> {
     /// When the next datagram's time is over.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.pending.get(self.ages.first).map(|oldest| oldest.born + self.limits.timeout)
+        self.next_to_end().map(|(_, at)| at)
+    }
+
+    /// The datagram whose time is over next, and when.
+    fn next_to_end(&self) -> Option<(u32, Instant)> {
+        let Limits { timeout, timeout6, .. } = self.limits;
+        let ends = self.ages.iter().zip([timeout, timeout6]);
+        let ends =
+            ends.filter_map(|(list, time)| Some((list.first, self.pending.get(list.first)?.born + time)));
+        ends.min_by_key(|(_, at)| *at)
     }
 
     /// The next datagram whose time is over at `now`, which is held no longer.
-    // F09, RFC 1122 3.3.2.
+    // F09, RFC 1122 3.3.2; W07, RFC 8200 4.5.
     pub fn expire(&mut self, now: Instant) -> Option<Expired<B>> {
-        self.poll_timeout().filter(|at| *at <= now)?;
-        self.give_up(DropReason::FragmentTimeout)
+        let (at, _) = self.next_to_end().filter(|(_, end)| *end <= now)?;
+        self.let_go(at, DropReason::FragmentTimeout)
     }
 
-    /// The oldest datagram, which is held no longer, for a reason that is not its own.
+    /// One of the datagrams, which is held no longer, for a reason that is not its own.
     pub fn give_up(&mut self, why: DropReason) -> Option<Expired<B>> {
-        let pending = self.remove(self.ages.first)?;
+        let (at, _) = self.next_to_end()?;
+        self.let_go(at, why)
+    }
+
+    /// The datagram at `at`, which is held no longer.
+    fn let_go(&mut self, at: u32, why: DropReason) -> Option<Expired<B>> {
+        let pending = self.remove(at)?;
         let mut account = Account::default();
         account.release(pending.count, why);
         let first = self.pieces.remove(pending.first);
@@ -404,10 +215,14 @@ impl<B: PacketBuf> Reassembler<B> {
         }
         let seen = self.coverage.get(at as usize).map_or(Seen::All, |c| c.seen(fragment.offset, end));
         match seen {
+            // W03, RFC 8200 4.5: the network may double a packet. Whatever its bytes are: they are not kept.
+            Seen::Exactly if pending.ends_alike(fragment, end) => return Err(DropReason::FragmentDuplicate),
             // F02, F04: as Linux, whatever the bytes are.
-            Seen::All => return Err(DropReason::FragmentDuplicate),
-            // F03, RFC 5722 3: first-wins and last-wins are how filters are evaded.
-            Seen::Some => return self.refuse(at, DropReason::FragmentOverlap, account),
+            Seen::All | Seen::Exactly if !fragment.is_v6() => return Err(DropReason::FragmentDuplicate),
+            // F03, RFC 5722 3; W02, RFC 8200 4.5: first-wins and last-wins are how filters are evaded.
+            Seen::All | Seen::Exactly | Seen::Some => {
+                return self.refuse(at, DropReason::FragmentOverlap, account);
+            }
             Seen::Nothing => {}
         }
         if pending.count > 0
@@ -424,9 +239,10 @@ impl<B: PacketBuf> Reassembler<B> {
     fn open(&mut self, now: Instant, key: Key, account: &mut Account) -> Result<u32, DropReason> {
         self.make_room(key, NIL, account)?;
         let pending = Pending::new(now, key);
-        let source = pending.source();
+        let (source, family) = (key.source(), key.family());
         let at = self.pending.insert(pending).map_err(|_| DropReason::FragmentsTooMany)?;
-        self.ages.push(&mut self.pending, at, Pending::age);
+        // NOTE(index): one of two.
+        self.ages[family].push(&mut self.pending, at, Pending::age);
         let of_source = self.sources.entry(source).or_default();
         of_source.list.push(&mut self.pending, at, Pending::kin);
         of_source.load += 1;
@@ -437,9 +253,9 @@ impl<B: PacketBuf> Reassembler<B> {
 
     /// Holds the fragment, for which there is room.
     fn hold(&mut self, at: u32, fragment: &Fragment, end: u16, buf: B) -> Result<(), DropReason> {
-        let &Fragment { offset, len, more, ecn, l3, header_len, .. } = fragment;
+        let &Fragment { offset, len, more, ecn, l3, front, .. } = fragment;
         let pending = self.pending.get_mut(at).ok_or(DropReason::FragmentsTooMany)?;
-        let piece = Piece { buf, l3, header_len, offset, len, next: pending.pieces };
+        let piece = Piece { buf, l3, front, offset, len, next: pending.pieces };
         let place = self.pieces.insert(piece).map_err(|_| DropReason::FragmentsTooMany)?;
         pending.pieces = place;
         pending.count += 1;
@@ -454,7 +270,7 @@ impl<B: PacketBuf> Reassembler<B> {
         }
         // Its own first piece is what it counted for from the start.
         let more_load = u32::from(pending.count > 1);
-        let source = pending.source();
+        let source = pending.key.source();
         self.load += more_load;
         if let Some(source) = self.sources.get_mut(&source) {
             source.load += more_load;
@@ -468,7 +284,7 @@ impl<B: PacketBuf> Reassembler<B> {
     /// Makes room for one more fragment of `key`, without touching the datagram at `keep`.
     // F11, CVE-2018-5391.
     fn make_room(&mut self, key: Key, keep: u32, account: &mut Account) -> Result<(), DropReason> {
-        let source = (key.interface, key.src);
+        let source = key.source();
         while let Some(of_source) = self.sources.get(&source)
             && of_source.load >= self.limits.fragments_per_source
         {
@@ -478,7 +294,9 @@ impl<B: PacketBuf> Reassembler<B> {
         }
         while self.load >= self.limits.fragments {
             let why = DropReason::FragmentsTooMany;
-            let oldest = self.oldest(self.ages, keep, |pending| pending.age.next);
+            let oldest =
+                self.ages.iter().filter_map(|list| self.oldest(*list, keep, |pending| pending.age.next));
+            let oldest = oldest.min_by_key(|at| self.pending.get(*at).map(|pending| pending.born));
             self.evict(oldest.ok_or(why)?, why, account);
         }
         Ok(())
@@ -505,7 +323,7 @@ impl<B: PacketBuf> Reassembler<B> {
         let Some(pending) = self.pending.get_mut(at) else { return Err(why) };
         account.release(pending.count, why);
         let less_load = pending.load() - 1;
-        let (pieces, source) = (pending.pieces, pending.source());
+        let (pieces, source) = (pending.pieces, pending.key.source());
         (pending.refused, pending.count, pending.pieces, pending.first) = (Some(why), 0, NIL, NIL);
         self.load -= less_load;
         if let Some(source) = self.sources.get_mut(&source) {
@@ -547,8 +365,9 @@ impl<B: PacketBuf> Reassembler<B> {
     fn remove(&mut self, at: u32) -> Option<Pending> {
         let pending = self.pending.remove(at)?;
         self.by_key.remove(&pending.key);
-        self.ages.unlink(&mut self.pending, pending.age, Pending::age);
-        let key = pending.source();
+        // NOTE(index): one of two.
+        self.ages[pending.key.family()].unlink(&mut self.pending, pending.age, Pending::age);
+        let key = pending.key.source();
         self.load -= pending.load();
         if let Some(source) = self.sources.get_mut(&key) {
             source.list.unlink(&mut self.pending, pending.kin, Pending::kin);

@@ -1,13 +1,21 @@
 //! Reassembly against the RFCs, with frames that the simulator's own code cut.
 
 use super::*;
+use core::net::Ipv4Addr;
+
 use crate::rng::Rng;
 use crate::sim::buf::{ROOM, SimBuf, SimPool};
 use crate::sim::frames::fragment::{cut, cut_evenly, piece};
 use crate::sim::frames::{Ethernet, Ipv4 as IpFrame, UdpFrame};
+use crate::wire::ipv4::Ipv4;
 use proptest::prelude::*;
 
-const LIMITS: Limits = Limits { timeout: Duration::from_secs(30), fragments: 256, fragments_per_source: 128 };
+const LIMITS: Limits = Limits {
+    timeout: Duration::from_secs(30),
+    timeout6: Duration::from_secs(60),
+    fragments: 256,
+    fragments_per_source: 128,
+};
 
 fn at(s: u64) -> Instant {
     Instant::from_ns(1_000_000_000 * s)
@@ -592,7 +600,7 @@ proptest! {
     fn anything_is_accounted_for(
         pieces in proptest::collection::vec((0u32..4, 0u16..4, 0usize..40, 0usize..80, any::<bool>(), 0u64..3), 1..200),
     ) {
-        let limits = Limits { fragments: 12, fragments_per_source: 5, timeout: Duration::from_secs(10) };
+        let limits = Limits { fragments: 12, fragments_per_source: 5, timeout: Duration::from_secs(10), ..LIMITS };
         let mut bench = Bench::new(limits);
         let ethernet = Ethernet::read(&udp(1).frame()).unwrap().0;
         for (source, id, unit, len, more, passes) in pieces {
