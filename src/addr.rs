@@ -4,6 +4,7 @@
 //! again. What IPv4 and IPv6 do differently behind one name is a [`Family`].
 
 mod prefix;
+mod scope;
 mod vid;
 
 use core::fmt;
@@ -135,6 +136,19 @@ pub trait Family: Copy + Eq + Ord + Hash + fmt::Debug + Send + Sync + 'static {
 
     /// `addr`, if it is one of this version.
     fn of_ip(addr: IpAddr) -> Option<Self::Addr>;
+
+    /// The prefix that is on every link, whoever says so or not: `fe80::/64`, and none in IPv4. RFC 5942 3.
+    const LINK_LOCAL: Option<(Self::Addr, u8)>;
+
+    /// How far `addr` reaches, a group's scope or a host's: the more the farther. RFC 6724 3.1; in IPv4 all are alike.
+    fn scope(addr: Self::Addr) -> u8;
+
+    /// Of what kind `addr` is, for finding a source of the kind of the destination. RFC 6724 2.1; in IPv4 all are alike.
+    fn label(addr: Self::Addr) -> u8;
+
+    /// How well our address `own/prefix` fits as the source of a packet to `dst` by the next hop `hop`: the more the better.
+    /// RFC 1122 3.3.4.3: IPv4 wants it on the link of the hop. RFC 6724 5: IPv6 wants it near the destination.
+    fn source_fit(own: Self::Addr, prefix: u8, dst: Self::Addr, hop: Self::Addr) -> u8;
 }
 
 /// IPv4.
@@ -190,6 +204,20 @@ impl Family for V4 {
     fn group_mac(group: Ipv4Addr) -> MacAddr {
         let [_, b, c, d] = group.octets();
         MacAddr([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+    }
+
+    const LINK_LOCAL: Option<(Ipv4Addr, u8)> = None;
+
+    fn scope(_addr: Ipv4Addr) -> u8 {
+        0
+    }
+
+    fn label(_addr: Ipv4Addr) -> u8 {
+        0
+    }
+
+    fn source_fit(own: Ipv4Addr, prefix: u8, _dst: Ipv4Addr, hop: Ipv4Addr) -> u8 {
+        if Self::common_bits(own, hop) >= prefix { prefix + 1 } else { 0 }
     }
 
     fn of_ip(addr: IpAddr) -> Option<Ipv4Addr> {
@@ -265,6 +293,20 @@ impl Family for V6 {
     fn group_mac(group: Ipv6Addr) -> MacAddr {
         let o = group.octets();
         MacAddr([0x33, 0x33, o[12], o[13], o[14], o[15]])
+    }
+
+    const LINK_LOCAL: Option<(Ipv6Addr, u8)> = Some((Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 64));
+
+    fn scope(addr: Ipv6Addr) -> u8 {
+        scope::of(addr)
+    }
+
+    fn label(addr: Ipv6Addr) -> u8 {
+        scope::label(addr)
+    }
+
+    fn source_fit(own: Ipv6Addr, prefix: u8, dst: Ipv6Addr, _hop: Ipv6Addr) -> u8 {
+        Self::common_bits(own, dst).min(prefix)
     }
 
     fn of_ip(addr: IpAddr) -> Option<Ipv6Addr> {

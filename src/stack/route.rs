@@ -1,7 +1,9 @@
 //! The routes of one interface: to whom on the link a packet goes, and from which address of ours.
 //!
 //! Each interface has its own (the strong host model: what came in by one goes out by the same one), so a route names
-//! no interface: connected prefixes, static routes and the default one.
+//! no interface: prefixes on the link, routes through gateways, and what redirects said of single destinations.
+
+use core::cmp::Reverse;
 
 use crate::addr::{Cidr, Family, MacAddr, Prefix, Unicast};
 
@@ -48,17 +50,53 @@ pub enum Towards<A> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Routes<F: Family> {
     addresses: Vec<Cidr<F>>,
+    /// Those of them that are not chosen for anything new.
+    deprecated: Vec<F::Addr>,
+    /// What is on the link, the longest prefix first.
+    on_link: Vec<Prefix<F>>,
     /// The longest prefix first; of equals, the one named first.
     routes: Vec<Route<F>>,
+    /// Destinations with a next hop of their own, by destination.
+    redirects: Vec<(F::Addr, F::Addr)>,
 }
 
 impl<F: Family> Routes<F> {
-    /// The routes of an interface that has `addresses`, the first of them the primary one. Of two routes to one prefix
-    /// the first counts.
+    /// The routes of an interface that has `addresses`, the first of them the primary one. What shares the prefix of one
+    /// is on the link. Of two routes to one prefix the first counts.
     #[must_use]
     pub fn new(addresses: Vec<Cidr<F>>, mut routes: Vec<Route<F>>) -> Self {
-        routes.sort_by_key(|r| core::cmp::Reverse(r.to.len()));
-        Self { addresses, routes }
+        let on_link = addresses.iter().map(|a| Prefix::of(a.addr(), a.prefix())).collect();
+        routes.sort_by_key(|r| Reverse(r.to.len()));
+        let (deprecated, redirects) = (Vec::new(), Vec::new());
+        Self { addresses, deprecated, on_link: Vec::new(), routes, redirects }.with_on_link(on_link)
+    }
+
+    /// The same, but that these prefixes are on the link, whatever the addresses' own are; and the link-local one, which always
+    /// is.
+    // N17, RFC 5942 4: an address of /64 alone says nothing of others in that /64.
+    #[must_use]
+    pub fn with_on_link(mut self, mut on_link: Vec<Prefix<F>>) -> Self {
+        on_link.extend(F::LINK_LOCAL.map(|(network, len)| Prefix::of(network, len)));
+        on_link.sort_by_key(|prefix| (Reverse(prefix.len()), prefix.network()));
+        on_link.dedup();
+        self.on_link = on_link;
+        self
+    }
+
+    /// The same, but that these addresses are not chosen for anything new.
+    #[must_use]
+    pub fn with_deprecated(mut self, deprecated: Vec<F::Addr>) -> Self {
+        self.deprecated = deprecated;
+        self
+    }
+
+    /// The same, but that each of these destinations has a next hop of its own: itself, if it is on the link.
+    // N15, RFC 4861 5.2, 8.3: the destination cache goes before routes.
+    #[must_use]
+    pub fn with_redirects(mut self, mut redirects: Vec<(F::Addr, F::Addr)>) -> Self {
+        redirects.sort_unstable();
+        self.redirects = redirects;
+        self
     }
 
     /// The addresses, the primary one first.
@@ -68,17 +106,41 @@ impl<F: Family> Routes<F> {
         &self.addresses
     }
 
+    /// The prefixes on the link, the longest first.
+    #[must_use]
+    pub fn on_link(&self) -> &[Prefix<F>] {
+        &self.on_link
+    }
+
     /// The routes through gateways, the longest prefix first.
     #[must_use]
     pub fn routes(&self) -> &[Route<F>] {
         &self.routes
     }
 
+    /// Destinations with a next hop of their own.
+    #[must_use]
+    pub fn redirects(&self) -> &[(F::Addr, F::Addr)] {
+        &self.redirects
+    }
+
+    /// Whether `addr` is on the link, so far as prefixes say.
+    #[must_use]
+    pub fn is_on_link(&self, addr: F::Addr) -> bool {
+        self.on_link.iter().any(|prefix| prefix.contains(addr))
+    }
+
     /// The next step towards `dst`, a host: the longest prefix that holds it. RFC 1122 3.3.1.1: what is on the link is
-    /// sent there, all else goes to a gateway.
+    /// sent there, all else goes to a gateway. N17, RFC 4861 5.2, RFC 5942 3: with no gateway, what is not known to be on the
+    /// link is reached by no one.
     #[must_use]
     pub fn next_hop(&self, dst: F::Addr) -> NextHop<F::Addr> {
-        let connected = self.connected(dst).map(Cidr::prefix);
+        if let Ok(place) = self.redirects.binary_search_by_key(&dst, |(to, _)| *to)
+            && let Some((_, via)) = self.redirects.get(place)
+        {
+            return if *via == dst { NextHop::OnLink } else { NextHop::Via(*via) };
+        }
+        let connected = self.on_link.iter().find(|prefix| prefix.contains(dst)).map(|prefix| prefix.len());
         match self.routes.iter().find(|r| r.to.contains(dst)) {
             Some(route) if connected.is_none_or(|bits| bits < route.to.len()) => {
                 NextHop::Via(route.via.addr())
@@ -90,6 +152,7 @@ impl<F: Family> Routes<F> {
 
     /// Where a frame for `dst` goes.
     // A13, RFC 1112 6.4: for groups and broadcasts nobody is asked, the address says it. For our own, nobody is either.
+    // E03, RFC 2464 7: so with IPv6's groups, of which every host is a neighbour.
     #[must_use]
     pub fn towards(&self, dst: F::Addr) -> Towards<F::Addr> {
         if F::is_multicast(dst) {
@@ -108,22 +171,29 @@ impl<F: Family> Routes<F> {
         }
     }
 
-    /// The address of ours from which a packet to `dst` is sent: the one on the link of `dst`, or of the gateway to it,
-    /// else the primary one. `None` if there is no address.
-    // I21, U21, RFC 1122 3.3.4.3: one of our own on that link, and never a group or broadcast address.
+    /// The address of ours from which a packet to `dst` is sent; of several that fit equally, the primary one. `None` if there
+    /// is no address.
+    // I21, U21, RFC 1122 3.3.4.3: one of our own on the link of `dst`, or of the gateway to it, and never a group or broadcast
+    // address. N13, N17, RFC 6724 5: the rules for one interface: 1 the same address, 2 a scope that reaches as far and no
+    // farther, 3 no deprecated one, 6 the same label, 8 the longest prefix in common.
     #[must_use]
     pub fn source_towards(&self, dst: F::Addr) -> Option<F::Addr> {
         let hop = match self.next_hop(dst) {
             NextHop::Via(gateway) => gateway,
             NextHop::OnLink | NextHop::Unreachable => dst,
         };
-        self.connected(hop).or_else(|| self.addresses.first().copied()).map(Cidr::addr)
-    }
-
-    /// The address of ours with the longest prefix that holds `addr`; of equals, the first.
-    fn connected(&self, addr: F::Addr) -> Option<Cidr<F>> {
-        let holding = self.addresses.iter().filter(|a| a.contains(addr));
-        holding.copied().min_by_key(|a| core::cmp::Reverse(a.prefix()))
+        let (scope, label) = (F::scope(dst), F::label(dst));
+        let rank = |a: Cidr<F>| {
+            let addr = a.addr();
+            let own = F::scope(addr);
+            let reach = if own >= scope { (true, u8::MAX - own) } else { (false, own) };
+            let is_preferred = !self.deprecated.contains(&addr);
+            let fit = F::source_fit(addr, a.prefix(), dst, hop);
+            (addr == dst, reach, is_preferred, F::label(addr) == label, fit)
+        };
+        let all = self.addresses.iter().copied();
+        // The first of equals: `max_by_key` would take the last.
+        all.rev().max_by_key(|a| rank(*a)).map(Cidr::addr)
     }
 }
 
@@ -218,6 +288,106 @@ mod tests {
         let twice = [route("198.19.0.0", 16, "198.18.0.7"), route("198.19.0.0", 16, "198.18.0.8")];
         let routes = Routes::new(vec![cidr("198.18.0.2", 24)], twice.to_vec());
         assert_eq!(routes.next_hop(v4("198.19.0.1")), NextHop::Via(v4("198.18.0.7")));
+    }
+
+    fn v6(s: &str) -> Ipv6Addr {
+        s.parse().unwrap()
+    }
+
+    fn cidrs6(all: &[&str]) -> Vec<Cidr<V6>> {
+        let cidr = |s: &&str| {
+            let (addr, len) = s.split_once('/').unwrap();
+            Cidr::new(Unicast::new(v6(addr)).unwrap(), len.parse().unwrap()).unwrap()
+        };
+        all.iter().map(cidr).collect()
+    }
+
+    // N17, RFC 5942 3, 4: the prefix list says what is on the link; the link-local prefix always is.
+    #[test]
+    fn an_address_alone_does_not_say_what_is_on_the_link() {
+        let own = cidrs6(&["2001:db8::2/64", "fe80::2/64"]);
+        let router = Route::default_via(Unicast::new(v6("fe80::1")).unwrap());
+        let advertised = Prefix::new(v6("2001:db8:1::"), 64).unwrap();
+        let routes = Routes::new(own, vec![router]).with_on_link(vec![advertised]);
+        for (dst, want) in [
+            ("2001:db8::9", Towards::Neighbor(v6("fe80::1"))),
+            ("2001:db8:1::9", Towards::Neighbor(v6("2001:db8:1::9"))),
+            ("2001:db8:2::9", Towards::Neighbor(v6("fe80::1"))),
+            ("fe80::9", Towards::Neighbor(v6("fe80::9"))),
+        ] {
+            assert_eq!(routes.towards(v6(dst)), want, "{dst}");
+        }
+        // RFC 4943, RFC 5942 3: without a router, nobody is taken to be on the link for want of a better idea.
+        let alone = Routes::new(cidrs6(&["2001:db8::2/64"]), Vec::new()).with_on_link(Vec::new());
+        assert_eq!(alone.towards(v6("2001:db8::9")), Towards::Nowhere);
+        assert!(alone.is_on_link(v6("fe80::9")) && !alone.is_on_link(v6("2001:db8::9")));
+    }
+
+    // N15, RFC 4861 8.3: the target of a redirect, for its destination alone; the same as that: on the link.
+    #[test]
+    fn a_redirect_goes_before_every_route() {
+        let router = Route::default_via(Unicast::new(v6("fe80::1")).unwrap());
+        let redirects = [("2001:db8:9::2", "2001:db8:9::2"), ("2001:db8:9::1", "fe80::7")];
+        let redirects = redirects.map(|(to, via)| (v6(to), v6(via))).to_vec();
+        let routes = Routes::new(cidrs6(&["2001:db8::2/64"]), vec![router]).with_redirects(redirects);
+        for (dst, want) in [
+            ("2001:db8:9::1", NextHop::Via(v6("fe80::7"))),
+            ("2001:db8:9::2", NextHop::OnLink),
+            ("2001:db8:9::3", NextHop::Via(v6("fe80::1"))),
+            ("2001:db8::3", NextHop::OnLink),
+        ] {
+            assert_eq!(routes.next_hop(v6(dst)), want, "{dst}");
+        }
+    }
+
+    // RFC 6724 5, 10.1: its examples so far as one interface has them, and one for each rule.
+    #[test]
+    fn a_source_is_chosen_by_the_rules() {
+        for (rule, own, deprecated, dst, want) in [
+            ("1", &["2001:db8::2/64", "2001:db8::3/64"][..], "", "2001:db8::3", "2001:db8::3"),
+            ("2, up", &["fe80::2/64", "2001:db8:a::2/64"], "", "2001:db8:b::1", "2001:db8:a::2"),
+            ("2, link-local", &["2001:db8::2/64", "fe80::2/64"], "", "fe80::1", "fe80::2"),
+            ("2, group of the link", &["2001:db8::2/64", "fe80::2/64"], "", "ff02::1", "fe80::2"),
+            ("2, group of all", &["fe80::2/64", "2001:db8::2/64"], "", "ff0e::1:2:3", "2001:db8::2"),
+            ("2, group of the site", &["fe80::2/64", "2001:db8::2/64"], "", "ff05::1", "2001:db8::2"),
+            ("2, none reaches", &["fe80::2/64"], "", "2001:db8::1", "fe80::2"),
+            (
+                "3",
+                &["2001:db8:a::2/64", "2001:db8:b::2/64"],
+                "2001:db8:a::2",
+                "2001:db8:a::1",
+                "2001:db8:b::2",
+            ),
+            (
+                "3, only one",
+                &["2001:db8:a::2/64", "fe80::2/64"],
+                "2001:db8:a::2",
+                "2001:db8:b::1",
+                "2001:db8:a::2",
+            ),
+            ("6, unique local", &["2001:db8::2/64", "fd00::2/64"], "", "fd00:1::1", "fd00::2"),
+            (
+                "6, 6to4",
+                &["2001:db8::2/64", "2002:c633:6401::2/64"],
+                "",
+                "2002:836b:4179::1",
+                "2002:c633:6401::2",
+            ),
+            ("8", &["2001:db8:1::2/64", "2001:db8:3ffe::2/64"], "", "2001:db8:3fff::1", "2001:db8:3ffe::2"),
+            (
+                "8, no farther than its prefix",
+                &["2001:db8::5/64", "2001:db8::2/64"],
+                "",
+                "2001:db8::3",
+                "2001:db8::5",
+            ),
+            ("the first", &["2001:db8:1::2/64", "2001:db8:1::3/64"], "", "2001:db8:9::1", "2001:db8:1::2"),
+        ] {
+            let old = deprecated.parse::<Ipv6Addr>().into_iter().collect();
+            let routes = Routes::new(cidrs6(own), Vec::new()).with_deprecated(old);
+            assert_eq!(routes.source_towards(v6(dst)), Some(v6(want)), "rule {rule}");
+        }
+        assert_eq!(Routes::<V6>::new(Vec::new(), Vec::new()).source_towards(v6("2001:db8::1")), None);
     }
 
     #[test]

@@ -42,5 +42,6 @@ pub mod icmpv4;
 pub mod igmp;
 pub mod ipv4;
 pub mod ipv6;
+pub mod ndisc;
 pub mod udp;
 pub mod vlan;

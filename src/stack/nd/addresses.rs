@@ -9,7 +9,7 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 
 use super::dad::{Dad, Heard, Nonce, Step};
-use super::prefixes::Lifetime;
+use super::prefixes::Expiry;
 use super::stable_iid::{self, PREFIX_LEN};
 use crate::addr::{Cidr, Group, MacAddr, Prefix, Unicast, V6};
 use crate::io::{Addressing6, LinkLocal};
@@ -92,9 +92,9 @@ pub struct Row {
     /// How it stands.
     pub state: State,
     /// Until when it is chosen for new traffic.
-    pub preferred: Lifetime,
+    pub preferred: Expiry,
     /// Until when it is an address of ours.
-    pub valid: Lifetime,
+    pub valid: Expiry,
 }
 
 /// An address that may be used.
@@ -126,8 +126,8 @@ struct Address {
     cidr: Cidr<V6>,
     origin: Origin,
     dad: Dad,
-    preferred: Lifetime,
-    valid: Lifetime,
+    preferred: Expiry,
+    valid: Expiry,
     /// Addresses before this one that other hosts had, and when the next is made.
     conflicts: u8,
     retry_at: Option<Instant>,
@@ -136,13 +136,13 @@ struct Address {
 }
 
 impl Address {
-    const fn new(cidr: Cidr<V6>, origin: Origin, preferred: Lifetime, valid: Lifetime) -> Self {
+    const fn new(cidr: Cidr<V6>, origin: Origin, preferred: Expiry, valid: Expiry) -> Self {
         let dad = Dad::new(cidr.addr());
         Self { cidr, origin, dad, preferred, valid, conflicts: 0, retry_at: None, said_deprecated: false }
     }
 
     fn forever(cidr: Cidr<V6>, origin: Origin) -> Self {
-        Self::new(cidr, origin, Lifetime::Forever, Lifetime::Forever)
+        Self::new(cidr, origin, Expiry::Never, Expiry::Never)
     }
 
     const fn state(&self) -> State {
@@ -248,7 +248,7 @@ impl Addresses {
         if made >= AUTO_MAX || self.list.iter().any(|a| a.cidr.addr() == cidr.addr()) {
             return false;
         }
-        let lifetime = |seconds| Lifetime::of(now, seconds);
+        let lifetime = |seconds| Expiry::of(now, seconds);
         let mut address = Address::new(cidr, Origin::Auto, lifetime(preferred), lifetime(valid));
         address.said_deprecated = preferred == 0;
         if self.started {
@@ -413,13 +413,13 @@ fn cidr(addr: Ipv6Addr) -> Option<Cidr<V6>> {
 // N13, RFC 4862 5.5.3(e): the preferred lifetime is believed; the valid one too if it is more than two hours, or more than is left;
 // else two hours are left, and what is less already stays as it is: one forged packet ends no address.
 fn renew(address: &mut Address, now: Instant, preferred: u32, valid: u32) -> bool {
-    let (soonest, advertised) = (Lifetime::Until(now + TWO_HOURS), Lifetime::of(now, valid));
+    let (soonest, advertised) = (Expiry::At(now + TWO_HOURS), Expiry::of(now, valid));
     if advertised > soonest || advertised > address.valid {
         address.valid = advertised;
     } else if address.valid > soonest {
         address.valid = soonest;
     }
-    address.preferred = Lifetime::of(now, preferred);
+    address.preferred = Expiry::of(now, preferred);
     let was = address.said_deprecated;
     address.said_deprecated = preferred == 0;
     was != address.said_deprecated

@@ -6,38 +6,38 @@ use crate::time::{Instant, earliest};
 /// Prefixes that are remembered at most: whoever invents some takes no more room than that.
 pub const PREFIXES_MAX: usize = 64;
 
-/// How long something is valid. RFC 4861 4.6.2: in seconds, where all ones mean for ever.
+/// When something ends, that a router said to be valid for some time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Lifetime {
-    /// Until then.
-    Until(Instant),
-    /// Always.
-    Forever,
+pub enum Expiry {
+    /// Then.
+    At(Instant),
+    /// Not by itself.
+    Never,
 }
 
-impl Lifetime {
-    /// The lifetime of `seconds` from `now` on.
+impl Expiry {
+    /// The end of a lifetime of `seconds` from `now` on. RFC 4861 4.6.2: all ones mean for ever.
     #[must_use]
     pub fn of(now: Instant, seconds: u32) -> Self {
         if seconds == u32::MAX {
-            Self::Forever
+            Self::Never
         } else {
-            Self::Until(now + core::time::Duration::from_secs(seconds.into()))
+            Self::At(now + core::time::Duration::from_secs(seconds.into()))
         }
     }
 
     /// Whether it is over.
     #[must_use]
     pub fn is_over(self, now: Instant) -> bool {
-        matches!(self, Self::Until(at) if at <= now)
+        matches!(self, Self::At(at) if at <= now)
     }
 
     /// When it ends.
     #[must_use]
     pub const fn end(self) -> Option<Instant> {
         match self {
-            Self::Until(at) => Some(at),
-            Self::Forever => None,
+            Self::At(at) => Some(at),
+            Self::Never => None,
         }
     }
 }
@@ -48,7 +48,7 @@ pub struct OnLink {
     /// Which.
     pub prefix: Prefix<V6>,
     /// For how long.
-    pub valid: Lifetime,
+    pub valid: Expiry,
 }
 
 /// The prefixes that routers said to be on the link.
@@ -66,7 +66,7 @@ impl Prefixes {
             return false;
         }
         let known = self.list.iter().position(|one| one.prefix == prefix);
-        let valid = Lifetime::of(now, seconds);
+        let valid = Expiry::of(now, seconds);
         match known {
             Some(index) if seconds == 0 => {
                 self.list.remove(index);

@@ -140,7 +140,7 @@ fn an_advertised_prefix_makes_an_address() {
     let made = host.auto().unwrap();
     assert!(prefix("2001:db8:1::", 64).contains(made.cidr.addr()));
     assert_eq!((made.cidr.prefix(), made.state), (64, State::Tentative));
-    assert_eq!((made.preferred, made.valid), (Lifetime::Until(s(1805)), Lifetime::Until(s(3605))));
+    assert_eq!((made.preferred, made.valid), (Expiry::At(s(1805)), Expiry::At(s(3605))));
     assert!(!host.advertise(s(10), 1800, 3600));
     assert_eq!(host.addresses.rows().filter(|row| row.origin == Origin::Auto).count(), 1);
     assert_eq!(host.asked(made.cidr.addr()), 1);
@@ -212,7 +212,7 @@ fn no_advertisement_leaves_an_address_less_than_two_hours() {
         let row = host.auto().unwrap();
         let valid = row.valid.end().map_or(u64::MAX, |at| at.since(s(0)).as_secs());
         assert_eq!(valid, want, "{left} left, {advertised} advertised");
-        assert_eq!(row.preferred, Lifetime::Until(s(0)), "the preferred lifetime is always believed");
+        assert_eq!(row.preferred, Expiry::At(s(0)), "the preferred lifetime is always believed");
         host.run(s(3));
         assert_eq!(host.auto().unwrap().state, State::Deprecated);
     }
@@ -239,6 +239,6 @@ fn a_duplicate_made_of_a_prefix_is_replaced_within_its_prefix_and_lifetime() {
     assert_eq!(host.addresses.heard_advertisement(s(5), first), Heard::Duplicate);
     let second = host.run(s(10)).auto().unwrap();
     assert!(second.cidr.addr() != first && prefix("2001:db8:1::", 64).contains(second.cidr.addr()));
-    assert_eq!((second.state, second.valid), (State::Preferred, Lifetime::Until(s(2005))));
+    assert_eq!((second.state, second.valid), (State::Preferred, Expiry::At(s(2005))));
     assert!(!host.advertise(s(11), 1000, 2000), "it is the address of that prefix");
 }
