@@ -91,6 +91,9 @@ pub trait Family: Copy + Eq + Ord + Hash + fmt::Debug + Send + Sync + 'static {
     /// Its addresses.
     type Addr: Copy + Eq + Ord + Hash + fmt::Debug + fmt::Display + Send + Sync + Into<IpAddr> + 'static;
 
+    /// An address as its bytes in a packet: 4, 16 of them.
+    type Octets: Copy + Eq + fmt::Debug + AsRef<[u8]> + for<'a> TryFrom<&'a [u8]> + 'static;
+
     /// The version in the first four bits of its header: 4, 6.
     const VERSION: u8;
 
@@ -102,6 +105,12 @@ pub trait Family: Copy + Eq + Ord + Hash + fmt::Debug + Send + Sync + 'static {
 
     /// The group of all hosts on the link: `224.0.0.1`, `ff02::1`.
     const ALL_HOSTS: Self::Addr;
+
+    /// The bytes of `addr`, as they stand in a packet.
+    fn octets(addr: Self::Addr) -> Self::Octets;
+
+    /// The address whose bytes these are.
+    fn from_octets(octets: Self::Octets) -> Self::Addr;
 
     /// Whether `addr` is a group address.
     fn is_multicast(addr: Self::Addr) -> bool;
@@ -157,10 +166,19 @@ pub struct V4;
 
 impl Family for V4 {
     type Addr = Ipv4Addr;
+    type Octets = [u8; 4];
     const VERSION: u8 = 4;
     const BITS: u8 = 32;
     const UNSPECIFIED: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
     const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
+
+    fn octets(addr: Ipv4Addr) -> [u8; 4] {
+        addr.octets()
+    }
+
+    fn from_octets(octets: [u8; 4]) -> Ipv4Addr {
+        octets.into()
+    }
 
     fn is_multicast(addr: Ipv4Addr) -> bool {
         addr.is_multicast()
@@ -247,10 +265,19 @@ pub struct V6;
 
 impl Family for V6 {
     type Addr = Ipv6Addr;
+    type Octets = [u8; 16];
     const VERSION: u8 = 6;
     const BITS: u8 = 128;
     const UNSPECIFIED: Ipv6Addr = Ipv6Addr::UNSPECIFIED;
     const ALL_HOSTS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+
+    fn octets(addr: Ipv6Addr) -> [u8; 16] {
+        addr.octets()
+    }
+
+    fn from_octets(octets: [u8; 16]) -> Ipv6Addr {
+        octets.into()
+    }
 
     fn is_multicast(addr: Ipv6Addr) -> bool {
         addr.is_multicast()

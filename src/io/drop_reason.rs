@@ -157,6 +157,19 @@ drop_reasons! {
     IgmpRepeated = "igmp_repeated" => None;
     /// An IGMP query that strict checking ignores: without Router Alert, or of all groups and sent to some other one.
     IgmpQueryStrict = "igmp_query_strict" => None;
+    /// An MLD message cut short, or of a length that no version has.
+    MldTruncated = "mld_truncated" => Some("Icmp6InErrors");
+    /// The MLD checksum is wrong.
+    MldChecksum = "mld_checksum" => Some("Icmp6InCsumErrors");
+    /// An MLD message that does not come from this link: its source is not link-local, its hop limit is not 1, or it has no
+    /// Router Alert.
+    MldNotOfLink = "mld_not_of_link" => None;
+    /// An MLD query with an impossible group or source list.
+    MldQueryInvalid = "mld_query_invalid" => None;
+    /// An MLD message that says nothing to this host: what other hosts say.
+    MldUnwanted = "mld_unwanted" => None;
+    /// An MLD message that asks for what is going to be answered anyway.
+    MldRepeated = "mld_repeated" => None;
     /// The echo service does not answer this source port: a reflector, or 0.
     EchoReflectorPort = "echo_reflector_port" => None;
     /// The echo service is configured not to answer group or broadcast datagrams.

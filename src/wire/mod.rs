@@ -38,10 +38,12 @@
 pub mod arp;
 pub mod checksum;
 pub mod ethernet;
+pub mod gmp;
 pub mod icmpv4;
 pub mod igmp;
 pub mod ipv4;
 pub mod ipv6;
 pub mod ndisc;
+pub mod mld;
 pub mod udp;
 pub mod vlan;

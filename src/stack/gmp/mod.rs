@@ -1,8 +1,8 @@
 //! Group management: telling routers which groups this interface wants.
 //!
 //! IGMP and MLD differ in their packets and agree in their behaviour, so there is one machine per *generation* ([`v1`]:
-//! IGMPv1, IGMPv2 and MLDv1; [`v2`]: IGMPv3 and MLDv2) and one file per *format* ([`igmp`]: what the machines say, as
-//! frames, and which of them speaks). "GMP" is RFC 4604's word for both.
+//! IGMPv1, IGMPv2 and MLDv1; [`v2`]: IGMPv3 and MLDv2), one choice of which of them speaks ([`Gmp`]), and one file per
+//! [`Format`] ([`igmp`], [`mld`]: what they say, as frames, and what they hear). "GMP" is RFC 4604's word for both.
 //!
 //! Nothing here sends, sleeps or draws lots: changes and queries go in, reports and the next deadline come out; time and
 //! chance are arguments. Not here: who asked for a group ([`membership`](super::membership)), which MACs the NIC passes
@@ -22,7 +22,10 @@
 //! assert!(host.poll_timeout().is_some(), "it will be repeated");
 //! ```
 
+mod compat;
 pub mod igmp;
+mod interface;
+pub mod mld;
 mod report;
 pub mod v1;
 pub mod v2;
@@ -30,13 +33,87 @@ pub mod v2;
 use core::time::Duration;
 use std::collections::BTreeSet;
 
+pub use compat::OlderQueriers;
+pub use interface::{Gmp, HeardQuerier, Packet, Status};
 use report::Packer;
 pub use report::Report;
 
 use super::source_filter::SourceFilter;
-use crate::addr::{Family, Group};
+use crate::addr::{Family, Group, MacAddr, Unicast};
+use crate::io::DropReason;
 use crate::time::Instant;
-pub use crate::wire::igmp::RecordKind;
+pub use crate::wire::gmp::{RecordKind, Version};
+use crate::wire::gmp;
+
+/// What IGMP and MLD do differently.
+pub trait Format: Family {
+    /// What a configuration chooses of it.
+    type Policy: Copy + Eq + core::fmt::Debug + Default + Send + Sync;
+
+    /// The version of the machine of generation 2.
+    const NEWEST: Version;
+
+    /// How a message that says nothing to this host is counted.
+    const UNWANTED: DropReason;
+
+    /// How a message is counted that asks for what is already going to be answered.
+    const REPEATED: DropReason;
+
+    /// What `policy` chooses of what both protocols have.
+    fn choices(policy: &Self::Policy) -> Choices;
+
+    /// Whether an older `version` has leaves.
+    fn says_leave(version: Version) -> bool;
+
+    /// For how long after a query of an older version, which named `max_response`, its querier is taken to be there: the
+    /// Older Version Querier Present Timeout, by the host's own variables.
+    fn older_present_for(robustness: u8, query_interval: Duration, max_response: Duration) -> Duration;
+
+    /// How many bytes of records a report may hold if the largest IP packet has `mtu` bytes.
+    fn room(mtu: u16) -> usize;
+
+    /// What `packet` says to a host.
+    ///
+    /// # Errors
+    ///
+    /// Why it is of no use to any.
+    fn read(packet: &Packet<'_, Self>, policy: &Self::Policy) -> Result<Heard<Self>, DropReason>;
+
+    /// Writes a report of the newest version as a frame in place of what `out` holds.
+    fn emit_report(report: &Report<Self>, from: Sender<Self>, out: &mut Vec<u8>);
+
+    /// Writes a message of an older version as a frame in place of what `out` holds.
+    fn emit_older(message: v1::Message<Self>, version: Version, from: Sender<Self>, out: &mut Vec<u8>);
+}
+
+/// What a configuration chooses of either protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Choices {
+    /// The version that is spoken, whatever queriers speak.
+    pub version: Option<Version>,
+    /// How often a change is told, whatever queriers say.
+    pub robustness: Option<u8>,
+    /// The time between General Queries, as long as no querier says otherwise.
+    pub query_interval: Duration,
+}
+
+/// What a message says to a host.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Heard<F: Family> {
+    /// A router asks, in this version.
+    Query(Version, Query<F>),
+    /// Another host reports a group, in an older version.
+    Report(Group<F>),
+}
+
+/// Whom frames are from: the interface's Ethernet address, and the address that it speaks from if it has one.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender<F: Family> {
+    /// The Ethernet address.
+    pub mac: MacAddr,
+    /// The IP address: in IPv6, a link-local one.
+    pub addr: Option<Unicast<F>>,
+}
 
 /// What a router asks.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,6 +144,17 @@ pub struct Querier {
     pub robustness: u8,
     /// The Query Interval; zero if it does not say.
     pub interval: Duration,
+}
+
+/// The machine's view of a query.
+fn query_of<F: Family>(query: &gmp::Query<'_, F>) -> Query<F> {
+    let scope = match query.group {
+        None => Scope::General,
+        Some(group) if query.sources.is_empty() => Scope::Group(group),
+        Some(group) => Scope::GroupAndSources(group, query.sources.iter().collect()),
+    };
+    let querier = query.querier.map(|q| Querier { robustness: q.robustness, interval: q.query_interval });
+    Query { scope, max_response: query.max_response, querier }
 }
 
 /// What a machine is still to say. For people to see.

@@ -2,9 +2,10 @@
 
 use core::net::Ipv4Addr;
 
-use crate::addr::{Group, MacAddr, Unicast, V4};
-use crate::stack::gmp::{Report, v1};
-use crate::wire::igmp::{HEADER_LEN, RecordRepr, Short, Version, emit_report_v3, emit_short};
+use crate::addr::{Group, Unicast, V4};
+use crate::stack::gmp::{Report, Sender, v1};
+use crate::wire::gmp::REPORT_HEADER_LEN;
+use crate::wire::igmp::{RecordRepr, Short, Version, emit_report_v3, emit_short};
 use crate::wire::{ethernet, ipv4};
 
 /// Where version 2 leaves go: all routers. G03, RFC 2236 3.
@@ -25,18 +26,11 @@ const MTU_MIN: u16 = 68;
 /// How many bytes of records a report may hold if the largest IP packet has `mtu` bytes.
 // G33, G46, RFC 9776 4.2.15: no report is ever fragmented.
 pub(super) fn room(mtu: u16) -> usize {
-    usize::from(mtu.max(MTU_MIN)) - IP_HEADER_LEN - HEADER_LEN
-}
-
-/// Whom frames are from: the interface's Ethernet address, and its first IPv4 address if it has one.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sender {
-    pub(super) mac: MacAddr,
-    pub(super) addr: Option<Unicast<V4>>,
+    usize::from(mtu.max(MTU_MIN)) - IP_HEADER_LEN - REPORT_HEADER_LEN
 }
 
 /// Writes a version 3 report as a frame in place of what `out` holds.
-pub(super) fn emit_report(report: &Report<V4>, from: Sender, out: &mut Vec<u8>) {
+pub(super) fn emit_report(report: &Report<V4>, from: Sender<V4>, out: &mut Vec<u8>) {
     let records = report.records.iter();
     let records = records.map(|r| RecordRepr { kind: r.kind, group: r.group, sources: &r.sources });
     // G02, RFC 9776 4.2.14: not to the group, but to the routers.
@@ -45,7 +39,7 @@ pub(super) fn emit_report(report: &Report<V4>, from: Sender, out: &mut Vec<u8>) 
 
 /// Writes a message of an older version as a frame in place of what `out` holds.
 // G03, RFC 2236 3: a report goes to its group, where the other members hear it, and a leave to the routers.
-pub(super) fn emit_older(message: v1::Message<V4>, version: Version, from: Sender, out: &mut Vec<u8>) {
+pub(super) fn emit_older(message: v1::Message<V4>, version: Version, from: Sender<V4>, out: &mut Vec<u8>) {
     let (kind, group, dst) = match (message, version) {
         (v1::Message::Report(group), Version::V1) => (Short::ReportV1, group, group.addr()),
         (v1::Message::Report(group), Version::V2 | Version::V3) => (Short::ReportV2, group, group.addr()),
@@ -55,7 +49,7 @@ pub(super) fn emit_older(message: v1::Message<V4>, version: Version, from: Sende
 }
 
 /// Writes a frame to `dst`, which is a group, with the message that `write` appends, in place of what `out` holds.
-fn emit(dst: Ipv4Addr, from: Sender, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+fn emit(dst: Ipv4Addr, from: Sender<V4>, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     const HEADERS: usize = ethernet::HEADER_LEN + IP_HEADER_LEN;
     out.clear();
     out.resize(HEADERS, 0);
