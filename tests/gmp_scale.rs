@@ -104,7 +104,7 @@ impl World {
 
     fn hear(&mut self, payload: &[u8]) {
         let (src, dst) = (Ipv4Addr::new(198, 18, 0, 1), Ipv4Addr::new(224, 0, 0, 1));
-        let packet = Packet { src, dst, router_alert: true, payload };
+        let packet = Packet { src, dst, hop_limit: 1, router_alert: true, payload };
         assert_eq!(self.igmp.receive(self.now, &mut self.rng, &packet), Ok(()));
     }
 }

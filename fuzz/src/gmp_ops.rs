@@ -125,7 +125,7 @@ impl World {
     }
 
     fn hear(&mut self, src: Ipv4Addr, dst: Ipv4Addr, payload: &[u8]) {
-        let packet = Packet { src, dst, router_alert: self.rng.one_in(2), payload };
+        let packet = Packet { src, dst, hop_limit: 1, router_alert: self.rng.one_in(2), payload };
         // What it is of no use for is the packet path's to count.
         let _ = self.igmp.receive(self.now, &mut self.rng, &packet);
     }

@@ -141,7 +141,8 @@ impl<'a, F: Family> Addresses<'a, F> {
 
     /// The addresses, in the order of the message.
     pub fn iter(self) -> impl ExactSizeIterator<Item = F::Addr> + 'a {
-        self.bytes.chunks_exact(size_of::<F::Octets>())
+        self.bytes
+            .chunks_exact(size_of::<F::Octets>())
             // Every chunk is an address.
             .map(|octets| read::<F>(octets).unwrap_or(F::UNSPECIFIED))
     }

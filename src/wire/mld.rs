@@ -10,6 +10,7 @@ use core::time::Duration;
 use super::checksum::Sum;
 use super::gmp::{self, QueryInvalid, query_group};
 pub use super::gmp::{Querier, RecordKind, RecordRepr, Version};
+use super::ipv6::NEXT_HEADER_ICMPV6;
 use crate::addr::{Group, V6};
 
 /// The type of a query of either version: Multicast Listener Query. RFC 2710 3.1, RFC 9777 5.1.
@@ -27,9 +28,6 @@ const SHORT_LEN: usize = 24;
 const QUERY_V2_LEN: usize = 28;
 /// Where a version 2 query says how many sources follow. RFC 9777 5.1.10.
 pub const NUMBER_OF_SOURCES: core::ops::Range<usize> = 26..28;
-
-/// The protocol number of ICMPv6.
-const NEXT_HEADER_ICMPV6: u8 = 58;
 
 /// An MLD query.
 pub type Query<'a> = gmp::Query<'a, V6>;

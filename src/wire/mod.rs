@@ -43,7 +43,7 @@ pub mod icmpv4;
 pub mod igmp;
 pub mod ipv4;
 pub mod ipv6;
-pub mod ndisc;
 pub mod mld;
+pub mod ndisc;
 pub mod udp;
 pub mod vlan;

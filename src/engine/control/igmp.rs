@@ -3,10 +3,11 @@
 use super::interface::Interface;
 use super::port::Base;
 use super::{Control, Outlet, choose, find};
+use crate::addr::V4;
 use crate::engine::command::{Answer, DoneAnswer, IgmpAnswer, IgmpOrder, QuerierAnswer};
 use crate::io::{IgmpPolicy, IgmpVersion, Nic, Robustness};
 use crate::rng::Rng;
-use crate::stack::gmp::igmp::{HeardQuerier, Status, Version};
+use crate::stack::gmp::{HeardQuerier, Status};
 use crate::time::Instant;
 
 impl<N: Nic> Control<N> {
@@ -68,10 +69,10 @@ impl Interface {
 }
 
 /// What `order` did, in a sentence.
-fn done(name: &str, order: &IgmpOrder, before: &Status, after: &Status) -> String {
+fn done(name: &str, order: &IgmpOrder, before: &Status<V4>, after: &Status<V4>) -> String {
     let version = order.version.map(|_| {
         let pinned = after.policy.version;
-        let spoken = number(after.version);
+        let spoken = after.version.number();
         let how = if pinned == IgmpVersion::Auto { "chosen by the queriers" } else { "pinned" };
         if after.version == before.version {
             format!("version {spoken}, {how}, as it was spoken before: nothing is told anew")
@@ -86,14 +87,6 @@ fn done(name: &str, order: &IgmpOrder, before: &Status, after: &Status) -> Strin
     });
     let parts: Vec<_> = version.into_iter().chain(robustness).collect();
     format!("{name}: {}", parts.join("; "))
-}
-
-const fn number(version: Version) -> u8 {
-    match version {
-        Version::V1 => 1,
-        Version::V2 => 2,
-        Version::V3 => 3,
-    }
 }
 
 fn answer(now: Instant, interface: &Interface) -> IgmpAnswer {
@@ -113,13 +106,13 @@ fn answer(now: Instant, interface: &Interface) -> IgmpAnswer {
     let millis = |until: Instant| u64::try_from(until.since(now).as_millis()).unwrap_or(u64::MAX);
     let querier = querier.map(|HeardQuerier { addr, version, at }| QuerierAnswer {
         addr,
-        version: number(version),
+        version: version.number(),
         age_s: now.since(at).as_secs(),
     });
     IgmpAnswer {
         port: interface.name.clone(),
         configured_version: policy.version,
-        version: number(version),
+        version: version.number(),
         v1_querier_s: older.v1_until.map(seconds),
         v2_querier_s: older.v2_until.map(seconds),
         querier,

@@ -143,7 +143,8 @@ impl Interface {
             Some(ip) => {
                 let router_alert = ip.scan_options().is_ok_and(|options| options.router_alert);
                 let (src, dst, payload) = (ip.src(), ip.dst(), ip.payload());
-                self.igmp.receive(now, rng, &igmp::Packet { src, dst, router_alert, payload })
+                let hop_limit = ip.ttl();
+                self.igmp.receive(now, rng, &igmp::Packet { src, dst, hop_limit, router_alert, payload })
             }
             None => Err(DropReason::IgmpTruncated),
         };

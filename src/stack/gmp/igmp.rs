@@ -52,7 +52,7 @@ impl Format for V4 {
     }
 
     // G12, RFC 4541 2.1.1 and Linux: whatever its TTL, and from whatever address: switches ask from 0.0.0.0.
-    fn read(packet: &Packet<'_>, policy: &IgmpPolicy) -> Result<Heard<V4>, DropReason> {
+    fn read(packet: &Packet<'_>, policy: &IgmpPolicy) -> Result<Heard<Self>, DropReason> {
         match Message::parse(packet.payload).map_err(drop_reason)? {
             Message::Query(query) if policy.strict_queries && !is_strictly_right(packet, &query) => {
                 Err(DropReason::IgmpQueryStrict)
@@ -64,11 +64,11 @@ impl Format for V4 {
         }
     }
 
-    fn emit_report(report: &Report<V4>, from: Sender<V4>, out: &mut Vec<u8>) {
+    fn emit_report(report: &Report<Self>, from: Sender<Self>, out: &mut Vec<u8>) {
         format::emit_report(report, from, out);
     }
 
-    fn emit_older(message: v1::Message<V4>, version: Version, from: Sender<V4>, out: &mut Vec<u8>) {
+    fn emit_older(message: v1::Message<Self>, version: Version, from: Sender<Self>, out: &mut Vec<u8>) {
         format::emit_older(message, version, from, out);
     }
 }

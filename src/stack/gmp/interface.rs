@@ -17,7 +17,7 @@ use crate::wire::gmp::Version;
 
 /// Within this time everything is told anew after a return to a newer version: the Query Response Interval.
 // RFC 9776 8.3, RFC 9777 9.3. All hosts of a link return at the same moment.
-const RESYNC: Duration = Duration::from_secs(10);
+pub(super) const RESYNC: Duration = Duration::from_secs(10);
 
 /// Group management on one interface, the host's side: IGMP, MLD.
 ///
@@ -194,12 +194,7 @@ impl<F: Format> Gmp<F> {
     /// # Errors
     ///
     /// Why it was of no use, if it was not.
-    pub fn receive(
-        &mut self,
-        now: Instant,
-        rng: &mut Rng,
-        packet: &Packet<'_, F>,
-    ) -> Result<(), DropReason> {
+    pub fn receive(&mut self, now: Instant, rng: &mut Rng, packet: &Packet<'_, F>) -> Result<(), DropReason> {
         match F::read(packet, &self.policy)? {
             Heard::Query(version, query) => self.query(now, rng, packet.src, version, &query),
             // G40, RFC 2236 3, RFC 2710 4: as Linux: what went to this host alone, no router has heard.

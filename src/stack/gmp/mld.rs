@@ -58,7 +58,7 @@ impl Format for V6 {
         format::room(mtu)
     }
 
-    fn read(packet: &Packet<'_>, _policy: &MldPolicy) -> Result<Heard<V6>, DropReason> {
+    fn read(packet: &Packet<'_>, _policy: &MldPolicy) -> Result<Heard<Self>, DropReason> {
         let heard = match parse(packet)? {
             Message::Query(query) => Heard::Query(query.version, query_of(&query)),
             Message::ReportV1(group) => Heard::Report(group),
@@ -68,11 +68,11 @@ impl Format for V6 {
         Ok(heard)
     }
 
-    fn emit_report(report: &Report<V6>, from: Sender<V6>, out: &mut Vec<u8>) {
+    fn emit_report(report: &Report<Self>, from: Sender<Self>, out: &mut Vec<u8>) {
         format::emit_report(report, from, out);
     }
 
-    fn emit_older(message: v1::Message<V6>, _version: Version, from: Sender<V6>, out: &mut Vec<u8>) {
+    fn emit_older(message: v1::Message<Self>, _version: Version, from: Sender<Self>, out: &mut Vec<u8>) {
         format::emit_older(message, from, out);
     }
 }

@@ -42,8 +42,8 @@ use super::source_filter::SourceFilter;
 use crate::addr::{Family, Group, MacAddr, Unicast};
 use crate::io::DropReason;
 use crate::time::Instant;
-pub use crate::wire::gmp::{RecordKind, Version};
 use crate::wire::gmp;
+pub use crate::wire::gmp::{RecordKind, Version};
 
 /// What IGMP and MLD do differently.
 pub trait Format: Family {
@@ -241,6 +241,8 @@ pub fn state_change<F: Family>(
     }
 }
 
+#[cfg(test)]
+mod link_tests;
 #[cfg(test)]
 pub(crate) mod test_family;
 

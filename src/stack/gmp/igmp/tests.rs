@@ -1,19 +1,23 @@
-//! Frames, and what goes with all versions; the choice of version is in [`versions`], what routers come to believe in
-//! [`link`].
+//! Frames, and what goes with all versions; the choice of version is in [`versions`].
 
-mod link;
 mod versions;
 
 use super::format::room;
+use core::net::Ipv4Addr;
+
 use super::*;
+use crate::addr::{Group, Unicast};
 use crate::io::Robustness;
+use crate::rng::Rng;
 use crate::stack::gmp::RecordKind;
+use crate::stack::gmp::link_tests::{self, MAC, TestFormat};
 use crate::stack::gmp::test_family::{TestFamily, include};
+use crate::stack::source_filter::SourceFilter;
+use crate::time::Instant;
 use crate::wire::checksum::Sum;
 use crate::wire::ethernet::Header;
 use crate::wire::ipv4::Ipv4;
 
-const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
 const ALL_HOSTS: &str = "224.0.0.1";
 
 fn group(s: &str) -> Group<V4> {
@@ -34,7 +38,13 @@ fn with(policy: IgmpPolicy) -> Igmp {
 
 /// `payload` as a querier at 198.18.0.1 sends it to all hosts.
 fn packet(payload: &[u8]) -> Packet<'_> {
-    Packet { src: Ipv4Addr::new(198, 18, 0, 1), dst: V4::ALL_HOSTS, router_alert: true, payload }
+    Packet {
+        src: Ipv4Addr::new(198, 18, 0, 1),
+        dst: V4::ALL_HOSTS,
+        hop_limit: 1,
+        router_alert: true,
+        payload,
+    }
 }
 
 /// A message of an older version, sealed.
@@ -86,6 +96,55 @@ fn said(frame: &[u8]) -> Said {
     };
     assert_eq!(ip.dst(), dst);
     said
+}
+
+impl TestFormat for V4 {
+    const VERSIONS: &'static [Version] = &[Version::V3, Version::V2, Version::V1];
+
+    fn policy(version: Option<Version>, robustness: Robustness) -> IgmpPolicy {
+        let version = match version {
+            None => IgmpVersion::Auto,
+            Some(Version::V1) => IgmpVersion::V1,
+            Some(Version::V2) => IgmpVersion::V2,
+            Some(Version::V3) => IgmpVersion::V3,
+        };
+        IgmpPolicy { version, robustness, ..IgmpPolicy::default() }
+    }
+
+    fn query(version: Version, of: Option<Group<Self>>, sources: &[Ipv4Addr], within: Duration) -> Vec<u8> {
+        let code = u8::try_from(within.as_millis() / 100).unwrap();
+        let group = of.map_or(Ipv4Addr::UNSPECIFIED, Group::addr).to_string();
+        match version {
+            Version::V1 => query(0, "0.0.0.0", &[]),
+            Version::V2 => query(code, &group, &[]),
+            Version::V3 => {
+                let mut rest = vec![2, 125, 0, u8::try_from(sources.len()).unwrap()];
+                rest.extend(sources.iter().flat_map(|source| source.octets()));
+                query(code, &group, &rest)
+            }
+        }
+    }
+
+    fn report(group: Group<Self>, version: Version) -> Vec<u8> {
+        short(if version == Version::V1 { 0x12 } else { 0x16 }, 0, group)
+    }
+
+    fn neighbor() -> Ipv4Addr {
+        Ipv4Addr::new(198, 18, 0, 1)
+    }
+
+    fn own() -> Unicast<Self> {
+        source().unwrap()
+    }
+
+    fn said(frame: &[u8]) -> link_tests::Said<Self> {
+        match said(frame) {
+            Said::V1(group) => link_tests::Said::Report(Version::V1, group),
+            Said::V2(group) => link_tests::Said::Report(Version::V2, group),
+            Said::Leave(group) => link_tests::Said::Leave(group),
+            Said::V3(records) => link_tests::Said::Records(records),
+        }
+    }
 }
 
 /// Everything that will be said before `end`, and when.

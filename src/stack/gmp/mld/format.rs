@@ -21,13 +21,10 @@ const HOP_BY_HOP: [u8; 8] = [ipv6::NEXT_HEADER_ICMPV6, 0, 0x05, 2, 0, 0, 0x01, 0
 /// Bytes of the IPv6 header and of the options.
 const IP_HEADERS_LEN: usize = ipv6::HEADER_LEN + HOP_BY_HOP.len();
 
-/// The smallest MTU that IPv6 has. RFC 8200 5.
-const MTU_MIN: u16 = 1280;
-
 /// How many bytes of records a report may hold if the largest IP packet has `mtu` bytes.
 // L09, RFC 9777 5.2.15 (the twin of G33, G46): no report is ever fragmented.
 pub(super) fn room(mtu: u16) -> usize {
-    usize::from(mtu.max(MTU_MIN)) - IP_HEADERS_LEN - REPORT_HEADER_LEN
+    usize::from(mtu.max(ipv6::MTU_MIN)) - IP_HEADERS_LEN - REPORT_HEADER_LEN
 }
 
 /// Writes a version 2 report as a frame in place of what `out` holds.

@@ -1,6 +1,8 @@
 //! Which version is spoken: by the queriers, by the configuration, and what goes with a change.
 
 use super::*;
+use crate::stack::gmp::interface::RESYNC;
+use crate::stack::gmp::{HeardQuerier, OlderQueriers};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// G38, RFC 9776 8.12: 2 x 125 s + 10 x 10 s.
@@ -214,7 +216,7 @@ fn nothing_of_version_3_leaks_into_an_older_one() {
 fn another_hosts_report_suppresses_ours_in_the_older_versions_only() {
     let ours = group("239.1.2.3");
     fn report(to: Ipv4Addr, payload: &[u8]) -> Packet<'_> {
-        Packet { src: Ipv4Addr::UNSPECIFIED, dst: to, router_alert: true, payload }
+        Packet { src: Ipv4Addr::UNSPECIFIED, dst: to, hop_limit: 1, router_alert: true, payload }
     }
     for (version, kind) in [
         (Version::V1, 0x12),
@@ -281,7 +283,7 @@ fn a_pinned_version_is_neither_left_nor_entered() {
                 assert_eq!(sorted(said), older(&["239.1.2.3", "239.1.2.4"], pinned));
             }
             assert_eq!(w.version(), pinned);
-            assert_eq!(w.igmp.status(w.now).older.version(), heard);
+            assert_eq!(w.igmp.status(w.now).older.version(Version::V3), heard);
             w.igmp.set_policy(w.now, IgmpPolicy::default());
             assert_eq!(w.version(), heard);
             assert_eq!(w.pass(Duration::from_nanos(1)).is_empty(), heard == pinned, "told anew at once");
