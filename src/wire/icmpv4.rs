@@ -3,8 +3,6 @@
 
 mod quote;
 
-pub use quote::Quote;
-
 use super::checksum::{self, Sum};
 use super::ipv4;
 

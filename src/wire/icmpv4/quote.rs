@@ -1,27 +1,11 @@
-//! The packet that a received ICMP error quotes: its header, and the eight bytes that must follow.
+//! The packet that an ICMP error for IPv4 quotes: its header, and the eight bytes that must follow.
 
 use core::net::Ipv4Addr;
 
-/// The front of a packet, as an error brings it back. It says what its sender chose to say: nothing in it is proven.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Quote {
-    /// From whom it was.
-    pub src: Ipv4Addr,
-    /// To whom it was.
-    pub dst: Ipv4Addr,
-    /// What it carried.
-    pub protocol: u8,
-    /// Bytes of header and payload, as its header says. Far more than what is quoted, as a rule.
-    pub total_len: u16,
-    /// Whether no one may fragment it.
-    pub dont_fragment: bool,
-    /// Where its payload lay in the whole datagram's, in bytes.
-    pub fragment_offset: u16,
-    /// The first eight bytes of its payload.
-    pub payload: [u8; 8],
-}
+use crate::addr::V4;
+use crate::wire::quote::Quote;
 
-impl Quote {
+impl Quote<V4> {
     /// The packet quoted at the front of `data`, what follows an error's header. `None`: it is no IPv4, or cut short.
     // C14, RFC 1122 3.2.2, RFC 5927 4: its own header length is believed only within what came.
     #[must_use]
@@ -48,16 +32,6 @@ impl Quote {
             payload,
         })
     }
-
-    /// The ports that it was sent from and to, if its protocol has any and it is no later fragment.
-    #[must_use]
-    pub const fn ports(&self) -> Option<(u16, u16)> {
-        let [a, b, c, d, ..] = self.payload;
-        match self.fragment_offset {
-            0 => Some((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))),
-            _ => None,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -74,31 +48,31 @@ mod tests {
     // C14, RFC 792.
     #[test]
     fn a_quoted_datagram_tells_who_and_how_long() {
-        let quote = Quote::parse(&QUOTED).unwrap();
+        let quote = Quote::<V4>::parse(&QUOTED).unwrap();
         assert_eq!((quote.src, quote.dst), ([198, 18, 0, 2].into(), [198, 19, 0, 1].into()));
         assert_eq!((quote.protocol, quote.total_len, quote.dont_fragment), (17, 1500, true));
         assert_eq!(quote.ports(), Some((7, 40000)));
         let mut with_options = QUOTED.to_vec();
         with_options[0] = 0x46;
         with_options.splice(20..20, [1, 1, 1, 0]);
-        assert_eq!(Quote::parse(&with_options), Some(quote));
+        assert_eq!(Quote::<V4>::parse(&with_options), Some(quote));
     }
 
     // C14, RFC 5927 4: cut at any byte, or with a header length that leads beyond what came.
     #[test]
     fn what_is_cut_short_or_no_ipv4_is_no_quote() {
         for len in 0..28 {
-            assert_eq!(Quote::parse(&QUOTED[..len]), None, "{len} bytes");
+            assert_eq!(Quote::<V4>::parse(&QUOTED[..len]), None, "{len} bytes");
         }
         for first in [0x40, 0x44, 0x46, 0x4f, 0x55, 0x65, 0x05] {
             let mut bad = QUOTED;
             bad[0] = first;
-            assert_eq!(Quote::parse(&bad), None, "{first:#x}");
+            assert_eq!(Quote::<V4>::parse(&bad), None, "{first:#x}");
         }
         for total_len in [0, 20, 27] {
             let mut bad = QUOTED;
             bad[2..4].copy_from_slice(&u16::to_be_bytes(total_len));
-            assert_eq!(Quote::parse(&bad), None, "{total_len}");
+            assert_eq!(Quote::<V4>::parse(&bad), None, "{total_len}");
         }
     }
 
@@ -107,14 +81,14 @@ mod tests {
     fn a_later_fragment_has_no_ports() {
         let mut later = QUOTED;
         later[6..8].copy_from_slice(&[0x20, 0x02]);
-        let quote = Quote::parse(&later).unwrap();
+        let quote = Quote::<V4>::parse(&later).unwrap();
         assert_eq!((quote.fragment_offset, quote.dont_fragment, quote.ports()), (16, false, None));
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_a_quote_or_not(data in proptest::collection::vec(any::<u8>(), 0..80)) {
-            if let Some(quote) = Quote::parse(&data) {
+            if let Some(quote) = Quote::<V4>::parse(&data) {
                 prop_assert!(data.len() >= 28 && quote.total_len >= 28);
             }
         }
