@@ -100,6 +100,13 @@ pub trait Family: Copy + Eq + Ord + Hash + fmt::Debug + Send + Sync + 'static {
     /// Bits of an address: 32, 128.
     const BITS: u8;
 
+    /// The least that every link carries, in bytes of a packet: 68 (RFC 791 3.2), 1280 (RFC 8200 5). What claims that a path
+    /// carries less is ignored.
+    const MTU_MIN: u16;
+
+    /// Whether routers fragment what their next link does not carry, unless told not to. W13, RFC 8200 5: not in IPv6.
+    const ROUTERS_FRAGMENT: bool;
+
     /// The address of no one: `0.0.0.0`, `::`.
     const UNSPECIFIED: Self::Addr;
 
@@ -169,6 +176,8 @@ impl Family for V4 {
     type Octets = [u8; 4];
     const VERSION: u8 = 4;
     const BITS: u8 = 32;
+    const MTU_MIN: u16 = 68;
+    const ROUTERS_FRAGMENT: bool = true;
     const UNSPECIFIED: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
     const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
 
@@ -268,6 +277,8 @@ impl Family for V6 {
     type Octets = [u8; 16];
     const VERSION: u8 = 6;
     const BITS: u8 = 128;
+    const MTU_MIN: u16 = 1280;
+    const ROUTERS_FRAGMENT: bool = false;
     const UNSPECIFIED: Ipv6Addr = Ipv6Addr::UNSPECIFIED;
     const ALL_HOSTS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 

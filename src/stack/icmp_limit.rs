@@ -1,6 +1,6 @@
 //! How many ICMP errors may leave: a bucket for each destination, and two for all of them.
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv6Addr};
 use core::time::Duration;
 
 use crate::rng::Rng;
@@ -77,6 +77,18 @@ impl TokenBucket {
     }
 }
 
+/// On whose account an error to `peer` goes: the address, or the /64 that it is in.
+// K04, RFC 4443 2.4(f): whoever has an IPv6 prefix behind a router has every address in it, and would have as many buckets.
+// On our own link each host has one: there a /64 is all of our neighbours, and the limit for all of them is what holds made-up
+// ones. (Linux has one bucket for each address, and more tokens for wider routes.)
+#[must_use]
+pub const fn account(peer: IpAddr, is_on_link: bool) -> IpAddr {
+    match peer {
+        IpAddr::V6(addr) if !is_on_link => IpAddr::V6(Ipv6Addr::from_bits(addr.to_bits() >> 64 << 64)),
+        _ => peer,
+    }
+}
+
 /// How many errors may leave. The default is Linux's: `icmp_msgs_per_sec`, `icmp_msgs_burst`, `icmp_ratelimit`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct IcmpRates {
@@ -119,7 +131,7 @@ const ACQUAINTANCE: Duration = Duration::from_secs(1);
 /// A destination with a bucket of its own.
 #[derive(Clone, Copy, Debug)]
 struct Peer {
-    addr: Ipv4Addr,
+    addr: IpAddr,
     bucket: TokenBucket,
     since: Instant,
     last: Instant,
@@ -140,7 +152,8 @@ enum Standing {
     Stranger,
 }
 
-/// The limiter of ICMP errors. C05, RFC 1812 4.3.2.8.
+/// The limiter of ICMP errors, of both IP versions together, as Linux's. C05, RFC 1812 4.3.2.8; K04, RFC 4443 2.4(f): token
+/// buckets.
 ///
 /// A destination's own bucket is asked first, so that one host which provokes errors spends its own share and not
 /// everyone's. Half of what all may have together is set aside for destinations that asked before and have kept their
@@ -179,8 +192,8 @@ impl IcmpLimit {
         }
     }
 
-    /// Whether an error may go to `dst` now. A token is taken from its own bucket and a shared one, or from neither.
-    pub fn allows(&mut self, now: Instant, rng: &mut Rng, dst: Ipv4Addr) -> bool {
+    /// Whether an error may go to `dst`, an [`account`], now. A token is taken from its own bucket and a shared one, or from neither.
+    pub fn allows(&mut self, now: Instant, rng: &mut Rng, dst: IpAddr) -> bool {
         let Self { peer_rate, common_rate, reserve_rate, common, reserve, sets, seed } = self;
         let Some(set) = sets.get_mut(set_of(dst, *seed)) else { return false };
         let (bucket, standing) = set.bucket_of(now, dst, *peer_rate);
@@ -193,7 +206,7 @@ impl IcmpLimit {
 
 impl Set {
     /// The bucket of `dst`, or of those without a place.
-    fn bucket_of(&mut self, now: Instant, dst: Ipv4Addr, rate: Rate) -> (&mut TokenBucket, Standing) {
+    fn bucket_of(&mut self, now: Instant, dst: IpAddr, rate: Rate) -> (&mut TokenBucket, Standing) {
         let Self { peers, crowd } = self;
         let taken = peers.iter().position(|p| p.is_some_and(|p| p.addr == dst));
         let free = || peers.iter().position(|p| p.is_none_or(|p| now.since(p.last) >= IDLE));
@@ -220,9 +233,15 @@ fn take_blurred(bucket: &mut TokenBucket, now: Instant, rate: Rate, rng: &mut Rn
 }
 
 /// The set of `dst`, which an outsider cannot foretell.
-fn set_of(dst: Ipv4Addr, seed: u64) -> usize {
-    let mixed = (u64::from(dst.to_bits()) ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mixed = (mixed ^ mixed >> 32).wrapping_mul(seed);
+fn set_of(dst: IpAddr, seed: u64) -> usize {
+    let halves = match dst {
+        IpAddr::V4(addr) => [0, u64::from(addr.to_bits())],
+        IpAddr::V6(addr) => [addr.to_bits() >> 64, addr.to_bits() & u128::from(u64::MAX)]
+            .map(|half| u64::try_from(half).unwrap_or_default()),
+    };
+    let mix = |mixed: u64| (mixed ^ mixed >> 32).wrapping_mul(seed);
+    let mixed =
+        halves.into_iter().fold(seed, |mixed, half| mix((mixed ^ half).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
     usize::try_from(mixed >> 32).unwrap_or_default() % SETS
 }
 

@@ -1,39 +1,36 @@
-//! Path MTU discovery (RFC 1191): how large a packet may be on its way to a host, and what becomes of a larger one.
+//! Path MTU discovery (RFC 1191, RFC 8201): how large a packet may be on its way to a host, and what becomes of a larger one.
 //!
 //! A [`PathMtu`] is what an interface knows of its paths. Control has the one that counts; each worker has a replica that
 //! learns the same and ages by itself. It has a fixed size: nothing is allocated after it was made.
 
 use core::time::Duration;
 
-use crate::addr::Family;
+use crate::addr::{Family, V4};
 use crate::io::PmtuDiscovery;
 use crate::time::Instant;
 
-/// The least path MTU that IPv4 allows: every link carries that much (RFC 791 3.2). What claims less is ignored.
-pub const IPV4_MTU_MIN: u16 = 68;
-
-/// The path MTU below which we do not go, unless configured. As Linux's `min_pmtu`.
+/// The path MTU below which we do not go in IPv4, unless configured. As Linux's `min_pmtu`.
 pub const FLOOR: u16 = 552;
 
-/// How long a path MTU is believed, unless configured. RFC 1191 6.3.
+/// How long a path MTU is believed, unless configured. RFC 1191 6.3; RFC 8201 4.
 pub const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Paths remembered at once.
 pub const PATHS_MAX: usize = 1024;
 
 /// Common MTUs, largest first. C16, RFC 1191 7.1: for routers that say only that a packet was too long.
-const PLATEAUS: [u16; 11] = [65535, 32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296, IPV4_MTU_MIN];
+const PLATEAUS: [u16; 11] = [65535, 32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296, V4::MTU_MIN];
 
 /// The largest common MTU below `len`, the length of the packet that was too long.
 fn plateau(len: u16) -> u16 {
-    PLATEAUS.into_iter().find(|p| *p < len).unwrap_or(IPV4_MTU_MIN)
+    PLATEAUS.into_iter().find(|p| *p < len).unwrap_or(V4::MTU_MIN)
 }
 
 /// What the configuration chose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PmtuPolicy {
-    /// The path MTU below which we do not go, in bytes; at least [`IPV4_MTU_MIN`]. To hosts behind a smaller link, longer
-    /// packets go without DF, and routers fragment them.
+    /// The path MTU below which we do not go, in bytes. To hosts behind a smaller link, longer packets go without DF, and
+    /// routers fragment them: so of IPv4 alone, and at least its 68. IPv6 goes down to the 1280 that every link carries.
     pub floor: u16,
     /// How long a path MTU is believed.
     pub timeout: Duration,
@@ -134,7 +131,9 @@ impl<F: Family> PathMtu<F> {
     /// Nothing is known yet but the link's own `link_mtu`.
     #[must_use]
     pub fn new(link_mtu: u16, policy: PmtuPolicy) -> Self {
-        let policy = PmtuPolicy { floor: policy.floor.max(IPV4_MTU_MIN), ..policy };
+        // W13, RFC 8200 5, RFC 8201 4: what nobody on the way will fragment fits the path, however narrow that is.
+        let floor = if F::ROUTERS_FRAGMENT { policy.floor.max(F::MTU_MIN) } else { F::MTU_MIN };
+        let policy = PmtuPolicy { floor, ..policy };
         Self { entries: Vec::with_capacity(PATHS_MAX), policy, link_mtu, smallest: link_mtu }
     }
 
@@ -171,10 +170,12 @@ impl<F: Family> PathMtu<F> {
 
     /// Takes note of `report`, whose quotation was found to be of a packet that we may have sent.
     // C16, RFC 1191 3: never below what IPv4 allows, never above what is known; RFC 1191 5: by the plateaus where the
-    // router does not say. T04: never above the link's own.
+    // router does not say. K07, RFC 8201 4: what says less than 1280, 0 too, is discarded. RFC 8021: nor is it answered with
+    // fragment headers on whole packets, which would let a forger have them dropped. T04: never above the link's own.
     pub fn learn(&mut self, now: Instant, report: TooBig<F::Addr>) -> Learned {
-        let mtu = if report.mtu == 0 { plateau(report.quoted_len) } else { report.mtu };
-        if mtu < IPV4_MTU_MIN {
+        let silent = F::ROUTERS_FRAGMENT && report.mtu == 0;
+        let mtu = if silent { plateau(report.quoted_len) } else { report.mtu };
+        if mtu < F::MTU_MIN {
             return Learned::Impossible;
         }
         let known = self.path(now, report.dst);
@@ -187,7 +188,7 @@ impl<F: Family> PathMtu<F> {
     }
 
     /// Forgets what was learned too long ago. Returns whether there was any.
-    // C16, RFC 1191 6.3: a path may have got better; only a longer packet can find out.
+    // C16, RFC 1191 6.3; K07, RFC 8201 4: a path may have got better; only a longer packet can find out.
     pub fn expire(&mut self, now: Instant) -> bool {
         let before = self.entries.len();
         let timeout = self.policy.timeout;

@@ -8,11 +8,11 @@ use super::interface::Interface;
 use super::port::{Base, Port};
 use super::side::Managed;
 use super::{Control, Outlet, PATH_REPORTS, choose, find};
-use crate::addr::{V4, V6};
+use crate::addr::{Family, V4, V6};
 use crate::engine::command::{Answer, DoneAnswer, MtuOrder, PathAnswer};
 use crate::engine::message::{News, PathNews, PathReport};
 use crate::io::Nic;
-use crate::stack::pmtu::{IPV4_MTU_MIN, Learned, Row, TooBig};
+use crate::stack::pmtu::{Learned, Row, TooBig};
 use crate::time::Instant;
 
 impl<N: Nic> Control<N> {
@@ -70,9 +70,10 @@ impl Port {
     fn set_mtu<N: Nic>(&mut self, now: Instant, mtu: u16, out: &Outlet<N>) -> Result<String, String> {
         let Self { base, interfaces } = self;
         let most = base.configured_mtu;
-        if !(IPV4_MTU_MIN..=most).contains(&mtu) {
+        if !(V4::MTU_MIN..=most).contains(&mtu) {
             return Err(format!(
-                "use {IPV4_MTU_MIN} to {most}: buffers and rings were made for the `mtu` of the configuration"
+                "use {} to {most}: buffers and rings were made for the `mtu` of the configuration",
+                V4::MTU_MIN
             ));
         }
         base.device.set_mtu(mtu)?;

@@ -1,9 +1,10 @@
 //! The limiter: from RFC 1812 4.3.2.8, Linux's numbers, and what an attacker may try.
 
 use super::*;
+use core::net::Ipv4Addr;
 use std::collections::BTreeSet;
 
-const PEER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 18, 0, 1));
 
 fn ms(ms: u64) -> Instant {
     Instant::from_ns(ms * 1_000_000)
@@ -15,8 +16,8 @@ fn limiter(seed: u64) -> (IcmpLimit, Rng) {
     (limit, rng)
 }
 
-fn stranger(number: u64) -> Ipv4Addr {
-    Ipv4Addr::from_bits(0x0a00_0000 | u32::try_from(number % (1 << 24)).unwrap())
+fn stranger(number: u64) -> IpAddr {
+    Ipv4Addr::from_bits(0x0a00_0000 | u32::try_from(number % (1 << 24)).unwrap()).into()
 }
 
 // C05, RFC 1812 4.3.2.8.
@@ -36,7 +37,7 @@ fn one_host_cannot_starve_another() {
     for _ in 0..10_000 {
         limit.allows(ms(0), &mut rng, PEER);
     }
-    assert!(limit.allows(ms(0), &mut rng, Ipv4Addr::new(198, 18, 0, 77)));
+    assert!(limit.allows(ms(0), &mut rng, Ipv4Addr::new(198, 18, 0, 77).into()));
 }
 
 // C05: many hosts together are held to the rate for all.
@@ -140,4 +141,35 @@ fn rates_of_nothing_and_of_little_are_kept() {
     let mut bucket = TokenBucket::full(Instant::ZERO, slow);
     let taken = (0..10_000_000u64).filter(|i| bucket.take(Instant::from_ns(i * 7_000), slow)).count();
     assert_eq!(taken, 10, "one at once, and one in seven of the seventy seconds, the last not quite over");
+}
+
+fn v6(bits: u128) -> IpAddr {
+    Ipv6Addr::from_bits((0x2001_0db8 << 96) + bits).into()
+}
+
+/// Errors that the hosts with these numbers get in ten seconds, asking a hundred times a second each.
+fn sent_to(hosts: impl Fn(u64) -> IpAddr) -> usize {
+    let (mut limit, mut rng) = limiter(6);
+    (0..10_000).filter(|i| limit.allows(ms(*i), &mut rng, hosts(i % 10))).count()
+}
+
+// K04, RFC 4443 2.4(f): one bucket to a prefix behind a router, one to a host on the link.
+#[test]
+fn who_has_a_prefix_has_one_bucket() {
+    let one = sent_to(|_| account(v6(1), false));
+    assert_eq!(one, 6 + 9);
+    assert_eq!(sent_to(|i| account(v6(u128::from(i)), false)), one, "ten addresses in one /64");
+    assert!(sent_to(|i| account(v6(u128::from(i) << 64), false)) > 9 * one, "ten prefixes");
+    assert!(sent_to(|i| account(v6(u128::from(i)), true)) > 9 * one, "ten hosts on the link");
+    assert_eq!(account(PEER, false), PEER, "IPv4: by address");
+}
+
+// K04: whichever bits of an address differ, its neighbours are spread over all sets.
+#[test]
+fn addresses_of_ipv6_do_not_fall_into_one_set() {
+    for shift in [0, 8, 32, 60, 64, 80] {
+        let sets: BTreeSet<usize> =
+            (0..1000u128).map(|i| set_of(v6(i << shift), 0x1234_5678_9abc_def1)).collect();
+        assert!(sets.len() > SETS * 9 / 10, "{}: differing from bit {shift}", sets.len());
+    }
 }

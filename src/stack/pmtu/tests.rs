@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::addr::{V4, V6};
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 
 const PEER: Ipv4Addr = Ipv4Addr::new(198, 19, 0, 1);
@@ -167,12 +167,40 @@ fn a_full_table_forgets_the_oldest_and_does_not_grow() {
     }
 }
 
+/// An IPv6 table with the policy that IPv4 has.
+fn table6(policy: PmtuPolicy) -> (PathMtu<V6>, Ipv6Addr) {
+    (PathMtu::new(1500, policy), "2001:db8::1".parse().unwrap())
+}
+
+// K07, W13, RFC 8201 4: down to 1280, never below, never up by a message; what says less, or does not say, is discarded.
 #[test]
-fn ipv6_has_paths_too() {
-    let mut paths = PathMtu::<V6>::new(1500, PmtuPolicy { floor: 1280, ..PmtuPolicy::default() });
-    let dst = "2001:db8::1".parse().unwrap();
-    let learned = paths.learn(s(0), TooBig { dst, mtu: 1400, quoted_len: 1500 });
-    assert_eq!(learned, Learned::Path(whole(1400)));
+fn an_ipv6_path_goes_down_to_1280_and_no_lower() {
+    let (mut paths, dst) = table6(PmtuPolicy::default());
+    let report = |mtu| TooBig { dst, mtu, quoted_len: 1500 };
+    assert_eq!(paths.learn(s(0), report(1400)), Learned::Path(whole(1400)));
+    assert_eq!(paths.learn(s(0), report(1450)), Learned::NotLower);
+    for mtu in [0, 1, 68, 552, 600, 1279] {
+        assert_eq!(paths.learn(s(0), report(mtu)), Learned::Impossible, "{mtu}");
+    }
+    assert_eq!(paths.path(s(0), dst), whole(1400));
+    assert_eq!(paths.learn(s(1), report(1280)), Learned::Path(whole(1280)));
+    assert_eq!((paths.smallest(), paths.poll_timeout()), (1280, Some(s(601))));
+    // K07, RFC 8201 4: not before five minutes, ten as a rule.
+    assert_eq!((paths.path(s(600), dst), paths.path(s(601), dst)), (whole(1280), whole(1500)));
+    // T04: the link's MTU changes.
+    paths.set_link_mtu(1400);
+    assert_eq!((paths.rows().count(), paths.path(s(2), dst)), (0, whole(1400)));
+}
+
+// W13, RFC 8200 5: a floor that is chosen for IPv4 does not keep packets of IPv6 longer than a path that nobody shortens them
+// for.
+#[test]
+fn no_floor_keeps_an_ipv6_packet_longer_than_its_path() {
+    for floor in [0, 552, 1400, 1500] {
+        let (mut paths, dst) = table6(PmtuPolicy { floor, ..PmtuPolicy::default() });
+        let learned = paths.learn(s(0), TooBig { dst, mtu: 1300, quoted_len: 1500 });
+        assert_eq!(learned, Learned::Path(whole(1300)), "{floor}");
+    }
 }
 
 // T01, ip(7) IP_MTU_DISCOVER.
@@ -213,12 +241,33 @@ proptest! {
             let before = paths.path(now, dst);
             let learned = paths.learn(now, TooBig { dst, mtu, quoted_len });
             let after = paths.path(now, dst);
-            prop_assert!(after.mtu <= before.mtu && (IPV4_MTU_MIN..=link).contains(&after.mtu));
+            prop_assert!(after.mtu <= before.mtu && (V4::MTU_MIN..=link).contains(&after.mtu));
             prop_assert!(after.mtu >= floor.min(link));
             prop_assert!(matches!(learned, Learned::Path(_)) || after == before);
-            prop_assert!(after.df_max <= before.df_max && after.df_max >= IPV4_MTU_MIN);
+            prop_assert!(after.df_max <= before.df_max && after.df_max >= V4::MTU_MIN);
             let smallest = paths.rows().filter(|r| paths.path(now, r.dst) == r.path).map(|r| r.path.df_max).min();
             prop_assert!(smallest.is_none_or(|s| paths.smallest() <= s));
+        }
+    }
+
+    // K07, W13: whatever is reported, the path MTU of IPv6 is between 1280 and the link's, and never less for fragments.
+    #[test]
+    fn an_ipv6_path_mtu_stays_in_its_bounds(
+        reports in proptest::collection::vec((0u8..4, any::<u16>(), any::<u16>(), 0u64..900), 0..60),
+        link in 1280u16..,
+        floor: u16,
+    ) {
+        let mut paths = PathMtu::<V6>::new(link, PmtuPolicy { floor, ..PmtuPolicy::default() });
+        let mut now = Instant::ZERO;
+        for (host, mtu, quoted_len, wait) in reports {
+            let dst = Ipv6Addr::from_bits(u128::from(host) + (0x2001_0db8 << 96));
+            now += Duration::from_secs(wait);
+            let before = paths.path(now, dst);
+            let learned = paths.learn(now, TooBig { dst, mtu, quoted_len });
+            let after = paths.path(now, dst);
+            prop_assert!(after.mtu <= before.mtu && (1280..=link).contains(&after.mtu));
+            prop_assert_eq!(after.df_max, after.mtu, "nothing is left to routers");
+            prop_assert_eq!(learned == Learned::Impossible, mtu < 1280);
         }
     }
 }
