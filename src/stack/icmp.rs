@@ -1,4 +1,4 @@
-//! ICMP for IPv4 as a host has it: what it answers, what it complains about, and what it believes of others' complaints.
+//! ICMP of both IP versions as a host has it: what it answers, what it complains about, and what it believes of others' complaints.
 //!
 //! [`answer`]: echo and timestamp, in place. [`error`]: the one place that makes errors, and that knows about which packets
 //! none may be made. [`received`]: an error about a packet of ours, held against what we can have sent.

@@ -1,29 +1,34 @@
-//! ICMP errors about received packets.
+//! ICMP errors about received packets: what they say, and about which packets none may be made.
+//!
+//! The one place that decides it, for both IP versions. How an error looks is [`v4`]'s and [`v6`]'s.
 
-use core::net::Ipv4Addr;
+mod v4;
+mod v6;
 
-use crate::addr::MacAddr;
+use core::net::IpAddr;
+
+use crate::addr::{Family, MacAddr, V6};
 use crate::io::{BufPool, PacketBuf};
-use crate::stack::egress::{Cutting, emit_link, frame_min, insert_tag, link_len};
-use crate::stack::interface::{Interface, Source};
-use crate::wire::ethernet::{ETHERTYPE_IPV4, Header};
-use crate::wire::icmpv4::{
-    self, CODE_PORT_UNREACHABLE, CODE_PROTOCOL_UNREACHABLE, CODE_REASSEMBLY_TIME, ERROR_PACKET_MAX,
-    TYPE_PARAMETER_PROBLEM, TYPE_TIME_EXCEEDED, TYPE_UNREACHABLE,
-};
-use crate::wire::ipv4::{self, Ipv4, PROTOCOL_ICMP, TTL_UNICAST};
+use crate::stack::egress::{frame_min, insert_tag, link_len};
+use crate::stack::fragmentation::Ids;
+use crate::stack::icmp_limit::account;
+use crate::stack::interface::{Inet, Interface, Source};
+use crate::stack::route::NextHop;
+use crate::wire::ethernet::Header;
+use crate::wire::ipv4::Ipv4;
+use crate::wire::ipv6::Ipv6;
 
 /// What is wrong with a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Complaint {
-    /// Nobody listens on its UDP port. C01, RFC 1122 4.1.3.1.
+    /// Nobody listens on its UDP port. C01, RFC 1122 4.1.3.1; K02, RFC 4443 3.1.
     PortUnreachable,
     /// IPv4: nobody here speaks its protocol. I18, RFC 1122 3.2.2.1. IPv6 calls that [`Problem::NextHeader`].
     ProtocolUnreachable,
     /// Its header cannot be: that byte of the packet is wrong, counted from the start of its IP header. I14, RFC 1122
     /// 3.2.2.5; RFC 4443 3.4.
     ParameterProblem(Problem, u32),
-    /// The rest of its datagram did not come in time. F09, RFC 1122 3.3.2.
+    /// The rest of its datagram did not come in time. F09, RFC 1122 3.3.2; W07, RFC 8200 4.5.
     ReassemblyTime,
 }
 
@@ -44,97 +49,104 @@ pub enum Problem {
 }
 
 impl Complaint {
-    /// Type, code, and the last four bytes of the header.
-    const fn words(self) -> (u8, u8, u32) {
-        match self {
-            Self::PortUnreachable => (TYPE_UNREACHABLE, CODE_PORT_UNREACHABLE, 0),
-            Self::ProtocolUnreachable => (TYPE_UNREACHABLE, CODE_PROTOCOL_UNREACHABLE, 0),
-            Self::ParameterProblem(_, pointer) => (TYPE_PARAMETER_PROBLEM, 0, pointer << 24),
-            Self::ReassemblyTime => (TYPE_TIME_EXCEEDED, CODE_REASSEMBLY_TIME, 0),
-        }
+    /// Whether it may be made about a packet that was sent to a group.
+    // K03, RFC 4443 2.4(e.3): of what a host complains about, an unknown option alone, whose type asks for it.
+    const fn is_of_groups_too(self) -> bool {
+        matches!(self, Self::ParameterProblem(Problem::Option { even_to_group: true }, _))
     }
 }
 
-/// A packet about which an error may be sent.
+/// A packet about which an error may be sent, and what is wrong with it.
 #[derive(Clone, Copy, Debug)]
 pub struct Offender<'a> {
     mac: MacAddr,
-    ip: Ipv4<'a>,
+    packet: Packet<'a>,
+    complaint: Complaint,
+}
+
+/// The packet, of either IP version.
+#[derive(Clone, Copy, Debug)]
+enum Packet<'a> {
+    V4(Ipv4<'a>),
+    V6(Ipv6<'a>),
 }
 
 impl<'a> Offender<'a> {
     /// The packet at `l3` of `frame`, received on `interface`, with its payload in `body` if that is not in the frame.
     /// `None`: nobody is to be told what is wrong with it.
-    // C03, RFC 1122 3.2.2: never about an error; nor what went to many, by its IP or its Ethernet address; nor a fragment
-    // that is not the first (F12); nor what does not come from one host. This is the only place that decides it.
+    // C03, RFC 1122 3.2.2; K03, RFC 4443 2.4(e): never about an error; nor what went to many, by its IP or its Ethernet
+    // address; nor what does not come from one host. The families have their own rules beside these. This is the only place
+    // that decides it.
     #[must_use]
-    pub fn of(frame: &'a [u8], l3: usize, body: Option<&'a [u8]>, interface: &Interface) -> Option<Self> {
+    pub fn of(
+        frame: &'a [u8],
+        l3: usize,
+        body: Option<&'a [u8]>,
+        complaint: Complaint,
+        interface: &Interface,
+    ) -> Option<Self> {
         let (header, _) = Header::parse(frame)?;
+        if header.dst.is_group() && !complaint.is_of_groups_too() {
+            return None;
+        }
         let l3 = frame.get(l3..)?;
-        let ip = match body {
-            None => Ipv4::parse(l3).ok()?,
-            Some(body) => Ipv4::in_pieces(l3, body).ok()?,
+        let packet = if l3.first()? >> 4 == V6::VERSION {
+            let ip = match body {
+                None => Ipv6::parse(l3).ok()?,
+                Some(body) => Ipv6::in_pieces(l3, body).ok()?,
+            };
+            v6::may_be_told(&ip, complaint, interface).then_some(Packet::V6(ip))?
+        } else {
+            let ip = match body {
+                None => Ipv4::parse(l3).ok()?,
+                Some(body) => Ipv4::in_pieces(l3, body).ok()?,
+            };
+            v4::may_be_told(&ip, interface).then_some(Packet::V4(ip))?
         };
-        let may_be_told = !header.dst.is_group()
-            && interface.v4.is_own(ip.dst())
-            && ip.fragment_offset() == 0
-            && interface.source(ip.src()) == Source::Host
-            && (ip.protocol() != PROTOCOL_ICMP || is_question_or_reply(ip.payload()));
-        may_be_told.then_some(Self { mac: header.src, ip })
+        Some(Self { mac: header.src, packet, complaint })
     }
 
-    /// Which address of ours it was sent to.
+    /// On whose account the error goes that tells its sender.
     #[must_use]
-    pub fn own(&self) -> Ipv4Addr {
-        self.ip.dst()
-    }
-
-    /// Who sent it, and gets the error.
-    #[must_use]
-    pub fn src(&self) -> Ipv4Addr {
-        self.ip.src()
+    pub fn account(&self, interface: &Interface) -> IpAddr {
+        match self.packet {
+            Packet::V4(ip) => account(ip.src().into(), false),
+            Packet::V6(ip) => {
+                account(ip.src().into(), interface.v6.routes.next_hop(ip.src()) == NextHop::OnLink)
+            }
+        }
     }
 }
 
-/// Whether an ICMP message is known to be no error. As Linux does, what is unknown is taken for one.
-fn is_question_or_reply(message: &[u8]) -> bool {
-    message.first().is_some_and(|icmp_type| matches!(icmp_type, 0 | 8 | 13..=18))
+/// Whether what came from `src` and went to `dst` went from one host to ours.
+fn is_between_hosts<F: Family>(inet: &Inet<F>, dst: F::Addr, source: Source) -> bool {
+    inet.is_own(dst) && source == Source::Host
 }
 
-/// The frame that tells the sender of `about` what is wrong with it, with the identification `id`. `None` if no buffer is
-/// free.
-// C02, RFC 1812 4.3.2.3: it quotes as much as fits in 576 bytes, and in what the link carries. C04: from the address that
-// was asked. I23, RFC 1812 4.3.2.5: the type of service stays, with precedence 6 and no congestion bits.
+/// The frame that tells the sender of `about` what is wrong with it. `None` if no buffer is free.
 #[must_use]
 pub fn complain<P: BufPool>(
     about: &Offender<'_>,
-    complaint: Complaint,
-    id: u16,
+    ids: &mut Ids,
     interface: &Interface,
     pool: &P,
 ) -> Option<P::Buf> {
-    let offset = link_len(interface) + ipv4::HEADER_LEN;
-    let packet_max = ERROR_PACKET_MAX.min(usize::from(interface.mtu));
+    let l2 = link_len(interface);
+    let most = match about.packet {
+        Packet::V4(_) => v4::PACKET_MAX,
+        Packet::V6(_) => v6::PACKET_MAX,
+    };
     let mut buf = pool.alloc()?;
-    if !buf.set_len(link_len(interface) + packet_max) {
+    if !buf.set_len(l2 + most.min(usize::from(interface.mtu))) {
         return None;
     }
     let frame = buf.unique()?;
-    let message = frame.get_mut(offset..)?;
-    let ip = about.ip;
-    let len = icmpv4::emit_error(complaint.words(), ip.header_bytes(), ip.payload(), message)?;
-    let (dont_fragment, id) = Cutting::Allowed(id).fields();
-    let header = ipv4::Repr {
-        tos: ip.tos() & 0x1c | 0xc0,
-        id,
-        dont_fragment,
-        ttl: TTL_UNICAST,
-        protocol: PROTOCOL_ICMP,
-        src: ip.dst(),
-        dst: ip.src(),
-        payload_len: u16::try_from(len).ok()?,
-        router_alert: false,
+    let len = match about.packet {
+        Packet::V4(ip) => v4::emit(&ip, about, ids, interface, frame)?,
+        Packet::V6(ip) => v6::emit(&ip, about, interface, frame)?,
     };
-    header.emit(emit_link(frame, about.mac, ETHERTYPE_IPV4, interface)?)?;
-    (buf.set_len((offset + len).max(frame_min(interface))) && insert_tag(&mut buf, interface)).then_some(buf)
+    (buf.set_len((l2 + len).max(frame_min(interface))) && insert_tag(&mut buf, interface)).then_some(buf)
 }
+
+#[cfg(test)]
+mod tests;

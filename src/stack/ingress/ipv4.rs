@@ -175,7 +175,7 @@ fn icmp(
         icmpv4::TYPE_TIMESTAMP => answer(IcmpQuestion::Timestamp),
         // C03, C17, RFC 1122 3.2.2: nothing answers an error.
         kind if icmpv4::is_error(kind) => {
-            match received::report(ip.src(), cast, &message, link.interface, table) {
+            match received::report_v4(ip.src(), cast, &message, link.interface, table) {
                 Ok(report) => Decision::Report(report),
                 Err(why) => Decision::Drop(why),
             }

@@ -21,7 +21,7 @@ use crate::stack::reassembly::Fragment;
 use crate::time::{Instant, WallClock};
 use crate::wire::arp::Packet;
 use crate::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4};
-use crate::wire::ipv4::{Ipv4, PROTOCOL_ICMP};
+use crate::wire::ipv4::Ipv4;
 use crate::wire::vlan::untag;
 use link::Link;
 
@@ -161,10 +161,8 @@ impl Ingress {
                 Err(why) => Verdict::Drop(why),
             },
             Decision::Complain(why, complaint, l3) => {
-                match Offender::of(buf.data(), usize::from(l3), buf.body(), interface) {
-                    Some(about) => {
-                        Verdict::Reject(why, self.complain(now, &about, complaint, interface, pool))
-                    }
+                match Offender::of(buf.data(), usize::from(l3), buf.body(), complaint, interface) {
+                    Some(about) => Verdict::Reject(why, self.complain(now, &about, interface, pool)),
                     None => Verdict::Drop(why),
                 }
             }
@@ -177,16 +175,14 @@ impl Ingress {
         &mut self,
         now: Instant,
         about: &Offender<'_>,
-        complaint: Complaint,
         interface: &Interface,
         pool: &P,
     ) -> Option<P::Buf> {
-        // C05: asked only about packets that nobody forbids to complain about: these alone spend it.
-        if !self.icmp_limit.allows(now, &mut self.rng, about.src()) {
+        // C05, K04: asked only about packets that nobody forbids to complain about: these alone spend it.
+        if !self.icmp_limit.allows(now, &mut self.rng, about.account(interface)) {
             return None;
         }
-        let id = self.ids.draw(about.own(), about.src(), PROTOCOL_ICMP);
-        icmp::complain(about, complaint, id, interface, pool)
+        icmp::complain(about, &mut self.ids, interface, pool)
     }
 
     /// The frame that tells the sender of `first`, the first fragment of a datagram whose time is over, that came in by the
@@ -201,8 +197,8 @@ impl Ingress {
         pool: &P,
     ) -> Option<P::Buf> {
         let interface = interfaces.get(id)?;
-        let about = Offender::of(first.data(), usize::from(l3), None, interface)?;
-        self.complain(now, &about, Complaint::ReassemblyTime, interface, pool)
+        let about = Offender::of(first.data(), usize::from(l3), None, Complaint::ReassemblyTime, interface)?;
+        self.complain(now, &about, interface, pool)
     }
 
     /// Makes the question in `buf` its own answer. `Some`: it is to be cut.
