@@ -145,6 +145,42 @@ drop_reasons! {
     IcmpUnwanted = "icmp_unwanted" => None;
     /// An ICMP type that this host does not know.
     IcmpUnknown = "icmp_unknown" => Some("IcmpInErrors");
+    /// The message of neighbour discovery is cut short.
+    NdpTruncated = "ndp_truncated" => Some("Icmp6InErrors");
+    /// A message of neighbour discovery in a fragment.
+    NdpFragment = "ndp_fragment" => None;
+    /// The checksum of a message of neighbour discovery is wrong.
+    NdpChecksum = "ndp_checksum" => Some("Icmp6InCsumErrors");
+    /// A message of neighbour discovery that came through a router: its hop limit is not 255.
+    NdpHopLimit = "ndp_hop_limit" => None;
+    /// A message of neighbour discovery with a code other than 0.
+    NdpCode = "ndp_code" => None;
+    /// A message of neighbour discovery with an option whose length cannot be.
+    NdpOptionInvalid = "ndp_option_invalid" => None;
+    /// A message of neighbour discovery that names an Ethernet address which no host has.
+    NdpLinkLayerAddress = "ndp_link_layer_address" => None;
+    /// A message of neighbour discovery about an address that no host has, or a redirect to one that is no router's.
+    NdpTargetInvalid = "ndp_target_invalid" => None;
+    /// A message of neighbour discovery from an address that cannot have sent it.
+    NdpSourceInvalid = "ndp_source_invalid" => None;
+    /// A neighbour advertisement to a group that claims to answer a question.
+    NdpSolicitedToGroup = "ndp_solicited_to_group" => None;
+    /// A neighbour solicitation for an address that is not ours.
+    NdpNotForUs = "ndp_not_for_us" => None;
+    /// A neighbour solicitation for an address of which it is not known yet whether it is ours.
+    NdpTentative = "ndp_tentative" => None;
+    /// A neighbour advertisement of a host that nobody asked for.
+    NdpUnsolicited = "ndp_unsolicited" => None;
+    /// Another host claims our address by neighbour discovery.
+    NdpConflict = "ndp_conflict" => None;
+    /// A router solicitation: hosts do not answer it.
+    NdpRouterSolicitation = "ndp_router_solicitation" => None;
+    /// A router advertisement, which this interface does not heed.
+    NdpRouterAdvertisementOff = "ndp_router_advertisement_off" => None;
+    /// A redirect, which this interface does not heed.
+    NdpRedirectOff = "ndp_redirect_off" => None;
+    /// A redirect that is not from the first hop to its destination, or to a group, or of one.
+    NdpRedirectInvalid = "ndp_redirect_invalid" => None;
     /// The IGMP message is cut short, or has a length between the versions.
     IgmpTruncated = "igmp_truncated" => None;
     /// The IGMP checksum is wrong.

@@ -17,7 +17,7 @@ use crate::addr::{Family, MacAddr};
 use crate::time::Instant;
 
 use entry::{Advance, Entry, Rank};
-pub use entry::{Evidence, Standing, State};
+pub use entry::{Advertised, Evidence, Standing, State};
 
 /// The entries of a cache whose size nobody chose.
 pub const ENTRIES_DEFAULT: usize = 1024;
@@ -25,7 +25,7 @@ pub const ENTRIES_DEFAULT: usize = 1024;
 /// One in so many entries may be unresolved.
 const UNRESOLVED_PART: usize = 4;
 
-/// How long things take. ARP keeps the default; a router's advertisement changes what neighbour discovery uses.
+/// How long things take. ARP keeps [`Timing::ARP`]; a router's advertisement changes what neighbour discovery uses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timing {
     /// How long an answer is believed. RFC 4861 10: REACHABLE_TIME.
@@ -33,6 +33,9 @@ pub struct Timing {
     /// How long an old neighbour that is in use again may show by itself that it is there. RFC 4861 10:
     /// DELAY_FIRST_PROBE_TIME.
     pub delay: Duration,
+    /// The same of one that never answered from where it is said to be now. RFC 4861 7.3.3 makes no difference; ARP, which
+    /// anyone can forge from anywhere on the link and which carries no flag that could help, asks at once.
+    pub delay_unconfirmed: Duration,
     /// The least time between two questions to one neighbour. RFC 4861 10: RETRANS_TIMER; A08, RFC 1122 2.3.2.1: at most
     /// one a second.
     pub retransmit: Duration,
@@ -40,14 +43,22 @@ pub struct Timing {
     pub hold_down: Duration,
 }
 
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            reachable: Duration::from_secs(30),
-            delay: Duration::from_secs(5),
-            retransmit: Duration::from_secs(1),
-            hold_down: Duration::from_secs(5),
-        }
+impl Timing {
+    /// Of ARP.
+    pub const ARP: Self = Self { delay_unconfirmed: Duration::ZERO, ..Self::NDP };
+
+    /// Of neighbour discovery, while no router said anything else. N08, N11, RFC 4861 10.
+    pub const NDP: Self = Self {
+        reachable: Duration::from_secs(30),
+        delay: Duration::from_secs(5),
+        delay_unconfirmed: Duration::from_secs(5),
+        retransmit: Duration::from_secs(1),
+        hold_down: Duration::from_secs(5),
+    };
+
+    /// Of `F`'s.
+    const fn of<F: Family>() -> Self {
+        if F::VERSION == 6 { Self::NDP } else { Self::ARP }
     }
 }
 
@@ -97,6 +108,8 @@ pub struct Row<A> {
     pub confirmed_at: Instant,
     /// Whether it is kept whatever happens, as a gateway is.
     pub kept: bool,
+    /// Whether it said that it is a router, as neighbours do in IPv6. RFC 4861 5.1: IsRouter.
+    pub is_router: bool,
 }
 
 /// The neighbours of one interface.
@@ -124,7 +137,7 @@ impl<F: Family> NeighborCache<F> {
         Self {
             entries: BTreeMap::new(),
             entries_max,
-            timing: Timing::default(),
+            timing: Timing::of::<F>(),
             unresolved: 0,
             unresolved_max: (entries_max / UNRESOLVED_PART).max(1),
             deadlines: BTreeSet::new(),
@@ -213,6 +226,37 @@ impl<F: Family> NeighborCache<F> {
         let timing = self.timing;
         self.update(addr, |e| e.heard(now, mac, evidence, timing));
         true
+    }
+
+    /// A neighbour advertisement said that `addr` is at `mac`, if it named an Ethernet address. Returns whether the cache knows
+    /// `addr`.
+    // N09, RFC 4861 7.2.5: it never creates an entry; of one that did not answer it is not heard either, as with Linux, unless
+    // that is a gateway.
+    pub fn advertised(
+        &mut self,
+        now: Instant,
+        addr: F::Addr,
+        mac: Option<MacAddr>,
+        said: Advertised,
+    ) -> bool {
+        let known = self.entries.get(&addr).is_some_and(|e| e.state() != State::Failed || e.kept);
+        if known {
+            let timing = self.timing;
+            self.update(addr, |e| e.advertised(now, mac, said, timing));
+        }
+        known
+    }
+
+    /// Whether `addr` said that it is a router. RFC 4861 5.1: IsRouter.
+    #[must_use]
+    pub fn is_router(&self, addr: F::Addr) -> bool {
+        self.entries.get(&addr).is_some_and(|e| e.is_router)
+    }
+
+    /// `addr`, if it is known, is a router or none: a solicitation, advertisement or redirect says so. RFC 4861 6.2.6, 6.3.4,
+    /// 8.3.
+    pub fn set_router(&mut self, addr: F::Addr, is_router: bool) {
+        self.update(addr, |e| e.is_router = is_router);
     }
 
     /// The link came up, and may be another one: whoever was known is asked for anew when needed, the kept ones now. As

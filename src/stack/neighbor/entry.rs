@@ -44,10 +44,21 @@ impl State {
 pub enum Evidence {
     /// In what was said to others, or to everyone.
     Overheard,
-    /// It asked for an address of ours.
+    /// It asked for an address of ours; or (IPv6) it asked for routers, or a router told of itself or of it.
     Asked,
     /// It answered us: that it hears us is certain, if we asked.
     Answered,
+}
+
+/// What a neighbour advertisement says beside addresses. RFC 4861 4.4.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Advertised {
+    /// The S flag: it answers a question, so it hears us.
+    pub solicited: bool,
+    /// The O flag: its Ethernet address is to replace a known one.
+    pub override_flag: bool,
+    /// The R flag: it is a router.
+    pub router: bool,
 }
 
 /// How a neighbour stands for whoever sends to it.
@@ -109,6 +120,8 @@ pub(super) struct Entry {
     /// Kept alive by asking again, as a gateway is.
     pub(super) kept: bool,
     used: bool,
+    /// IsRouter of RFC 4861 5.1: what it last said of itself. Of IPv4, nobody says it.
+    pub(super) is_router: bool,
 }
 
 impl Entry {
@@ -125,6 +138,7 @@ impl Entry {
             deadline: Some(now),
             kept: false,
             used: true,
+            is_router: false,
         }
     }
 
@@ -155,7 +169,8 @@ impl Entry {
     }
 
     pub(super) const fn row<A>(&self, addr: A) -> Row<A> {
-        Row { addr, mac: self.mac, state: self.state, confirmed_at: self.confirmed_at, kept: self.kept }
+        let Self { mac, state, confirmed_at, kept, is_router, .. } = *self;
+        Row { addr, mac, state, confirmed_at, kept, is_router }
     }
 
     pub(super) fn standing(&self) -> Standing {
@@ -196,11 +211,12 @@ impl Entry {
         if self.state != State::Stale {
             return;
         }
-        if self.mac == self.confirmed {
-            (self.state, self.deadline) = (State::Delay, Some(now + timing.delay));
-        } else {
-            // Never confirmed as it is: nothing is gained by waiting.
+        // N11, RFC 4861 7.3.3.
+        let delay = if self.mac == self.confirmed { timing.delay } else { timing.delay_unconfirmed };
+        if delay.is_zero() {
             self.probe(now);
+        } else {
+            (self.state, self.deadline) = (State::Delay, Some(now + delay));
         }
     }
 
@@ -219,28 +235,84 @@ impl Entry {
     pub(super) fn heard(&mut self, now: Instant, mac: MacAddr, evidence: Evidence, timing: Timing) {
         let waiting = matches!(self.state, State::Incomplete | State::Probe) && self.requests > 0;
         if waiting && evidence == Evidence::Answered {
-            (self.state, self.mac, self.requests) = (State::Reachable, Some(mac), 0);
-            (self.confirmed, self.confirmed_at) = (Some(mac), now);
-            self.deadline = Some(now + timing.reachable);
+            return self.confirm(now, mac, timing);
+        }
+        self.touched(now);
+        if self.mac != Some(mac) {
+            self.moved(now, mac, timing);
+        }
+    }
+
+    /// What a neighbour advertisement says of it, with the Ethernet address that it names, if any. RFC 4861 7.2.5.
+    pub(super) fn advertised(
+        &mut self,
+        now: Instant,
+        mac: Option<MacAddr>,
+        said: Advertised,
+        timing: Timing,
+    ) {
+        // N09: of whom nothing is known, an advertisement without an Ethernet address says nothing; with one, the O flag does
+        // not matter.
+        if matches!(self.state, State::Incomplete | State::Failed) {
+            let Some(mac) = mac else { return };
+            self.is_router = said.router;
+            return if said.solicited {
+                self.confirm(now, mac, timing);
+            } else {
+                self.mac = Some(mac);
+                self.doubt(now);
+            };
+        }
+        let differs = mac.is_some_and(|mac| self.mac != Some(mac));
+        // N09: what is known is not replaced, but doubted.
+        if differs && !said.override_flag {
+            if self.state == State::Reachable {
+                self.doubt(now);
+            }
             return;
         }
+        self.is_router = said.router;
+        self.touched(now);
+        let Some(mac) = mac.or(self.mac) else { return };
+        if said.solicited {
+            self.confirm(now, mac, timing);
+        } else if differs {
+            self.mac = Some(mac);
+            self.doubt(now);
+        }
+    }
+
+    /// It hears us, and is at `mac`.
+    fn confirm(&mut self, now: Instant, mac: MacAddr, timing: Timing) {
+        (self.state, self.mac, self.requests) = (State::Reachable, Some(mac), 0);
+        (self.confirmed, self.confirmed_at) = (Some(mac), now);
+        self.deadline = Some(now + timing.reachable);
+    }
+
+    /// Whether it is where it is said to be, its next use is to show; of one that is kept, a question at once.
+    fn doubt(&mut self, now: Instant) {
+        if self.kept {
+            self.probe(now);
+        } else {
+            (self.state, self.deadline) = (State::Stale, None);
+        }
+    }
+
+    const fn touched(&mut self, now: Instant) {
         if !self.used {
             self.touched_at = now;
-        }
-        if self.mac != Some(mac) {
-            self.moved(now, mac);
         }
     }
 
     /// It was heard to be at another Ethernet address. RFC 4861 7.2.3, 7.2.5: believed, and to be confirmed.
-    fn moved(&mut self, now: Instant, mac: MacAddr) {
+    fn moved(&mut self, now: Instant, mac: MacAddr, timing: Timing) {
         self.mac = Some(mac);
         match self.state {
-            State::Incomplete | State::Delay | State::Probe => self.probe(now),
-            State::Reachable | State::Stale | State::Failed if self.kept => self.probe(now),
-            State::Reachable | State::Stale | State::Failed => {
-                (self.state, self.deadline) = (State::Stale, None);
+            State::Incomplete | State::Delay | State::Probe if timing.delay_unconfirmed.is_zero() => {
+                self.probe(now);
             }
+            // N10, RFC 4861 7.2.3.
+            _ => self.doubt(now),
         }
     }
 
