@@ -7,10 +7,8 @@ use foldhash::fast::FixedState;
 
 use crate::io::{DropReason, InterfaceId};
 use crate::wire::ipv4::{self, Ipv4};
+use crate::wire::ipv6::ext::{FRAGMENT_HEADER_LEN, FragmentHeader};
 use crate::wire::ipv6::{self, Ipv6};
-
-/// Bytes of IPv6's fragment header. RFC 8200 4.5.
-const FRAGMENT_HEADER_LEN: usize = 8;
 
 /// Which datagram a fragment is of.
 // F01, RFC 791 3.2, RFC 815 7: source, destination, protocol and identification; and the interface, for addresses mean
@@ -118,44 +116,6 @@ impl Front {
             Self::V4 { .. } => u16::MAX - ipv4::HEADER_LEN as u16,
             Self::V6 { at, .. } => u16::MAX - at.saturating_sub(ipv6::HEADER_LEN as u16),
         }
-    }
-}
-
-/// The fragment header of an IPv6 packet, and where it lies; offsets are from the packet's first byte. RFC 8200 4.5.
-// W09: what is reserved in it is not looked at.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FragmentHeader {
-    /// Its own offset.
-    pub at: u16,
-    /// The offset of the next-header field that says that it follows.
-    pub named_at: u16,
-    /// What follows it.
-    pub next_header: u8,
-    /// Where the fragment's bytes belong, in bytes.
-    pub offset: u16,
-    /// Whether it is not the last fragment.
-    pub more: bool,
-    /// The identification.
-    pub id: u32,
-}
-
-impl FragmentHeader {
-    /// The one at offset `at` of the packet that begins with `l3`, which the next-header field at `named_at` names. `None`:
-    /// the packet ends before it does.
-    #[must_use]
-    pub fn parse(l3: &[u8], at: u16, named_at: u16) -> Option<Self> {
-        let [next_header, _, o0, o1, id @ ..] =
-            *l3.get(usize::from(at)..)?.first_chunk::<FRAGMENT_HEADER_LEN>()?;
-        let word = u16::from_be_bytes([o0, o1]);
-        let (offset, more) = (word & !7, word & 1 != 0);
-        Some(Self { at, named_at, next_header, offset, more, id: u32::from_be_bytes(id) })
-    }
-
-    /// Whether the packet is all of its datagram.
-    // W01, RFC 6946 4: then it is looked at alone, whatever else there is of the same identification.
-    #[must_use]
-    pub const fn is_atomic(&self) -> bool {
-        self.offset == 0 && !self.more
     }
 }
 

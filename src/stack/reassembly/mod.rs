@@ -43,7 +43,7 @@ use crate::time::Instant;
 pub use account::Account;
 use coverage::{Coverage, Seen};
 use fragment::SourceKey;
-pub use fragment::{Fragment, FragmentHeader, Key};
+pub use fragment::{Fragment, Key};
 use pending::{Pending, Piece};
 use slab::{List, NIL, Slab};
 
