@@ -7,11 +7,10 @@
 
 mod common;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use common::stimuli::{Stimulus, late_fragments, path_mtu_modes, stimuli};
-use common::truth::{Answer, What, compare, is_meant, shown};
+use common::stimuli::{late_fragments, path_mtu_modes, stimuli};
+use common::truth::{Answer, Differences, What, compare, differences, is_meant};
 use common::*;
 
 /// Where pollcast answers otherwise than Linux on purpose: the stimuli (`*` stands for anything), and the row that says so.
@@ -58,44 +57,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("X02 *", "X02: a reflector's port is not answered; an echo server on Linux does"),
 ];
 
-/// What differs, by the tables.
-#[derive(Default)]
-struct Differences {
-    /// What no table excuses.
-    wrong: Vec<String>,
-    /// How often Linux answered.
-    answered: usize,
-    /// Patterns of the tables that excused something.
-    used: BTreeSet<&'static str>,
-}
-
-/// Compares what came of playing `stimuli`; a difference is right where one of `patterns` means it.
-fn differences(
-    stimuli: &[Stimulus],
-    played: Vec<(Vec<Answer>, Vec<Answer>)>,
-    patterns: &[&'static str],
-) -> Differences {
-    let mut result = Differences::default();
-    for (stimulus, (truth, ours)) in stimuli.iter().zip(played) {
-        result.answered += usize::from(!truth.is_empty());
-        if ours == truth {
-            continue;
-        }
-        let name = stimulus.name.as_str();
-        match patterns.iter().find(|pattern| is_meant(pattern, name)) {
-            Some(pattern) => drop(result.used.insert(*pattern)),
-            None => {
-                result.wrong.push(format!(
-                    "{name}\n  Linux:    {}\n  pollcast: {}",
-                    shown(&truth),
-                    shown(&ours)
-                ));
-            }
-        }
-    }
-    result
-}
-
 #[track_caller]
 fn assert_none(wrong: &[String], of: usize) {
     assert!(wrong.is_empty(), "{} of {of}:\n{}", wrong.len(), wrong.join("\n"));
@@ -110,7 +71,7 @@ fn pollcast_answers_as_linux_does() {
     }
     let (linux, lab) = (Linux::new(), Lab::mute(ECHO));
     let stimuli = stimuli();
-    let played = compare(linux, &lab.wire, &stimuli, Duration::from_millis(40));
+    let played = compare::<Answer>(linux, &lab.wire, &stimuli, Duration::from_millis(40));
     let listed: Vec<_> = EXCEPTIONS.iter().map(|(pattern, _)| *pattern).collect();
     let Differences { wrong, answered, used } = differences(&stimuli, played, &listed);
     println!("Linux answered {answered} of {}", stimuli.len());
@@ -139,7 +100,7 @@ fn policies_make_it_answer_as_linux_does() {
     let wanted = ["E15 *", "C08 *", "C03 *", "X02 from port 19", "I18 *", "A01 *"];
     let stimuli: Vec<_> =
         stimuli().into_iter().filter(|s| wanted.iter().any(|pattern| is_meant(pattern, &s.name))).collect();
-    let played = compare(linux, &lab.wire, &stimuli, Duration::from_millis(40));
+    let played = compare::<Answer>(linux, &lab.wire, &stimuli, Duration::from_millis(40));
     let Differences { wrong, answered, .. } = differences(&stimuli, played, &[]);
     assert_none(&wrong, stimuli.len());
     assert!(answered >= 10, "Linux answered {answered} of {}", stimuli.len());
@@ -156,7 +117,7 @@ fn fragments_run_out_of_time_as_on_linux() {
     let services = ECHO.to_owned() + "[reassembly]\ntimeout_s = 2\n";
     let lab = Lab::mute(&services);
     let stimuli = late_fragments();
-    let played = compare(linux, &lab.wire, &stimuli, Duration::from_millis(1300));
+    let played = compare::<Answer>(linux, &lab.wire, &stimuli, Duration::from_millis(1300));
     let exceeded = |answers: &Vec<Answer>| {
         answers.iter().filter(|a| matches!(a.what, What::Icmp { kind: 11, code: 1, .. })).count()
     };
@@ -202,7 +163,7 @@ fn services_meet_their_paths_as_sockets_of_linux_do() {
     }
     let lab = Lab::mute(MODES);
     let stimuli = path_mtu_modes(7000..=7003);
-    let played = compare(linux, &lab.wire, &stimuli, Duration::from_millis(40));
+    let played = compare::<Answer>(linux, &lab.wire, &stimuli, Duration::from_millis(40));
     let Differences { wrong, answered, .. } = differences(&stimuli, played, &[]);
     assert_none(&wrong, stimuli.len());
     assert!(answered >= 4 * 5, "Linux answered {answered} of {}", stimuli.len());

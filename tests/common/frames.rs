@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
 pub const ETHERTYPE_ARP: u16 = 0x0806;
+pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 pub const ICMP: u8 = 1;
 pub const IGMP: u8 = 2;
 pub const UDP: u8 = 17;

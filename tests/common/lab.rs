@@ -14,6 +14,7 @@ use super::netns::Netns;
 use super::pollcast::{Config, Pollcast};
 use super::raw_peer::{FarEnd, RawPeer};
 use super::read::{Frame, Record, Report};
+use super::six::pretended_neighbor;
 
 /// The kernel's end of the tap.
 pub const DEVICE: &str = "pc0";
@@ -91,6 +92,10 @@ impl<E: FarEnd> Wire<E> {
     pub fn next(&self, deadline: Instant) -> Option<Frame> {
         loop {
             let frame = self.raw.next(deadline)?;
+            if let Some(answer) = pretended_neighbor(&frame) {
+                self.raw.send(&answer);
+                continue;
+            }
             let Some(asked) = pretended_host_asked_for(&frame) else { return Some(frame) };
             let asker = frame.arp().sender;
             self.raw.send(&Arp::reply(asked, asker).frame_to(asker.mac));
@@ -127,6 +132,11 @@ impl Lab {
     /// With these services. The kernel's end has no address: it is mute, and the test speaks for every host.
     pub fn mute(services: &str) -> Self {
         Self::new(&Config::new(&format!("net_tap0,iface={DEVICE}"), services))
+    }
+
+    /// The same, with IPv6 too: 2001:db8::2, 2001:db8::3 and the link-local address, all in use from the start.
+    pub fn dual(services: &str) -> Self {
+        Self::new(&Config::dual(&format!("net_tap0,iface={DEVICE}"), services))
     }
 
     /// With these services. The kernel is 198.18.0.1.

@@ -26,10 +26,15 @@ pub mod nic;
 pub mod pollcast;
 pub mod raw_peer;
 pub mod read;
+pub mod six;
 pub mod stimuli;
+#[cfg(feature = "sim")]
+pub mod stimuli6;
 pub mod switch;
 pub mod testpmd;
 pub mod truth;
+#[cfg(feature = "sim")]
+pub mod truth6;
 pub mod warden;
 
 pub use frames::*;
@@ -40,6 +45,7 @@ pub use nic::{BRIDGE, Filter, Guest, Made, Model, Passage, SharedNic};
 pub use pollcast::{Config, PROGRAM, Pollcast, TWO_TAPS};
 pub use raw_peer::{FarEnd, RawPeer};
 pub use read::*;
+pub use six::*;
 pub use testpmd::Bridge;
 
 /// An echo service on port 7 that has joined a group, and another for one source, and answers broadcast too.

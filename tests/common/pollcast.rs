@@ -75,6 +75,19 @@ impl Config {
         }
     }
 
+    /// The same, and with IPv6: at 2001:db8::2, 2001:db8::3 and a link-local address at once. It asks for no router, and errors
+    /// are as good as not limited.
+    pub fn dual(device: &str, services: &str) -> Self {
+        let mut config = Self::new(device, services);
+        config.ports = config.ports.replace(
+            "addresses = [",
+            "dad_transmits = 0\nrouter_discovery = false\naddresses = [\"2001:db8::2/64\", \"2001:db8::3/64\", ",
+        );
+        config.services += "[icmp]\nerrors_per_second = 1000000\nerrors_burst = 1000000\n\
+            errors_per_second_per_peer = 1000000\nerrors_burst_per_peer = 1000000\n";
+        config
+    }
+
     /// The file.
     pub fn to_toml(&self, socket: &Path, prefix: &str) -> String {
         let Self { command: _, hugepages, eal, file_prefix: _, socket: _, workers, ports, services } = self;

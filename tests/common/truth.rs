@@ -1,6 +1,7 @@
 //! What a host answers to the [stimuli](super::stimuli), told so that two hosts can be compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -131,39 +132,103 @@ fn put_together(seen: &[Frame]) -> Vec<Answer> {
 /// The host whose ARP request proves that a host's slower half, control, has dealt with what was sent before.
 const ARP_FENCE: Host = Host::number(249);
 
+impl Opinion for Answer {
+    fn fence() -> Vec<u8> {
+        Arp::request(ARP_FENCE, HOST.ip).frame_to(BROADCAST)
+    }
+
+    fn is_fence(frame: &Frame) -> bool {
+        frame.dst() == ARP_FENCE.mac
+    }
+
+    fn of_all(seen: &[Frame]) -> Vec<Self> {
+        put_together(seen)
+    }
+}
+
+/// What a host says to a stimulus, by one family's rules.
+pub trait Opinion: Ord + fmt::Debug + Send + Sized {
+    /// What control answers, after it has dealt with what was sent before.
+    fn fence() -> Vec<u8>;
+
+    /// Whether this is its answer.
+    fn is_fence(frame: &Frame) -> bool;
+
+    /// All that was said, without what is said unasked, in an order of its own.
+    fn of_all(seen: &[Frame]) -> Vec<Self>;
+}
+
 /// How long the fence may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// All that a host answers to each of the stimuli.
-pub fn play(wire: &Wire, stimuli: &[Stimulus], settle: Duration) -> Vec<Vec<Answer>> {
+pub fn play<A: Opinion>(wire: &Wire, stimuli: &[Stimulus], settle: Duration) -> Vec<Vec<A>> {
     let answers = |stimulus: &Stimulus| {
         let mut frames = stimulus.frames.clone();
-        frames.push(Arp::request(ARP_FENCE, HOST.ip).frame_to(BROADCAST));
+        frames.push(A::fence());
         let mut seen = wire.exchange(&frames, settle);
         let deadline = Instant::now() + PATIENCE;
-        let is_fence = |frame: &Frame| frame.dst() == ARP_FENCE.mac;
-        while !seen.iter().any(is_fence) {
-            seen.push(wire.next(deadline).unwrap_or_else(|| panic!("no ARP reply after {}", stimulus.name)));
+        while !seen.iter().any(A::is_fence) {
+            let next = wire.next(deadline);
+            seen.push(next.unwrap_or_else(|| panic!("control does not answer after {}", stimulus.name)));
         }
-        seen.retain(|frame| !is_fence(frame));
-        put_together(&seen)
+        seen.retain(|frame| !A::is_fence(frame));
+        A::of_all(&seen)
     };
     stimuli.iter().map(answers).collect()
 }
 
 /// What Linux and the host at the far end of `wire` answer to each of `stimuli`, played to both at once.
-pub fn compare(
+pub fn compare<A: Opinion>(
     linux: Linux,
     wire: &Wire,
     stimuli: &[Stimulus],
     settle: Duration,
-) -> Vec<(Vec<Answer>, Vec<Answer>)> {
+) -> Vec<(Vec<A>, Vec<A>)> {
     let (truths, ours) = thread::scope(|scope| {
         let truths = scope.spawn(move || play(&linux.wire, stimuli, settle));
         let ours = play(wire, stimuli, settle);
         (truths.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), ours)
     });
     truths.into_iter().zip(ours).collect()
+}
+
+/// What differs, by the tables.
+#[derive(Default)]
+pub struct Differences {
+    /// What no table excuses.
+    pub wrong: Vec<String>,
+    /// How often Linux answered.
+    pub answered: usize,
+    /// Patterns of the tables that excused something.
+    pub used: BTreeSet<&'static str>,
+}
+
+/// Compares what came of playing `stimuli`; a difference is right where one of `patterns` means it.
+pub fn differences<A: Opinion>(
+    stimuli: &[Stimulus],
+    played: Vec<(Vec<A>, Vec<A>)>,
+    patterns: &[&'static str],
+) -> Differences {
+    let mut result = Differences::default();
+    for (stimulus, (truth, ours)) in stimuli.iter().zip(played) {
+        result.answered += usize::from(!truth.is_empty());
+        if ours == truth {
+            continue;
+        }
+        let name = stimulus.name.as_str();
+        match patterns.iter().find(|pattern| is_meant(pattern, name)) {
+            Some(pattern) => drop(result.used.insert(*pattern)),
+            None => {
+                result.wrong.push(format!(
+                    "{name}\n  Linux:    {}\n  pollcast: {}",
+                    shown(&truth),
+                    shown(&ours)
+                ));
+            }
+        }
+    }
+    result
 }
 
 /// Whether `name` is what `pattern` means.
@@ -177,7 +242,7 @@ pub fn is_meant(pattern: &str, name: &str) -> bool {
 }
 
 /// What differs between two lists of answers, in a few words.
-pub fn shown(answers: &[Answer]) -> String {
+pub fn shown<A: Opinion>(answers: &[A]) -> String {
     let text = format!("{answers:?}");
     text.chars().take(400).collect()
 }

@@ -36,11 +36,11 @@ impl Stimulus {
     }
 }
 
-fn one(name: &str, frame: Vec<u8>) -> Stimulus {
+pub(super) fn one(name: &str, frame: Vec<u8>) -> Stimulus {
     some(name, vec![frame])
 }
 
-fn some(name: &str, frames: Vec<Vec<u8>>) -> Stimulus {
+pub(super) fn some(name: &str, frames: Vec<Vec<u8>>) -> Stimulus {
     Stimulus { name: name.to_owned(), frames }
 }
 
