@@ -1,8 +1,8 @@
 //! Neighbour discovery (RFC 4861) and stateless address autoconfiguration (RFC 4862) for one interface, sans I/O.
 //!
 //! Here: whose an address is ([`dad`]), what addresses there are and for how long ([`addresses`]), what they are made of
-//! ([`stable_iid`]), and what routers say of the link ([`routers`], [`prefixes`], [`discovery`], [`timing`], [`redirects`]);
-//! what messages teach of neighbours ([`input`]) and what is sent ([`output`]). Not here: the neighbour cache, which ARP
+//! ([`stable_iid`]), and what routers say of the link ([`routers`], [`prefixes`], [`discovery`], [`timing`]);
+//! what messages teach of neighbours ([`input`], [`redirect`]) and what is sent ([`output`]). Not here: the neighbour cache, which ARP
 //! shares ([`neighbor`](super::neighbor)).
 
 pub mod addresses;
@@ -11,7 +11,7 @@ pub mod discovery;
 pub mod input;
 pub mod output;
 pub mod prefixes;
-pub mod redirects;
+pub mod redirect;
 pub mod routers;
 pub mod stable_iid;
 pub mod timing;

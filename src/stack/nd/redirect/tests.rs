@@ -1,6 +1,9 @@
 //! What RFC 4861 8.1 and 8.3 say of redirects.
 
 use super::*;
+use core::net::Ipv6Addr;
+use core::time::Duration;
+
 use crate::addr::{Cidr, MacAddr, Unicast};
 use crate::io::InterfaceId;
 use crate::stack::hops::Hops;
@@ -23,7 +26,6 @@ fn s(seconds: u64) -> Instant {
 struct Host {
     interface: Interface,
     cache: NeighborCache<V6>,
-    redirects: Redirects,
 }
 
 impl Host {
@@ -34,7 +36,7 @@ impl Host {
         let default = Route::default_via(Unicast::new(v6("fe80::1")).unwrap());
         let routes = Routes::new(vec![cidr("fd88::2"), cidr("fe80::2")], vec![default]);
         interface.v6 = Inet::with_routes(routes, Hops::new(0, 0));
-        Self { interface, cache: NeighborCache::new(8), redirects: Redirects::default() }
+        Self { interface, cache: NeighborCache::new(8) }
     }
 
     fn redirect(
@@ -47,11 +49,7 @@ impl Host {
         let redirect = Redirect { target, destination, target_mac: Some(MAC), redirected: None };
         let envelope = Envelope { src: v6(src), dst: v6(dst), hop_limit: 255 };
         let received = Received { envelope, source_mac: MAC, message: Message::Redirect(redirect) };
-        self.redirects.input(now, &received, &redirect, &self.interface, &mut self.cache)
-    }
-
-    fn known(&self) -> Vec<(Ipv6Addr, Ipv6Addr)> {
-        self.redirects.iter().collect()
+        input(now, &received, &redirect, &self.interface, &mut self.cache)
     }
 }
 
@@ -63,13 +61,9 @@ fn the_first_hop_names_a_better_one() {
     for (target, is_router) in [("fe80::7", true), (FAR, false)] {
         let mut host = Host::new();
         assert_eq!(host.redirect(s(0), ROUTER, (FAR, target)), Ok(()));
-        assert_eq!(host.known(), [(v6(FAR), v6(target))]);
         let row = host.cache.rows().next().unwrap();
         assert_eq!((row.addr, row.state, row.mac), (v6(target), State::Stale, Some(MAC)));
         assert_eq!(row.is_router, is_router);
-        assert!(host.redirects.take_changed() && !host.redirects.take_changed());
-        assert_eq!(host.redirect(s(1), ROUTER, (FAR, target)), Ok(()));
-        assert!(!host.redirects.take_changed(), "what was known is no news");
     }
 }
 
@@ -89,7 +83,7 @@ fn nobody_else_redirects() {
             Err(DropReason::NdpRedirectInvalid),
             "{from_to:?} {way:?}"
         );
-        assert_eq!((host.known().len(), host.cache.rows().count()), (0, 0));
+        assert_eq!(host.cache.rows().count(), 0);
     }
 }
 
@@ -99,49 +93,5 @@ fn redirects_are_a_matter_of_policy() {
     let mut host = Host::new();
     host.interface.policy.accept_redirects6 = false;
     assert_eq!(host.redirect(s(0), ROUTER, (FAR, "fe80::7")), Err(DropReason::NdpRedirectOff));
-    assert_eq!((host.known().len(), host.cache.rows().count()), (0, 0));
-}
-
-#[test]
-fn a_redirect_is_forgotten_in_time() {
-    let mut host = Host::new();
-    host.redirect(s(0), ROUTER, (FAR, "fe80::7")).unwrap();
-    host.redirect(s(100), ROUTER, ("2001:db8::8", "fe80::7")).unwrap();
-    host.redirects.take_changed();
-    assert_eq!(host.redirects.poll_timeout(), Some(s(600)));
-    host.redirects.expire(s(599));
-    assert!(!host.redirects.take_changed());
-    host.redirects.expire(s(600));
-    assert!(host.redirects.take_changed());
-    assert_eq!(host.known(), [(v6("2001:db8::8"), v6("fe80::7"))]);
-    assert_eq!(host.redirects.poll_timeout(), Some(s(700)));
-}
-
-// N15, RFC 4861 7.2.5, 7.3.3: it goes with the router that said it, and with the one that it leads to.
-#[test]
-fn a_redirect_goes_with_its_router() {
-    for gone in ["fe80::1", "fe80::7", "fe80::8"] {
-        let mut host = Host::new();
-        host.redirect(s(0), ROUTER, (FAR, "fe80::7")).unwrap();
-        host.redirects.take_changed();
-        host.redirects.forget(v6(gone));
-        let forgotten = gone != "fe80::8";
-        assert_eq!((host.known().is_empty(), host.redirects.take_changed()), (forgotten, forgotten));
-    }
-}
-
-// N16: a router that redirects everything fills no memory.
-#[test]
-fn the_oldest_redirect_makes_room() {
-    let mut host = Host::new();
-    for n in 0..2000u64 {
-        let far = format!("2001:db8::{n:x}");
-        host.redirect(s(n), ROUTER, (&far, "fe80::7")).unwrap();
-        assert!(host.known().len() <= REDIRECTS_MAX);
-    }
-    let known = host.known();
-    assert_eq!(known.len(), REDIRECTS_MAX);
-    assert!(known.contains(&(v6("2001:db8::7cf"), v6("fe80::7"))), "the latest is there");
-    host.redirects.clear();
-    assert!(host.known().is_empty());
+    assert_eq!(host.cache.rows().count(), 0);
 }
