@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use pollcast::config::{Config, ConfigErrors, GroupSources, Hugepages, Kind, Kinds, Machine, Plan, mbufs};
-use pollcast::io::{BURST_MAX, ConflictDetection, FilterPolicy, InterfaceId, PmtuDiscovery, ReplyPath};
+use pollcast::io::{
+    Addressing6, BURST_MAX, ConflictDetection, FilterPolicy, InterfaceId, PmtuDiscovery, ReplyPath,
+};
 use pollcast::service::EchoOptions;
 use proptest::prelude::*;
 
@@ -87,12 +89,16 @@ fn the_tap_file_says_what_the_demo_needs() {
     let [port] = plan.ports.as_slice() else { panic!("{:?}", plan.ports) };
     assert_eq!((port.name.as_str(), port.device.as_str()), ("p0", "net_tap0,iface=pc0"));
     assert_eq!(port.mac.unwrap().to_string(), "02:00:00:00:00:02");
-    assert_eq!(plan.interfaces[0].addresses[0].to_string(), "198.18.0.2/24");
+    assert_eq!(plan.interfaces[0].v4.addresses[0].to_string(), "198.18.0.2/24");
     let [echo] = plan.services.as_slice() else { panic!("{:?}", plan.services) };
-    assert_eq!((echo.listen[0].addr.to_string().as_str(), echo.listen[0].udp_port), ("0.0.0.0", 7));
-    let groups: Vec<String> =
-        echo.groups.iter().map(|group| format!("{} {:?}", group.written(), group.from)).collect();
-    assert_eq!(groups, ["239.1.2.3 Any", "232.1.2.3 Only([198.18.0.1])"]);
+    assert_eq!(plan.interfaces[0].v6.addresses[0].to_string(), "2001:db8::2/64");
+    // Dual-stack: one socket for both IP versions.
+    assert_eq!((echo.listen[0].written().as_str(), echo.listen[0].v6only), ("[::]:7", false));
+    assert_eq!(echo.listen[0].places().map(|addr| addr.to_string()).collect::<Vec<_>>(), ["::", "0.0.0.0"]);
+    let groups4: Vec<String> = echo.groups4.iter().map(|g| format!("{} {:?}", g.written(), g.from)).collect();
+    assert_eq!(groups4, ["239.1.2.3 Any", "232.1.2.3 Only([198.18.0.1])"]);
+    let groups6: Vec<String> = echo.groups6.iter().map(|g| format!("{} {:?}", g.written(), g.from)).collect();
+    assert_eq!(groups6, ["ff0e::1:2:3 Any", "ff3e::1234 Only([2001:db8::1])"]);
     assert_eq!((plan.control_cpu, plan.workers[0].cpu), (0, 1));
 }
 
@@ -117,6 +123,10 @@ fn the_values_in_the_tap_file_are_the_defaults() {
     assert_eq!((tap_ip.path_mtu_min, tap_ip.igmp), (least_ip.path_mtu_min, least_ip.igmp));
     assert_eq!((tap_ip.groups_max, tap_ip.sources_max), (least_ip.groups_max, least_ip.sources_max));
     assert_eq!(tap_ip.path_mtu_timeout, least_ip.path_mtu_timeout);
+    assert_eq!((tap_ip.mld, tap_ip.stable_secret), (least_ip.mld, least_ip.stable_secret));
+    let statics = tap_ip.v6.addresses.clone();
+    assert_eq!(tap_ip.addressing6, Some(Addressing6 { statics, ..Addressing6::new() }));
+    assert_eq!(least_ip.addressing6, None);
     assert_eq!((tap.reassembly, tap.icmp), (least.reassembly, least.icmp));
     let (tap_echo, least_echo) = (&tap.services[0], &least.services[0]);
     assert_eq!(tap_echo.name, least_echo.name);
@@ -185,7 +195,7 @@ fn the_vlan_file_has_three_networks_on_one_port() {
     let ids = |ids: &[u16]| ids.iter().map(|&id| InterfaceId(id)).collect::<Vec<_>>();
     assert_eq!(plan.services[0].listen[0].interfaces, ids(&[0, 1, 2]));
     assert_eq!(plan.services[1].listen[0].interfaces, ids(&[1, 2]));
-    let joined: Vec<_> = plan.services[1].groups.iter().map(|g| (g.written(), g.interface.0)).collect();
+    let joined: Vec<_> = plan.services[1].groups4.iter().map(|g| (g.written(), g.interface.0)).collect();
     let expected = [("239.1.2.3", 1), ("239.1.2.3", 2), ("232.1.2.3", 1)];
     assert_eq!(joined, expected.map(|(group, interface)| (group.to_owned(), interface)));
 }
@@ -194,9 +204,9 @@ fn the_vlan_file_has_three_networks_on_one_port() {
 fn the_routed_file_has_a_way_for_everything() {
     let plan = plan(&text_of("routed.toml"), 2);
     let [port] = plan.interfaces.as_slice() else { panic!("{:?}", plan.interfaces) };
-    let routes: Vec<_> = port.routes.iter().map(|r| format!("{} {}", r.to, r.via)).collect();
+    let routes: Vec<_> = port.v4.routes.iter().map(|r| format!("{} {}", r.to, r.via)).collect();
     assert_eq!(routes, ["10.0.0.0/8 198.18.0.3", "10.1.0.0/16 198.18.1.1", "203.0.113.9/32 198.18.1.1"]);
-    assert_eq!(port.gateway4.unwrap().to_string(), "198.18.0.1");
+    assert_eq!(port.v4.gateway.unwrap().to_string(), "198.18.0.1");
     assert_eq!(port.conflict_detection, ConflictDetection::Probe);
     let ways: Vec<_> = plan.services.iter().map(|s| (s.reply, s.path_mtu_discovery)).collect();
     assert_eq!(ways, [(ReplyPath::Route, PmtuDiscovery::Want), (ReplyPath::Route, PmtuDiscovery::Do)]);
@@ -209,7 +219,7 @@ fn the_two_port_file_joins_each_feed_where_its_source_is() {
     let feed = &plan.services[0];
     assert_eq!(feed.listen[0].interfaces, [a, b]);
     let joined: Vec<_> =
-        feed.groups.iter().map(|g| (g.written(), g.from == GroupSources::Any, g.interface)).collect();
+        feed.groups4.iter().map(|g| (g.written(), g.from == GroupSources::Any, g.interface)).collect();
     let expected =
         [("239.1.2.3", true, a), ("239.1.2.3", true, b), ("232.1.2.3", false, a), ("232.1.2.3", false, b)];
     assert_eq!(joined, expected.map(|(group, any, port)| (group.to_owned(), any, port)));
@@ -258,7 +268,7 @@ fn workers_spin_on_nics_unless_control_needs_the_cpu() {
 #[test]
 fn the_group_of_all_hosts_may_be_listed() {
     let plan = plan(&format!("{LEAST}groups = [{{ group = \"224.0.0.1\" }}]"), 2);
-    assert!(!plan.services[0].groups[0].groups().next().unwrap().is_reported());
+    assert!(!plan.services[0].groups4[0].groups().next().unwrap().is_reported());
 }
 
 /// Everything that can hold a buffer at one time: descriptors, bursts, queues between threads, what waits, full caches.
@@ -415,13 +425,15 @@ proptest! {
     fn a_strange_value_makes_no_panic(
         key in "(name|device|mac|addresses|gateway4|mtu|rx_descriptors|tx_descriptors|checksum|multicast_filter|cpus\
             |vlan|routes|conflict_detection|neighbors_max|groups_max|sources_max|path_mtu_min|path_mtu_timeout_s|icmp_echo_group|icmp6_echo_group|accept_redirects6\
-            |igmp_version|igmp_robustness|igmp_query_interval_s|igmp_strict_queries)",
+            |igmp_version|igmp_robustness|igmp_query_interval_s|igmp_strict_queries|gateway6|link_local|stable_secret|dad_transmits\
+            |router_discovery|mld_version|mld_robustness|mld_query_interval_s)",
         value in prop_oneof![
             any::<i64>().prop_map(|n| n.to_string()),
             any::<f64>().prop_map(|n| format!("{n:?}")),
             "[0-9a-f:./]{0,20}".prop_map(|s| format!("{s:?}")),
             "net_[a-z_0-9,=]{0,12}".prop_map(|s| format!("{s:?}")),
             prop::collection::vec("([0-9]{1,3}[.]){3}[0-9]{1,3}/[0-9]{1,3}", 0..4).prop_map(|list| format!("{list:?}")),
+            prop::collection::vec("[0-9a-f:]{0,24}(/[0-9]{1,3})?|auto", 0..4).prop_map(|list| format!("{list:?}")),
             prop::collection::vec("[{] to = \"([0-9]{1,3}[.]){3}0/[0-9]{1,2}\", via = \"198[.]18[.]0[.][0-9]{1,3}\" [}]", 0..4)
                 .prop_map(|list| format!("[{}]", list.join(", "))),
             prop::collection::vec("[{] id = [0-9]{1,4}, addresses = \\[\"198[.]18[.][0-9]{1,2}[.]2/24\"\\] [}]", 0..4)

@@ -122,10 +122,11 @@ fn unknown_keys_come_with_the_nearest_known_one() {
     );
     port_error(
         "colour = 1",
-        "4:1: port[0].colour: unknown key: the keys here are name, device, mac, addresses, gateway4, \
+        "4:1: port[0].colour: unknown key: the keys here are name, device, mac, addresses, gateway4, gateway6, \
          conflict_detection, accept_reserved_sources, accept_unicast_in_group_frames, icmp_timestamp, icmp_echo_group, \
          icmp6_echo_group, accept_redirects6, path_mtu_min, path_mtu_timeout_s, neighbors_max, igmp_version, \
-         igmp_robustness, igmp_query_interval_s, igmp_strict_queries, groups_max, sources_max, routes, vlan, mtu, rx_descriptors, tx_descriptors, checksum, \
+         igmp_robustness, igmp_query_interval_s, igmp_strict_queries, mld_version, mld_robustness, \
+         mld_query_interval_s, link_local, stable_secret, router_discovery, dad_transmits, groups_max, sources_max, routes, vlan, mtu, rx_descriptors, tx_descriptors, checksum, \
          multicast_filter, cpus",
     );
     service_error(
@@ -376,10 +377,6 @@ fn addresses() {
         "198.18.0/24",
         "\"198.18.0\" is no IPv4 address: write four numbers with dots, as in \"198.18.0.2\"",
     );
-    address_error(
-        "2001:db8::2/64",
-        "2001:db8::2 is an IPv6 address: this version serves IPv4 only: use IPv4",
-    );
     for addr in ["239.1.2.3", "0.0.0.0", "127.0.0.1", "255.255.255.255"] {
         address_error(
             &format!("{addr}/24"),
@@ -427,7 +424,7 @@ fn gateways() {
         "198.18.0.255 is the network's or the broadcast address of a prefix: use the router's address",
     );
     gateway("239.1.2.3", "no host may have the address 239.1.2.3: use a router's unicast address");
-    gateway("fe80::1", "fe80::1 is an IPv6 address: this version serves IPv4 only: use IPv4");
+    gateway("fe80::1", "fe80::1 is an IPv6 address: write it as the key gateway6");
 }
 
 #[test]

@@ -152,7 +152,6 @@ fn where_a_route_leads() {
         "10.0.0.1 has bits behind the first 8: use \"10.0.0.0/8\", or \"10.0.0.1/32\" for one host",
     );
     to("0.0.0.0/0", "this is the default route: name the router of all else in the key gateway4 instead");
-    to("2001:db8::/32", "2001:db8:: is an IPv6 address: this version serves IPv4 only: use IPv4");
     to("ten/8", "\"ten\" is no IPv4 address: write four numbers with dots, as in \"198.18.0.2\"");
     for (prefix, what) in [
         ("0.1.0.0/16", "\"this network\""),

@@ -22,7 +22,7 @@ fn vlan(id: u16, rest: &str) -> String {
 /// Name, port, VLAN and addresses of each.
 fn interfaces(plan: &Plan) -> Vec<(&str, u16, Option<u16>, String)> {
     let of = |i: &InterfacePlan| {
-        let addresses: Vec<_> = i.addresses.iter().map(ToString::to_string).collect();
+        let addresses: Vec<_> = i.v4.addresses.iter().map(ToString::to_string).collect();
         (i.port.0, i.vlan.map(Vid::get), addresses.join(" "))
     };
     let with_name = plan.interfaces.iter().map(|i| (i.name.as_str(), of(i)));
@@ -61,7 +61,7 @@ fn each_vlan_of_a_port_is_an_interface() {
     assert_eq!(interfaces(&with_own), expected.map(|(n, p, v, a)| (n, p, v, a.to_owned())));
     let echo = &with_own.services[0];
     assert!(echo.listen.iter().all(|socket| socket.interfaces == [InterfaceId(1)]));
-    assert_eq!(echo.groups[0].interface, InterfaceId(1));
+    assert_eq!(echo.groups4[0].interface, InterfaceId(1));
     assert_eq!((with_own.ports[0].tagged, with_own.ports[1].tagged), (true, false));
 
     let without = plan(&format!("{BARE}{}{second}{SERVICE}", vlan(7, "")));
@@ -86,7 +86,7 @@ fn what_is_not_chosen_is_the_default() {
     assert_eq!(port.conflict_detection, ConflictDetection::Announce);
     assert_eq!((port.path_mtu_min, port.path_mtu_timeout), (552, Duration::from_secs(600)));
     assert_eq!((port.neighbors_max, port.groups_max, port.sources_max), (1024, 16_384, 512));
-    assert!(port.routes.is_empty());
+    assert!(port.v4.routes.is_empty());
     let reassembly = ReassemblyPlan {
         timeout: Duration::from_secs(30),
         timeout6: Duration::from_secs(60),
@@ -146,7 +146,7 @@ fn a_vlan_takes_over_what_its_port_chose_and_may_choose_otherwise() {
     let [port, heir, own] = plan.interfaces.as_slice() else { panic!("{:?}", plan.interfaces) };
     assert_chosen(port);
     assert_chosen(heir);
-    assert_eq!((heir.gateway4, heir.routes.len()), (None, 0), "where routers are is each link's own");
+    assert_eq!((heir.v4.gateway, heir.v4.routes.len()), (None, 0), "where routers are is each link's own");
     assert_eq!((own.policy, own.conflict_detection), (Policy::default(), ConflictDetection::Announce));
     assert_eq!((own.path_mtu_min, own.path_mtu_timeout.as_secs(), own.neighbors_max), (552, 600, 1024));
     assert_eq!(own.igmp, IgmpPolicy::default());
@@ -197,7 +197,7 @@ fn routes_lead_by_routers_of_the_link() {
                   { to = \"10.1.0.0/16\", via = \"198.18.0.3\" }]\n";
     let plan = plan(&format!("{PORT}{routes}"));
     let routes: Vec<_> =
-        plan.interfaces[0].routes.iter().map(|r| format!("{} via {}", r.to, r.via)).collect();
+        plan.interfaces[0].v4.routes.iter().map(|r| format!("{} via {}", r.to, r.via)).collect();
     let expected =
         ["10.0.0.0/8 via 198.18.0.1", "203.0.113.9/32 via 198.18.0.3", "10.1.0.0/16 via 198.18.0.3"];
     assert_eq!(routes, expected);

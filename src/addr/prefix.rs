@@ -1,6 +1,7 @@
 //! Prefixes: where routes lead.
 
 use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Family;
 
@@ -45,6 +46,22 @@ impl<F: Family> Prefix<F> {
     pub fn contains(self, addr: F::Addr) -> bool {
         F::common_bits(self.network, addr) >= self.len
     }
+
+    /// How many addresses are in it; more than a `u32` holds are as many as it holds.
+    #[must_use]
+    pub fn size(self) -> u32 {
+        1u32.checked_shl(u32::from(F::BITS - self.len)).unwrap_or(u32::MAX)
+    }
+
+    /// Its address number `n`, from 0 on, if it is in it.
+    #[must_use]
+    pub fn nth(self, n: u32) -> Option<F::Addr> {
+        let addr = match self.network.into() {
+            IpAddr::V4(addr) => Ipv4Addr::from_bits(addr.to_bits().checked_add(n)?).into(),
+            IpAddr::V6(addr) => Ipv6Addr::from_bits(addr.to_bits().checked_add(n.into())?).into(),
+        };
+        F::of_ip(addr).filter(|addr| self.contains(*addr))
+    }
 }
 
 impl<F: Family> fmt::Display for Prefix<F> {
@@ -69,6 +86,23 @@ mod tests {
         assert!(v6("2001:db8::", 32).unwrap().contains("2001:db8:1::1".parse().unwrap()));
         assert!(!v6("2001:db8::", 32).unwrap().contains("2001:db9::1".parse().unwrap()));
         assert!(v6("2001:db8::1", 64).is_none() && v6("::", 129).is_none());
+    }
+
+    #[test]
+    fn a_prefix_counts_and_numbers_its_addresses() {
+        let v4 = Prefix::<V4>::new("239.1.0.0".parse().unwrap(), 30).unwrap();
+        let all: Vec<_> = (0..v4.size()).map(|n| v4.nth(n).unwrap().to_string()).collect();
+        assert_eq!(all, ["239.1.0.0", "239.1.0.1", "239.1.0.2", "239.1.0.3"]);
+        assert_eq!(v4.nth(4), None);
+        let v6 = Prefix::<V6>::new("ff0e::fffe".parse().unwrap(), 127).unwrap();
+        assert_eq!((v6.size(), v6.nth(1)), (2, "ff0e::ffff".parse().ok()));
+        assert_eq!(v6.nth(2), None);
+        let large = Prefix::<V6>::new("ff0e::".parse().unwrap(), 16).unwrap();
+        assert_eq!((large.size(), large.nth(9)), (u32::MAX, "ff0e::9".parse().ok()));
+        let every = Prefix::<V4>::new("0.0.0.0".parse().unwrap(), 0).unwrap();
+        assert_eq!(every.size(), u32::MAX);
+        let last = Prefix::<V4>::new("255.255.255.254".parse().unwrap(), 31).unwrap();
+        assert_eq!((last.nth(1), last.nth(2)), (Some("255.255.255.255".parse().unwrap()), None));
     }
 
     #[test]

@@ -45,8 +45,8 @@ pub use error::{ConfigError, ConfigErrors, Position};
 pub use kinds::{Kind, Kinds, OptionError};
 pub use machine::Machine;
 pub use plan::{
-    Checksum, EalPlan, GroupPlan, GroupSources, Hugepages, IcmpPlan, Idle, InterfacePlan, ListenPlan,
-    MbufPlan, Plan, PortPlan, ReassemblyPlan, RoutePlan, ServicePlan, WorkerPlan,
+    Checksum, EalPlan, GroupPlan, GroupSources, Hugepages, IcmpPlan, Idle, InetPlan, InterfacePlan,
+    ListenPlan, MbufPlan, Plan, PortPlan, ReassemblyPlan, RoutePlan, ServicePlan, WorkerPlan,
 };
 
 use error::{Place, Problems};

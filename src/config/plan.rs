@@ -1,12 +1,13 @@
 //! The plan: what a checked configuration comes to. It holds only proven values; nothing downstream checks again.
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use std::path::PathBuf;
 
-use crate::addr::{Group, Ipv4Cidr, MacAddr, Prefix, Unicast, V4, Vid};
+use crate::addr::{Cidr, Family, Group, MacAddr, Prefix, Unicast, V4, V6, Vid};
 use crate::io::{
-    ConflictDetection, FilterPolicy, IgmpPolicy, InterfaceId, PmtuDiscovery, Policy, PortId, ReplyPath,
+    Addressing6, ConflictDetection, FilterPolicy, IgmpPolicy, InterfaceId, MldPolicy, PmtuDiscovery, Policy,
+    PortId, ReplyPath, StableSecret,
 };
 
 /// Everything that a run needs to know.
@@ -150,37 +151,59 @@ pub struct InterfacePlan {
     pub port: PortId,
     /// Its VLAN; `None` if its frames are untagged.
     pub vlan: Option<Vid>,
-    /// Its addresses, the first the primary; at least one.
-    pub addresses: Vec<Ipv4Cidr>,
-    /// The default gateway, on one of the prefixes.
-    pub gateway4: Option<Unicast<V4>>,
-    /// Its static routes.
-    pub routes: Vec<RoutePlan>,
-    /// When its addresses are used first.
+    /// What it has of IPv4; without an address, it is off.
+    pub v4: InetPlan<V4>,
+    /// What the configuration names of IPv6, link-local addresses aside.
+    pub v6: InetPlan<V6>,
+    /// How its IPv6 addresses come about; `None`: IPv6 is off, and there is no link-local address either.
+    pub addressing6: Option<Addressing6>,
+    /// What stable identifiers of addresses are made from; `None`: from this machine's identity.
+    pub stable_secret: Option<StableSecret>,
+    /// When its IPv4 addresses are used first.
     pub conflict_detection: ConflictDetection,
     /// What else its configuration chose where the RFCs leave the choice.
     pub policy: Policy,
-    /// The least that a path MTU may be lowered to, in bytes: 68 to 1500, and no more than the port's MTU.
+    /// The least that an IPv4 path's MTU may be lowered to, in bytes: 68 to 1500, and no more than the port's MTU.
     pub path_mtu_min: u16,
     /// How long a lowered path MTU is remembered.
     pub path_mtu_timeout: Duration,
-    /// The most neighbours that are remembered.
+    /// The most neighbours that are remembered, of each IP version.
     pub neighbors_max: usize,
-    /// What its group management is to be like.
+    /// What its IPv4 group management is to be like.
     pub igmp: IgmpPolicy,
-    /// The most groups that are joined on it.
+    /// What its IPv6 group management is to be like.
+    pub mld: MldPolicy,
+    /// The most groups that are joined on it, of each IP version.
     pub groups_max: usize,
     /// The most sources that one service names of one group.
     pub sources_max: usize,
 }
 
+/// What one IP version has on an interface.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InetPlan<F: Family> {
+    /// The addresses that are named, the first the primary one.
+    pub addresses: Vec<Cidr<F>>,
+    /// The default gateway, on one of the prefixes; of IPv6, or link-local.
+    pub gateway: Option<Unicast<F>>,
+    /// Its static routes.
+    pub routes: Vec<RoutePlan<F>>,
+}
+
+impl<F: Family> Default for InetPlan<F> {
+    /// Nothing.
+    fn default() -> Self {
+        Self { addresses: Vec::new(), gateway: None, routes: Vec::new() }
+    }
+}
+
 /// A static route of an interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct RoutePlan {
+pub struct RoutePlan<F: Family> {
     /// Where it leads.
-    pub to: Prefix<V4>,
-    /// By which router, on one of the interface's prefixes.
-    pub via: Unicast<V4>,
+    pub to: Prefix<F>,
+    /// By which router, on one of the interface's prefixes; of IPv6, or link-local.
+    pub via: Unicast<F>,
 }
 
 /// How fragments are put together: `[reassembly]`.
@@ -232,8 +255,10 @@ pub struct ServicePlan {
     pub listen: Vec<ListenPlan>,
     /// Whether its sockets share their addresses and UDP ports with other services that do so, too: `SO_REUSEADDR`.
     pub reuse_address: bool,
-    /// The groups that it joins.
-    pub groups: Vec<GroupPlan>,
+    /// The IPv4 groups that it joins.
+    pub groups4: Vec<GroupPlan<V4>>,
+    /// The IPv6 groups that it joins.
+    pub groups6: Vec<GroupPlan<V6>>,
     /// Whether its sockets hear groups that others joined, too: `IP_MULTICAST_ALL`.
     pub multicast_all: bool,
     /// Where its answers go.
@@ -248,39 +273,54 @@ pub struct ServicePlan {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListenPlan {
     /// The address; unspecified means any of the port's, its broadcast addresses, and groups. A group: that one alone.
-    pub addr: Ipv4Addr,
+    pub addr: IpAddr,
     /// The UDP port, never 0.
     pub udp_port: u16,
+    /// Whether a socket of any IPv6 address (`::`) leaves IPv4 to others: `IPV6_V6ONLY`. Without it, it is IPv4's, too.
+    pub v6only: bool,
     /// The interfaces that it listens on.
     pub interfaces: Vec<InterfaceId>,
 }
 
+impl ListenPlan {
+    /// The addresses that it takes: that of any IPv4 address, too, if it is dual-stack.
+    // P10, RFC 3493 5.3.
+    pub fn places(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        let dual = self.addr == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && !self.v6only;
+        let too = dual.then_some(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        core::iter::once(self.addr).chain(too)
+    }
+
+    /// As it is written: `0.0.0.0:7`, `[::]:7`.
+    #[must_use]
+    pub fn written(&self) -> String {
+        core::net::SocketAddr::new(self.addr, self.udp_port).to_string()
+    }
+}
+
 /// The memberships of a service in one group, or in every group of a prefix.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct GroupPlan {
+pub struct GroupPlan<F: Family> {
     /// The groups: every address of it is one.
-    pub prefix: Prefix<V4>,
+    pub prefix: Prefix<F>,
     /// From whom.
-    pub from: GroupSources,
+    pub from: GroupSources<F>,
     /// The interface on which they are joined.
     pub interface: InterfaceId,
 }
 
-impl GroupPlan {
+impl<F: Family> GroupPlan<F> {
     /// Each of the groups.
-    pub fn groups(&self) -> impl Iterator<Item = Group<V4>> + use<> {
-        let first = self.prefix.network().to_bits();
-        (0..self.len()).filter_map(move |n| Group::new(Ipv4Addr::from_bits(first.checked_add(n)?)))
+    pub fn groups(&self) -> impl Iterator<Item = Group<F>> + use<F> {
+        let prefix = self.prefix;
+        (0..self.len()).filter_map(move |n| Group::new(prefix.nth(n)?))
     }
 
     /// How many groups there are.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "there is always one")]
-    pub const fn len(&self) -> u32 {
-        match 1u32.checked_shl(32 - self.prefix.len() as u32) {
-            Some(groups) => groups,
-            None => u32::MAX,
-        }
+    pub fn len(&self) -> u32 {
+        self.prefix.size()
     }
 
     /// As it is written: `239.1.2.3`, or `239.1.0.0/22`.
@@ -292,13 +332,13 @@ impl GroupPlan {
 
 /// From whom a service wants a group: the filter mode and source list of RFC 9776 3.1.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum GroupSources {
+pub enum GroupSources<F: Family> {
     /// From anyone.
     Any,
     /// From these alone; at least one.
-    Only(Vec<Unicast<V4>>),
+    Only(Vec<Unicast<F>>),
     /// From anyone but these; at least one.
-    Except(Vec<Unicast<V4>>),
+    Except(Vec<Unicast<F>>),
 }
 
 /// The size of the mbuf pool and where it comes from.

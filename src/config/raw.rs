@@ -60,6 +60,7 @@ pub(super) struct RawIcmp {
 pub(super) struct RawInterface {
     pub(super) addresses: Option<At<Vec<At<String>>>>,
     pub(super) gateway4: Option<At<String>>,
+    pub(super) gateway6: Option<At<String>>,
     pub(super) routes: Vec<RawRoute>,
     pub(super) choices: RawChoices,
 }
@@ -81,6 +82,13 @@ pub(super) struct RawChoices {
     pub(super) igmp_robustness: Option<At<NumberOrWord>>,
     pub(super) igmp_query_interval_s: Option<At<i64>>,
     pub(super) igmp_strict_queries: Option<At<bool>>,
+    pub(super) mld_version: Option<At<NumberOrWord>>,
+    pub(super) mld_robustness: Option<At<NumberOrWord>>,
+    pub(super) mld_query_interval_s: Option<At<i64>>,
+    pub(super) link_local: Option<At<String>>,
+    pub(super) stable_secret: Option<At<String>>,
+    pub(super) router_discovery: Option<At<bool>>,
+    pub(super) dad_transmits: Option<At<i64>>,
     pub(super) groups_max: Option<At<i64>>,
     pub(super) sources_max: Option<At<i64>>,
 }
@@ -137,6 +145,7 @@ pub(super) struct RawService {
     pub(super) ports: Option<At<Vec<At<String>>>>,
     pub(super) cpus: Option<At<Vec<At<i64>>>>,
     pub(super) reuse_address: Option<At<bool>>,
+    pub(super) v6only: Option<At<bool>>,
     pub(super) groups: Vec<RawGroup>,
     pub(super) multicast_all: Option<At<bool>>,
     pub(super) reply: Option<At<ReplyPath>>,
@@ -155,13 +164,14 @@ pub(super) struct RawGroup {
 }
 
 /// The keys of a service table that are not its kind's own.
-pub(super) const SERVICE_KEYS: [&str; 10] = [
+pub(super) const SERVICE_KEYS: [&str; 11] = [
     "name",
     "kind",
     "listen",
     "ports",
     "cpus",
     "reuse_address",
+    "v6only",
     "groups",
     "multicast_all",
     "reply",
@@ -263,6 +273,7 @@ impl RawInterface {
         let raw = Self {
             addresses: reader.list("addresses"),
             gateway4: reader.get("gateway4"),
+            gateway6: reader.get("gateway6"),
             routes: Vec::new(),
             choices: RawChoices::read(reader),
         };
@@ -293,6 +304,13 @@ impl RawChoices {
             igmp_robustness: reader.get("igmp_robustness"),
             igmp_query_interval_s: reader.get("igmp_query_interval_s"),
             igmp_strict_queries: reader.get("igmp_strict_queries"),
+            mld_version: reader.get("mld_version"),
+            mld_robustness: reader.get("mld_robustness"),
+            mld_query_interval_s: reader.get("mld_query_interval_s"),
+            link_local: reader.get("link_local"),
+            stable_secret: reader.get("stable_secret"),
+            router_discovery: reader.get("router_discovery"),
+            dad_transmits: reader.get("dad_transmits"),
             groups_max: reader.get("groups_max"),
             sources_max: reader.get("sources_max"),
         }
@@ -321,6 +339,13 @@ impl RawChoices {
             igmp_robustness: first(&self.igmp_robustness, &port.igmp_robustness),
             igmp_query_interval_s: first(&self.igmp_query_interval_s, &port.igmp_query_interval_s),
             igmp_strict_queries: first(&self.igmp_strict_queries, &port.igmp_strict_queries),
+            mld_version: first(&self.mld_version, &port.mld_version),
+            mld_robustness: first(&self.mld_robustness, &port.mld_robustness),
+            mld_query_interval_s: first(&self.mld_query_interval_s, &port.mld_query_interval_s),
+            link_local: first(&self.link_local, &port.link_local),
+            stable_secret: first(&self.stable_secret, &port.stable_secret),
+            router_discovery: first(&self.router_discovery, &port.router_discovery),
+            dad_transmits: first(&self.dad_transmits, &port.dad_transmits),
             groups_max: first(&self.groups_max, &port.groups_max),
             sources_max: first(&self.sources_max, &port.sources_max),
         }
@@ -396,6 +421,7 @@ impl RawService {
         let ports = reader.list("ports");
         let cpus = reader.list("cpus");
         let reuse_address = reader.get("reuse_address");
+        let v6only = reader.get("v6only");
         let multicast_all = reader.get("multicast_all");
         let groups = reader.tables("groups", "groups = [{ group = \"239.1.2.3\" }]");
         let reply = reader.choice("reply", &ReplyPath::NAMES);
@@ -410,6 +436,7 @@ impl RawService {
             ports,
             cpus,
             reuse_address,
+            v6only,
             groups,
             multicast_all,
             reply,

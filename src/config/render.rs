@@ -4,11 +4,14 @@ use core::fmt;
 
 use super::mbufs;
 use super::plan::{
-    Checksum, GroupPlan, GroupSources, Hugepages, IcmpPlan, Idle, InterfacePlan, MbufPlan, Plan, PortPlan,
-    ReassemblyPlan, ServicePlan,
+    Checksum, GroupPlan, GroupSources, Hugepages, IcmpPlan, Idle, InetPlan, InterfacePlan, ListenPlan,
+    MbufPlan, Plan, PortPlan, ReassemblyPlan, ServicePlan,
 };
-use crate::addr::{Unicast, V4};
-use crate::io::{ConflictDetection, FilterPolicy, IgmpPolicy, InterfaceId, Policy, PortId};
+use crate::addr::{Family, Unicast};
+use crate::io::{
+    Addressing6, ConflictDetection, FilterPolicy, IgmpPolicy, InterfaceId, LinkLocal, MldPolicy, Policy,
+    PortId,
+};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,7 +74,10 @@ impl Plan {
     fn write_services(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "services")?;
         if self.services.is_empty() {
-            writeln!(f, "  none: ARP, ping and group queries are answered all the same")?;
+            writeln!(
+                f,
+                "  none: ARP, neighbour discovery, ping and group queries are answered all the same"
+            )?;
         }
         self.services.iter().try_for_each(|service| self.write_service(service, f))
     }
@@ -81,14 +87,16 @@ impl Plan {
         for listen in &service.listen {
             let on: Vec<&str> = listen.interfaces.iter().map(|&id| self.interface_name(id)).collect();
             let shared = if service.reuse_address { ", shared" } else { "" };
-            writeln!(f, "    listens on {}:{} of {}{shared}", listen.addr, listen.udp_port, on.join(", "))?;
+            let versions = versions(listen);
+            writeln!(f, "    listens on {}{versions} of {}{shared}", listen.written(), on.join(", "))?;
         }
         if service.workers.len() != self.workers.len() {
             let cpus = service.workers.iter().filter_map(|worker| self.workers.get(*worker));
             let cpus: Vec<String> = cpus.map(|worker| worker.cpu.to_string()).collect();
             writeln!(f, "    lives on CPU {}; what others receive for it is handed over", cpus.join(", "))?;
         }
-        service.groups.iter().try_for_each(|group| self.write_group(group, f))?;
+        service.groups4.iter().try_for_each(|group| self.write_group(group, f))?;
+        service.groups6.iter().try_for_each(|group| self.write_group(group, f))?;
         let all = if service.multicast_all {
             "hears groups that others joined, too"
         } else {
@@ -102,8 +110,8 @@ impl Plan {
         Ok(())
     }
 
-    fn write_group(&self, group: &GroupPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |sources: &[Unicast<V4>]| {
+    fn write_group<F: Family>(&self, group: &GroupPlan<F>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |sources: &[Unicast<F>]| {
             let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
             sources.join(", ")
         };
@@ -138,34 +146,107 @@ impl Plan {
     }
 }
 
+/// Of a socket of any IPv6 address, which versions it hears.
+fn versions(listen: &ListenPlan) -> &'static str {
+    match (listen.addr.is_ipv6() && listen.addr.is_unspecified(), listen.v6only) {
+        (false, _) => "",
+        (true, true) => " (IPv6 only)",
+        (true, false) => " (IPv6 and IPv4)",
+    }
+}
+
 fn write_interface(interface: &InterfacePlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let addresses: Vec<String> = interface.addresses.iter().map(ToString::to_string).collect();
-    write!(f, "    ")?;
-    if let Some(vlan) = interface.vlan {
-        write!(f, "{}: VLAN {vlan}, ", interface.name)?;
+    let vlan = interface.vlan.map(|vlan| format!("{}: VLAN {vlan}, ", interface.name)).unwrap_or_default();
+    let used = match interface.conflict_detection {
+        ConflictDetection::Announce => "used at once, and announced",
+        ConflictDetection::Probe => "probed for, then used and announced",
+    };
+    match (interface.v4.addresses.is_empty(), &interface.addressing6) {
+        (false, _) => writeln!(f, "    {vlan}{}; {used}", addresses(&interface.v4, &[]))?,
+        (true, Some(_)) if !vlan.is_empty() => writeln!(f, "    {vlan}IPv6 only")?,
+        (true, _) => {}
     }
-    write!(f, "addresses {}", addresses.join(", "))?;
-    if let Some(gateway) = interface.gateway4 {
-        write!(f, ", gateway {gateway}")?;
-    }
-    match interface.conflict_detection {
-        ConflictDetection::Announce => writeln!(f, "; used at once, and announced")?,
-        ConflictDetection::Probe => writeln!(f, "; probed for, then used and announced")?,
-    }
-    for route in &interface.routes {
-        writeln!(f, "      route to {} via {}", route.to, route.via)?;
+    write_routes(&interface.v4, f)?;
+    if let Some(addressing) = &interface.addressing6 {
+        write_ipv6(addressing, interface, f)?;
+        write_routes(&interface.v6, f)?;
     }
     let (path_mtu, timeout) = (interface.path_mtu_min, interface.path_mtu_timeout.as_secs());
     let neighbors = interface.neighbors_max;
+    let least = match (interface.v4.addresses.is_empty(), &interface.addressing6) {
+        (true, _) => "1280".to_owned(),
+        (false, None) => path_mtu.to_string(),
+        (false, Some(_)) => format!("{path_mtu} (IPv6: 1280)"),
+    };
     writeln!(
         f,
-        "      at most {neighbors} neighbours; path MTU {path_mtu} or more, remembered for {timeout} s"
+        "      at most {neighbors} neighbours; path MTU {least} or more, remembered for {timeout} s"
     )?;
     let (groups, sources) = (interface.groups_max, interface.sources_max);
     writeln!(f, "      at most {groups} groups, {sources} sources of one for one service")?;
     let igmp = igmp_exceptions(&interface.igmp);
-    let all = exceptions(interface.policy).map(str::to_owned).chain(igmp);
+    let mld = interface.addressing6.iter().flat_map(|_| mld_exceptions(&interface.mld));
+    let all = exceptions(interface.policy).map(str::to_owned).chain(igmp).chain(mld);
     all.into_iter().try_for_each(|exception| writeln!(f, "      {exception}"))
+}
+
+/// `addresses 198.18.0.2/24, gateway 198.18.0.1`; `further` are addresses of another kind.
+fn addresses<F: Family>(inet: &InetPlan<F>, further: &[&str]) -> String {
+    let named = inet.addresses.iter().map(ToString::to_string);
+    let all: Vec<String> = named.chain(further.iter().map(|&word| word.to_owned())).collect();
+    let gateway = inet.gateway.map(|gateway| format!(", gateway {gateway}")).unwrap_or_default();
+    format!("addresses {}{gateway}", all.join(", "))
+}
+
+fn write_routes<F: Family>(inet: &InetPlan<F>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    inet.routes.iter().try_for_each(|route| writeln!(f, "      route to {} via {}", route.to, route.via))
+}
+
+/// What IPv6 has on an interface.
+fn write_ipv6(
+    addressing: &Addressing6,
+    interface: &InterfacePlan,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let Addressing6 { link_local, auto, router_discovery, dad_transmits, .. } = addressing;
+    let further: &[&str] = if *auto { &["auto"] } else { &[] };
+    let asked = match dad_transmits {
+        0 => "used at once, nobody is asked".to_owned(),
+        1 => "asked for once, then used".to_owned(),
+        n => format!("asked for {n} times, then used"),
+    };
+    writeln!(f, "    {}; {asked}", addresses(&interface.v6, further))?;
+    let made = match link_local {
+        LinkLocal::Eui64 => "made of the Ethernet address".to_owned(),
+        LinkLocal::Stable => "made of a secret".to_owned(),
+        LinkLocal::Addr(addr) => addr.to_string(),
+    };
+    writeln!(f, "      link-local address: {made}")?;
+    if *auto || *link_local == LinkLocal::Stable {
+        let whose = if interface.stable_secret.is_some() { "configured" } else { "this machine's own" };
+        writeln!(f, "      stable identifiers by a secret that is {whose}")?;
+    }
+    if !router_discovery {
+        writeln!(f, "      routers are neither asked nor believed")?;
+    }
+    Ok(())
+}
+
+/// What the choices of MLD make different from the default.
+fn mld_exceptions(mld: &MldPolicy) -> impl Iterator<Item = String> + use<> {
+    let MldPolicy { version, robustness, query_interval } = *mld;
+    let default = MldPolicy::default();
+    let seconds = query_interval.as_secs();
+    [
+        (version != default.version)
+            .then(|| format!("speaks MLD version {version}, whatever queriers speak")),
+        (robustness != default.robustness)
+            .then(|| format!("tells of IPv6 joins and leaves {robustness} times")),
+        (query_interval != default.query_interval)
+            .then(|| format!("takes {seconds} s for the time between MLD queries")),
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// What the choices of group management make different from the default.

@@ -1,6 +1,6 @@
 //! From a plan and started ports to the parts of workers and control. Generic over the world, and without a device.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use crossbeam::channel::{Receiver, Sender};
 
@@ -140,13 +140,17 @@ fn control_sockets(plan: &Plan) -> Vec<ControlSocket> {
     for (service, id) in plan.services.iter().zip(0..) {
         let ServicePlan { multicast_all, reuse_address, .. } = *service;
         for listen in &service.listen {
-            let local = SocketAddr::new(listen.addr.into(), listen.udp_port);
-            sockets.extend(listen.interfaces.iter().map(|interface| {
-                let socket = Socket { multicast_all, reuse_address, ..Socket::new(*interface, local, id) };
+            // P10, RFC 3493 5.3: a dual-stack socket is one in each version's place.
+            let places: Vec<IpAddr> = listen.places().collect();
+            for (addr, interface) in
+                places.iter().flat_map(|a| listen.interfaces.iter().map(move |i| (*a, *i)))
+            {
+                let local = SocketAddr::new(addr, listen.udp_port);
+                let socket = Socket { multicast_all, reuse_address, ..Socket::new(interface, local, id) };
                 let workers = homes(plan, &socket);
                 let cpus = workers.into_iter().filter_map(|w| plan.workers.get(w)).map(|w| w.cpu).collect();
-                ControlSocket { socket, cpus, pages: Vec::new() }
-            }));
+                sockets.push(ControlSocket { socket, cpus, pages: Vec::new() });
+            }
         }
     }
     sockets
@@ -210,7 +214,7 @@ fn make(
 pub(super) fn memberships(plan: &Plan) -> Vec<InitialMembership> {
     let mut memberships = Vec::new();
     for (service, id) in plan.services.iter().zip(0..) {
-        for wanted in &service.groups {
+        for wanted in &service.groups4 {
             let filter = match &wanted.from {
                 GroupSources::Any => SourceFilter::ANY,
                 GroupSources::Only(sources) => {

@@ -12,9 +12,9 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::assemble::{self, Assembly, QueuePair};
 use super::{Factories, HostError};
-use crate::addr::V4;
-use crate::config::Plan;
-use crate::config::plan::InterfacePlan;
+use crate::addr::Family;
+use crate::config::plan::InetPlan;
+use crate::config::{ListenPlan, Plan};
 use crate::ctl::text;
 use crate::dpdk::{Clock, Dpdk, Eal, EalOptions, Mempool, MempoolOptions, Port, StartedPort};
 use crate::engine::command::{Answer, Command, InterfaceAnswer, PoolStats};
@@ -149,7 +149,7 @@ fn interfaces(
     all.filter(|(_, i)| i.port == id)
         .map(|(id, with)| {
             let mut interface = Interface::new(id, info.mac, mtu, Vec::new());
-            interface.v4 = Inet::with_routes(routes(with), Hops::new(rng.u64(), with.neighbors_max));
+            interface.v4 = Inet::with_routes(routes(&with.v4), Hops::new(rng.u64(), with.neighbors_max));
             let path_mtu = PmtuPolicy { floor: with.path_mtu_min, timeout: with.path_mtu_timeout };
             interface.v4.paths = PathMtu::new(mtu, path_mtu);
             interface.vlan = with.vlan;
@@ -159,7 +159,7 @@ fn interfaces(
             ControlInterfaceParts {
                 name: with.name.clone(),
                 interface,
-                gateway4: with.gateway4,
+                gateway4: with.v4.gateway,
                 conflict_detection: with.conflict_detection,
                 neighbors_max: with.neighbors_max,
                 igmp: with.igmp,
@@ -169,10 +169,10 @@ fn interfaces(
         .collect()
 }
 
-/// The addresses and routes of an interface.
-fn routes(with: &InterfacePlan) -> Routes<V4> {
+/// The addresses and routes that are configured.
+fn routes<F: Family>(with: &InetPlan<F>) -> Routes<F> {
     let to_networks = with.routes.iter().map(|route| Route { to: route.to, via: route.via });
-    let all = to_networks.chain(with.gateway4.map(Route::default_via)).collect();
+    let all = to_networks.chain(with.gateway.map(Route::default_via)).collect();
     Routes::new(with.addresses.clone(), all)
 }
 
@@ -310,8 +310,7 @@ fn say_what_runs(plan: &Plan, control: &mut Control<Dpdk>, clock: Clock) {
         tracing::info!("port {}: multicast filter: {}", info.name, in_words(&filter.state));
     }
     for service in &plan.services {
-        let listen: Vec<String> =
-            service.listen.iter().map(|l| format!("{}:{}", l.addr, l.udp_port)).collect();
+        let listen: Vec<String> = service.listen.iter().map(ListenPlan::written).collect();
         tracing::info!("service {} ({}): listens on {}", service.name, service.kind, listen.join(" "));
     }
     tracing::info!(

@@ -2,12 +2,13 @@
 
 use core::time::Duration;
 
-use super::{Limits, addresses, igmp, routes};
-use crate::addr::Vid;
+use super::addresses::{Addresses, Links, RouterOf};
+use super::{Limits, addresses, gmp, ipv6, routes};
+use crate::addr::{V4, V6, Vid};
 use crate::config::error::{At, Place, Problems};
-use crate::config::plan::{InterfacePlan, PortPlan};
+use crate::config::plan::{InetPlan, InterfacePlan, PortPlan};
 use crate::config::raw::{RawChoices, RawInterface, RawPort, RawVlan, RawVlans};
-use crate::io::{Policy, PortId};
+use crate::io::{LinkLocal, Policy, PortId};
 
 /// Interfaces of all ports together: each has tables of its own.
 const INTERFACES_MAX: usize = 4096;
@@ -51,7 +52,13 @@ pub(super) fn check(
     problems: &mut Problems,
 ) {
     let RawPort { place, interface, vlans, .. } = raw;
-    let host = HostPort { id, name: &port.name, mtu: port.mtu, choices: &interface.choices };
+    let host = HostPort {
+        id,
+        name: &port.name,
+        mtu: port.mtu,
+        mtu_at: raw.mtu.as_ref(),
+        choices: &interface.choices,
+    };
     let (one, several) = match vlans {
         RawVlans::One(vlan) => (check_vid(vlan, problems), &[][..]),
         RawVlans::Several(vlans) => (None, vlans.as_slice()),
@@ -75,10 +82,13 @@ pub(super) fn check(
 }
 
 /// What concerns addresses, of a port that has none.
-fn without_addresses(RawInterface { gateway4, routes, .. }: &RawInterface, problems: &mut Problems) {
+fn without_addresses(
+    RawInterface { gateway4, gateway6, routes, .. }: &RawInterface,
+    problems: &mut Problems,
+) {
     let remedy = "move it to the [[port.vlan]] that it belongs to, or give the port addresses";
-    let gateway = gateway4.iter().map(|at| &at.place);
-    for place in gateway.chain(routes.iter().map(|route| &route.place)) {
+    let gateways = gateway4.iter().chain(gateway6).map(|at| &at.place);
+    for place in gateways.chain(routes.iter().map(|route| &route.place)) {
         problems.add(place, "only the VLANs of this port have addresses", remedy);
     }
 }
@@ -92,6 +102,7 @@ struct HostPort<'a> {
     id: PortId,
     name: &'a str,
     mtu: u16,
+    mtu_at: Option<&'a At<i64>>,
     choices: &'a RawChoices,
 }
 
@@ -134,16 +145,19 @@ impl HostPort<'_> {
         let choices = raw.choices.or(self.choices);
         let timeout_s =
             PATH_MTU_TIMEOUT.check(choices.path_mtu_timeout_s.as_ref(), PATH_MTU_TIMEOUT_DEFAULT, problems);
+        let addressing6 = ipv6::check(&choices, &addresses, problems);
+        if addressing6.is_some() {
+            ipv6::check_mtu(self.mtu_at, problems);
+        }
+        let (v4, v6) = inet(raw, addresses, addressing6.as_ref().map(|with| with.link_local), problems);
         InterfacePlan {
             name,
             port: self.id,
             vlan,
-            gateway4: raw
-                .gateway4
-                .as_ref()
-                .and_then(|at| addresses::router(at, &addresses, "leave the key out", problems)),
-            routes: routes::check(&raw.routes, &addresses, problems),
-            addresses,
+            v4,
+            v6,
+            addressing6,
+            stable_secret: ipv6::secret(choices.stable_secret.as_ref(), problems),
             conflict_detection: choices.conflict_detection.as_ref().map(|at| at.value).unwrap_or_default(),
             policy: policy(&choices),
             path_mtu_min: self.path_mtu_min(choices.path_mtu_min.as_ref(), problems),
@@ -153,7 +167,8 @@ impl HostPort<'_> {
                 NEIGHBORS_MAX_DEFAULT,
                 problems,
             ),
-            igmp: igmp::check(&choices, problems),
+            igmp: gmp::igmp(&choices, problems),
+            mld: gmp::mld(&choices, problems),
             groups_max: GROUPS_MAX.check(choices.groups_max.as_ref(), GROUPS_MAX_DEFAULT, problems),
             sources_max: SOURCES_MAX.check(choices.sources_max.as_ref(), SOURCES_MAX_DEFAULT, problems),
         }
@@ -168,6 +183,29 @@ impl HostPort<'_> {
         }
         min
     }
+}
+
+/// What each IP version has: addresses, and routers on their links.
+fn inet(
+    raw: &RawInterface,
+    addresses: Addresses,
+    link_local: Option<LinkLocal>,
+    problems: &mut Problems,
+) -> (InetPlan<V4>, InetPlan<V6>) {
+    let Addresses { v4, v6, unknown, .. } = addresses;
+    let own = match link_local {
+        Some(LinkLocal::Addr(addr)) => Some(addr.addr().into()),
+        Some(LinkLocal::Eui64 | LinkLocal::Stable) | None => None,
+    };
+    let links4 = Links { addresses: &v4, link_local: None, on: !v4.is_empty(), unknown };
+    let links6 = Links { addresses: &v6, link_local: own, on: link_local.is_some(), unknown };
+    let gateway4 =
+        raw.gateway4.as_ref().and_then(|at| addresses::router(at, links4, RouterOf::Else, problems));
+    let gateway6 =
+        raw.gateway6.as_ref().and_then(|at| addresses::router(at, links6, RouterOf::Else, problems));
+    let (routes4, routes6) = routes::check(&raw.routes, (links4, links6), problems);
+    let v4 = InetPlan { addresses: v4, gateway: gateway4, routes: routes4 };
+    (v4, InetPlan { addresses: v6, gateway: gateway6, routes: routes6 })
 }
 
 fn policy(choices: &RawChoices) -> Policy {

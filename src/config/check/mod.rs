@@ -5,10 +5,13 @@
 
 mod addresses;
 mod eal;
+mod family;
+mod gmp;
 mod groups;
-mod igmp;
 mod interfaces;
+mod ipv6;
 mod limits;
+mod listen;
 mod ports;
 mod routes;
 mod services;
@@ -20,7 +23,6 @@ use super::machine::Machine;
 use super::mbufs;
 use super::plan::{InterfacePlan, Plan};
 use super::raw::Raw;
-use addresses::ipv4;
 
 /// The plan of `raw`. Of no use if there are problems afterwards.
 pub(super) fn plan(raw: &Raw, machine: &Machine, kinds: &Kinds, problems: &mut Problems) -> Plan {

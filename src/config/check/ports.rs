@@ -11,7 +11,7 @@ use crate::io::PortId;
 const PORTS_MAX: usize = 32;
 
 /// RFC 791 3.2: every link carries 68 bytes. Drivers of jumbo frames end at 9216.
-const MTU: Limits =
+pub(super) const MTU: Limits =
     Limits { min: 68, max: 9216, too_small: "too small for IPv4", too_large: "too large for one buffer" };
 
 /// What drivers of every kind take.
