@@ -273,7 +273,7 @@ fn routes() {
     let twice = "routes = [{ to = \"2001:db8:1::/48\", via = \"fe80::1\" }, { to = \"2001:db8:1::/48\", via = \"fe80::2\" }]";
     port_error(
         twice,
-        "73: port[0].routes[1].to: there is a route to 2001:db8:1::/48 already, via fe80::1: list each destination once",
+        "63: port[0].routes[1].to: there is a route to 2001:db8:1::/48 already, via fe80::1: list each destination once",
     );
     for fine in ["2001:db8::/48", "2001:db8::/65", "2000::/3", "fc00::/7"] {
         let line = format!("routes = [{{ to = \"{fine}\", via = \"fe80::1\" }}]");
@@ -424,7 +424,7 @@ fn groups() {
     );
     service_error(
         "groups = [{ group = \"ff0e::/124\" }, { group = \"ff0e::5\" }]",
-        "38: service[0].groups[1]: ff0e::/124 and ff0e::5 have groups in common on port p0: list it once, with all its sources",
+        "37: service[0].groups[1]: ff0e::/124 and ff0e::5 have groups in common on port p0: list it once, with all its sources",
     );
     assert_errors(
         &format!("{BOTH}{SERVICE}groups = [{{ group = \"ff0e::5\" }}]\n"),
