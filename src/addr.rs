@@ -295,7 +295,9 @@ impl Family for V6 {
     }
 
     fn is_unicast(addr: Ipv6Addr) -> bool {
-        !addr.is_multicast() && !addr.is_unspecified() && !addr.is_loopback()
+        // V05, RFC 4942 2.2: an IPv4 address in IPv6's clothes is for a socket's eyes, and on no wire.
+        let is_mapped = addr.to_ipv4_mapped().is_some();
+        !addr.is_multicast() && !addr.is_unspecified() && !addr.is_loopback() && !is_mapped
     }
 
     fn is_limited_broadcast(_addr: Ipv6Addr) -> bool {

@@ -92,7 +92,7 @@ fn the_kernel_and_a_tap_port_understand_each_other() {
         frame[34..38].copy_from_slice(&[0, 7, 0x23, 0x28]);
         let pseudo = [&src[..], &dst, &[0, 17, 0, 13]].concat();
         frame[40..42].copy_from_slice(&folded_sum(&pseudo).to_be_bytes());
-        buf.set_tx_checksum(Some(TxChecksum { ip: true, udp: true, l2_len: 14, l3_len: 20 }));
+        buf.set_tx_checksum(Some(TxChecksum { ip: true, udp: true, ipv6: false, l2_len: 14, l3_len: 20 }));
         assert_eq!(buf.rx_meta().ip_checksum, ChecksumStatus::Unknown, "what reception said is forgotten");
         let mut burst = Burst::new();
         burst.push(buf).unwrap();

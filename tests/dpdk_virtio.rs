@@ -93,7 +93,7 @@ fn vhost(socket: &str) {
     answer_until_the_input_ends(&mut rx, &mut tx, |buf| {
         // As a peer that trusts: the field is not right, and need not be. Asked again, virtio passes that on.
         let mut buf = pool.alloc_copy(buf.data()).unwrap();
-        buf.set_tx_checksum(Some(TxChecksum { ip: false, udp: true, l2_len: 14, l3_len: 20 }));
+        buf.set_tx_checksum(Some(TxChecksum { ip: false, udp: true, ipv6: false, l2_len: 14, l3_len: 20 }));
         buf
     });
     drop((port, rx, tx));
@@ -159,7 +159,7 @@ fn virtio_of_vlans(socket: &str) {
         assert_eq!(echo.data(), datagram(7));
         echo.rx_meta().stripped_tci
     };
-    let udp = Some(TxChecksum { ip: false, udp: true, l2_len: 14, l3_len: 20 });
+    let udp = Some(TxChecksum { ip: false, udp: true, ipv6: false, l2_len: 14, l3_len: 20 });
     for checksum in [None, udp] {
         assert_eq!(echo(Some(0xa064), checksum), Some(0xa065));
         assert_eq!(echo(None, checksum), None);
@@ -194,7 +194,7 @@ fn virtio(socket: &str) {
     let mut burst = Burst::new();
     for i in 0..40 {
         let mut buf = pool.alloc_copy(&datagram(i)).unwrap();
-        buf.set_tx_checksum(Some(TxChecksum { ip: false, udp: true, l2_len: 14, l3_len: 20 }));
+        buf.set_tx_checksum(Some(TxChecksum { ip: false, udp: true, ipv6: false, l2_len: 14, l3_len: 20 }));
         burst.push(buf).unwrap();
         let deadline = Instant::now() + Duration::from_secs(5);
         while tx.tx_burst(&mut burst) == 0 {
@@ -209,7 +209,7 @@ fn virtio(socket: &str) {
     }
 
     // A packet that the driver cannot do the offloads of stays, and holds up none behind it.
-    let ask = Some(TxChecksum { ip: false, udp: true, l2_len: 14, l3_len: 20 });
+    let ask = Some(TxChecksum { ip: false, udp: true, ipv6: false, l2_len: 14, l3_len: 20 });
     for (i, len) in [(1, 60), (2, 20), (3, 60)] {
         let mut buf = pool.alloc_copy(&datagram(i)[..len]).unwrap();
         buf.set_tx_checksum(ask);

@@ -13,7 +13,8 @@ use pollcast::fastpath::{Level, Lookup, Sink, View, ingress_burst, reply};
 use pollcast::io::{BufPool, Burst, ChecksumStatus, InterfaceId, PacketBuf, Parts, RxMeta};
 use pollcast::rng::Rng;
 use pollcast::sim::buf::{SimBuf, SimPool};
-use pollcast::stack::egress::{self, Cutting};
+use pollcast::stack::egress;
+use pollcast::stack::fragmentation::{IdSpace, Ids};
 use pollcast::stack::groups::{GroupTable, ServiceId};
 use pollcast::stack::ingress::{Ingress, IngressOptions, Verdict};
 use pollcast::stack::interface::{Interface, Interfaces};
@@ -28,6 +29,11 @@ const PEER_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 
 fn v4(s: &str) -> Ipv4Addr {
     s.parse().unwrap()
+}
+
+/// Identifications, which whatever may not be fragmented has no need of.
+fn ids() -> Ids {
+    Ids::new(IdSpace::default(), &mut Rng::new(1))
 }
 
 struct World {
@@ -125,7 +131,7 @@ impl World {
             };
             assert_eq!(fast_parts, slow_parts);
             let slow_answered =
-                egress::udp_reply(&mut slow_buf, slow_parts, Cutting::Never, self.interface());
+                egress::udp_reply(&mut slow_buf, slow_parts, true, &mut ids(), self.interface());
             if reply(&mut fast_buf, fast_parts, &self.view, &self.interfaces) {
                 assert!(slow_answered);
                 // One updates the sum and one computes it: the same, unless the device's "good" was a lie.

@@ -12,7 +12,8 @@ use pollcast::rng::Rng;
 use pollcast::sim::buf::{SimBuf, SimPool};
 use pollcast::sim::frames::fragment::cut;
 use pollcast::sim::frames::{ArpFrame, Ethernet, IcmpFrame, Ipv4, UdpFrame, UdpSum, station_mac};
-use pollcast::stack::egress::{self, Cutting};
+use pollcast::stack::egress;
+use pollcast::stack::fragmentation::{IdSpace, Ids};
 use pollcast::stack::groups::GroupTable;
 use pollcast::stack::ingress::{Ingress, IngressOptions, Punted, Verdict};
 use pollcast::stack::interface::{Interface, Interfaces};
@@ -22,6 +23,11 @@ use pollcast::time::Instant;
 
 const OWN: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
 const PEER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+
+/// Identifications, which whatever may not be fragmented has no need of.
+fn ids() -> Ids {
+    Ids::new(IdSpace::default(), &mut Rng::new(1))
+}
 
 struct Host {
     interfaces: Interfaces,
@@ -92,7 +98,7 @@ impl Host {
     #[track_caller]
     fn echoes(&mut self, frame: &[u8]) -> UdpFrame {
         let Verdict::Deliver(mut buf, parts) = self.see(frame) else { panic!("not delivered") };
-        assert!(egress::udp_reply(&mut buf, parts, Cutting::Never, self.interface()));
+        assert!(egress::udp_reply(&mut buf, parts, true, &mut ids(), self.interface()));
         UdpFrame::read(buf.data()).expect("a right answer")
     }
 }
@@ -158,7 +164,7 @@ fn trailing_bytes_are_ignored_and_the_padding_of_an_answer_is_zeros() {
     frame[43..].fill(0xee);
     frame.extend([0xee; 20]);
     let Verdict::Deliver(mut buf, parts) = host.see(&frame) else { panic!() };
-    assert!(egress::udp_reply(&mut buf, parts, Cutting::Never, host.interface()));
+    assert!(egress::udp_reply(&mut buf, parts, true, &mut ids(), host.interface()));
     assert_eq!(buf.data().len(), 60);
     assert!(buf.data()[43..].iter().all(|&b| b == 0));
 }
@@ -321,7 +327,7 @@ fn a_source_without_an_address_reaches_all_and_is_never_answered() {
         UdpFrame { source_mac: station_mac(PEER), ..UdpFrame::new("0.0.0.0:68", "255.255.255.255:7", b"x") };
     let Verdict::Deliver(mut buf, parts) = host.see(&frame.frame()) else { panic!() };
     assert_eq!(parts.cast(), Cast::Broadcast);
-    assert!(!egress::udp_reply(&mut buf, parts, Cutting::Never, host.interface()));
+    assert!(!egress::udp_reply(&mut buf, parts, true, &mut ids(), host.interface()));
 }
 
 // I13, RFC 1122 3.3.6.
@@ -410,7 +416,7 @@ fn the_answer_to_a_partial_checksum_has_a_whole_one() {
     let partial = udp("198.18.0.2:7", b"hello").with_sum(UdpSum::Partial).frame();
     let meta = RxMeta { l4_checksum: ChecksumStatus::None, ..RxMeta::default() };
     let Verdict::Deliver(mut buf, parts) = host.see_as(&partial, meta) else { panic!() };
-    assert!(egress::udp_reply(&mut buf, parts, Cutting::Never, host.interface()));
+    assert!(egress::udp_reply(&mut buf, parts, true, &mut ids(), host.interface()));
     assert_eq!(UdpFrame::read(buf.data()).unwrap().sum, UdpSum::Right);
 }
 

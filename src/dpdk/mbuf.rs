@@ -61,7 +61,8 @@ const LARGE: u16 = u16::MAX;
 const INDIRECT: u64 = sys::SHIM_MBUF_INDIRECT | sys::SHIM_MBUF_EXTERNAL;
 
 /// What we ask of the device on transmission, but for the tag.
-const TX_CHECKSUMS: u64 = sys::SHIM_TX_IPV4 | sys::SHIM_TX_IP_CKSUM | sys::SHIM_TX_UDP_CKSUM;
+const TX_CHECKSUMS: u64 =
+    sys::SHIM_TX_IPV4 | sys::SHIM_TX_IPV6 | sys::SHIM_TX_IP_CKSUM | sys::SHIM_TX_UDP_CKSUM;
 
 /// Bytes of a VLAN tag.
 const TAG_LEN: u16 = 4;
@@ -390,11 +391,11 @@ impl PacketBuf for Mbuf {
         let flags = self.atomic(sys::SHIM_MBUF_OL_FLAGS);
         // Whose memory it is is no offload, and stays; so does a tag to insert.
         let kept = flags.load(Ordering::Relaxed) & (INDIRECT | sys::SHIM_TX_VLAN);
-        let Some(TxChecksum { ip, udp, l2_len, l3_len }) = request else {
+        let Some(TxChecksum { ip, udp, ipv6, l2_len, l3_len }) = request else {
             flags.store(kept, Ordering::Relaxed);
             return;
         };
-        let mut asked = sys::SHIM_TX_IPV4;
+        let mut asked = if ipv6 { sys::SHIM_TX_IPV6 } else { sys::SHIM_TX_IPV4 };
         if ip {
             asked |= sys::SHIM_TX_IP_CKSUM;
         }

@@ -3,7 +3,7 @@
 //! The fast path turns a plain request round. Whatever it leaves, other shapes, other ways and other sizes, is answered
 //! here, a packet at a time.
 
-use core::net::Ipv4Addr;
+use core::net::IpAddr;
 
 use super::counters::Counter;
 use super::message::{Unresolved, Used};
@@ -110,13 +110,12 @@ impl<N: Nic> PortIo<N> {
         match sending.ok_or(DropReason::ReplyImpossible)? {
             // U03, F10: of what takes several buffers, an answer that fits into one packet needs another.
             Sending::Whole { dont_fragment } if parts.is_in_body() => {
-                let limit = (interface.mtu, dont_fragment);
+                let limit = (egress::udp_mtu(parts, interface), dont_fragment);
                 let out = egress::udp_reply_to_cut(buf, parts, limit, ids, interface);
                 out.map(Some).ok_or(DropReason::ReplyImpossible)
             }
             Sending::Whole { dont_fragment } => {
-                let cutting = egress::udp_cutting(buf, parts, dont_fragment, ids, interface);
-                let made = cutting.is_some_and(|cutting| egress::udp_reply(buf, parts, cutting, interface));
+                let made = egress::udp_reply(buf, parts, dont_fragment, ids, interface);
                 made.then_some(None).ok_or(DropReason::ReplyImpossible)
             }
             // F18: what the path does not carry in one piece leaves in several.
@@ -141,9 +140,7 @@ impl<N: Nic> PortIo<N> {
                 }
                 true
             }
-            Directed::Unresolved(next_hop) => {
-                self.resolve(Unresolved { interface: id, next_hop: next_hop.into(), buf })
-            }
+            Directed::Unresolved(next_hop) => self.resolve(Unresolved { interface: id, next_hop, buf }),
             Directed::Nowhere => {
                 self.tally.drop(DropReason::NoRoute);
                 false
@@ -152,11 +149,11 @@ impl<N: Nic> PortIo<N> {
     }
 
     /// A10: control confirms a neighbour when it is used. Once told is enough; an untold one is told with its next packet.
-    fn tell_used(&mut self, interface: InterfaceId, neighbor: Ipv4Addr) {
-        if self.punt.used(Used { interface, neighbor: neighbor.into() })
+    fn tell_used(&mut self, interface: InterfaceId, neighbor: IpAddr) {
+        if self.punt.used(Used { interface, neighbor })
             && let Some(interface) = self.interfaces.get_mut(interface)
         {
-            interface.v4.hops.told(neighbor);
+            egress::told_used(interface, neighbor);
         }
     }
 

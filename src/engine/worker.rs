@@ -145,8 +145,12 @@ impl<N: Nic> Worker<N> {
             handed_over, to_services, homes, reassembly, burst, level, ingress, mut rng, ..
         } = parts;
         let mut ids = || Ids::new(ingress.ids, &mut rng);
-        let ports =
-            ports.into_iter().map(|port| PortIo::new(port, PuntSenders::clone(&punt), ids())).collect();
+        let open = |mut port: WorkerPort<N>| {
+            // Another secret than that of identifications, which says nothing of it.
+            port.interfaces.set_flow_secret(!ingress.ids.secret.rotate_left(32));
+            PortIo::new(port, PuntSenders::clone(&punt), ids())
+        };
+        let ports = ports.into_iter().map(open).collect();
         let fragments = Fragments::new(reassembly, ingress.ids.secret, &mut rng);
         let ingress = Ingress::new(now, &mut rng, ingress);
         let burst = burst.clamp(1, BURST_MAX);

@@ -36,6 +36,8 @@ pub struct TxChecksum {
     pub ip: bool,
     /// Fill in the UDP checksum.
     pub udp: bool,
+    /// Whether the packet is one of IPv6.
+    pub ipv6: bool,
     /// Bytes before the IP header in memory: a tag that the device is to insert is not among them.
     pub l2_len: u8,
     /// Bytes of the IP header.

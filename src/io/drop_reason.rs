@@ -83,6 +83,40 @@ drop_reasons! {
     Ipv4UnicastInGroupFrame = "ipv4_unicast_in_group_frame" => None;
     /// The IPv4 group is not joined on this port: it shares the MAC address of one that is, or nobody filtered.
     Ipv4GroupNotJoined = "ipv4_group_not_joined" => None;
+    /// The IPv6 header is cut short, or of another version.
+    Ipv6HeaderInvalid = "ipv6_header_invalid" => Some("Ip6InHdrErrors");
+    /// The IPv6 payload length exceeds the frame.
+    Ipv6Truncated = "ipv6_truncated" => Some("Ip6InTruncatedPkts");
+    /// The IPv6 source cannot be one host: a group, loopback, an IPv4 address, or unspecified where it may not be.
+    Ipv6SourceMartian = "ipv6_source_martian" => None;
+    /// The IPv6 source is our own address.
+    Ipv6SourceOwn = "ipv6_source_own" => None;
+    /// The IPv6 destination is one that no wire carries: loopback, or a group that does not leave the interface.
+    Ipv6DestinationInvalid = "ipv6_destination_invalid" => Some("Ip6InHdrErrors");
+    /// The IPv6 destination is not ours.
+    Ipv6NotForUs = "ipv6_not_for_us" => Some("Ip6InAddrErrors");
+    /// An IPv6 packet for one host in a frame for many.
+    Ipv6UnicastInGroupFrame = "ipv6_unicast_in_group_frame" => None;
+    /// The IPv6 group is not joined on this port: it shares the MAC address of one that is, or nobody filtered.
+    Ipv6GroupNotJoined = "ipv6_group_not_joined" => None;
+    /// An IPv6 extension header ends behind its packet, an option behind its header, or padding is none.
+    Ipv6ExtensionInvalid = "ipv6_extension_invalid" => Some("Ip6InHdrErrors");
+    /// More IPv6 extension headers, options or padding than this host looks at.
+    Ipv6TooManyHeaders = "ipv6_too_many_headers" => Some("Ip6InHdrErrors");
+    /// IPv6 Hop-by-Hop Options that are not the first of the extension headers.
+    Ipv6HeaderOrder = "ipv6_header_order" => Some("Ip6InUnknownProtos");
+    /// An IPv6 option that this host does not know and may not pass over.
+    Ipv6OptionUnknown = "ipv6_option_unknown" => Some("Ip6InHdrErrors");
+    /// An IPv6 Routing header by which the packet would have to go on.
+    Ipv6RoutingHeader = "ipv6_routing_header" => Some("Ip6InHdrErrors");
+    /// An IPv6 jumbogram, which no link here carries.
+    Ipv6Jumbo = "ipv6_jumbo" => Some("Ip6InHdrErrors");
+    /// A first IPv6 fragment in which the headers do not end.
+    Ipv6FirstFragmentIncomplete = "ipv6_first_fragment_incomplete" => Some("Ip6InHdrErrors");
+    /// An IPv6 packet that carries nothing.
+    Ipv6NoNextHeader = "ipv6_no_next_header" => None;
+    /// An IPv6 next header that this host does not know; an ICMPv6 parameter problem was sent or withheld by its rules.
+    Ipv6NextHeaderUnknown = "ipv6_next_header_unknown" => Some("Ip6InUnknownProtos");
     /// The source is not among those that anyone here joined the group for.
     GroupSourceFiltered = "group_source_filtered" => None;
     /// A fragment that is not the last one and whose length is no multiple of eight.
@@ -181,6 +215,12 @@ drop_reasons! {
     NdpRedirectOff = "ndp_redirect_off" => None;
     /// A redirect that is not from the first hop to its destination, or to a group, or of one.
     NdpRedirectInvalid = "ndp_redirect_invalid" => None;
+    /// The ICMPv6 message is cut short.
+    Icmpv6Truncated = "icmpv6_truncated" => Some("Icmp6InErrors");
+    /// The ICMPv6 checksum is wrong.
+    Icmpv6Checksum = "icmpv6_checksum" => Some("Icmp6InCsumErrors");
+    /// An ICMPv6 type that this host does not know.
+    Icmpv6Unknown = "icmpv6_unknown" => None;
     /// The IGMP message is cut short, or has a length between the versions.
     IgmpTruncated = "igmp_truncated" => None;
     /// The IGMP checksum is wrong.

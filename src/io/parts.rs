@@ -45,6 +45,7 @@ const TAGGED_SHIFT: u32 = 58;
 const BODY_SHIFT: u32 = 59;
 const SUM_SHIFT: u32 = 60;
 const OTHERS_SHIFT: u32 = 61;
+const IPV6_SHIFT: u32 = 62;
 
 /// `word` with its top bit set.
 #[inline]
@@ -58,7 +59,7 @@ const fn nonzero(word: u64) -> NonZeroU64 {
 
 impl Parts {
     /// The IP header begins at `l3`, the UDP header at `l4`, and the UDP length field says `udp_len`. Unicast, without a
-    /// sum, on interface 0, for socket 0, unless said otherwise.
+    /// sum, over IPv4, on interface 0, for socket 0, unless said otherwise.
     #[inline]
     #[must_use]
     pub const fn new(l3: u8, l4: u16, udp_len: u16) -> Self {
@@ -71,6 +72,13 @@ impl Parts {
     #[must_use]
     pub const fn on(self, interface: InterfaceId) -> Self {
         self.with(INTERFACE_SHIFT, 0xffff, interface.0 as u64)
+    }
+
+    /// Came over IPv6 if `ipv6`, and else over IPv4.
+    #[inline]
+    #[must_use]
+    pub const fn over_ipv6(self, ipv6: bool) -> Self {
+        self.with(IPV6_SHIFT, 0x1, ipv6 as u64)
     }
 
     /// Was addressed to `cast`.
@@ -157,6 +165,13 @@ impl Parts {
         InterfaceId(self.field(INTERFACE_SHIFT))
     }
 
+    /// Whether it came over IPv6.
+    #[inline]
+    #[must_use]
+    pub const fn is_ipv6(self) -> bool {
+        self.word.get() >> IPV6_SHIFT & 1 != 0
+    }
+
     /// To whom it was addressed.
     #[inline]
     #[must_use]
@@ -217,6 +232,7 @@ impl core::fmt::Debug for Parts {
             .field("l4", &self.l4())
             .field("in_body", &self.is_in_body())
             .field("udp_len", &self.udp_len())
+            .field("ipv6", &self.is_ipv6())
             .field("cast", &self.cast())
             .field("sum", &self.sum())
             .field("interface", &self.interface())
@@ -248,6 +264,9 @@ mod tests {
                 assert!(p.is_shaped_like(plain.with_len(9)));
                 assert!(!p.is_in_body() && p.in_body().is_in_body() && p.in_body().cast() == cast);
                 assert!(!p.is_shaped_like(p.in_body()));
+                let ipv6 = p.over_ipv6(true);
+                assert!(ipv6.is_ipv6() && !p.is_ipv6() && !ipv6.over_ipv6(false).is_ipv6());
+                assert!(!p.is_shaped_like(ipv6) && ipv6.cast() == cast && ipv6.udp_len() == 0xfffd);
                 assert!(!p.is_shaped_like(Parts::new(14, 0xfffe, 0xfffd).to(cast).with_sum(sum)));
             }
         }

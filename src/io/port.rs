@@ -30,6 +30,13 @@ impl InterfaceId {
     pub const fn index(self) -> usize {
         self.0 as usize
     }
+
+    /// The scope of addresses that mean something on its link only, in a [`SocketAddrV6`](core::net::SocketAddrV6).
+    // P12, RFC 4007 6: 0 means no link in particular, so that the first interface has 1.
+    #[must_use]
+    pub const fn scope_id(self) -> u32 {
+        self.0 as u32 + 1
+    }
 }
 
 impl fmt::Display for PortId {

@@ -1,8 +1,9 @@
 //! A datagram, in place in the packet that carried it.
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use crate::io::{Cast, DropReason, InterfaceId, PacketBuf, Parts, PayloadSum};
+use crate::wire::ipv6;
 
 /// What a service decided.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,18 +83,25 @@ impl<B: PacketBuf> Datagram<B> {
         Some(bytes)
     }
 
-    /// Who sent it.
+    /// Whether it came over IPv6.
+    #[inline]
+    #[must_use]
+    pub fn is_ipv6(&self) -> bool {
+        self.parts.is_ipv6()
+    }
+
+    /// Who sent it. An address that means something on one link only has the [scope](InterfaceId::scope_id) of its interface.
     #[inline]
     #[must_use]
     pub fn source(&self) -> SocketAddr {
-        SocketAddr::new(self.ip_at(12), self.source_port())
+        self.socket_addr((12, ipv6::SOURCE_OFFSET), self.source_port())
     }
 
-    /// The address and port that it was sent to: ours, a group, or broadcast.
+    /// The address and port that it was sent to: ours, a group, or broadcast; with its scope, as of the [`source`](Self::source).
     #[inline]
     #[must_use]
     pub fn destination(&self) -> SocketAddr {
-        SocketAddr::new(self.ip_at(16), self.ports().1)
+        self.socket_addr((16, ipv6::DESTINATION_OFFSET), self.ports().1)
     }
 
     /// The UDP port that it was sent from.
@@ -126,16 +134,19 @@ impl<B: PacketBuf> Datagram<B> {
         self.parts.interface()
     }
 
-    /// Its time to live on arrival.
+    /// Its time to live, or hop limit, on arrival.
+    // P11, RFC 3542 6.3: both families under one name.
     #[must_use]
     pub fn ttl(&self) -> u8 {
-        self.byte(self.parts.l3() + 8)
+        self.byte(self.parts.l3() + if self.is_ipv6() { 7 } else { 8 })
     }
 
-    /// Its type of service: DSCP and ECN.
+    /// Its type of service, or traffic class: DSCP and ECN.
+    // P11, RFC 3542 6.5.
     #[must_use]
     pub fn tos(&self) -> u8 {
-        self.byte(self.parts.l3() + 1)
+        let l3 = self.parts.l3();
+        if self.is_ipv6() { self.byte(l3) << 4 | self.byte(l3 + 1) >> 4 } else { self.byte(l3 + 1) }
     }
 
     /// Sends the payload, as it is then, back to where it came from: from the address that it was sent to, or from
@@ -167,10 +178,23 @@ impl<B: PacketBuf> Datagram<B> {
         self.buf.data().get(at).copied().unwrap_or_default()
     }
 
+    /// The address at one of these offsets of an IPv4 or IPv6 header, and `port`.
     #[inline]
-    fn ip_at(&self, offset: usize) -> IpAddr {
-        let at = self.parts.l3() + offset;
-        let octets = self.buf.data().get(at..at + 4).map_or([0; 4], |b| [b[0], b[1], b[2], b[3]]);
-        IpAddr::V4(Ipv4Addr::from(octets))
+    fn socket_addr(&self, (v4, v6): (usize, usize), port: u16) -> SocketAddr {
+        if self.is_ipv6() {
+            let addr = Ipv6Addr::from_octets(self.octets_at(v6));
+            // P12, RFC 4007 6, RFC 3493 3.3: which link it is on is a part of what such an address says.
+            let is_of_link =
+                addr.is_unicast_link_local() || addr.is_multicast() && addr.octets()[1] & 0xf == 2;
+            let scope_id = if is_of_link { self.interface().scope_id() } else { 0 };
+            return SocketAddr::V6(SocketAddrV6::new(addr, port, 0, scope_id));
+        }
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::from_octets(self.octets_at(v4))), port)
+    }
+
+    #[inline]
+    fn octets_at<const N: usize>(&self, offset: usize) -> [u8; N] {
+        let bytes = self.buf.data().get(self.parts.l3() + offset..);
+        bytes.and_then(|b| b.first_chunk()).copied().unwrap_or([0; N])
     }
 }

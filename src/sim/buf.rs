@@ -486,7 +486,7 @@ mod tests {
         let mut buf = pool.alloc().unwrap();
         buf.set_rx_meta(RxMeta { rss_hash: Some(9), ..RxMeta::default() });
         assert_eq!(buf.rx_meta().rss_hash, Some(9));
-        let request = Some(TxChecksum { ip: true, udp: true, l2_len: 14, l3_len: 20 });
+        let request = Some(TxChecksum { ip: true, udp: true, ipv6: false, l2_len: 14, l3_len: 20 });
         buf.set_tx_checksum(request);
         assert_eq!((buf.tx_checksum(), buf.rx_meta()), (request, RxMeta::default()));
     }
@@ -498,7 +498,7 @@ mod tests {
         buf.set_rx_meta(RxMeta { stripped_tci: Some(7), ..RxMeta::default() });
         assert!(buf.set_tx_vlan(Some(100)));
         assert_eq!(buf.rx_meta().stripped_tci, None);
-        let request = Some(TxChecksum { ip: true, udp: true, l2_len: 14, l3_len: 20 });
+        let request = Some(TxChecksum { ip: true, udp: true, ipv6: false, l2_len: 14, l3_len: 20 });
         buf.set_tx_checksum(request);
         assert_eq!((buf.tx_checksum(), buf.tx_vlan()), (request, Some(100)));
         let shared = buf.share();

@@ -30,8 +30,12 @@ impl RxChecksum {
             Self::AlwaysBad => (ChecksumStatus::Bad, ChecksumStatus::Bad),
             Self::Computed => {
                 let unknown = ChecksumStatus::Unknown;
-                let read = network_layer(frame).filter(|&(ethertype, _)| ethertype == 0x0800);
-                read.and_then(|(_, packet)| computed(packet)).unwrap_or((unknown, unknown))
+                let read = match network_layer(frame) {
+                    Some((0x0800, packet)) => computed(packet),
+                    Some((0x86dd, packet)) => computed6(packet).map(|udp| (unknown, udp)),
+                    _ => None,
+                };
+                read.unwrap_or((unknown, unknown))
             }
         }
     }
@@ -48,17 +52,26 @@ fn computed(packet: &[u8]) -> Option<(ChecksumStatus, ChecksumStatus)> {
     let ip = good_if(fold(sum(header)) == 0xffff);
     let payload = packet.get(header_len..usize::from(u16_at(packet, 2)?));
     let whole = u16_at(packet, 6)? & 0x3fff == 0 && header.get(9) == Some(&17);
-    let l4 = payload.filter(|_| whole).and_then(|udp| computed_udp(header, udp));
+    let addresses = header.get(12..20)?;
+    let l4 = payload.filter(|_| whole).and_then(|udp| computed_udp(addresses, udp));
     Some((ip, l4.unwrap_or(ChecksumStatus::Unknown)))
 }
 
-fn computed_udp(header: &[u8], payload: &[u8]) -> Option<ChecksumStatus> {
+/// What it says of the UDP datagram in an IPv6 packet, if that comes directly behind the header: it reads no further.
+fn computed6(packet: &[u8]) -> Option<ChecksumStatus> {
+    let (header, payload) = packet.split_at_checked(40)?;
+    let payload = payload.get(..usize::from(u16_at(header, 4)?)).filter(|_| header[6] == 17)?;
+    // Over IPv6, a field of 0 is no checksum (RFC 8200 8.1).
+    if u16_at(payload, 6)? == 0 { Some(ChecksumStatus::Bad) } else { computed_udp(header.get(8..)?, payload) }
+}
+
+fn computed_udp(addresses: &[u8], payload: &[u8]) -> Option<ChecksumStatus> {
     let len = u16_at(payload, 4)?;
     let udp = payload.get(..usize::from(len)).filter(|udp| udp.len() >= 8)?;
     if u16_at(udp, 6)? == 0 {
         return Some(ChecksumStatus::Good);
     }
-    let pseudo = sum(header.get(12..20)?) + 17 + u64::from(len);
+    let pseudo = sum(addresses) + 17 + u64::from(len);
     Some(good_if(fold(pseudo + sum(udp)) == 0xffff))
 }
 
@@ -67,7 +80,9 @@ fn computed_udp(header: &[u8], payload: &[u8]) -> Option<ChecksumStatus> {
 pub fn fill_in(frame: &mut [u8], request: TxChecksum) -> Option<()> {
     let (l3, header_len) = (usize::from(request.l2_len), usize::from(request.l3_len));
     let packet = frame.get_mut(l3..)?;
-    if usize::from(*packet.first()?) != 0x40 + header_len / 4 {
+    let expected = if request.ipv6 { 6 } else { 0x40 + header_len / 4 };
+    let first = usize::from(*packet.first()?);
+    if (if request.ipv6 { first >> 4 } else { first }) != expected {
         return None;
     }
     if request.ip {
@@ -76,7 +91,8 @@ pub fn fill_in(frame: &mut [u8], request: TxChecksum) -> Option<()> {
         header.get_mut(10..12)?.copy_from_slice(&(!sum).to_be_bytes());
     }
     if request.udp {
-        let total = usize::from(u16_at(packet, 2)?);
+        let (len_at, before) = if request.ipv6 { (4, header_len) } else { (2, 0) };
+        let total = before + usize::from(u16_at(packet, len_at)?);
         let udp = packet.get(header_len..total)?;
         // The field holds the pseudo-header's sum, so that summing the datagram is all there is to do; but as some devices
         // (QEMU's e1000e), this one takes what pads the frame for a part of it.
@@ -136,7 +152,7 @@ mod tests {
         frame
     }
 
-    const REQUEST: TxChecksum = TxChecksum { ip: true, udp: true, l2_len: 14, l3_len: 20 };
+    const REQUEST: TxChecksum = TxChecksum { ip: true, udp: true, ipv6: false, l2_len: 14, l3_len: 20 };
 
     fn with_pseudo_sum() -> Vec<u8> {
         let mut frame = datagram();
@@ -182,6 +198,30 @@ mod tests {
         assert_eq!(RxChecksum::Computed.status(&fragment).1, unknown);
         assert_eq!(RxChecksum::AlwaysBad.status(&whole), (ChecksumStatus::Bad, ChecksumStatus::Bad));
         assert_eq!(RxChecksum::None.status(&[]), (ChecksumStatus::None, ChecksumStatus::None));
+    }
+
+    // RFC 8200 8.1: fd88::2 port 40000 to fd88::1 port 7, "hi!".
+    #[test]
+    fn over_ipv6_too_what_is_filled_in_is_found_good() {
+        let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x86, 0xdd, 0x60, 0, 0, 0, 0, 11, 17, 64];
+        for last in [2, 1] {
+            frame.extend([0xfd, 0x88, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]);
+        }
+        // fd88 + 0002 + fd88 + 0001 + 000b + 0011 = 1 fb2f -> fb30.
+        frame.extend([0x9c, 0x40, 0, 7, 0, 11, 0xfb, 0x30, b'h', b'i', b'!']);
+        let request = TxChecksum { ip: false, udp: true, ipv6: true, l2_len: 14, l3_len: 40 };
+        assert!(fill_in(&mut frame, TxChecksum { l2_len: 18, ..request }).is_none());
+        assert!(fill_in(&mut frame, request).is_some());
+        // fb30 + 9c40 + 0007 + 000b + 6869 + 2100 = 2 20eb -> 20ed, complemented df12.
+        assert_eq!(frame[60..62], [0xdf, 0x12]);
+        let unknown = ChecksumStatus::Unknown;
+        assert_eq!(RxChecksum::Computed.status(&frame), (unknown, ChecksumStatus::Good));
+        frame[64] ^= 1;
+        assert_eq!(RxChecksum::Computed.status(&frame), (unknown, ChecksumStatus::Bad));
+        frame[60..62].fill(0);
+        assert_eq!(RxChecksum::Computed.status(&frame), (unknown, ChecksumStatus::Bad));
+        frame[20] = 0;
+        assert_eq!(RxChecksum::Computed.status(&frame), (unknown, unknown));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::groups::{GroupTable, Members};
 use super::port_table::{Hearer, PortTable, SocketId};
-use crate::addr::Family;
+use crate::addr::{Family, V4};
 use crate::io::{Cast, DropReason, InterfaceId};
 
 /// A datagram to a group or to everyone on the link, as far as it decides who hears it.
@@ -104,7 +104,8 @@ fn admitting<'a, F: Family>(
         Some(members) if members.allow(source) => Ok(Some(members)),
         members if destination == F::ALL_HOSTS => Ok(members),
         Some(_) => Err(DropReason::GroupSourceFiltered),
-        None => Err(DropReason::Ipv4GroupNotJoined),
+        None if F::VERSION == V4::VERSION => Err(DropReason::Ipv4GroupNotJoined),
+        None => Err(DropReason::Ipv6GroupNotJoined),
     }
 }
 

@@ -5,6 +5,7 @@
 use core::net::Ipv4Addr;
 use std::sync::Arc;
 
+use super::flow_label::FlowLabels;
 use super::groups::GroupTable;
 use super::hops::Hops;
 use super::pmtu::{PathMtu, PmtuPolicy};
@@ -56,6 +57,8 @@ pub struct Interface {
     pub tx_udp_checksum: bool,
     /// Whether the port inserts VLAN tags on transmission.
     pub tx_vlan_insert: bool,
+    /// The flow labels of what it sends over IPv6.
+    pub flow_labels: FlowLabels,
     /// Its IPv4 side.
     pub v4: Inet<V4>,
     /// Its IPv6 side.
@@ -72,7 +75,9 @@ impl Interface {
         v6.paths.set_link_mtu(mtu);
         v6.is_on = false;
         let policy = Policy::default();
-        Self { id, vlan: None, mac, mtu, policy, tx_udp_checksum: false, tx_vlan_insert: false, v4, v6 }
+        let flow_labels = FlowLabels::default();
+        let (tx_udp_checksum, tx_vlan_insert) = (false, false);
+        Self { id, vlan: None, mac, mtu, policy, tx_udp_checksum, tx_vlan_insert, flow_labels, v4, v6 }
     }
 
     /// The link carries IP packets of `mtu` bytes from now on. T04, RFC 1191: what was learned of its paths is forgotten.
@@ -165,6 +170,12 @@ impl Interfaces {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Interface> {
         self.all.iter()
+    }
+
+    /// All of them label their flows under `secret`, which the workers share.
+    // V13, RFC 6437 3: whichever worker a datagram of a flow leaves by, its label is the same.
+    pub fn set_flow_secret(&mut self, secret: u64) {
+        self.all.iter_mut().for_each(|interface| interface.flow_labels = FlowLabels::new(secret));
     }
 
     /// Whether frames to the group address `mac` are wanted on any of them: the device's filter cannot tell VLANs apart.

@@ -88,7 +88,8 @@ impl Port {
             state: self.base.device.filter_state().clone(),
             not_in_set,
             not_in_set_here: not_in_set.saturating_sub(passed_before),
-            aliases: tally.drops(DropReason::Ipv4GroupNotJoined),
+            aliases: tally.drops(DropReason::Ipv4GroupNotJoined)
+                + tally.drops(DropReason::Ipv6GroupNotJoined),
             applied_ago_s: applied_at.map(|at| now.since(at).as_secs()),
             retry_in_s: retry_at.map(|at| at.since(now).as_secs()),
         }

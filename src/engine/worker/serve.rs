@@ -1,21 +1,21 @@
 //! How datagrams reach their services: those that live here, in bursts, and those that live on other workers.
 
-use core::net::Ipv4Addr;
-
 use arrayvec::ArrayVec;
 
 use super::copies::make_private;
-use super::fan_out::Copy;
+use super::fan_out::{Copy, FanOut};
 use super::{Manner, Worker};
-use crate::addr::V4;
+use crate::addr::{V4, V6};
 use crate::engine::counters::{Counter, SocketPage};
 use crate::engine::message::ToService;
 use crate::engine::port_io::PortIo;
 use crate::io::{BURST_MAX, DropReason, Nic, PacketBuf, Parts, PortId};
 use crate::service::{Action, Cx, Datagram};
 use crate::stack::audience::{self, ForMany};
+use crate::stack::egress::Emit;
 use crate::stack::groups::ServiceId;
 use crate::stack::icmp::received::Report;
+use crate::stack::interface::Interfaces;
 use crate::stack::port_table::{PortTable, SocketId};
 use crate::time::Instant;
 
@@ -90,15 +90,19 @@ impl<N: Nic> Worker<N> {
         let Some(port) = ports.get_mut(index) else { return };
         let PortIo { interfaces, tally, .. } = port;
         for datagram in delivered.drain(..) {
-            let for_many = for_many(&datagram);
-            let (buf, parts, _) = datagram.into_parts();
-            let with_service = |socket| service_of(table, socket).map(|service| (service, socket));
-            let added = if parts.has_others() {
-                let groups = interfaces.get(parts.interface()).map(|interface| &interface.v4.groups);
-                let sockets = groups.into_iter().flat_map(|groups| audience::all(&for_many, groups, table));
-                fan_out.add(buf, parts, sockets.filter_map(with_service))
+            let parts = datagram.parts();
+            let added = if !parts.has_others() {
+                let (buf, parts, _) = datagram.into_parts();
+                let socket = parts.socket();
+                fan_out.add(
+                    buf,
+                    parts,
+                    service_of(table, socket).map(|service| (service, socket)).into_iter(),
+                )
+            } else if parts.is_ipv6() {
+                add_everyone::<V6, _>(fan_out, datagram, interfaces, table)
             } else {
-                fan_out.add(buf, parts, with_service(parts.socket()).into_iter())
+                add_everyone::<V4, _>(fan_out, datagram, interfaces, table)
             };
             if added.is_err() {
                 tally.drop(DropReason::UdpNoListener);
@@ -111,7 +115,11 @@ impl<N: Nic> Worker<N> {
     fn hand_over(&mut self, index: usize, copy: Copy<N::Buf>) {
         let Some(port) = self.ports.get_mut(index) else { return };
         let Copy { buf, parts, .. } = copy;
-        let way = self.homes.way(parts.socket(), flow(&buf, parts));
+        let way = if parts.is_ipv6() {
+            self.homes.way(parts.socket(), flow::<V6, _>(&buf, parts))
+        } else {
+            self.homes.way(parts.socket(), flow::<V4, _>(&buf, parts))
+        };
         let message = ToService::Datagram { port: port.id, buf, parts };
         if way.is_some_and(|way| way.try_send(message).is_ok()) {
             port.tally.add(Counter::HandedOut, 1);
@@ -202,28 +210,35 @@ fn service_of(table: &PortTable, socket: SocketId) -> Option<ServiceId> {
     table.get(socket).map(|s| s.service)
 }
 
+/// Adds `datagram`, which several sockets hear, with all of them.
+fn add_everyone<F: Emit, B: PacketBuf>(
+    fan_out: &mut FanOut<B>,
+    datagram: Datagram<B>,
+    interfaces: &Interfaces,
+    table: &PortTable,
+) -> Result<(), B> {
+    let for_many = for_many::<F, B>(&datagram);
+    let (buf, parts, _) = datagram.into_parts();
+    let groups = interfaces.get(parts.interface()).map(|interface| &F::inet(interface).groups);
+    let everyone = for_many.iter().zip(groups).flat_map(|(d, groups)| audience::all(d, groups, table));
+    let with_service = |socket| service_of(table, socket).map(|service| (service, socket));
+    fan_out.add(buf, parts, everyone.filter_map(with_service))
+}
+
 /// What decides who hears `datagram`.
-fn for_many<B: PacketBuf>(datagram: &Datagram<B>) -> ForMany<V4> {
-    let v4 = |addr| match addr {
-        core::net::IpAddr::V4(addr) => addr,
-        core::net::IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
-    };
-    let destination = datagram.destination();
-    ForMany {
-        interface: datagram.interface(),
-        source: v4(datagram.source().ip()),
-        destination: v4(destination.ip()),
-        cast: datagram.cast(),
-        udp_port: destination.port(),
-    }
+fn for_many<F: Emit, B: PacketBuf>(datagram: &Datagram<B>) -> Option<ForMany<F>> {
+    let (source, destination) = F::addresses(datagram.buf().data().get(datagram.parts().l3()..)?)?;
+    let (_, udp_port) = datagram.ports();
+    let (interface, cast) = (datagram.interface(), datagram.cast());
+    Some(ForMany { interface, source, destination, cast, udp_port })
 }
 
 /// What the datagrams of one flow have in common: addresses and ports.
-fn flow<B: PacketBuf>(buf: &B, parts: Parts) -> ([u8; 8], [u8; 4]) {
-    let addresses = buf.data().get(parts.l3() + 12..).and_then(|b| b.first_chunk());
+fn flow<F: Emit, B: PacketBuf>(buf: &B, parts: Parts) -> (Option<(F::Addr, F::Addr)>, [u8; 4]) {
+    let addresses = buf.data().get(parts.l3()..).and_then(F::addresses);
     let udp = if parts.is_in_body() { buf.body().unwrap_or_default() } else { buf.data() };
     let ports = udp.get(parts.l4()..).and_then(|b| b.first_chunk());
-    (addresses.copied().unwrap_or_default(), ports.copied().unwrap_or_default())
+    (addresses, ports.copied().unwrap_or_default())
 }
 
 /// Moves what is `mine` from `from` to `to`; the order on both sides stays.

@@ -2,8 +2,9 @@
 
 use core::net::Ipv4Addr;
 
+use crate::addr::V4;
 use crate::io::{Cast, PacketBuf, PmtuDiscovery};
-use crate::stack::egress::{self, Answer, Cutting, L4};
+use crate::stack::egress::{self, Answer, Cutting, L4, Options4};
 use crate::stack::fragmentation::{Ids, Outgoing, Payload};
 use crate::stack::interface::Interface;
 use crate::stack::pmtu::{self, Sending};
@@ -83,15 +84,17 @@ impl Head {
     ) -> Made {
         let Question { l4, in_body, .. } = question;
         let interface = telling.interface;
-        let answer = Answer {
+        let answer = Answer::<V4> {
             src: self.own,
             dst: self.peer,
             protocol: PROTOCOL_ICMP,
             tos: self.tos,
-            cutting: Cutting::Allowed(ids.draw(self.own, self.peer, PROTOCOL_ICMP)),
-            options: self.options.as_bytes(),
+            own: Options4 {
+                cutting: Cutting::Allowed(ids.draw(self.own, self.peer, PROTOCOL_ICMP)),
+                options: self.options.as_bytes(),
+            },
         };
-        let len = ipv4::HEADER_LEN + answer.options.len() + usize::from(l4.len);
+        let len = ipv4::HEADER_LEN + answer.own.options.len() + usize::from(l4.len);
         let path = interface.v4.paths.path(telling.now, self.peer);
         let mtu = match pmtu::sending(len, PmtuDiscovery::Dont, path, interface.mtu) {
             Sending::Fragments { mtu } => mtu,
@@ -102,7 +105,7 @@ impl Head {
         };
         let payload = Payload { in_body, offset: l4.offset, len: l4.len };
         let to = Header::parse(buf.data()).map(|(request, _)| request.src);
-        to.and_then(|mac| egress::to_cut(mac, answer, payload, mtu, interface))
+        to.and_then(|mac| egress::to_cut(mac, answer, payload, mtu, ids, interface))
             .map_or(Made::Nothing, Made::Long)
     }
 }

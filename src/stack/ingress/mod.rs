@@ -4,7 +4,9 @@
 //! rest, untouched, to this one.
 
 mod arp;
+mod icmpv6;
 mod ipv4;
+mod ipv6;
 mod link;
 mod udp;
 
@@ -20,8 +22,9 @@ use crate::stack::port_table::PortTable;
 use crate::stack::reassembly::Fragment;
 use crate::time::{Instant, WallClock};
 use crate::wire::arp::Packet;
-use crate::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4};
+use crate::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use crate::wire::ipv4::Ipv4;
+use crate::wire::ipv6::{HEADER_LEN as IPV6_HEADER_LEN, PAYLOAD_LEN_OFFSET};
 use crate::wire::vlan::untag;
 use link::Link;
 
@@ -229,15 +232,24 @@ impl Ingress {
 /// Where the packet in the frame of `buf` ends, so far as its first segment tells: what is behind it is padding.
 fn packet_end<B: PacketBuf>(buf: &B) -> usize {
     let end = untag(buf.data()).ok().and_then(|frame| match frame.ethertype {
-        ETHERTYPE_IPV4 => frame.l3.get(2..)?.first_chunk().map(|len| (frame, u16::from_be_bytes(*len))),
+        ETHERTYPE_IPV4 => frame.l3.get(2..)?.first_chunk().map(|len| (frame, len_of(*len))),
+        ETHERTYPE_IPV6 => {
+            let len = frame.l3.get(PAYLOAD_LEN_OFFSET..)?.first_chunk()?;
+            Some((frame, IPV6_HEADER_LEN + len_of(*len)))
+        }
         _ => Some((frame, PADDED_MIN)),
     });
-    let end = end.map(|(frame, len)| frame.l3_offset + usize::from(len));
+    let end = end.map(|(frame, len)| frame.l3_offset + len);
     end.unwrap_or(usize::MAX).min(buf.frame_len())
 }
 
+/// A length as its field says it.
+fn len_of(field: [u8; 2]) -> usize {
+    u16::from_be_bytes(field).into()
+}
+
 /// The least bytes behind the Ethernet header of a frame: more than ARP has.
-const PADDED_MIN: u16 = 46;
+const PADDED_MIN: usize = 46;
 
 /// The ARP packet in a frame that was punted as one.
 #[must_use]
@@ -262,6 +274,7 @@ fn decide<'a, B: PacketBuf>(
     let link = Link::parse(buf.data(), meta, interfaces)?;
     let decision = match link.ethertype {
         ETHERTYPE_IPV4 => ipv4::decide(&link, buf.body(), meta, table),
+        ETHERTYPE_IPV6 => ipv6::decide(&link, buf.body(), meta, table),
         ETHERTYPE_ARP => arp::decide(&link),
         // E13: what is below 0x600 is an 802.3 length and no type; it is among the unknown.
         _ => Decision::Drop(DropReason::EtherTypeUnknown),

@@ -1,6 +1,7 @@
 //! UDP on arrival, over either IP version: is it whole, and which socket is it for?
 
 use super::Decision;
+use crate::addr::{Family, V6};
 use crate::io::{Cast, ChecksumStatus, DropReason, InterfaceId, Parts, PayloadSum, RxMeta};
 use crate::stack::audience::{self, First, ForMany};
 use crate::stack::icmp::Complaint;
@@ -39,6 +40,7 @@ pub(super) fn decide<F: Over>(
     match find_socket(datagram, udp.dst_port(), interface.id, inet, table) {
         Ok(First { socket, others }) => {
             let parts = Parts::new(l3, l4, udp.length()).on(interface.id).tagged(interface.vlan.is_some());
+            let parts = parts.over_ipv6(F::VERSION == V6::VERSION);
             let parts = if datagram.in_body { parts.in_body() } else { parts };
             Decision::Deliver(parts.to(cast).with_sum(sum).with_others(others).for_socket(socket))
         }

@@ -35,9 +35,9 @@ const NEXT_HEADER_TCP: u8 = 6;
 /// What the extension headers of a packet came to. Offsets are from the start of the IPv6 header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Chain {
-    /// What the packet carries; of a fragment that is not alone, what its Fragment header names.
+    /// What the packet carries; of a part that is not the first, what its Fragment header names.
     pub protocol: u8,
-    /// Where that begins; of a fragment that is not alone, where its part does.
+    /// Where that begins; of a part that is not the first, where the part does.
     pub offset: u16,
     /// Where the field lies that named it: the pointer of a parameter problem about it.
     pub named_at: u16,
@@ -203,9 +203,11 @@ impl<'a> Walk<'a> {
                 _ => {
                     let fragment = self.read_fragment(header, at, named_at)?;
                     self.fragment = Some(fragment);
-                    if !fragment.is_atomic() {
-                        let part = self.chain();
-                        return if fragment.offset == 0 { self.see_upper_layer(part) } else { Ok(part) };
+                    if fragment.offset > 0 {
+                        return Ok(self.chain());
+                    }
+                    if fragment.more {
+                        return self.see_upper_layer();
                     }
                 }
             }
@@ -248,10 +250,10 @@ impl<'a> Walk<'a> {
         Ok(FragmentHeader { at, named_at, next_header, offset: word & !7, more: word & 1 != 0, id })
     }
 
-    /// `part`, a first fragment, if all headers are in it, the upper layer's among them. They are only counted here: what they
-    /// say is looked at when the packet is whole.
+    /// A first fragment, if all headers are in it, the upper layer's among them. They are only counted here: what they say is
+    /// looked at when the packet is whole.
     // W06, RFC 7112 5: what its header chain hides in another fragment, no filter on its way has seen.
-    fn see_upper_layer(mut self, part: Chain) -> Result<Chain, ExtError> {
+    fn see_upper_layer(mut self) -> Result<Chain, ExtError> {
         while is_extension(self.next) {
             if self.next == NEXT_HEADER_FRAGMENT {
                 return Err(ExtError::Fragment { at: self.at });
@@ -267,7 +269,7 @@ impl<'a> Walk<'a> {
             NEXT_HEADER_NONE => 0,
             _ => 1,
         };
-        if self.rest.len() < least { Err(ExtError::FirstFragmentIncomplete) } else { Ok(part) }
+        if self.rest.len() < least { Err(ExtError::FirstFragmentIncomplete) } else { Ok(self.chain()) }
     }
 }
 

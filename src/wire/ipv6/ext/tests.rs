@@ -277,7 +277,9 @@ fn a_fragment_ends_the_walk_and_says_where_it_lies() {
     // Of a first one only the length is looked at: the rest is for the whole packet.
     let bad = options(&[0x80, 0]);
     let first = verdict(&[(FRAG, &fragment(0, true, 7)), (DST, &bad)]).unwrap();
-    assert_eq!((first.protocol, first.offset), (DST, 48));
+    let part = first.part().unwrap();
+    assert_eq!((part.next_header, part.at, part.offset), (DST, 40, 0));
+    assert_eq!((first.protocol, first.offset, first.named_at), (17, 56, 48));
     let before = verdict(&[(DST, &bad), (FRAG, &fragment(0, true, 7))]);
     assert_eq!(before, Err(ExtError::OptionUnknown { at: 42, tell: Tell::Sender }));
 }
@@ -453,7 +455,14 @@ fn model(chain: &[Header], protocol: u8, upper: usize) -> Result<Chain, ExtError
                     return Err(ExtError::TooMany);
                 }
                 let least = if matches!(protocol, 17 | 58) { 8 } else { 1 };
-                return if upper < least { Err(ExtError::FirstFragmentIncomplete) } else { Ok(want) };
+                if upper < least {
+                    return Err(ExtError::FirstFragmentIncomplete);
+                }
+                for header in rest {
+                    want.named_at = want.offset;
+                    want.offset += 1 + u16::try_from(header.bytes().len()).unwrap();
+                }
+                return Ok(Chain { protocol, ..want });
             }
         }
     }
