@@ -47,7 +47,7 @@ fn world(seed: u64, rng: &mut Rng) -> World {
         PortOptions { nic, vlans: vec![vlan], gateway4: gateway(18), stations, neighbors_max: 16, ..port };
     let service = |udp_port, path_mtu_discovery, reply| {
         let echo = ServiceOptions::echo().joining(GROUP, &[]);
-        let listen = echo.listen.iter().map(|l| std::net::SocketAddrV4::new(*l.ip(), udp_port)).collect();
+        let listen = echo.listen.iter().map(|l| std::net::SocketAddr::new(l.ip(), udp_port)).collect();
         ServiceOptions {
             listen,
             name: format!("echo{udp_port}"),

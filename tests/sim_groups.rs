@@ -147,7 +147,7 @@ fn a_leave_is_reported_as_the_change_that_it_is() {
 fn routers_hear_of_the_interface_and_not_of_services() {
     let mut second = ServiceOptions::echo();
     second.name = "second".into();
-    second.listen = vec![SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 8)];
+    second.listen = vec![SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 8).into()];
     let services = vec![ServiceOptions::echo(), second];
     let mut world = quiet(3, &WorldOptions { services, ..with_router() });
     let by = |service: &str, source| Membership::of(GROUP).from_source(source).by(service);
@@ -452,7 +452,7 @@ fn storm(seed: u64) {
     let mut rng = Rng::new(seed);
     let mut second = ServiceOptions::echo();
     second.name = "second".into();
-    second.listen = vec![SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 8)];
+    second.listen = vec![SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 8).into()];
     let services = vec![ServiceOptions::echo(), second];
     let filter = match rng.below(3) {
         0 => Abilities::exact(3),
@@ -544,7 +544,7 @@ fn a_group_survives_a_bad_link() {
 fn a_service_without_a_socket_for_groups_is_not_joined_to_one() {
     let deaf = ServiceOptions {
         name: "deaf".into(),
-        listen: vec![SocketAddrV4::new(Ipv4Addr::new(198, 18, 0, 2), 9)],
+        listen: vec![SocketAddrV4::new(Ipv4Addr::new(198, 18, 0, 2), 9).into()],
         ..ServiceOptions::echo()
     };
     let mut world =

@@ -3,10 +3,11 @@
 //! Nothing panics; each error has its place in the text and says something on one line; a plan holds what its types
 //! cannot say: every number of a port, worker or service names one that is there.
 
-use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 use std::path::Path;
 
-use pollcast::config::{Config, Kind, Kinds, Machine, Plan};
+use pollcast::addr::Family;
+use pollcast::config::{Config, InetPlan, Kind, Kinds, Machine, Plan};
 use pollcast::io::PortId;
 use pollcast::service::EchoOptions;
 
@@ -43,17 +44,40 @@ fn check_interfaces(plan: &Plan) {
     }
     for (index, interface) in all().enumerate() {
         let others = || all().take(index);
-        let on_link = |addr: Ipv4Addr| interface.addresses.iter().any(|cidr| cidr.contains(addr));
-        assert!(!interface.addresses.is_empty(), "an interface without address");
+        let has_v6 = interface.addressing6.is_some();
+        assert!(has_v6 || !interface.v4.addresses.is_empty(), "an interface without address");
+        assert!(has_v6 || interface.v6 == InetPlan::default(), "IPv6 where it is off");
+        check_inet(&interface.v4, others().map(|other| &other.v4), |_| false);
+        check_inet(&interface.v6, others().map(|other| &other.v6), Ipv6Addr::is_unicast_link_local);
+        let statics = interface.addressing6.as_ref().map(|with| &with.statics);
+        assert!(statics.is_none_or(|statics| *statics == interface.v6.addresses));
         assert!(interface.port.index() < plan.ports.len());
         assert!(others().all(|other| other.name != interface.name), "two are called {}", interface.name);
         assert!(others().all(|other| (other.port, other.vlan) != (interface.port, interface.vlan)));
-        assert!(others().flat_map(|other| &other.addresses).all(|cidr| !on_link(cidr.addr())));
-        assert!(interface.gateway4.into_iter().all(|gateway| on_link(gateway.addr())));
-        assert!(interface.routes.iter().all(|route| on_link(route.via.addr()) && route.to.len() > 0));
         assert!((68..=1500).contains(&interface.path_mtu_min) && interface.neighbors_max > 0);
-        assert!(interface.path_mtu_min <= plan.ports[interface.port.index()].mtu);
+        let mtu = plan.ports[interface.port.index()].mtu;
+        assert!(interface.path_mtu_min <= mtu && (mtu >= 1280 || !has_v6));
     }
+}
+
+/// No address is another's, and every router is a neighbour: on a prefix, or, as `is_near` says, by its address alone.
+fn check_inet<'a, F: Family>(
+    inet: &InetPlan<F>,
+    mut others: impl Iterator<Item = &'a InetPlan<F>>,
+    is_near: impl Fn(&F::Addr) -> bool,
+) {
+    let has = |inet: &InetPlan<F>, addr| inet.addresses.iter().any(|own| own.addr() == addr);
+    let near = |addr: F::Addr| is_near(&addr) || inet.addresses.iter().any(|own| own.contains(addr));
+    assert!(
+        others.all(|other| inet.addresses.iter().all(|own| !has(other, own.addr()))),
+        "one address twice"
+    );
+    assert!(
+        inet.addresses.iter().all(|own| !is_near(&own.addr())),
+        "a link-local address that is configured"
+    );
+    assert!(inet.gateway.into_iter().all(|gateway| near(gateway.addr())));
+    assert!(inet.routes.iter().all(|route| near(route.via.addr()) && route.to.len() > 0));
 }
 
 fn check_plan(plan: &Plan) {
@@ -71,7 +95,10 @@ fn check_plan(plan: &Plan) {
     for service in &plan.services {
         assert!(service.listen.iter().all(|l| l.udp_port != 0 && !l.interfaces.is_empty()));
         assert!(service.listen.iter().flat_map(|l| &l.interfaces).all(|i| i.index() < plan.interfaces.len()));
-        assert!(service.groups.iter().all(|group| group.interface.index() < plan.interfaces.len()));
+        let on4 = service.groups4.iter().map(|group| group.interface);
+        let on6 = service.groups6.iter().map(|group| group.interface);
+        assert!(on4.chain(on6.clone()).all(|interface| interface.index() < plan.interfaces.len()));
+        assert!(on6.into_iter().all(|on| plan.interfaces[on.index()].addressing6.is_some()));
     }
     assert!(plan.reassembly.fragments_per_source <= plan.reassembly.fragments);
     let sum: u64 = plan.mbufs.items.iter().map(|(_, count)| u64::from(*count)).sum();

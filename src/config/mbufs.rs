@@ -9,8 +9,8 @@ pub const CACHE: u32 = 256;
 /// Packets that may be on their way from all workers to control in one class: the depth of that queue.
 pub const PUNT_QUEUE: u32 = 256;
 
-/// The classes of packets that go to control: ARP, IGMP, and what has no neighbour yet.
-pub const PUNT_CLASSES: u32 = 3;
+/// The classes of packets that go to control: ARP, neighbour discovery, IGMP, MLD, and what has no neighbour yet.
+pub const PUNT_CLASSES: u32 = 5;
 
 /// Packets that control holds until the Ethernet addresses of their next hops are known, for all neighbours together.
 pub const WAITING: u32 = 1024;

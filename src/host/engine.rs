@@ -152,6 +152,10 @@ fn interfaces(
             interface.v4 = Inet::with_routes(routes(&with.v4), Hops::new(rng.u64(), with.neighbors_max));
             let path_mtu = PmtuPolicy { floor: with.path_mtu_min, timeout: with.path_mtu_timeout };
             interface.v4.paths = PathMtu::new(mtu, path_mtu);
+            if with.addressing6.is_some() {
+                interface.v6 = Inet::with_routes(routes(&with.v6), Hops::new(rng.u64(), with.neighbors_max));
+                interface.v6.paths = PathMtu::new(mtu, path_mtu);
+            }
             interface.vlan = with.vlan;
             interface.policy = with.policy;
             interface.tx_udp_checksum = offers("tx_udp_cksum");

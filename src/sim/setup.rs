@@ -2,7 +2,7 @@
 //!
 //! The same parts as on a real NIC, by the same constructors: only the devices differ.
 
-use core::net::{Ipv4Addr, SocketAddrV4};
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::buf::{ROOM, SimBuf, SimPool};
 use super::net::LinkOptions;
@@ -117,7 +117,7 @@ pub struct ServiceOptions {
     /// Makes its instances.
     pub factory: ServiceFactory,
     /// Where it listens: on every interface.
-    pub listen: Vec<SocketAddrV4>,
+    pub listen: Vec<SocketAddr>,
     /// Whether its sockets hear groups that others joined.
     pub multicast_all: bool,
     /// Whether its sockets share their addresses and UDP ports with others that do so, too.
@@ -149,13 +149,23 @@ impl ServiceOptions {
         Self {
             name: "echo".into(),
             factory: Box::new(move || Box::new(Echo::new(options.clone()))),
-            listen: vec![SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 7)],
+            listen: vec![SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 7)],
             multicast_all: true,
             reuse_address: false,
             workers: Vec::new(),
             manner: Manner::default(),
             groups: Vec::new(),
         }
+    }
+
+    /// Which has a socket for IPv6, too, on each UDP port on which it has one for any IPv4 address.
+    #[must_use]
+    pub fn dual_stack(mut self) -> Self {
+        let any = self.listen.iter().filter(|local| local.ip() == Ipv4Addr::UNSPECIFIED);
+        let too: Vec<SocketAddr> =
+            any.map(|local| SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), local.port())).collect();
+        self.listen.extend(too);
+        self
     }
 
     /// Which joins `group` on the first interface from the start: from `sources`, or from any if there is none.
@@ -403,7 +413,7 @@ fn port_table(options: &WorldOptions, rng: &mut Rng) -> PortTable {
         let interfaces = options.ports.iter().map(|port| 1 + port.vlans.len()).sum();
         for interface in (0..).map(InterfaceId).take(interfaces) {
             for local in &with.listen {
-                let socket = Socket::new(interface, (*local).into(), service);
+                let socket = Socket::new(interface, *local, service);
                 let ServiceOptions { multicast_all, reuse_address, .. } = *with;
                 table.bind(Socket { multicast_all, reuse_address, ..socket }).expect("a free place");
             }
