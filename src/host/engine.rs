@@ -165,6 +165,7 @@ fn interfaces(
                 interface,
                 gateway4: with.v4.gateway,
                 conflict_detection: with.conflict_detection,
+                addressing6: None,
                 neighbors_max: with.neighbors_max,
                 igmp: with.igmp,
                 membership_limits: Limits { groups: with.groups_max, sources: with.sources_max },

@@ -8,7 +8,7 @@ use super::buf::{ROOM, SimBuf, SimPool};
 use super::net::LinkOptions;
 use super::nic::{NicOptions, SimDevice, SimNic, SimPort, SimRx, SimTx};
 use super::router::RouterOptions;
-use crate::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4, Vid};
+use crate::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4, V6, Vid};
 use crate::engine::command::PoolStats;
 use crate::engine::control::{
     Control, ControlInterfaceParts, ControlParts, ControlPortParts, ControlSocket, InitialMembership,
@@ -19,7 +19,7 @@ use crate::engine::homes::Homes;
 use crate::engine::message::{PuntSenders, hand_over, inbox, punt_queues, to_services};
 use crate::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService};
 use crate::fastpath::Level;
-use crate::io::{BURST_MAX, ConflictDetection, IgmpPolicy, InterfaceId, PortId};
+use crate::io::{Addressing6, BURST_MAX, ConflictDetection, IgmpPolicy, InterfaceId, PortId};
 use crate::rng::Rng;
 use crate::service::{Echo, EchoOptions, Service};
 use crate::stack::fragmentation::IdSpace;
@@ -46,8 +46,12 @@ pub struct PortOptions {
     pub gateway4: Option<Unicast<V4>>,
     /// The host's static routes.
     pub routes: Vec<Route<V4>>,
-    /// When the host uses its addresses first.
+    /// When the host uses its IPv4 addresses first.
     pub conflict_detection: ConflictDetection,
+    /// How the host gets its IPv6 addresses; `None`: it speaks no IPv6.
+    pub addressing6: Option<Addressing6>,
+    /// The host's static IPv6 routes.
+    pub routes6: Vec<Route<V6>>,
     /// The most neighbours that the host remembers.
     pub neighbors_max: usize,
     /// What the host's group management is to be like.
@@ -84,6 +88,8 @@ impl PortOptions {
             gateway4: None,
             routes: Vec::new(),
             conflict_detection: ConflictDetection::default(),
+            addressing6: None,
+            routes6: Vec::new(),
             neighbors_max: ENTRIES_DEFAULT,
             igmp: IgmpPolicy::default(),
             membership_limits: MembershipLimits::default(),
@@ -349,7 +355,7 @@ fn open_ports(options: &WorldOptions, pool: &SimPool, rng: &mut Rng) -> Opened {
 
 /// The interfaces of `port`, numbered from `next` on.
 fn interfaces(port: &PortOptions, next: &mut u16, rng: &mut Rng) -> Vec<ControlInterfaceParts> {
-    let PortOptions { nic, addresses, gateway4, routes, vlan, vlans, .. } = port;
+    let PortOptions { nic, addresses, gateway4, routes, vlan, vlans, addressing6, routes6, .. } = port;
     let PortOptions { neighbors_max, conflict_detection, igmp, membership_limits, .. } = *port;
     let mut interface = |vlan: Option<Vid>, further: bool, addresses: &[Ipv4Cidr], gateway4: Option<_>| {
         let mut interface = Interface::new(InterfaceId(*next), nic.mac, nic.mtu, Vec::new());
@@ -358,6 +364,10 @@ fn interfaces(port: &PortOptions, next: &mut u16, rng: &mut Rng) -> Vec<ControlI
         let to_networks = routes.iter().copied().filter(|_| !further);
         let all = Routes::new(addresses.to_vec(), to_networks.chain(default).collect());
         interface.v4 = Inet::with_routes(all, Hops::new(rng.u64(), neighbors_max));
+        if addressing6.is_some() {
+            let routes = Routes::new(Vec::new(), routes6.clone());
+            interface.v6 = Inet::with_routes(routes, Hops::new(rng.u64(), neighbors_max));
+        }
         interface.set_mtu(nic.mtu);
         interface.vlan = vlan;
         interface.tx_udp_checksum = nic.tx_checksum;
@@ -371,6 +381,7 @@ fn interfaces(port: &PortOptions, next: &mut u16, rng: &mut Rng) -> Vec<ControlI
             interface,
             gateway4,
             conflict_detection,
+            addressing6: addressing6.clone(),
             neighbors_max,
             igmp,
             membership_limits,

@@ -8,6 +8,9 @@ use crate::addr::{Family, Group, MacAddr};
 /// Which service, by its place in the configuration.
 pub type ServiceId = u16;
 
+/// The host itself, which joins groups that no service asked for: those in which its addresses are asked for.
+pub const HOST: ServiceId = ServiceId::MAX;
+
 /// The groups joined on a port, with the filter of each service.
 #[derive(Clone, Debug)]
 pub struct GroupTable<F: Family> {

@@ -91,6 +91,11 @@ impl<F: Family> Admission<F> {
         core::mem::take(&mut self.reported)
     }
 
+    /// Whether reports wait for workers.
+    pub(super) fn is_reporting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// What was not reported yet never is.
     pub(super) fn forget_reports(&mut self) {
         self.reported

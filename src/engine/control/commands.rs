@@ -13,6 +13,7 @@ use crate::engine::command::{
 };
 use crate::engine::counters::{Counter, Tally};
 use crate::io::{DropReason, InterfaceId, Nic};
+use crate::stack::groups::HOST;
 use crate::time::Instant;
 
 impl<N: Nic> Control<N> {
@@ -94,6 +95,9 @@ impl<N: Nic> Control<N> {
     }
 
     fn service_name(&self, id: u16) -> String {
+        if id == HOST {
+            return "host".to_owned();
+        }
         self.services.get(usize::from(id)).cloned().unwrap_or_default()
     }
 

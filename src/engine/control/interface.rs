@@ -4,13 +4,14 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use super::Outlet;
+use super::addresses6::Autoconf;
 use super::admission::TELL_INTERVAL;
 use super::neighbors::Frames;
 use super::port::Base;
 use super::side::{Managed, Side};
 use crate::addr::{Ipv4Cidr, Unicast, V4, V6};
 use crate::engine::counters::Counter;
-use crate::io::{ConflictDetection, DropReason, IgmpPolicy, Nic};
+use crate::io::{Addressing6, ConflictDetection, DropReason, IgmpPolicy, Nic};
 use crate::rng::Rng;
 use crate::stack::acd::{Acd, Conflict};
 use crate::stack::arp::{self, FRAME_LEN, Outcome, Packet};
@@ -30,8 +31,10 @@ pub struct ControlInterfaceParts {
     pub interface: interface::Interface,
     /// The default gateway, as it is shown; its routes say it, too.
     pub gateway4: Option<Unicast<V4>>,
-    /// When its addresses are used first.
+    /// When its IPv4 addresses are used first.
     pub conflict_detection: ConflictDetection,
+    /// How it gets IPv6 addresses; its static IPv6 routes are those of `interface`. None: it speaks no IPv6.
+    pub addressing6: Option<Addressing6>,
     /// The most neighbours that are remembered.
     pub neighbors_max: usize,
     /// What its group management is to be like.
@@ -49,6 +52,9 @@ impl ControlInterfaceParts {
             let routes = replica.v4.routes.routes().to_vec();
             replica.v4.routes = Arc::new(Routes::new(Vec::new(), routes));
         }
+        replica.v6.is_on = self.addressing6.is_some();
+        let routes = replica.v6.routes.routes().to_vec();
+        replica.v6.routes = Arc::new(Routes::new(Vec::new(), routes));
         replica
     }
 }
@@ -61,6 +67,8 @@ pub(super) struct Interface {
     pub(super) v4: Side<V4>,
     pub(super) v6: Side<V6>,
     pub(super) igmp: Igmp,
+    /// Its IPv6 addresses, and what routers said; none if it speaks no IPv6.
+    pub(super) autoconf: Option<Autoconf>,
     /// Its IPv4 addresses, used or to be used.
     pub(super) addresses: Vec<Ipv4Cidr>,
     pub(super) conflict_detection: ConflictDetection,
@@ -85,7 +93,9 @@ impl Interface {
     pub(super) fn new(parts: ControlInterfaceParts, rng: &mut Rng) -> Self {
         let mut replica = parts.replica();
         let ControlInterfaceParts { neighbors_max, membership_limits, conflict_detection, igmp, .. } = parts;
-        let ControlInterfaceParts { name, interface, gateway4, .. } = parts;
+        let ControlInterfaceParts { name, interface, gateway4, addressing6, .. } = parts;
+        let fixed = interface.v6.routes.routes().to_vec();
+        let autoconf = addressing6.map(|config| Autoconf::new(config, interface.mac, fixed, rng.fork()));
         let igmp = Igmp::new(interface.mtu, igmp, rng.u64());
         // A seed of chance keeps an outsider from choosing groups that collide in it.
         replica.v4.groups = Arc::new(GroupTable::new(rng.u64(), core::iter::empty()));
@@ -93,6 +103,7 @@ impl Interface {
         Self {
             name,
             igmp,
+            autoconf,
             replica,
             gateway4,
             v4: Side::new(membership_limits, neighbors_max),
@@ -229,6 +240,7 @@ impl Interface {
         self.v4.neighbors.link_came_up(now);
         self.v6.neighbors.link_came_up(now);
         self.claim_again(now, rng, base, out);
+        self.start6(now);
     }
 
     /// Sends what is due: probes and announcements, ARP requests, reports.
@@ -241,6 +253,7 @@ impl Interface {
         out: &Outlet<N>,
     ) {
         self.claim(now, rng, base, out);
+        self.autoconfigure(now, base, out);
         self.fire_timers_of::<V4, N>(now, rng, waiting, base, out);
         self.fire_timers_of::<V6, N>(now, rng, waiting, base, out);
         self.send_reports(now, rng, base, out);
@@ -265,6 +278,7 @@ impl Interface {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let deadlines = [
             self.claim_deadline(),
+            self.autoconf_deadline(),
             self.v4.next_deadline(),
             self.v6.next_deadline(),
             self.replica.v4.paths.poll_timeout(),

@@ -5,6 +5,7 @@
 //! simulator the world itself turns it.
 
 mod addresses;
+mod addresses6;
 mod admission;
 mod commands;
 mod filter;
@@ -222,6 +223,10 @@ impl<N: Nic> Control<N> {
             port.apply_all(now, &mut self.rng, &self.out);
             let Port { base, interfaces } = port;
             interfaces.iter_mut().for_each(|i| i.start(now, &mut self.rng, base, &self.out));
+            if port.base.link_up {
+                port.interfaces.iter_mut().for_each(|i| i.start6(now));
+            }
+            port.follow_addresses6(now, &mut self.rng, &self.out);
         }
     }
 
@@ -280,6 +285,7 @@ impl<N: Nic> Control<N> {
                     reported(&mut self.unfinished, &mut self.finished, ticket, reports);
                 }
             }
+            port.follow_addresses6(now, &mut self.rng, &self.out);
             port.retry_filter(now);
             if let Some((ticket, answer)) = port.go_on_restarting(now, &mut self.rng, &self.out)
                 && self.unfinished.remove(&ticket).is_some()

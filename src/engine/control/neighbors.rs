@@ -126,6 +126,7 @@ impl Interface {
                 }
                 Standing::Asked => {}
             }
+            F::stands(self, change.addr, change.now);
             let is_known = |standing| matches!(standing, Standing::Known { .. });
             if is_known(change.before) || is_known(change.now) {
                 F::side_mut(self).note_untold(change.addr, is_known(change.now), &base.workers);

@@ -17,7 +17,7 @@ use crate::rng::Rng;
 use crate::stack::groups::ServiceId;
 use crate::stack::interface;
 use crate::stack::membership::{Limits, Memberships};
-use crate::stack::neighbor::{NeighborCache, Request};
+use crate::stack::neighbor::{NeighborCache, Request, Standing};
 use crate::stack::route::Routes;
 use crate::time::{Instant, earliest};
 
@@ -100,6 +100,9 @@ pub(super) trait Managed: Told {
         base: &mut Base,
         out: &Outlet<N>,
     );
+
+    /// A neighbour that packets go to stands like this now.
+    fn stands(interface: &mut Interface, addr: Self::Addr, now: Standing);
 }
 
 impl Managed for V4 {
@@ -131,6 +134,8 @@ impl Managed for V4 {
     ) {
         interface.ask_by_arp(request, base, out);
     }
+
+    fn stands(_interface: &mut Interface, _addr: Self::Addr, _now: Standing) {}
 }
 
 impl Managed for V6 {
@@ -161,5 +166,9 @@ impl Managed for V6 {
         out: &Outlet<N>,
     ) {
         interface.ask_by_ndp(now, request, base, out);
+    }
+
+    fn stands(interface: &mut Interface, addr: Self::Addr, now: Standing) {
+        interface.neighbor6_stands(addr, now);
     }
 }

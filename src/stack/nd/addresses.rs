@@ -8,13 +8,14 @@ use core::net::Ipv6Addr;
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use super::dad::{Dad, Heard, Nonce, Step};
+use super::dad::{Dad, Heard, Step};
 use super::prefixes::Expiry;
 use super::stable_iid::{self, PREFIX_LEN};
 use crate::addr::{Cidr, Group, MacAddr, Prefix, Unicast, V6};
 use crate::io::{Addressing6, LinkLocal};
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
+use crate::wire::ndisc::Nonce;
 
 /// Addresses that are made of prefixes at most: whoever advertises prefixes without end makes no more than that. As Linux's
 /// max_addresses.

@@ -7,15 +7,13 @@ use core::time::Duration;
 
 use crate::rng::Rng;
 use crate::time::Instant;
+use crate::wire::ndisc::Nonce;
 
 /// The longest random wait before the first question. N06, RFC 4862 5.4.2, RFC 4861 10: MAX_RTR_SOLICITATION_DELAY.
 pub const START_DELAY_MAX: Duration = Duration::from_secs(1);
 
 /// How often more is asked after a question came back. N07, RFC 7527 4.1: MAX_MULTICAST_SOLICIT.
 const AGAIN_AFTER_LOOP: u8 = 3;
-
-/// What tells our own question from another host's. RFC 3971 5.3.2: at least six bytes.
-pub type Nonce = [u8; 6];
 
 /// What a received message about the address means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,6 +4,7 @@ use core::net::Ipv6Addr;
 use core::time::Duration;
 
 use crate::time::{Instant, earliest};
+use crate::wire::ndisc::Preference;
 
 /// Routers that are remembered at most.
 pub const ROUTERS_MAX: usize = 16;
@@ -11,40 +12,6 @@ pub const ROUTERS_MAX: usize = 16;
 /// RFC 4861 10: RTR_SOLICITATION_INTERVAL, MAX_RTR_SOLICITATIONS.
 const SOLICITATION_INTERVAL: Duration = Duration::from_secs(4);
 const SOLICITATIONS_MAX: u8 = 3;
-
-/// How much a router wants to be the default one. RFC 4191 2.1.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub enum Preference {
-    /// Rather another.
-    Low,
-    /// As most.
-    #[default]
-    Medium,
-    /// Rather than another.
-    High,
-}
-
-impl Preference {
-    /// What the two bits of a Router Advertisement say. RFC 4191 2.2: the reserved value is as medium.
-    #[must_use]
-    pub const fn from_bits(bits: u8) -> Self {
-        match bits & 3 {
-            1 => Self::High,
-            3 => Self::Low,
-            _ => Self::Medium,
-        }
-    }
-
-    /// Its name, as `ip -6 route` has it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-        }
-    }
-}
 
 /// One default router.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -241,8 +208,6 @@ mod tests {
         ] {
             assert_eq!(routers(preferences).best().unwrap().addr, ll(best), "{preferences:?}");
         }
-        let bits = [0, 1, 2, 3].map(|bits| Preference::from_bits(bits).name());
-        assert_eq!(bits, ["medium", "high", "medium", "low"]);
         let mut two = routers(&[(1, Medium), (2, Medium)]);
         assert!(two.advertised(s(1), ll(2), HOUR, High), "a change of preference is one");
         assert_eq!(two.best().unwrap().addr, ll(2));

@@ -69,6 +69,16 @@ pub enum Preference {
 }
 
 impl Preference {
+    /// Its name, as `ip -6 route` has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+
     /// What the two bits under `0x18` say; none if that is reserved.
     pub(super) const fn from_flags(flags: u8) -> Option<Self> {
         match flags >> 3 & 3 {
