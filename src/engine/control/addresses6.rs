@@ -14,19 +14,18 @@ use super::interface::Interface;
 use super::port::{Base, Port};
 use crate::addr::{Group, MacAddr, V6};
 use crate::engine::message::PathNews;
-use crate::io::{Addressing6, DropReason, Nic, Occasion};
+use crate::io::{Addressing6, Nic, Occasion};
 use crate::rng::Rng;
 use crate::stack::groups::HOST;
 use crate::stack::nd::addresses::{Addresses, Event, Origin};
 use crate::stack::nd::dad::Heard;
 use crate::stack::nd::discovery::{Discovery, Link};
-use crate::stack::nd::input::Received;
 use crate::stack::nd::output::{FRAME_MAX, Outgoing};
 use crate::stack::nd::timing::LinkTiming;
 use crate::stack::neighbor::Standing;
 use crate::stack::route::Route;
 use crate::time::{Instant, earliest};
-use crate::wire::ndisc::{Redirect, RouterAdvertisement};
+use crate::wire::ndisc::RouterAdvertisement;
 
 /// How often at most it is said that another host claims an address that is in use.
 const CLAIMS_SAID: Duration = Duration::from_secs(10);
@@ -271,22 +270,22 @@ impl Interface {
         }
     }
 
-    /// A redirect.
-    ///
-    /// # Errors
-    /// Why it is dropped.
-    // N15, RFC 4861 8.1, 8.3.
-    pub(super) fn redirected6(
-        &mut self,
-        now: Instant,
-        received: &Received<'_>,
-        redirect: &Redirect<'_>,
-    ) -> Result<(), DropReason> {
-        let Some(auto) = &mut self.autoconf else { return Err(DropReason::NdpRedirectOff) };
-        let redirects = auto.discovery.redirects_mut();
-        redirects.input(now, received, redirect, &self.replica, &mut self.v6.neighbors)?;
-        auto.is_news |= redirects.take_changed();
-        Ok(())
+    /// N15, RFC 4861 8.3: packets to `destination` go to `target` from now on.
+    pub(super) fn redirected6(&mut self, now: Instant, destination: Ipv6Addr, target: Ipv6Addr) {
+        if let Some(auto) = &mut self.autoconf {
+            auto.is_news |= auto.discovery.redirected(now, destination, target);
+        }
+    }
+
+    /// Whether `addr` is one of ours that may not be used, yet or at all.
+    // N05, RFC 4862 5.4: it is not answered for.
+    pub(super) fn is_tentative6(&self, addr: Ipv6Addr) -> bool {
+        self.autoconf.as_ref().is_some_and(|auto| auto.addresses.is_unusable(addr))
+    }
+
+    /// Whether routers are believed.
+    pub(super) fn heeds_routers6(&self) -> bool {
+        self.autoconf.as_ref().is_some_and(|auto| auto.addresses.config().router_discovery)
     }
 
     /// N09, RFC 4861 7.2.5: a neighbour that was a router is none any more.

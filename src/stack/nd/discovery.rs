@@ -100,9 +100,10 @@ impl Discovery {
         changed
     }
 
-    /// What redirects taught, to be taught more.
-    pub const fn redirects_mut(&mut self) -> &mut Redirects {
-        &mut self.redirects
+    /// N15, RFC 4861 8.3: packets to `destination` go to `target` from now on. True if that is news.
+    pub fn redirected(&mut self, now: Instant, destination: Ipv6Addr, target: Ipv6Addr) -> bool {
+        self.redirects.redirected(now, destination, target);
+        self.redirects.take_changed()
     }
 
     /// A neighbour advertisement of `addr` says that it is no router. True if that changes routes.

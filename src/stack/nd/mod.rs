@@ -1,7 +1,8 @@
 //! Neighbour discovery (RFC 4861) and stateless address autoconfiguration (RFC 4862) for one interface, sans I/O.
 //!
 //! Here: whose an address is ([`dad`]), what addresses there are and for how long ([`addresses`]), what they are made of
-//! ([`stable_iid`]), and what routers say of the link ([`routers`], [`prefixes`], [`discovery`], [`timing`]);
+//! ([`stable_iid`]), and what routers say of the link ([`routers`], [`prefixes`], [`redirects`], [`discovery`],
+//! [`timing`]);
 //! what messages teach of neighbours ([`input`], [`redirect`]) and what is sent ([`output`]). Not here: the neighbour cache, which ARP
 //! shares ([`neighbor`](super::neighbor)).
 
@@ -12,6 +13,7 @@ pub mod input;
 pub mod output;
 pub mod prefixes;
 pub mod redirect;
+pub mod redirects;
 pub mod routers;
 pub mod stable_iid;
 pub mod timing;
