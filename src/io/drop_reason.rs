@@ -219,6 +219,8 @@ drop_reasons! {
     Icmpv6Truncated = "icmpv6_truncated" => Some("Icmp6InErrors");
     /// The ICMPv6 checksum is wrong.
     Icmpv6Checksum = "icmpv6_checksum" => Some("Icmp6InCsumErrors");
+    /// An ICMPv6 reply that nothing here waits for, or group management that no link carries.
+    Icmpv6Unwanted = "icmpv6_unwanted" => None;
     /// An ICMPv6 type that this host does not know.
     Icmpv6Unknown = "icmpv6_unknown" => None;
     /// The IGMP message is cut short, or has a length between the versions.
