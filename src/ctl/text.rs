@@ -327,7 +327,9 @@ fn render_paths(paths: &[PathAnswer]) -> String {
     ]);
     for PathAnswer { port, addr, mtu, df_max, age_s } in paths {
         let reported = format!("{} ago", duration(*age_s));
-        table.row([port.clone(), addr.to_string(), mtu.to_string(), df_max.to_string(), reported]);
+        // IPv6 has no such flag: nothing of it is fragmented on its way.
+        let with_df = if addr.is_ipv4() { df_max.to_string() } else { "-".to_owned() };
+        table.row([port.clone(), addr.to_string(), mtu.to_string(), with_df, reported]);
     }
     table.render()
 }

@@ -264,16 +264,18 @@ joined 1 of 3 groups on p0 for echo; 1 could not be
     assert_eq!(text.lines().skip(21).collect::<Vec<_>>(), ["  and 5 more", "  0 reports left"]);
 }
 
-// C16: the path, how much of it goes with DF, and since when.
+// C16, K07: the path, how much of it goes with DF, and since when.
 #[test]
 fn a_path_is_a_row() {
     let json = r#"{"answer":"paths","body":[
         {"port":"p0","addr":"198.19.0.9","mtu":1300,"df_max":1300,"age_s":75},
-        {"port":"p0.100","addr":"198.19.0.10","mtu":552,"df_max":300,"age_s":2}]}"#;
+        {"port":"p0.100","addr":"198.19.0.10","mtu":552,"df_max":300,"age_s":2},
+        {"port":"p0","addr":"2001:db8:1::9","mtu":1280,"df_max":1280,"age_s":3}]}"#;
     let expected = "\
-port    address       mtu  with df  reported
-p0      198.19.0.9   1300     1300  1 min 15 s ago
-p0.100  198.19.0.10   552      300  2 s ago
+port    address         mtu  with df  reported
+p0      198.19.0.9     1300     1300  1 min 15 s ago
+p0.100  198.19.0.10     552      300  2 s ago
+p0      2001:db8:1::9  1280        -  3 s ago
 ";
     assert_eq!(text(json, Rows::Counted), expected);
 }

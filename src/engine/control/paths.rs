@@ -16,7 +16,7 @@ use crate::stack::pmtu::{Learned, Row, TooBig};
 use crate::time::Instant;
 
 impl<N: Nic> Control<N> {
-    /// C16: what ingress found to be about a datagram that a socket of ours can have sent.
+    /// C16, K07: what ingress found to be about a datagram that a socket of ours can have sent.
     pub(super) fn path_report(&mut self, now: Instant, report: PathReport) {
         if !self.path_reports.take(now, PATH_REPORTS) {
             return;
@@ -70,10 +70,12 @@ impl Port {
     fn set_mtu<N: Nic>(&mut self, now: Instant, mtu: u16, out: &Outlet<N>) -> Result<String, String> {
         let Self { base, interfaces } = self;
         let most = base.configured_mtu;
-        if !(V4::MTU_MIN..=most).contains(&mtu) {
+        // RFC 8200 5: IPv6 is not spoken on a link that carries less than 1280 bytes.
+        let speaks6 = interfaces.iter().any(|interface| interface.replica.v6.is_on);
+        let (least, because) = if speaks6 { (V6::MTU_MIN, ", and IPv6 needs 1280") } else { (V4::MTU_MIN, "") };
+        if !(least..=most).contains(&mtu) {
             return Err(format!(
-                "use {} to {most}: buffers and rings were made for the `mtu` of the configuration",
-                V4::MTU_MIN
+                "use {least} to {most}: buffers and rings were made for the `mtu` of the configuration{because}"
             ));
         }
         base.device.set_mtu(mtu)?;
@@ -109,7 +111,7 @@ impl Interface {
         }
     }
 
-    /// C16, RFC 1191 6.3: what was learned too long ago is forgotten.
+    /// C16, RFC 1191 6.3; K07, RFC 8201 4: what was learned too long ago is forgotten.
     pub(super) fn expire_paths<F: Managed, N: Nic>(&mut self, now: Instant, base: &Base, out: &Outlet<N>) {
         let paths = &mut F::inet_mut(&mut self.replica).paths;
         if paths.poll_timeout().is_some_and(|at| at <= now) {
