@@ -239,7 +239,8 @@ fn an_echo_comes_back_with_what_it_brought() {
     let of_code = IcmpFrame6 { code: 9, ..IcmpFrame6::echo(PEER, OWN, 1, 1, b"hello") };
     assert_eq!(host.answer(&of_code).code, 9);
     // V13: one flow has one label.
-    let label = |host: &mut Host, id, seq| host.answer(&IcmpFrame6::echo(PEER, OWN, id, seq, b"x")).ip.flow_label;
+    let label =
+        |host: &mut Host, id, seq| host.answer(&IcmpFrame6::echo(PEER, OWN, id, seq, b"x")).ip.flow_label;
     assert_eq!(label(&mut host, 5, 1), label(&mut host, 5, 2));
     assert_ne!(label(&mut host, 5, 1), label(&mut host, 6, 1));
 }
@@ -417,7 +418,8 @@ fn discovery_in_fragments_is_ignored() {
 /// Any extension header, good and bad.
 fn any_extension() -> impl Strategy<Value = Extension> {
     let options = proptest::collection::vec(
-        (any::<u8>(), proptest::collection::vec(any::<u8>(), 0..6)).prop_map(|(kind, data)| HeaderOption { kind, data }),
+        (any::<u8>(), proptest::collection::vec(any::<u8>(), 0..6))
+            .prop_map(|(kind, data)| HeaderOption { kind, data }),
         0..4,
     );
     prop_oneof![

@@ -72,7 +72,8 @@ impl Port {
         let most = base.configured_mtu;
         // RFC 8200 5: IPv6 is not spoken on a link that carries less than 1280 bytes.
         let speaks6 = interfaces.iter().any(|interface| interface.replica.v6.is_on);
-        let (least, because) = if speaks6 { (V6::MTU_MIN, ", and IPv6 needs 1280") } else { (V4::MTU_MIN, "") };
+        let (least, because) =
+            if speaks6 { (V6::MTU_MIN, ", and IPv6 needs 1280") } else { (V4::MTU_MIN, "") };
         if !(least..=most).contains(&mtu) {
             return Err(format!(
                 "use {least} to {most}: buffers and rings were made for the `mtu` of the configuration{because}"

@@ -20,12 +20,7 @@ pub(super) fn echo_reply<B: PacketBuf>(
     reply(buf, question, telling, ids).unwrap_or(Made::Nothing)
 }
 
-fn reply<B: PacketBuf>(
-    buf: &mut B,
-    question: Question,
-    telling: Telling<'_>,
-    ids: &mut Ids,
-) -> Option<Made> {
+fn reply<B: PacketBuf>(buf: &mut B, question: Question, telling: Telling<'_>, ids: &mut Ids) -> Option<Made> {
     let ip = Ipv6::parse_front(buf.data().get(usize::from(question.l3)..)?).ok()?;
     let (asked, peer, tos) = (ip.dst(), ip.src(), ip.traffic_class());
     let interface = telling.interface;
