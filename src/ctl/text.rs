@@ -294,9 +294,10 @@ fn render_neighbors(neighbors: &[NeighborAnswer]) -> String {
     }
     let mut table =
         Table::new(&[("port", Left), ("address", Left), ("mac", Left), ("state", Left), ("age", Left)]);
-    for NeighborAnswer { port, addr, mac, state, age_s } in neighbors {
+    for NeighborAnswer { port, addr, mac, state, age_s, is_router } in neighbors {
         let mac = mac.map_or_else(|| "-".into(), |mac| mac.to_string());
-        table.row([port.clone(), addr.to_string(), mac, state.clone(), duration(*age_s)]);
+        let state = if *is_router { format!("{state}, router") } else { state.clone() };
+        table.row([port.clone(), addr.to_string(), mac, state, duration(*age_s)]);
     }
     table.render()
 }

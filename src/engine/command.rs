@@ -301,6 +301,9 @@ pub struct NeighborAnswer {
     pub state: String,
     /// Seconds since it last answered; if it never did, since it was first heard or asked for.
     pub age_s: u64,
+    /// Whether it said that it is a router, as neighbours do in IPv6.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub is_router: bool,
 }
 
 /// The path to one host, where it is known to carry less than the link.

@@ -79,6 +79,8 @@ counters! {
     IcmpEcho = "icmp_echo";
     /// ARP requests answered by a worker, because control had no time for them.
     ArpAnswered = "arp_answered";
+    /// Neighbour solicitations answered by a worker, because control had no time for them.
+    NdpAnswered = "ndp_answered";
     /// ICMP errors sent.
     IcmpErrors = "icmp_errors";
     /// ICMP errors withheld by the rate limit.

@@ -13,6 +13,7 @@ use crate::stack::hops::Hop;
 use crate::stack::icmp::received::Report;
 use crate::stack::igmp_claim::{self, Subject};
 use crate::stack::interface::Ip;
+use crate::stack::nd;
 use crate::stack::pmtu::TooBig;
 use crate::stack::route::Routes;
 use crate::time::Instant;
@@ -26,6 +27,8 @@ pub enum ToWorker<B> {
     V4(InterfaceId, News<V4>),
     /// What is new on the IPv6 side of this interface.
     V6(InterfaceId, News<V6>),
+    /// This frame of ours was to leave by this interface, and its next hop did not answer: whoever sent it is to know.
+    Unresolved(InterfaceId, B),
     /// Let go of the queues of this port: it is to be stopped.
     Pause(PortId),
     /// Take them again: it has been started.
@@ -191,8 +194,15 @@ impl<B> PuntSenders<B> {
         send(&self.arp, Punt { interface, buf, ticket: None })
     }
 
-    /// Hands a message of neighbour discovery to control; gives it back if the queue is full.
-    pub fn ndp(&self, interface: InterfaceId, buf: B) -> Result<(), B> {
+    /// Hands a message of neighbour discovery to control; gives it back if the share of its class is full.
+    // N16: a flood of questions leaves room for what neighbours answer, and both for what routers say.
+    pub fn ndp(&self, interface: InterfaceId, buf: B) -> Result<(), B>
+    where
+        B: PacketBuf,
+    {
+        if self.ndp.len() >= ndp_share(nd::input::class(buf.data())) {
+            return Err(buf);
+        }
         send(&self.ndp, Punt { interface, buf, ticket: None })
     }
 
@@ -212,6 +222,15 @@ impl<B> PuntSenders<B> {
     #[must_use]
     pub fn used(&self, used: Used) -> bool {
         self.used.try_send(used).is_ok()
+    }
+}
+
+/// How full the queue of neighbour discovery may be for one more of this class.
+const fn ndp_share(class: nd::input::Class) -> usize {
+    match class {
+        nd::input::Class::Solicitation => PUNT_LEN / 2,
+        nd::input::Class::Neighbor => PUNT_LEN / 4 * 3,
+        nd::input::Class::Router => PUNT_LEN,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::stack::fragmentation::Outgoing;
 use crate::stack::icmp::received::Report;
 use crate::stack::ingress::{Ingress, Punted, Verdict};
 use crate::stack::interface::Interfaces;
+use crate::stack::nd;
 use crate::stack::port_table::PortTable;
 use crate::stack::reassembly::Fragment;
 use crate::time::Instant;
@@ -163,7 +164,17 @@ impl<P: BufPool> Sorter<'_, P> {
                     }
                 }
             },
-            Punted::Ndp => self.punted(self.punt.ndp(id, buf)),
+            Punted::Ndp => match self.punt.ndp(id, buf) {
+                Ok(()) => self.tally.add(Counter::Punted, 1),
+                Err(mut refused) => {
+                    if nd::output::answer_in_place(&mut refused, interface) {
+                        self.tally.add(Counter::NdpAnswered, 1);
+                        self.transmit(refused);
+                    } else {
+                        self.tally.drop(DropReason::PuntQueueFull);
+                    }
+                }
+            },
             Punted::Mld => self.punted(self.punt.mld(id, buf)),
             Punted::Igmp => match self.punt.igmp(self.now, id, &interface.v4.groups, buf) {
                 Ok(()) => self.tally.add(Counter::Punted, 1),

@@ -24,7 +24,7 @@ use crate::rng::Rng;
 use crate::service::{Cx, Datagram, Service};
 use crate::stack::fragmentation::Ids;
 use crate::stack::groups::ServiceId;
-use crate::stack::icmp::received::Report;
+use crate::stack::icmp::received::{self, Report};
 use crate::stack::ingress::{Ingress, IngressOptions};
 use crate::stack::interface::Interfaces;
 use crate::stack::port_table::PortTable;
@@ -190,6 +190,7 @@ impl<N: Nic> Worker<N> {
         if work > 0 {
             // The transmit burst is empty when a received one is sorted: it may need all of it.
             self.ports.iter_mut().for_each(PortIo::flush);
+            self.tell_services(now);
         }
         work += self.take_handed_over(now);
         work += self.take_for_services(now);
@@ -352,6 +353,7 @@ impl<N: Nic> Worker<N> {
                         port.hear::<V6>(id, news);
                     }
                 }
+                ToWorker::Unresolved(id, buf) => self.hear_unresolved(id, &buf),
                 ToWorker::Pause(id) => {
                     if let Some(port) = self.port_mut(id) {
                         port.pause();
@@ -365,6 +367,20 @@ impl<N: Nic> Worker<N> {
             }
         }
         messages
+    }
+
+    /// A11, N08: no neighbour took what a service here, or on another worker, sent.
+    #[cold]
+    fn hear_unresolved(&mut self, id: InterfaceId, buf: &N::Buf) {
+        let Self { ports, table, reports, .. } = self;
+        let Some(port) = ports.iter_mut().find(|p| p.interfaces.get(id).is_some()) else { return };
+        port.tally.add(Counter::HandedIn, 1);
+        port.tally.drop(DropReason::NeighborUnreachable);
+        let interface = port.interfaces.get(id);
+        if let Some(report) = interface.and_then(|i| received::unresolved(buf.data(), i, table)) {
+            // Of what is too much at once, each service hears something.
+            let _ = reports.try_push(report);
+        }
     }
 
     fn port_mut(&mut self, id: PortId) -> Option<&mut PortIo<N>> {

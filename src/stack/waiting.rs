@@ -52,6 +52,13 @@ impl<A: Copy + Ord, B> Waiting<A, B> {
         self.packets.is_empty()
     }
 
+    /// The packet that came last of those that wait for `neighbor`.
+    #[must_use]
+    pub fn latest(&self, neighbor: A) -> Option<&B> {
+        let last = self.by_neighbor.get(&neighbor)?.back()?;
+        self.packets.get(last).map(|(_, packet)| packet)
+    }
+
     /// Has `packet` wait for `neighbor`. Returns the packet that made room for it, if one had to.
     #[must_use = "what made room must be accounted for"]
     pub fn push(&mut self, neighbor: A, packet: B) -> Option<B> {
@@ -91,6 +98,18 @@ impl<A: Copy + Ord, B> Waiting<A, B> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_latest_packet_can_be_looked_at() {
+        let mut waiting = Waiting::new(2, 4);
+        assert_eq!(waiting.latest('a'), None);
+        for packet in 1..=3 {
+            let _made_room = waiting.push('a', packet);
+            assert_eq!(waiting.latest('a'), Some(&packet));
+        }
+        assert_eq!(waiting.pop('a'), Some(2));
+        assert_eq!((waiting.latest('b'), waiting.latest('a')), (None, Some(&3)));
+    }
 
     fn all(waiting: &mut Waiting<char, u32>, neighbor: char) -> Vec<u32> {
         core::iter::from_fn(|| waiting.pop(neighbor)).collect()

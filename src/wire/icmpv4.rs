@@ -28,6 +28,8 @@ pub const TYPE_TIMESTAMP: u8 = 13;
 /// Type: time stamp reply.
 pub const TYPE_TIMESTAMP_REPLY: u8 = 14;
 
+/// Code of destination unreachable: the host.
+pub const CODE_HOST_UNREACHABLE: u8 = 1;
 /// Code of destination unreachable: the protocol.
 pub const CODE_PROTOCOL_UNREACHABLE: u8 = 2;
 /// Code of destination unreachable: the port.

@@ -121,11 +121,13 @@ p0    232.1.2.3  01:00:5e:01:02:03  include  198.18.0.1, 198.18.0.9  echo
 
     let neighbors = r#"{"answer":"neighbors","body":[
         {"port":"p0","addr":"198.18.0.1","mac":"02:00:00:00:00:01","state":"reachable","age_s":200},
-        {"port":"p0","addr":"198.18.0.77","mac":null,"state":"incomplete","age_s":0}]}"#;
+        {"port":"p0","addr":"198.18.0.77","mac":null,"state":"incomplete","age_s":0},
+        {"port":"p0","addr":"fe80::1","mac":"02:00:00:00:00:01","state":"stale","age_s":9,"is_router":true}]}"#;
     let expected = "\
-port  address      mac                state       age
-p0    198.18.0.1   02:00:00:00:00:01  reachable   3 min 20 s
-p0    198.18.0.77  -                  incomplete  0 s
+port  address      mac                state          age
+p0    198.18.0.1   02:00:00:00:00:01  reachable      3 min 20 s
+p0    198.18.0.77  -                  incomplete     0 s
+p0    fe80::1      02:00:00:00:00:01  stale, router  9 s
 ";
     assert_eq!(text(neighbors, Rows::Counted), expected);
 

@@ -193,6 +193,7 @@ fn neighbors_of<F: Managed>(now: Instant, interface: &Interface) -> Vec<Neighbor
         mac: r.mac,
         state: r.state.name().to_owned(),
         age_s: now.since(r.confirmed_at).as_secs(),
+        is_router: r.is_router,
     };
     F::side(interface).neighbors.rows().map(row).collect()
 }

@@ -271,7 +271,7 @@ impl Interface {
         self.expire_paths::<F, N>(now, base, out);
         self.settle_routes::<F, N>(now, out);
         self.settle_admission::<F, N>(now, rng, base, out);
-        self.ask::<F, N>(now, base, out);
+        self.ask::<F, N>(now, waiting, base, out);
         self.settle_neighbors::<F, N>(now, waiting, base, out);
     }
 

@@ -494,6 +494,18 @@ impl<N: Nic> Outlet<N> {
         true
     }
 
+    /// Has whoever sent `frame`, a frame of ours whose next hop did not answer, know of that; or nobody, if the worker has much
+    /// to read.
+    // A11, N08: one that cannot be told now is not told later. What control alone knows may not wait behind this.
+    fn unresolved(&self, port: &mut port::Ledger, interface: InterfaceId, frame: N::Buf) {
+        let worker = self.workers.get(port.worker).filter(|worker| worker.len() < INBOX_LEN / 2);
+        if worker.is_some_and(|w| w.try_send(ToWorker::Unresolved(interface, frame)).is_ok()) {
+            port.tally.add(Counter::HandedOut, 1);
+        } else {
+            port.tally.drop(DropReason::NeighborUnreachable);
+        }
+    }
+
     /// Has the whole frame in `buf` sent on a port.
     fn hand_out(&self, port: &mut port::Ledger, buf: N::Buf) {
         let sent = self

@@ -77,15 +77,22 @@ impl Interface {
                 }
             }
             // A11, RFC 1122 2.3.2.1.
-            Want::Unreachable => ledger.tally.drop(DropReason::NeighborUnreachable),
+            Want::Unreachable => out.unresolved(ledger, self.replica.id, frame),
             Want::Full => ledger.tally.drop(DropReason::NeighborTableFull),
         }
     }
 
     /// Sends the questions that are due.
-    pub(super) fn ask<F: Managed, N: Nic>(&mut self, now: Instant, base: &mut Base, out: &Outlet<N>) {
+    pub(super) fn ask<F: Managed, N: Nic>(
+        &mut self,
+        now: Instant,
+        waiting: &Frames<N::Buf>,
+        base: &mut Base,
+        out: &Outlet<N>,
+    ) {
         while let Some(request) = F::side_mut(self).neighbors.poll_request(now) {
-            F::ask(self, now, request, base, out);
+            let waits = waiting.latest((self.replica.id, request.addr.into()));
+            F::ask(self, request, waits, base, out);
         }
     }
 
@@ -115,13 +122,15 @@ impl Interface {
                     while let Some(frame) = waiting.pop(place) {
                         base.ledger.tally.add(Counter::Released, 1);
                         forward(&mut base.ledger, frame, mac, out);
+                        // N11, RFC 4861 7.3.3: it is in use, however it was heard of.
+                        F::side_mut(self).neighbors.used(now, change.addr);
                     }
                 }
                 // A11: nothing is held for who does not answer.
                 Standing::Gone => {
-                    while waiting.pop(place).is_some() {
+                    while let Some(frame) = waiting.pop(place) {
                         base.ledger.tally.add(Counter::Released, 1);
-                        base.ledger.tally.drop(DropReason::NeighborUnreachable);
+                        out.unresolved(&mut base.ledger, self.replica.id, frame);
                     }
                 }
                 Standing::Asked => {}

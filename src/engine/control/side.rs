@@ -92,11 +92,11 @@ pub(super) trait Managed: Told {
         out: &Outlet<N>,
     ) -> u32;
 
-    /// Asks for a neighbour's Ethernet address, or whether it still has it.
+    /// Asks for a neighbour's Ethernet address, or whether it still has it. `waits`: the latest packet for it.
     fn ask<N: Nic>(
         interface: &mut Interface,
-        now: Instant,
         request: Request<Self::Addr>,
+        waits: Option<&N::Buf>,
         base: &mut Base,
         out: &Outlet<N>,
     );
@@ -127,8 +127,8 @@ impl Managed for V4 {
 
     fn ask<N: Nic>(
         interface: &mut Interface,
-        _now: Instant,
         request: Request<Self::Addr>,
+        _waits: Option<&N::Buf>,
         base: &mut Base,
         out: &Outlet<N>,
     ) {
@@ -160,12 +160,12 @@ impl Managed for V6 {
 
     fn ask<N: Nic>(
         interface: &mut Interface,
-        now: Instant,
         request: Request<Self::Addr>,
+        waits: Option<&N::Buf>,
         base: &mut Base,
         out: &Outlet<N>,
     ) {
-        interface.ask_by_ndp(now, request, base, out);
+        interface.ask_by_ndp::<N>(request, waits, base, out);
     }
 
     fn stands(interface: &mut Interface, addr: Self::Addr, now: Standing) {

@@ -8,12 +8,16 @@ use core::net::{IpAddr, SocketAddr};
 pub use v4::report_v4;
 pub use v6::report_v6;
 
+use crate::addr::{V4, V6};
 use crate::io::{DropReason, IcmpError, IcmpErrorKind};
 use crate::stack::interface::{Interface, Ip};
 use crate::stack::pmtu::TooBig;
 use crate::stack::port_table::{PortTable, SocketId};
+use crate::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use crate::wire::ipv4::PROTOCOL_UDP;
 use crate::wire::quote::Quote;
+use crate::wire::vlan::untag;
+use crate::wire::{icmpv4, icmpv6};
 
 /// An error that is about a datagram which a socket of ours may have sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,6 +75,31 @@ impl<F: Ip> Received<F> {
         let is_too_big = matches!(self.kind, IcmpErrorKind::TooBig { .. });
         F::is_unicast(dst) || !F::ROUTERS_FRAGMENT && is_too_big && F::is_multicast(dst)
     }
+}
+
+/// What is to be said to the socket that sent the packet in `frame`, whose next hop did not answer. `None`: no socket did, or
+/// what it sent had parts.
+// A11, RFC 1122 2.3.2.1; N08, RFC 4861 7.2.2: as though it had been sent an address unreachable, by ourselves.
+#[must_use]
+pub fn unresolved(frame: &[u8], interface: &Interface, table: &PortTable) -> Option<Report> {
+    let untagged = untag(frame).ok()?;
+    match untagged.ethertype {
+        ETHERTYPE_IPV4 => {
+            let quote = Quote::<V4>::parse(untagged.l3)?;
+            let (icmp_type, icmp_code) = (icmpv4::TYPE_UNREACHABLE, icmpv4::CODE_HOST_UNREACHABLE);
+            unresolved_of(quote, icmp_type, icmp_code).report(interface, table).ok()
+        }
+        ETHERTYPE_IPV6 => {
+            let quote = Quote::<V6>::parse(untagged.l3)?;
+            let (icmp_type, icmp_code) = (icmpv6::TYPE_UNREACHABLE, icmpv6::CODE_ADDRESS_UNREACHABLE);
+            unresolved_of(quote, icmp_type, icmp_code).report(interface, table).ok()
+        }
+        _ => None,
+    }
+}
+
+const fn unresolved_of<F: Ip>(quote: Quote<F>, icmp_type: u8, icmp_code: u8) -> Received<F> {
+    Received { reporter: quote.src, kind: IcmpErrorKind::HostUnreachable, icmp_type, icmp_code, quote }
 }
 
 /// The socket that can have sent the quoted packet, and the packet's ports.

@@ -13,6 +13,7 @@ use crate::wire::ethernet;
 use crate::wire::ipv6::{HEADER_LEN, Ipv6, NEXT_HEADER_ICMPV6, ext};
 use crate::wire::ndisc::{
     Envelope, Message, NdiscError, NeighborAdvertisement, NeighborSolicitation, Repr, RouterAdvertisement,
+    TYPE_NEIGHBOR_ADVERTISEMENT, TYPE_REDIRECT, TYPE_ROUTER_ADVERTISEMENT,
 };
 use crate::wire::vlan::untag;
 
@@ -59,6 +60,38 @@ pub fn read(frame: &[u8]) -> Result<Received<'_>, DropReason> {
     let envelope = Envelope { src: ip.src(), dst: ip.dst(), hop_limit: ip.hop_limit() };
     let message = Message::parse(envelope, message).map_err(refusal)?;
     Ok(Received { envelope, source_mac: header.src, message })
+}
+
+/// The source of the IPv6 packet in a frame.
+#[must_use]
+pub fn source_of(frame: &[u8]) -> Option<Ipv6Addr> {
+    untag(frame).ok().and_then(|untagged| Ipv6::parse_front(untagged.l3).ok()).map(|ip| ip.src())
+}
+
+/// Who sends what there may be a flood of: each has its share of what waits for control.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Class {
+    /// Whoever asks.
+    Solicitation,
+    /// Whoever answers, or says so.
+    Neighbor,
+    /// Routers, of whom there are few, and which speak seldom.
+    Router,
+}
+
+/// Of which class the message in a frame is, of which it is known that it is neighbour discovery.
+#[must_use]
+pub fn class(frame: &[u8]) -> Class {
+    let icmp_type = untag(frame).ok().and_then(|untagged| {
+        let ip = Ipv6::parse(untagged.l3).ok()?;
+        let chain = ext::walk(&ip).ok()?;
+        untagged.l3.get(usize::from(chain.offset)).copied()
+    });
+    match icmp_type {
+        Some(TYPE_ROUTER_ADVERTISEMENT | TYPE_REDIRECT) => Class::Router,
+        Some(TYPE_NEIGHBOR_ADVERTISEMENT) => Class::Neighbor,
+        _ => Class::Solicitation,
+    }
 }
 
 /// Under which reason a message is dropped that RFC 4861 refuses.

@@ -238,6 +238,27 @@ fn a_message_is_read_from_its_frame() {
     assert!(read(&with_header(60, [58, 0, 1, 4, 0, 0, 0, 0])).is_ok());
 }
 
+// N16: what there may be a flood of is told from what there is not.
+#[test]
+fn each_message_has_its_class() {
+    let peer = Interface::new(InterfaceId(1), PEER_MAC, 1500, Vec::new());
+    let request = Request { addr: v6("fd88::2"), mac: None };
+    let question = frame(&Outgoing::solicitation(v6("fd88::1"), request, &peer), 0);
+    assert_eq!(source_of(&question), Some(v6("fd88::1")));
+    for (kind, expected) in [
+        (133, Class::Solicitation),
+        (134, Class::Router),
+        (135, Class::Solicitation),
+        (136, Class::Neighbor),
+        (137, Class::Router),
+    ] {
+        let mut frame = question.clone();
+        frame[54] = kind;
+        assert_eq!(class(&frame), expected);
+        assert_eq!(class(&frame[..50]), Class::Solicitation);
+    }
+}
+
 // N11, RFC 4861 7.3.3: the address that is to be confirmed is asked itself.
 #[test]
 fn a_probe_goes_to_the_neighbour_alone() {
