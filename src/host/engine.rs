@@ -11,9 +11,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::assemble::{self, Assembly, QueuePair};
-use super::{Factories, HostError};
-use crate::addr::Family;
-use crate::config::plan::InetPlan;
+use super::{Factories, HostError, secret};
+use crate::addr::{Family, MacAddr};
+use crate::config::plan::{InetPlan, InterfacePlan};
 use crate::config::{ListenPlan, Plan};
 use crate::ctl::text;
 use crate::dpdk::{Clock, Dpdk, Eal, EalOptions, Mempool, MempoolOptions, Port, StartedPort};
@@ -24,7 +24,7 @@ use crate::engine::message;
 use crate::engine::request::Request;
 use crate::engine::run::{ControlInputs, Ended, control_loop, last_words, worker_loop};
 use crate::engine::worker::{Worker, WorkerParts};
-use crate::io::{FilterState, InterfaceId, PortId, PortInfo, Refused, Rung};
+use crate::io::{Addressing6, FilterState, InterfaceId, LinkLocal, PortId, PortInfo, Refused, Rung};
 use crate::rng::Rng;
 use crate::stack::hops::Hops;
 use crate::stack::interface::{Inet, Interface, Interfaces};
@@ -165,13 +165,21 @@ fn interfaces(
                 interface,
                 gateway4: with.v4.gateway,
                 conflict_detection: with.conflict_detection,
-                addressing6: None,
+                addressing6: addressing6(with, info.mac),
                 neighbors_max: with.neighbors_max,
                 igmp: with.igmp,
                 membership_limits: Limits { groups: with.groups_max, sources: with.sources_max },
             }
         })
         .collect()
+}
+
+/// How an interface gets its IPv6 addresses, with the key of stable ones: configured, or this machine's.
+fn addressing6(with: &InterfacePlan, mac: MacAddr) -> Option<Addressing6> {
+    let config = with.addressing6.clone()?;
+    let needs_secret = config.auto || config.link_local == LinkLocal::Stable;
+    let secret = with.stable_secret.or_else(|| needs_secret.then(|| secret::of_machine(mac)));
+    Some(Addressing6 { secret: secret.unwrap_or(config.secret), ..config })
 }
 
 /// The addresses and routes that are configured.

@@ -28,6 +28,7 @@
 mod assemble;
 mod engine;
 mod error;
+mod secret;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
