@@ -567,8 +567,10 @@ fn routes_are_told() {
         port: "p0".into(),
         kind: kind.into(),
         to: to.into(),
-        via,
-        source: Some(source),
+        via: via.map(Into::into),
+        source: Some(source.into()),
+        expires_s: None,
+        preference: None,
     };
     assert_eq!(
         routes,

@@ -160,6 +160,8 @@ pub(super) enum CtlCommand {
     Paths,
     /// The routes of each interface, with the address that is used there
     Routes,
+    /// The addresses of each interface: where each comes from, how it stands, and for how long
+    Addresses,
     /// The drop counters, with their meaning
     Drops(RowsArgs),
     /// Join groups, or one more source of them

@@ -50,6 +50,7 @@ fn request(command: &CtlCommand) -> (Command, Rows) {
         }
         CtlCommand::Neighbors => (Command::Neighbors, Rows::default()),
         CtlCommand::Routes => (Command::Routes, Rows::default()),
+        CtlCommand::Addresses => (Command::Addresses, Rows::default()),
         CtlCommand::Drops(args) => (Command::Drops, rows(args)),
         CtlCommand::Join(args) => (Command::Join(membership(args)), Rows::default()),
         CtlCommand::Leave(args) => (Command::Leave(membership(args)), Rows::default()),

@@ -21,6 +21,7 @@ pub fn body(answer: &Answer) -> serde_json::Result<String> {
         Answer::Neighbors(body) => serde_json::to_string_pretty(body),
         Answer::Paths(body) => serde_json::to_string_pretty(body),
         Answer::Routes(body) => serde_json::to_string_pretty(body),
+        Answer::Addresses(body) => serde_json::to_string_pretty(body),
         Answer::Drops(body) => serde_json::to_string_pretty(body),
         Answer::Igmp(body) => serde_json::to_string_pretty(body),
         Answer::Done(body) => serde_json::to_string_pretty(body),
@@ -81,6 +82,16 @@ mod tests {
                 "routes",
                 json!([{"port": "p0", "kind": "default", "to": "0.0.0.0/0", "via": "198.18.0.1",
                     "source": "198.18.0.2"}]),
+            ),
+            (
+                "routes",
+                json!([{"port": "p0", "kind": "router", "to": "::/0", "via": "fe80::1", "source": "2001:db8::2",
+                    "expires_s": 1790, "preference": "medium"}]),
+            ),
+            (
+                "addresses",
+                json!([{"port": "p0", "addr": "2001:db8::2/64", "origin": "auto", "state": "deprecated", "preferred_s": 0,
+                    "valid_s": null}]),
             ),
             (
                 "drops",

@@ -12,7 +12,7 @@ use super::table::Align::{Left, Right};
 use super::table::Table;
 use crate::engine::Counter;
 use crate::engine::command::{
-    Answer, DoneAnswer, DropAnswer, FilterAnswer, GroupAnswer, GroupChange, InterfaceAnswer, NeighborAnswer,
+    AddressAnswer, Answer, DoneAnswer, DropAnswer, FilterAnswer, GroupAnswer, GroupChange, InterfaceAnswer, NeighborAnswer,
     PathAnswer, PortAnswer, PortStats, RouteAnswer, SocketAnswer, StatsAnswer,
 };
 use crate::io::{FilterState, Refused};
@@ -39,6 +39,7 @@ pub fn render(answer: &Answer, rows: Rows) -> String {
         Answer::Neighbors(neighbors) => render_neighbors(neighbors),
         Answer::Paths(paths) => render_paths(paths),
         Answer::Routes(routes) => render_routes(routes),
+        Answer::Addresses(addresses) => render_addresses(addresses),
         Answer::Drops(drops) => render_drops(drops, rows),
         Answer::Igmp(igmp) => blocks(igmp, "no ports\n", igmp::block),
         Answer::Done(done) => render_done(done),
@@ -306,11 +307,44 @@ fn render_routes(routes: &[RouteAnswer]) -> String {
     if routes.is_empty() {
         return "no routes\n".into();
     }
-    let mut table =
-        Table::new(&[("port", Left), ("kind", Left), ("to", Left), ("via", Left), ("source", Left)]);
-    let written = |addr: &Option<core::net::Ipv4Addr>| addr.map_or_else(|| "-".into(), |a| a.to_string());
-    for RouteAnswer { port, kind, to, via, source } in routes {
-        table.row([port.clone(), kind.clone(), to.clone(), written(via), written(source)]);
+    // Nothing expires where no router advertises anything.
+    let expires = routes.iter().any(|route| route.expires_s.is_some());
+    let columns = [("port", Left), ("kind", Left), ("to", Left), ("via", Left), ("source", Left)];
+    let columns: Vec<_> = columns.into_iter().chain(expires.then_some(("expires in", Left))).collect();
+    let mut table = Table::new(&columns);
+    let written = |addr: &Option<core::net::IpAddr>| addr.map_or_else(|| "-".into(), |a| a.to_string());
+    for RouteAnswer { port, kind, to, via, source, expires_s, preference } in routes {
+        let kind = match preference.as_deref() {
+            Some(preference @ ("low" | "high")) => format!("{kind}, {preference}"),
+            _ => kind.clone(),
+        };
+        let left = expires.then(|| seconds_left(*expires_s));
+        table.row([port.clone(), kind, to.clone(), written(via), written(source)].into_iter().chain(left));
+    }
+    table.render()
+}
+
+/// `5 min 0 s`, or `never`.
+fn seconds_left(seconds: Option<u64>) -> String {
+    seconds.map_or_else(|| "never".into(), duration)
+}
+
+fn render_addresses(addresses: &[AddressAnswer]) -> String {
+    if addresses.is_empty() {
+        return "no addresses\n".into();
+    }
+    let mut table = Table::new(&[
+        ("port", Left),
+        ("address", Left),
+        ("origin", Left),
+        ("state", Left),
+        ("preferred for", Left),
+        ("valid for", Left),
+    ]);
+    let span = |seconds: &Option<u64>| seconds.map_or_else(|| "ever".into(), duration);
+    for AddressAnswer { port, addr, origin, state, preferred_s, valid_s } in addresses {
+        let (preferred, valid) = (span(preferred_s), span(valid_s));
+        table.row([port.clone(), addr.clone(), origin.clone(), state.clone(), preferred, valid]);
     }
     table.render()
 }

@@ -34,6 +34,8 @@ pub enum Command {
     Paths,
     /// The routes.
     Routes,
+    /// The addresses.
+    Addresses,
     /// The drop counters, with their meaning.
     Drops,
     /// Joins groups.
@@ -98,6 +100,8 @@ pub enum Answer {
     Paths(Vec<PathAnswer>),
     /// To [`Command::Routes`].
     Routes(Vec<RouteAnswer>),
+    /// To [`Command::Addresses`].
+    Addresses(Vec<AddressAnswer>),
     /// To [`Command::Drops`].
     Drops(Vec<DropAnswer>),
     /// To [`Command::Igmp`] that names no choice.
@@ -327,14 +331,38 @@ pub struct PathAnswer {
 pub struct RouteAnswer {
     /// The interface.
     pub port: String,
-    /// `connected`, `static` or `default`.
+    /// `connected`, `static` or `default`; `router`: a default router that is not used now; `redirect`: a destination with a
+    /// first hop of its own, which is itself if it is on the link.
     pub kind: String,
     /// Where it leads, as `198.18.0.0/24`.
     pub to: String,
     /// By which gateway; none on the link itself.
-    pub via: Option<Ipv4Addr>,
+    pub via: Option<IpAddr>,
     /// The address of ours that is used there, if there is one.
-    pub source: Option<Ipv4Addr>,
+    pub source: Option<IpAddr>,
+    /// Seconds for which a router said so; none if it is configured, or for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_s: Option<u64>,
+    /// How much a router that advertised itself wants to be used: `low`, `medium` or `high`. RFC 4191 2.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preference: Option<String>,
+}
+
+/// One address of one interface.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AddressAnswer {
+    /// The interface.
+    pub port: String,
+    /// The address with its prefix length, as `2001:db8::2/64`.
+    pub addr: String,
+    /// `static`, `link-local`, or `auto`: made of a prefix that a router advertised.
+    pub origin: String,
+    /// `tentative`, `preferred`, `deprecated` or `duplicate`. RFC 4862 2.
+    pub state: String,
+    /// Seconds until it is deprecated; none if never.
+    pub preferred_s: Option<u64>,
+    /// Seconds until it is gone; none if never.
+    pub valid_s: Option<u64>,
 }
 
 /// One drop counter.

@@ -44,7 +44,7 @@ impl<N: Nic> PortIo<N> {
         match news {
             News::Groups(table) => inet.groups = table,
             News::Routes(routes) => {
-                inet.routes = routes;
+                drop(inet.set_routes(routes));
                 self.view = View::of(&self.interfaces);
             }
             News::Neighbor(addr, hop) => inet.hops.set(addr, hop),

@@ -275,6 +275,13 @@ impl<F: Family> Inet<F> {
         }
     }
 
+    /// From now on these are its addresses and routes, and the hop limit is what routers say. Returns those before.
+    // N14, RFC 4861 6.3.4.
+    pub fn set_routes(&mut self, routes: Arc<Routes<F>>) -> Arc<Routes<F>> {
+        self.hop_limit = routes.hop_limit().unwrap_or(self.hop_limit);
+        core::mem::replace(&mut self.routes, routes)
+    }
+
     /// Its addresses, the primary one first.
     #[inline]
     #[must_use]

@@ -58,6 +58,8 @@ pub struct Routes<F: Family> {
     routes: Vec<Route<F>>,
     /// Destinations with a next hop of their own, by destination.
     redirects: Vec<(F::Addr, F::Addr)>,
+    /// The hop limit of what is sent, where a router said one.
+    hop_limit: Option<u8>,
 }
 
 impl<F: Family> Routes<F> {
@@ -68,7 +70,8 @@ impl<F: Family> Routes<F> {
         let on_link = addresses.iter().map(|a| Prefix::of(a.addr(), a.prefix())).collect();
         routes.sort_by_key(|r| Reverse(r.to.len()));
         let (deprecated, redirects) = (Vec::new(), Vec::new());
-        Self { addresses, deprecated, on_link: Vec::new(), routes, redirects }.with_on_link(on_link)
+        let routes = Self { addresses, deprecated, on_link: Vec::new(), routes, redirects, hop_limit: None };
+        routes.with_on_link(on_link)
     }
 
     /// The same, but that these prefixes are on the link, whatever the addresses' own are; and the link-local one, which always
@@ -97,6 +100,19 @@ impl<F: Family> Routes<F> {
         redirects.sort_unstable();
         self.redirects = redirects;
         self
+    }
+
+    /// The same, but that what is sent has this hop limit, if a router said one. N14, RFC 4861 6.3.4.
+    #[must_use]
+    pub const fn with_hop_limit(mut self, hop_limit: Option<u8>) -> Self {
+        self.hop_limit = hop_limit;
+        self
+    }
+
+    /// The hop limit of what is sent, where a router said one.
+    #[must_use]
+    pub const fn hop_limit(&self) -> Option<u8> {
+        self.hop_limit
     }
 
     /// The addresses, the primary one first.

@@ -145,6 +145,35 @@ p0.100  default    0.0.0.0/0      198.18.5.1  -
 }
 
 #[test]
+fn what_routers_advertise_has_an_end() {
+    let routes = r#"{"answer":"routes","body":[
+        {"port":"p0","kind":"connected","to":"2001:db8::/64","via":null,"source":"2001:db8::2","expires_s":86400},
+        {"port":"p0","kind":"connected","to":"fe80::/64","via":null,"source":"fe80::2"},
+        {"port":"p0","kind":"default","to":"::/0","via":"fe80::1","source":"2001:db8::2","expires_s":1790,
+         "preference":"high"},
+        {"port":"p0","kind":"router","to":"::/0","via":"fe80::7","source":"2001:db8::2","expires_s":9,
+         "preference":"medium"}]}"#;
+    let expected = "\
+port  kind           to             via      source       expires in
+p0    connected      2001:db8::/64  -        2001:db8::2  1 d 0 h
+p0    connected      fe80::/64      -        fe80::2      never
+p0    default, high  ::/0           fe80::1  2001:db8::2  29 min 50 s
+p0    router         ::/0           fe80::7  2001:db8::2  9 s
+";
+    assert_eq!(text(routes, Rows::Counted), expected);
+
+    let addresses = r#"{"answer":"addresses","body":[
+        {"port":"p0","addr":"198.18.0.2/24","origin":"static","state":"preferred","preferred_s":null,"valid_s":null},
+        {"port":"p0","addr":"2001:db8::2/64","origin":"auto","state":"deprecated","preferred_s":0,"valid_s":3600}]}"#;
+    let expected = "\
+port  address         origin  state       preferred for  valid for
+p0    198.18.0.2/24   static  preferred   ever           ever
+p0    2001:db8::2/64  auto    deprecated  0 s            1 h 0 min
+";
+    assert_eq!(text(addresses, Rows::Counted), expected);
+}
+
+#[test]
 fn a_filter_that_does_not_filter_is_called_so() {
     let json = r#"{"answer":"filter","body":[{"port":"p0","driver":"net_tap","rung":"addr_list","refused":[],
         "macs":["01:00:5e:00:00:01","01:00:5e:01:02:03"],"capacity":null,"entries":2,"all_multicast":false,
@@ -307,6 +336,7 @@ fn having_nothing_is_said() {
     assert_eq!(nothing("igmp"), "no ports\n");
     assert_eq!(nothing("neighbors"), "no neighbors are known\n");
     assert_eq!(nothing("routes"), "no routes\n");
+    assert_eq!(nothing("addresses"), "no addresses\n");
     assert_eq!(nothing("paths"), "no path is known to carry less than its link\n");
     assert_eq!(nothing("drops"), "nothing was dropped\n");
 }

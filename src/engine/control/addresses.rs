@@ -123,7 +123,7 @@ impl Interface {
     ) {
         let (replica, side) = F::split(self);
         // The old ones stay until no worker has them any more: to give memory back is control's work.
-        let old = core::mem::replace(&mut F::inet_mut(replica).routes, Arc::new(routes));
+        let old = F::inet_mut(replica).set_routes(Arc::new(routes));
         side.replaced_routes.push(old);
         side.without_routes.clear();
         side.without_routes.extend_from_slice(workers);

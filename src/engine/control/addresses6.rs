@@ -248,7 +248,9 @@ impl Interface {
             return;
         };
         if addresses.config().router_discovery {
+            let before = discovery.link().hop_limit;
             *is_news |= discovery.advertised(now, rng, router, said, mtu_max, addresses);
+            *is_news |= discovery.link().hop_limit != before;
             if timing.advertised(now, rng, said.reachable_time, said.retrans_timer) {
                 addresses.set_retransmit(timing.retransmit());
                 self.v6.neighbors.set_timing(timing.timing());

@@ -9,7 +9,7 @@ use super::{Control, Submitted, Ticket, Waiting};
 use crate::addr::{Prefix, V4, V6};
 use crate::engine::command::{
     Answer, Command, DropAnswer, GroupAnswer, InterfaceAnswer, NeighborAnswer, PortAnswer, PortStats,
-    RouteAnswer, SocketAnswer, StatsAnswer,
+    SocketAnswer, StatsAnswer,
 };
 use crate::engine::counters::{Counter, Tally};
 use crate::io::{DropReason, InterfaceId, Nic};
@@ -67,7 +67,10 @@ impl<N: Nic> Control<N> {
                 Answer::Neighbors(self.interfaces().flat_map(|i| neighbors(now, i)).collect())
             }
             Command::Paths => Answer::Paths(self.paths(now)),
-            Command::Routes => Answer::Routes(self.interfaces().flat_map(routes).collect()),
+            Command::Routes => Answer::Routes(self.interfaces().flat_map(|i| i.routes_shown(now)).collect()),
+            Command::Addresses => {
+                Answer::Addresses(self.interfaces().flat_map(|i| i.addresses_shown(now)).collect())
+            }
             Command::Drops => Answer::Drops(self.drops()),
             Command::FilterPolicy(order) => self.set_filter_policy(now, order),
             Command::Mtu(order) => self.set_mtu(now, order),
@@ -196,25 +199,4 @@ fn neighbors_of<F: Managed>(now: Instant, interface: &Interface) -> Vec<Neighbor
         is_router: r.is_router,
     };
     F::side(interface).neighbors.rows().map(row).collect()
-}
-
-/// The connected prefixes, then the routes by gateways, the longest prefix first.
-fn routes(interface: &Interface) -> Vec<RouteAnswer> {
-    let routes = &interface.replica.v4.routes;
-    let row = |kind: &str, to: Prefix<V4>, via| RouteAnswer {
-        port: interface.name.clone(),
-        kind: kind.to_owned(),
-        to: to.to_string(),
-        via,
-        source: routes.source_towards(via.unwrap_or_else(|| to.network())),
-    };
-    let connected = routes.addresses().iter().map(|a| RouteAnswer {
-        source: Some(a.addr()),
-        ..row("connected", Prefix::of(a.addr(), a.prefix()), None)
-    });
-    let by_gateways = routes.routes().iter().map(|route| {
-        let kind = if route.to.len() == 0 { "default" } else { "static" };
-        row(kind, route.to, Some(route.via.addr()))
-    });
-    connected.chain(by_gateways).collect()
 }

@@ -18,6 +18,7 @@ mod neighbors;
 mod paths;
 mod port;
 mod restart;
+mod routes;
 mod side;
 mod spread;
 

@@ -192,6 +192,7 @@ impl Discovery {
             .with_on_link(on_link)
             .with_deprecated(deprecated)
             .with_redirects(self.redirects.iter().collect())
+            .with_hop_limit(self.link.hop_limit)
     }
 }
 
