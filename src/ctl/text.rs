@@ -12,8 +12,8 @@ use super::table::Align::{Left, Right};
 use super::table::Table;
 use crate::engine::Counter;
 use crate::engine::command::{
-    AddressAnswer, Answer, DoneAnswer, DropAnswer, FilterAnswer, GroupAnswer, GroupChange, InterfaceAnswer, NeighborAnswer,
-    PathAnswer, PortAnswer, PortStats, RouteAnswer, SocketAnswer, StatsAnswer,
+    AddressAnswer, Answer, DoneAnswer, DropAnswer, FilterAnswer, GroupAnswer, GroupChange, InterfaceAnswer,
+    NeighborAnswer, PathAnswer, PortAnswer, PortStats, RouteAnswer, SocketAnswer, StatsAnswer,
 };
 use crate::io::{FilterState, Refused};
 

@@ -6,7 +6,7 @@ use super::interface::Interface;
 use super::port::Port;
 use super::side::Managed;
 use super::{Control, Submitted, Ticket, Waiting};
-use crate::addr::{Prefix, V4, V6};
+use crate::addr::{V4, V6};
 use crate::engine::command::{
     Answer, Command, DropAnswer, GroupAnswer, InterfaceAnswer, NeighborAnswer, PortAnswer, PortStats,
     SocketAnswer, StatsAnswer,

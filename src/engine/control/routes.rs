@@ -85,7 +85,8 @@ impl Interface {
     }
 
     fn route_by<F: Managed>(&self, kind: &str, to: Prefix<F>, via: F::Addr) -> RouteAnswer {
-        let source = F::inet(&self.replica).routes.source_towards(if to.len() == 0 { via } else { to.network() });
+        let source =
+            F::inet(&self.replica).routes.source_towards(if to.len() == 0 { via } else { to.network() });
         self.route(kind, to, Some(via.into()), source.map(Into::into))
     }
 
