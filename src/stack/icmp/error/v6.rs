@@ -40,12 +40,13 @@ fn is_error(ip: &Ipv6<'_>) -> bool {
 }
 
 /// Type, code, and the last four bytes of the header.
-const fn words(complaint: Complaint) -> (u8, u8, u32) {
+fn words(complaint: Complaint) -> (u8, u8, u32) {
     match complaint {
         Complaint::PortUnreachable => (TYPE_UNREACHABLE, CODE_PORT_UNREACHABLE, 0),
         // V08, RFC 4443 3.4: IPv6 has no other word for it; the header's own field named it.
         Complaint::ProtocolUnreachable => {
-            (TYPE_PARAMETER_PROBLEM, CODE_NEXT_HEADER, ipv6::NEXT_HEADER_OFFSET as u32)
+            let pointer = u32::try_from(ipv6::NEXT_HEADER_OFFSET).unwrap_or_default();
+            (TYPE_PARAMETER_PROBLEM, CODE_NEXT_HEADER, pointer)
         }
         Complaint::ParameterProblem(problem, pointer) => (TYPE_PARAMETER_PROBLEM, code(problem), pointer),
         Complaint::ReassemblyTime => (TYPE_TIME_EXCEEDED, CODE_REASSEMBLY_TIME, 0),

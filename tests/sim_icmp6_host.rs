@@ -1,4 +1,5 @@
-//! Path MTUs of IPv6 in a whole host: what a router says reaches the service, control and every worker, and ages.
+//! ICMPv6 in a whole host: what a router says of paths reaches the service, control and every worker, and ages; and what is said
+//! of datagrams that never become whole.
 #![cfg(feature = "sim")]
 
 use std::net::{Ipv6Addr, SocketAddr};
@@ -207,4 +208,32 @@ fn another_mtu_of_the_port_forgets_its_paths() {
     }
     assert!(matches!(host.set_mtu(1280), Answer::Done(_)));
     assert!(host.answers(1280, FAR) && !host.answers(1281, FAR));
+}
+
+// W07, RFC 8200 4.5: after 60 seconds, if the first fragment came; K02: of that one. Without it, nobody is told.
+#[test]
+fn a_datagram_that_is_never_whole_is_told_of_after_a_minute() {
+    let mut host = Host::new(PmtuDiscovery::Want);
+    let request = UdpFrame6 {
+        source_mac: station_mac6(ROUTER),
+        ..UdpFrame6::new("[2001:db8::1]:4000", "[2001:db8::2]:7", &[7; 2000])
+    };
+    let fragments = cut6_evenly(&request.to_mac(host.mac).frame(), 77, 800);
+    let errors = |sent: Vec<Vec<u8>>| -> Vec<IcmpFrame6> {
+        let icmp = sent.iter().filter_map(|frame| IcmpFrame6::read(frame).ok());
+        icmp.filter(|icmp| icmp.kind < 128).collect()
+    };
+    host.world.exchange(0, &fragments[0]);
+    host.world.run_for(Duration::from_secs(59));
+    assert_eq!(errors(host.world.take_sent(0)), []);
+    host.world.run_for(Duration::from_secs(2));
+    let told = errors(host.world.take_sent(0));
+    assert_eq!(told.len(), 1, "{told:?}");
+    let error = told[0].as_error().unwrap();
+    assert_eq!((error.kind, error.code, error.word), (3, 1, 0));
+    assert_eq!((told[0].ip.source, told[0].ip.destination), (OWN, ROUTER));
+    assert_eq!(error.quote, fragments[0][14..]);
+    host.world.exchange(0, &fragments[1]);
+    host.world.run_for(Duration::from_secs(70));
+    assert_eq!(errors(host.world.take_sent(0)), []);
 }
