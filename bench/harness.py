@@ -23,6 +23,8 @@ PORT_MAC = bytes.fromhex("027063617000")
 PEER_MAC = bytes.fromhex("020000000001")
 PORT_ADDR = "198.18.0.2"
 PEER_ADDR = "198.18.0.1"
+PORT_ADDR6 = "2001:db8::2"
+PEER_ADDR6 = "2001:db8::1"
 ECHO_PORT = 7
 FIRST_SOURCE_PORT = 1024
 
@@ -44,25 +46,42 @@ def ones_sum(data):
     return total
 
 
+def udp_datagram(source_port, length, pseudo):
+    """A UDP datagram with `length` bytes of payload; `pseudo` makes its pseudo-header, given its length."""
+    payload = bytes((source_port + i) & 0xFF for i in range(length))
+    udp_len = 8 + len(payload)
+    udp = struct.pack("!HHHH", source_port, ECHO_PORT, udp_len, 0) + payload
+    udp_sum = 0xFFFF ^ ones_sum(pseudo(udp_len) + udp)
+    return udp[:6] + struct.pack("!H", udp_sum or 0xFFFF) + udp[8:]
+
+
 def udp_frame(source_port, size):
     """An Ethernet frame of `size` bytes that a host answers: right lengths, right checksums."""
     src, dst = socket.inet_aton(PEER_ADDR), socket.inet_aton(PORT_ADDR)
-    payload = bytes((source_port + i) & 0xFF for i in range(size - 42))
-    udp_len = 8 + len(payload)
-    udp = struct.pack("!HHHH", source_port, ECHO_PORT, udp_len, 0) + payload
-    udp_sum = 0xFFFF ^ ones_sum(src + dst + struct.pack("!HH", 17, udp_len) + udp)
-    udp = udp[:6] + struct.pack("!H", udp_sum or 0xFFFF) + udp[8:]
-    ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + udp_len, 0, 0, 64, 17, 0) + src + dst
+    udp = udp_datagram(source_port, size - 42, lambda length: src + dst + struct.pack("!HH", 17, length))
+    ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0) + src + dst
     ip = ip[:10] + struct.pack("!H", 0xFFFF ^ ones_sum(ip)) + ip[12:]
     return PORT_MAC + PEER_MAC + b"\x08\x00" + ip + udp
 
 
-def write_pcap(path, flows, size):
+def udp_frame6(source_port, size):
+    """The same over IPv6."""
+    src, dst = (socket.inet_pton(socket.AF_INET6, addr) for addr in (PEER_ADDR6, PORT_ADDR6))
+    udp = udp_datagram(source_port, size - 62, lambda length: src + dst + struct.pack("!II", length, 17))
+    ip = struct.pack("!IHBB", 6 << 28 | source_port, len(udp), 17, 64) + src + dst
+    return PORT_MAC + PEER_MAC + b"\x86\xdd" + ip + udp
+
+
+# The least that a frame has: over IPv6 one with the payload that the least has over IPv4.
+SIZE_MIN = {False: 60, True: 80}
+
+
+def write_pcap(path, flows, size, ipv6=False):
     """A capture file with one frame a flow."""
     with open(path, "wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
         for flow in range(flows):
-            frame = udp_frame(FIRST_SOURCE_PORT + flow, size)
+            frame = (udp_frame6 if ipv6 else udp_frame)(FIRST_SOURCE_PORT + flow, size)
             file.write(struct.pack("<IIII", 0, flow, len(frame), len(frame)) + frame)
 
 
@@ -217,13 +236,13 @@ burst = {burst}
 
 [[port]]
 device = "{device}"
-addresses = ["{address}/24"]
+{addresses}
 rx_descriptors = {descriptors}
 tx_descriptors = {descriptors}
 
 [[service]]
 kind = "echo"
-listen = ["0.0.0.0:{echo_port}"]
+listen = ["{any_address}:{echo_port}"]
 """
 
 
@@ -236,6 +255,7 @@ class Pollcast(Program):
         s = self.setup
         self.socket = self.folder / "ctl.sock"
         config = self.folder / "bench.toml"
+        ipv6 = getattr(s, "ipv6", False)
         config.write_text(
             CONFIG.format(
                 hugepages="required" if s.memory == "huge" else "none",
@@ -246,7 +266,10 @@ class Pollcast(Program):
                 main_cpu=s.main_cpu,
                 burst=BURST,
                 device=self.device(),
-                address=PORT_ADDR,
+                # Nobody on a file's other side would say that the address is taken.
+                addresses=f'addresses = ["{PORT_ADDR6}/64"]\ndad_transmits = 0' if ipv6
+                else f'addresses = ["{PORT_ADDR}/24"]',
+                any_address="[::]" if ipv6 else "0.0.0.0",
                 descriptors=DESCRIPTORS,
                 echo_port=ECHO_PORT,
             )

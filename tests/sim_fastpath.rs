@@ -2,148 +2,55 @@
 
 #![cfg(feature = "sim")]
 
+mod fastpath_common;
+
 use core::net::Ipv4Addr;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use pollcast::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4};
-use pollcast::fastpath::{Level, Lookup, Sink, View, ingress_burst, reply};
-use pollcast::io::{BufPool, Burst, ChecksumStatus, InterfaceId, PacketBuf, Parts, RxMeta};
-use pollcast::rng::Rng;
-use pollcast::sim::buf::{SimBuf, SimPool};
-use pollcast::stack::egress;
-use pollcast::stack::fragmentation::{IdSpace, Ids};
+use fastpath_common::{OWN_MAC, PEER_MAC, World, any_status, meta};
+use pollcast::addr::{Group, Ipv4Cidr, Unicast, V4};
+use pollcast::fastpath::{Level, reply};
+use pollcast::io::{ChecksumStatus, InterfaceId, PacketBuf, RxMeta};
 use pollcast::stack::groups::{GroupTable, ServiceId};
-use pollcast::stack::ingress::{Ingress, IngressOptions, Verdict};
-use pollcast::stack::interface::{Interface, Interfaces};
+use pollcast::stack::ingress::Verdict;
+use pollcast::stack::interface::Interface;
 use pollcast::stack::membership::SourceFilter;
 use pollcast::stack::port_table::{PortTable, Socket};
-use pollcast::time::Instant;
 use pollcast::wire::ethernet::{ETHERTYPE_IPV4, Header};
 use pollcast::wire::{ipv4, udp};
-
-const OWN_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
-const PEER_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 
 fn v4(s: &str) -> Ipv4Addr {
     s.parse().unwrap()
 }
 
-/// Identifications, which whatever may not be fragmented has no need of.
-fn ids() -> Ids {
-    Ids::new(IdSpace::default(), &mut Rng::new(1))
+/// An interface with these addresses, two groups and two sockets.
+fn world(addresses: &[(&str, u8)]) -> World {
+    let cidr = |(a, p): &(&str, u8)| Ipv4Cidr::new(Unicast::new(v4(a)).unwrap(), *p).unwrap();
+    let mut interface = Interface::new(InterfaceId(0), OWN_MAC, 1500, addresses.iter().map(cidr).collect());
+    let group = |g, filter| (Group::new(v4(g)).unwrap(), 0, filter);
+    let only = SourceFilter::Include(BTreeSet::from([v4("198.18.0.1")]));
+    let joined = [group("239.1.2.3", SourceFilter::ANY), group("232.1.2.3", only)];
+    interface.v4.groups = Arc::new(GroupTable::new(3, joined.into_iter()));
+    let mut table = PortTable::new(5);
+    for local in ["0.0.0.0:7", "198.18.0.2:9"] {
+        table.bind(Socket::new(InterfaceId(0), local.parse().unwrap(), 0)).unwrap();
+    }
+    World::of(interface, table)
 }
 
-struct World {
-    interfaces: Interfaces,
-    table: PortTable,
-    view: View,
-    pool: SimPool,
-}
-
-impl World {
-    fn new(addresses: &[(&str, u8)]) -> Self {
-        let cidr = |(a, p): &(&str, u8)| Ipv4Cidr::new(Unicast::new(v4(a)).unwrap(), *p).unwrap();
-        let mut interface =
-            Interface::new(InterfaceId(0), OWN_MAC, 1500, addresses.iter().map(cidr).collect());
-        let group = |g, filter| (Group::new(v4(g)).unwrap(), 0, filter);
-        let only = SourceFilter::Include(BTreeSet::from([v4("198.18.0.1")]));
-        let joined = [group("239.1.2.3", SourceFilter::ANY), group("232.1.2.3", only)];
-        interface.v4.groups = Arc::new(GroupTable::new(3, joined.into_iter()));
-        let mut table = PortTable::new(5);
-        for local in ["0.0.0.0:7", "198.18.0.2:9"] {
-            table.bind(Socket::new(InterfaceId(0), local.parse().unwrap(), 0)).unwrap();
-        }
-        Self::of(interface, table)
-    }
-
-    /// One address, and any sockets and memberships.
-    fn with(sockets: &[Socket], members: Vec<(&str, ServiceId, SourceFilter<V4>)>) -> Self {
-        let addr = Ipv4Cidr::new(Unicast::new(v4("198.18.0.2")).unwrap(), 24).unwrap();
-        let mut interface = Interface::new(InterfaceId(0), OWN_MAC, 1500, vec![addr]);
-        let members = members.into_iter().map(|(g, s, f)| (Group::new(v4(g)).unwrap(), s, f));
-        interface.v4.groups = Arc::new(GroupTable::new(3, members));
-        let mut table = PortTable::new(5);
-        // Of several in one place, all share it.
-        sockets.iter().for_each(|socket| _ = table.bind(socket.clone()));
-        Self::of(interface, table)
-    }
-
-    fn of(interface: Interface, table: PortTable) -> Self {
-        let interfaces = Interfaces::from(interface);
-        let view = View::of(&interfaces);
-        Self { interfaces, table, view, pool: SimPool::new(16, 2048) }
-    }
-
-    fn interface(&self) -> &Interface {
-        self.interfaces.untagged().unwrap()
-    }
-
-    fn buf(&self, frame: &[u8], meta: RxMeta) -> SimBuf {
-        let mut buf = self.pool.alloc_copy(frame).unwrap();
-        buf.set_rx_meta(meta);
-        buf
-    }
-
-    /// What the fast path takes, on every level of this CPU.
-    fn fast(&self, level: Level, frame: &[u8], meta: RxMeta) -> Option<(SimBuf, Parts)> {
-        #[derive(Default)]
-        struct Taken(Option<(SimBuf, Parts)>, Vec<SimBuf>);
-        impl Sink<SimBuf> for Taken {
-            fn deliver(&mut self, buf: SimBuf, parts: Parts) {
-                self.0 = Some((buf, parts));
-            }
-            fn slow(&mut self, buf: SimBuf) {
-                self.1.push(buf);
-            }
-        }
-        let mut taken = Taken::default();
-        let mut burst = Burst::new();
-        burst.push(self.buf(frame, meta)).unwrap();
-        let lookup = Lookup { view: &self.view, interface: self.interface(), table: &self.table };
-        ingress_burst(level, &mut burst, lookup, &mut taken);
-        assert!(taken.1.iter().all(|b| b.data() == frame), "what is not taken is untouched");
-        assert_eq!(usize::from(taken.0.is_some()) + taken.1.len(), 1);
-        taken.0
-    }
-
-    fn slow(&self, frame: &[u8], meta: RxMeta) -> Verdict<SimBuf> {
-        let mut ingress = Ingress::new(Instant::ZERO, &mut Rng::new(1), IngressOptions::default());
-        ingress.ingress(Instant::ZERO, self.buf(frame, meta), &self.interfaces, &self.table, &self.pool)
-    }
-
-    /// Whether the device calls a sum good that is wrong.
-    fn is_lie(&self, frame: &[u8], meta: RxMeta) -> bool {
-        let unknown = RxMeta { l4_checksum: ChecksumStatus::Unknown, ..meta };
-        meta.l4_checksum == ChecksumStatus::Good && !matches!(self.slow(frame, unknown), Verdict::Deliver(..))
-    }
-
-    /// Both paths over one frame. Returns whether the fast one took it.
-    fn compare(&self, frame: &[u8], meta: RxMeta) -> bool {
-        let mut took = false;
-        for level in [Level::BASELINE, Level::detect()] {
-            let Some((mut fast_buf, fast_parts)) = self.fast(level, frame, meta) else { continue };
-            took = true;
-            let Verdict::Deliver(mut slow_buf, slow_parts) = self.slow(frame, meta) else {
-                panic!("the fast path took what the slow one refuses: {frame:02x?}")
-            };
-            assert_eq!(fast_parts, slow_parts);
-            let slow_answered =
-                egress::udp_reply(&mut slow_buf, slow_parts, true, &mut ids(), self.interface());
-            if reply(&mut fast_buf, fast_parts, &self.view, &self.interfaces) {
-                assert!(slow_answered);
-                // One updates the sum and one computes it: the same, unless the device's "good" was a lie.
-                if self.is_lie(frame, meta) {
-                    fast_buf.unique().unwrap()[40..42].fill(0);
-                    slow_buf.unique().unwrap()[40..42].fill(0);
-                }
-                assert_eq!(fast_buf.data(), slow_buf.data(), "request {frame:02x?}");
-            }
-        }
-        took
-    }
+/// One with one address, and any sockets and memberships.
+fn world_with(sockets: &[Socket], members: Vec<(&str, ServiceId, SourceFilter<V4>)>) -> World {
+    let addr = Ipv4Cidr::new(Unicast::new(v4("198.18.0.2")).unwrap(), 24).unwrap();
+    let mut interface = Interface::new(InterfaceId(0), OWN_MAC, 1500, vec![addr]);
+    let members = members.into_iter().map(|(g, s, f)| (Group::new(v4(g)).unwrap(), s, f));
+    interface.v4.groups = Arc::new(GroupTable::new(3, members));
+    let mut table = PortTable::new(5);
+    // Of several in one place, all share it.
+    sockets.iter().for_each(|socket| _ = table.bind(socket.clone()));
+    World::of(interface, table)
 }
 
 /// A right UDP frame, at least 60 bytes long; the padding is not zeros.
@@ -170,13 +77,9 @@ fn frame(src: &str, dst: &str, ports: (u16, u16), payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn meta(ip: ChecksumStatus, l4: ChecksumStatus) -> RxMeta {
-    RxMeta { ip_checksum: ip, l4_checksum: l4, ..RxMeta::default() }
-}
-
 #[test]
 fn plain_datagrams_take_the_fast_path_whatever_their_length() {
-    let world = World::new(&[("198.18.0.2", 24)]);
+    let world = world(&[("198.18.0.2", 24)]);
     for len in 0..=1472 {
         let payload: Vec<u8> = (0..len).map(|i| u8::try_from(i % 251).unwrap()).collect();
         let frame = frame("198.18.0.1", "198.18.0.2", (4000, 7), &payload);
@@ -186,7 +89,7 @@ fn plain_datagrams_take_the_fast_path_whatever_their_length() {
 
 #[test]
 fn joined_groups_take_the_fast_path_and_others_do_not() {
-    let world = World::new(&[("198.18.0.2", 24)]);
+    let world = world(&[("198.18.0.2", 24)]);
     let takes = |src, dst| world.compare(&frame(src, dst, (4000, 7), b"hello"), RxMeta::default());
     assert!(takes("198.18.0.1", "239.1.2.3"));
     assert!(takes("198.18.0.1", "232.1.2.3"));
@@ -199,7 +102,7 @@ fn joined_groups_take_the_fast_path_and_others_do_not() {
 #[test]
 fn every_status_of_the_checksums_gives_the_same_on_both_paths() {
     use ChecksumStatus::{Bad, Good, None, Unknown};
-    let world = World::new(&[("198.18.0.2", 24)]);
+    let world = world(&[("198.18.0.2", 24)]);
     let right = frame("198.18.0.1", "198.18.0.2", (4000, 7), b"hello");
     let mut zero = right.clone();
     zero[40..42].copy_from_slice(&[0, 0]);
@@ -219,7 +122,7 @@ fn every_status_of_the_checksums_gives_the_same_on_both_paths() {
 
 #[test]
 fn several_addresses_are_all_ours() {
-    let world = World::new(&[("198.18.0.2", 24), ("198.19.0.2", 24), ("198.19.7.4", 31)]);
+    let world = world(&[("198.18.0.2", 24), ("198.19.0.2", 24), ("198.19.7.4", 31)]);
     let takes = |src, dst| world.compare(&frame(src, dst, (4000, 7), b"hello"), RxMeta::default());
     for dst in ["198.18.0.2", "198.19.0.2", "198.19.7.4"] {
         assert!(takes("198.18.0.1", dst), "{dst}");
@@ -233,14 +136,9 @@ fn several_addresses_are_all_ours() {
 
 #[test]
 fn an_interface_without_an_address_takes_nothing() {
-    let world = World::new(&[]);
+    let world = world(&[]);
     assert!(!world.compare(&frame("198.18.0.1", "198.18.0.2", (4000, 7), b"hello"), RxMeta::default()));
     assert!(!world.compare(&frame("198.18.0.1", "0.0.0.0", (4000, 7), b"hello"), RxMeta::default()));
-}
-
-fn any_status() -> impl Strategy<Value = ChecksumStatus> {
-    use ChecksumStatus::{Bad, Good, None, Unknown};
-    prop_oneof![4 => Just(Unknown), 1 => Just(Good), 1 => Just(Bad), 1 => Just(None)]
 }
 
 proptest! {
@@ -259,7 +157,7 @@ proptest! {
         cut in prop_oneof![4 => Just(None), 1 => (0usize..100).prop_map(Some)],
         statuses in (any_status(), any_status()),
     ) {
-        let world = World::new(&[("198.18.0.2", 24)]);
+        let world = world(&[("198.18.0.2", 24)]);
         let mut frame = frame(src, dst, ports, &payload);
         for (at, byte) in changes {
             frame[at] = byte;
@@ -299,7 +197,7 @@ proptest! {
                 if exclude { SourceFilter::Exclude(sources) } else { SourceFilter::Include(sources) };
             (GROUPS[group], service, filter)
         };
-        let world = World::with(&sockets, members.into_iter().map(member).collect());
+        let world = world_with(&sockets, members.into_iter().map(member).collect());
         let frame = frame(&source(src).to_string(), TO[dst], (4000, port), b"to whom?");
         let wanted = matches!(world.slow(&frame, RxMeta::default()), Verdict::Deliver(..));
         prop_assert_eq!(world.compare(&frame, RxMeta::default()), wanted);
@@ -309,7 +207,7 @@ proptest! {
 // U05, RFC 768: a sum that comes out as 0 is sent as 0xffff, also when it is updated for a group's answer.
 #[test]
 fn an_answer_never_carries_the_checksum_zero() {
-    let world = World::new(&[("198.18.0.2", 24)]);
+    let world = world(&[("198.18.0.2", 24)]);
     for dst in ["198.18.0.2", "239.1.2.3"] {
         for word in 0..=u16::MAX {
             let request = frame("198.18.0.1", dst, (4000, 7), &word.to_be_bytes());

@@ -53,7 +53,7 @@ impl<N: Nic> PortIo<N> {
                 learn_path::<F>(interface, at, news);
                 // What fits every path needs no look at them: the fast path knows no other limit.
                 if let Some(untagged) = self.interfaces.untagged() {
-                    self.view.set_packet_max(untagged.v4.paths.smallest());
+                    self.view.set_packet_max(untagged);
                 }
             }
         }

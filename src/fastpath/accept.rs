@@ -2,8 +2,10 @@
 
 use core::net::Ipv4Addr;
 
+use super::accept6::{self, Memo6};
 use super::dispatch::{Level, sum_long};
-use super::{HEAD, MAC_MASK, Own, View, fold, load32, load64};
+use super::head::Words;
+use super::{HEAD, MAC_MASK, Own, View, fold};
 use crate::addr::V4;
 use crate::io::{Burst, Cast, ChecksumStatus, PacketBuf, Parts, PayloadSum, RxMeta};
 use crate::stack::audience::{self, First, ForMany};
@@ -30,10 +32,12 @@ pub struct Lookup<'a> {
     pub table: &'a PortTable,
 }
 
-/// The last unicast datagram of this burst that was looked up: where it went to, and the socket there.
+/// The last unicast datagrams of this burst that were looked up, of each IP version: where they went to, and the socket
+/// there.
 struct Memo {
     key: u64,
     socket: SocketId,
+    v6: Memo6,
 }
 
 /// No datagram yet: a key has zeros where this has ones.
@@ -49,7 +53,7 @@ pub(super) fn burst<B: PacketBuf>(
 ) -> u64 {
     rx.iter().for_each(PacketBuf::prefetch);
     let own = Own::of(lookup.view);
-    let mut memo = Memo { key: NOTHING, socket: 0 };
+    let mut memo = Memo { key: NOTHING, socket: 0, v6: Memo6::nothing() };
     let mut bytes = 0;
     for buf in rx.drain() {
         // Twice the same function: where the device said nothing, all that asks what it said falls away.
@@ -96,31 +100,32 @@ fn accept<B: PacketBuf, const PLAIN: bool>(
         return None;
     }
     // From the EtherType to the identification, and from the fragment field to half the source address.
-    let type_to_id = load64::<12>(head);
-    let fragment_to_src = load64::<20>(head);
+    let type_to_id = head.load64::<12>();
+    let fragment_to_src = head.load64::<20>();
     // One test for every field whose value is known: EtherType IPv4, version 4, header of 20 bytes, neither more
     // fragments nor an offset (the reserved bit is ignored, I05), protocol UDP.
     let unlike = ((type_to_id & 0x00ff_ffff) ^ 0x0045_0008) | ((fragment_to_src & 0xff00_ff3f) ^ 0x1100_0000);
-    let src_mac = load64::<6>(head) & MAC_MASK;
+    let src_mac = head.load64::<6>() & MAC_MASK;
     if unlike != 0 || src_mac & 1 != 0 || src_mac == own.mac {
-        return None;
+        // Whether it is IPv6 is asked of nothing that is IPv4.
+        return accept6::accept::<B, PLAIN>(level, buf, lookup, &mut memo.v6);
     }
 
     // I03, U01, U02: the lengths agree and lie inside the frame. Other legal lengths (U03) take the slow path.
-    let udp_len = swapped(u64::from(load32::<38>(head)));
+    let udp_len = swapped(u64::from(head.load32::<38>()));
     if swapped(type_to_id >> 32) != udp_len.wrapping_add(20) || udp_len < 8 {
         return None;
     }
     let udp = frame.get(34..)?.get(..usize::from(udp_len))?;
 
-    let src = load32::<26>(head);
-    let addrs = u64::from(src) + u64::from(load32::<30>(head));
+    let src = head.load32::<26>();
+    let addrs = u64::from(src) + u64::from(head.load32::<30>());
     if !own.is_foreign_host(src, lookup.view) || !ip_sum_is_right(meta, head, addrs) {
         return None;
     }
     let sum = udp_sum(level, meta, udp, addrs, udp_len)?;
     let parts = Parts::new(14, 34, udp_len).on(lookup.interface.id).with_sum(sum);
-    if to_key(head) == memo.key && load64::<0>(head) & MAC_MASK == own.mac {
+    if to_key(head) == memo.key && head.load64::<0>() & MAC_MASK == own.mac {
         return Some(parts.for_socket(memo.socket));
     }
     look_up(lookup, memo, head, parts)
@@ -129,16 +134,16 @@ fn accept<B: PacketBuf, const PLAIN: bool>(
 /// Destination address and port in one word, the source port between them masked out.
 #[inline(always)]
 fn to_key(head: &[u8; HEAD]) -> u64 {
-    load64::<30>(head) & 0xffff_0000_ffff_ffff
+    head.load64::<30>() & 0xffff_0000_ffff_ffff
 }
 
 /// `parts`, with the (first) socket that wants the datagram, and to whom it was addressed.
 #[inline(never)]
 fn look_up(lookup: Lookup<'_>, memo: &mut Memo, head: &[u8; HEAD], parts: Parts) -> Option<Parts> {
     let Lookup { view, interface, table } = lookup;
-    let (src, dst) = (load32::<26>(head), load32::<30>(head));
-    let udp_port = swapped(u64::from(load32::<34>(head)) >> 16);
-    let dst_mac = load64::<0>(head) & MAC_MASK;
+    let (src, dst) = (head.load32::<26>(), head.load32::<30>());
+    let udp_port = swapped(u64::from(head.load32::<34>()) >> 16);
+    let dst_mac = head.load64::<0>() & MAC_MASK;
     if dst_mac != view.mac {
         let First { socket, others } = multicast(lookup, dst_mac, src, dst, udp_port)?;
         return Some(parts.to(Cast::Multicast).with_others(others).for_socket(socket));
@@ -147,14 +152,14 @@ fn look_up(lookup: Lookup<'_>, memo: &mut Memo, head: &[u8; HEAD], parts: Parts)
         return None;
     }
     let socket = table.unicast::<V4>(interface.id, Ipv4Addr::from(dst.to_le_bytes()), udp_port)?;
-    *memo = Memo { key: to_key(head), socket };
+    (memo.key, memo.socket) = (to_key(head), socket);
     Some(parts.for_socket(socket))
 }
 
 /// The low 16 bits, which were loaded from a big-endian field.
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "the low 16 bits are what is wanted")]
-const fn swapped(word: u64) -> u16 {
+pub(super) const fn swapped(word: u64) -> u16 {
     (word as u16).swap_bytes()
 }
 
@@ -166,10 +171,16 @@ fn ip_sum_is_right(meta: RxMeta, head: &[u8; HEAD], addrs: u64) -> bool {
         ChecksumStatus::Good | ChecksumStatus::None => true,
         ChecksumStatus::Bad | ChecksumStatus::Unknown => {
             // Five words of 32 bits: no carry leaves 64.
-            let rest = [load32::<14>(head), load32::<18>(head), load32::<22>(head)];
+            let rest = [head.load32::<14>(), head.load32::<18>(), head.load32::<22>()];
             fold(rest.into_iter().fold(addrs, |sum, word| sum + u64::from(word))) == 0xffff
         }
     }
+}
+
+/// The sum of at least eight bytes.
+#[inline(always)]
+pub(super) fn sum_of(level: Level, bytes: &[u8]) -> Sum {
+    if bytes.len() < SHORT { short_sum(bytes) } else { sum_long(level, bytes) }
 }
 
 /// What the UDP checksum field is worth; `None` if it is wrong. U04, RFC 1122 4.1.3.4: 0 is no checksum.
@@ -183,8 +194,7 @@ fn udp_sum(level: Level, meta: RxMeta, udp: &[u8], addrs: u64, udp_len: u16) -> 
         ChecksumStatus::Bad | ChecksumStatus::Unknown => {
             // The pseudo-header: addresses, protocol 17, and the UDP length.
             let pseudo = addrs + 0x1100 + u64::from(udp_len.swap_bytes());
-            let sum = if udp.len() < SHORT { short_sum(udp) } else { sum_long(level, udp) };
-            sum.add_words(pseudo).is_whole().then_some(PayloadSum::Valid)
+            sum_of(level, udp).add_words(pseudo).is_whole().then_some(PayloadSum::Valid)
         }
     }
 }

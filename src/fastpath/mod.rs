@@ -1,7 +1,7 @@
 //! The burst path for plain UDP: the whole job of a host at about the price of swapping headers.
 //!
-//! It takes what is common, Ethernet without a tag, IPv4 without options or fragments, UDP in one segment, and only
-//! what is *right*: lengths, checksums, addresses, admission, a socket. Everything else, wrong packets included, takes
+//! It takes what is common, Ethernet without a tag, IPv4 without options or fragments or IPv6 without extension headers,
+//! UDP in one segment, and only what is *right*: lengths, checksums, addresses, admission, a socket. Everything else, wrong packets included, takes
 //! [`stack::ingress`](crate::stack::ingress), which can do everything and knows every reason. So there is one place
 //! that decides why a packet is dropped, and both paths give the same result for every frame they share; a property
 //! test holds them together.
@@ -13,8 +13,12 @@
 //! Not here: state. A [`View`] is an interface's numbers in the form in which they are compared.
 
 mod accept;
+mod accept6;
 mod dispatch;
+mod head;
 mod reply;
+mod reply6;
+mod view6;
 
 pub use accept::{Lookup, Sink};
 pub use dispatch::{Level, ingress_burst, reply};
@@ -22,7 +26,8 @@ pub use dispatch::{Level, ingress_burst, reply};
 use core::net::Ipv4Addr;
 
 use crate::addr::MacAddr;
-use crate::stack::interface::Interfaces;
+use crate::stack::interface::{Interface, Interfaces};
+use view6::View6;
 
 /// Ethernet, IPv4 without options, and UDP: bytes before the payload.
 const HEAD: usize = 42;
@@ -40,6 +45,7 @@ pub struct View {
     udp_len_max: u16,
     /// Address and broadcast address of every address but the primary one.
     others: Vec<(u32, u32)>,
+    v6: View6,
 }
 
 /// The bytes of `addr` as a word loaded from them.
@@ -59,7 +65,8 @@ impl View {
     #[must_use]
     pub fn of(interfaces: &Interfaces) -> Self {
         let Some(interface) = interfaces.untagged() else {
-            return Self { mac: 0, addr: 0, broadcast: u32::MAX, udp_len_max: 0, others: Vec::new() };
+            let (others, v6) = (Vec::new(), View6::nothing());
+            return Self { mac: 0, addr: 0, broadcast: u32::MAX, udp_len_max: 0, others, v6 };
         };
         let numbers = |c: &crate::addr::Ipv4Cidr| {
             // No prefix has the limited broadcast address, and no source may be it: it stands for "none".
@@ -68,15 +75,17 @@ impl View {
         let mut all = interface.v4.addresses().iter().map(numbers);
         // An interface without an address matches nothing: 0.0.0.0 never passes as a destination here.
         let (addr, broadcast) = all.next().unwrap_or((0, u32::MAX));
-        let mut view =
-            Self { mac: mac_word(interface.mac), addr, broadcast, udp_len_max: 0, others: all.collect() };
-        view.set_packet_max(interface.v4.paths.smallest());
+        let (mac, v6) = (mac_word(interface.mac), View6::of(interface));
+        let mut view = Self { mac, addr, broadcast, udp_len_max: 0, others: all.collect(), v6 };
+        view.set_packet_max(interface);
         view
     }
 
-    /// The longest packet that goes out whole to anyone, in bytes: what is longer takes the slow way.
-    pub fn set_packet_max(&mut self, mtu: u16) {
-        self.udp_len_max = mtu.saturating_sub(20);
+    /// What is longer than the longest packet that `interface` sends whole to anyone takes the slow way. To be told when that
+    /// changes.
+    pub fn set_packet_max(&mut self, interface: &Interface) {
+        self.udp_len_max = interface.v4.paths.smallest().saturating_sub(20);
+        self.v6.set_packet_max(interface);
     }
 
     /// Whether `addr` is ours.
@@ -126,29 +135,6 @@ impl Own {
         let [first, ..] = addr.to_le_bytes();
         let ours = addr == self.addr || addr == self.broadcast;
         CAN_BE_HOST[usize::from(first)] && !ours && (self.alone || !view.is_of_others(addr))
-    }
-}
-
-/// Eight bytes of a header, from `AT` on.
-#[inline(always)]
-fn load64<const AT: usize>(head: &[u8; HEAD]) -> u64 {
-    const { assert!(AT + 8 <= HEAD) };
-    head.get(AT..).and_then(|b| b.first_chunk()).map_or(0, |b| u64::from_le_bytes(*b))
-}
-
-/// Four bytes of a header, from `AT` on.
-#[inline(always)]
-fn load32<const AT: usize>(head: &[u8; HEAD]) -> u32 {
-    const { assert!(AT + 4 <= HEAD) };
-    head.get(AT..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b))
-}
-
-/// Stores `bytes` of a header, from `AT` on.
-#[inline(always)]
-fn store<const AT: usize, const N: usize>(head: &mut [u8; HEAD], bytes: [u8; N]) {
-    const { assert!(AT + N <= HEAD) };
-    if let Some(to) = head.get_mut(AT..).and_then(|b| b.first_chunk_mut()) {
-        *to = bytes;
     }
 }
 

@@ -2,7 +2,8 @@
 
 use core::net::Ipv4Addr;
 
-use super::{HEAD, MAC_MASK, View, fold, load32, load64, store};
+use super::head::Words;
+use super::{HEAD, MAC_MASK, View, fold, reply6};
 use crate::io::{Cast, PacketBuf, Parts, PayloadSum};
 use crate::stack::interface::Interfaces;
 use crate::wire::checksum::udp_nonzero;
@@ -19,15 +20,17 @@ pub(super) fn in_place<B: PacketBuf>(
 ) -> bool {
     const UNICAST: Parts = Parts::new(14, 34, 0).with_sum(PayloadSum::Valid);
     let unicast = parts.is_shaped_like(UNICAST);
-    let plain = unicast || parts.is_shaped_like(UNICAST.to(Cast::Multicast));
+    if !unicast && !parts.is_shaped_like(UNICAST.to(Cast::Multicast)) {
+        return reply6::in_place(buf, parts, view, interfaces);
+    }
     let Some(frame) = buf.unique() else { return false };
     let len = frame.len();
     let Some(head) = frame.first_chunk_mut::<HEAD>() else { return false };
-    let addrs = load64::<26>(head);
-    let ports = load32::<34>(head);
+    let addrs = head.load64::<26>();
+    let ports = head.load32::<34>();
     // An answer larger than the link is not sent. X03, U10: neither the address of no one nor port 0 can be answered.
     let fits = parts.udp_len() <= view.udp_len_max;
-    if !plain || !fits || ports & 0xffff == 0 || addrs & 0xffff_ffff == 0 {
+    if !fits || ports & 0xffff == 0 || addrs & 0xffff_ffff == 0 {
         return false;
     }
     // U21, RFC 1122 4.1.3.5: from the address that was asked; from our own if that was a group.
@@ -61,9 +64,9 @@ fn readdress(head: &mut [u8; HEAD], addrs: u64, interfaces: &Interfaces) -> Opti
     let [a, b, c, d, ..] = addrs.to_le_bytes();
     let own = u64::from(super::word(interfaces.untagged()?.v4.address_towards(Ipv4Addr::new(a, b, c, d))?));
     let group = addrs >> 32;
-    let field = load32::<38>(head) >> 16;
+    let field = head.load32::<38>() >> 16;
     let sum = u64::from(!field & 0xffff) + (!group & 0xffff_ffff) + own;
-    store::<40, 2>(head, udp_nonzero(!fold(sum)).to_le_bytes());
+    head.store::<40, 2>(udp_nonzero(!fold(sum)).to_le_bytes());
     Some(addrs << 32 | own)
 }
 
@@ -71,19 +74,19 @@ fn readdress(head: &mut [u8; HEAD], addrs: u64, interfaces: &Interfaces) -> Opti
 /// 6864 4), as Linux sends it.
 #[inline(always)]
 fn compose(head: &mut [u8; HEAD], view: &View, addrs: u64, ports: u32, udp_len: u16) {
-    let peer = load64::<6>(head) & MAC_MASK;
+    let peer = head.load64::<6>() & MAC_MASK;
     let total_len = (udp_len + 20).swap_bytes();
     // Version 4 and 20 bytes, total length, DF, TTL 64, UDP, addresses.
     let sum = 0x0045 + u64::from(total_len) + 0x0040 + 0x1140 + (addrs & 0xffff_ffff) + (addrs >> 32);
     let checksum = u64::from(!fold(sum));
-    store::<0, 8>(head, (peer | view.mac << 48).to_le_bytes());
+    head.store::<0, 8>((peer | view.mac << 48).to_le_bytes());
     let rest_of_mac = (view.mac >> 16).to_le_bytes();
     let [a, b, c, d, ..] = rest_of_mac;
-    store::<8, 4>(head, [a, b, c, d]);
-    store::<12, 8>(head, (0x0045_0008 | u64::from(total_len) << 32).to_le_bytes());
+    head.store::<8, 4>([a, b, c, d]);
+    head.store::<12, 8>((0x0045_0008 | u64::from(total_len) << 32).to_le_bytes());
     let flags_ttl_sum = (0x1140_0040 | checksum << 32).to_le_bytes();
     let [a, b, c, d, e, f, ..] = flags_ttl_sum;
-    store::<20, 6>(head, [a, b, c, d, e, f]);
-    store::<26, 8>(head, addrs.to_le_bytes());
-    store::<34, 4>(head, ports.rotate_left(16).to_le_bytes());
+    head.store::<20, 6>([a, b, c, d, e, f]);
+    head.store::<26, 8>(addrs.to_le_bytes());
+    head.store::<34, 4>(ports.rotate_left(16).to_le_bytes());
 }

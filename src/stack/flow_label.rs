@@ -1,6 +1,6 @@
 //! Flow labels (RFC 6437): what lets routers keep the packets of one flow on one path without looking behind headers.
 
-use core::hash::BuildHasher;
+use core::hash::{BuildHasher, Hasher};
 use core::net::Ipv6Addr;
 
 use foldhash::fast::FixedState;
@@ -32,7 +32,11 @@ impl FlowLabels {
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the low 20 bits are what is wanted")]
     pub fn of(&self, src: Ipv6Addr, dst: Ipv6Addr, protocol: u8, ports: [u8; 4]) -> u32 {
-        let hash = self.0.hash_one((src, dst, protocol, ports));
+        let mut hasher = self.0.build_hasher();
+        hasher.write_u128(src.to_bits());
+        hasher.write_u128(dst.to_bits());
+        hasher.write_u64(u64::from(protocol) << 32 | u64::from(u32::from_le_bytes(ports)));
+        let hash = hasher.finish();
         // Bits from the middle: the outer ones are the poorest of such a hash. 0 would be one label in a million too many.
         let label = (hash >> 24) as u32 & FLOW_LABEL_MASK;
         if label == 0 { 1 } else { label }

@@ -1,0 +1,86 @@
+//! A reply over IPv6, composed in place.
+
+use super::accept6::HEAD6;
+use super::head::Words;
+use super::view6::{Addr6, addr, words};
+use super::{MAC_MASK, View};
+use crate::io::{Cast, PacketBuf, Parts, PayloadSum};
+use crate::stack::interface::Interfaces;
+use crate::wire::checksum::{Sum, udp_nonzero};
+use crate::wire::ipv6::NEXT_HEADER_UDP;
+
+/// As its like for IPv4, which has handed on what is of another shape.
+#[inline(never)]
+pub(super) fn in_place<B: PacketBuf>(
+    buf: &mut B,
+    parts: Parts,
+    view: &View,
+    interfaces: &Interfaces,
+) -> bool {
+    const UNICAST: Parts = Parts::new(14, 54, 0).over_ipv6(true).with_sum(PayloadSum::Valid);
+    let unicast = parts.is_shaped_like(UNICAST);
+    if !unicast && !parts.is_shaped_like(UNICAST.to(Cast::Multicast)) {
+        return false;
+    }
+    let Some(frame) = buf.unique() else { return false };
+    let len = frame.len();
+    let Some(head) = frame.first_chunk_mut::<HEAD6>() else { return false };
+    let peer = [head.load64::<22>(), head.load64::<30>()];
+    let ports = head.load32::<54>();
+    // An answer larger than the link is not sent. X03, U10: neither the address of no one nor port 0 can be answered.
+    if parts.udp_len() > view.v6.udp_len_max || ports & 0xffff == 0 || peer[0] | peer[1] == 0 {
+        return false;
+    }
+    // U21: from the address that was asked; from our own if that was a group.
+    let asked = [head.load64::<38>(), head.load64::<46>()];
+    let own = if unicast {
+        asked
+    } else {
+        let Some(own) = readdress(head, peer, asked, interfaces) else { return false };
+        own
+    };
+    compose(head, view, (own, peer), ports.rotate_left(16), parts.udp_len());
+    let end = 54 + usize::from(parts.udp_len());
+    // Even without a payload that is more than the least frame: nothing has to be filled up.
+    end == len || buf.set_len(end)
+}
+
+/// Our own address for an answer to a group's datagram, and the UDP checksum under it: as for IPv4.
+// RFC 1624 3, equation 3. U05: a result of 0 is sent as 0xffff.
+#[inline(never)]
+fn readdress(
+    head: &mut [u8; HEAD6],
+    peer: Addr6,
+    [group_high, group_low]: Addr6,
+    interfaces: &Interfaces,
+) -> Option<Addr6> {
+    let own = words(interfaces.untagged()?.v6.address_towards(addr(peer))?);
+    let field = u64::from(!(head.load32::<58>() >> 16) & 0xffff);
+    let [own_high, own_low] = own;
+    let words = [field, !group_high, !group_low, own_high, own_low];
+    let sum = words.into_iter().fold(Sum::ZERO, Sum::add_words);
+    head.store::<60, 2>(udp_nonzero(sum.finish()).to_be_bytes());
+    Some(own)
+}
+
+/// Writes the headers, each byte once. `ports` are the answer's.
+// V13, RFC 6437 3: the label of the answer's flow, not the request's. RFC 8200 8.1: no address changes sides in the sum.
+#[inline(always)]
+fn compose(head: &mut [u8; HEAD6], view: &View, (own, peer): (Addr6, Addr6), ports: u32, udp_len: u16) {
+    let peer_mac = head.load64::<6>() & MAC_MASK;
+    let label = view.v6.labels.of(addr(own), addr(peer), NEXT_HEADER_UDP, ports.to_le_bytes());
+    let version_to_label = u64::from((0x6000_0000 | label).swap_bytes());
+    head.store::<0, 8>((peer_mac | view.mac << 48).to_le_bytes());
+    let [a, b, c, d, ..] = (view.mac >> 16).to_le_bytes();
+    head.store::<8, 4>([a, b, c, d]);
+    head.store::<12, 8>(
+        (0xdd86 | version_to_label << 16 | u64::from(udp_len.swap_bytes()) << 48).to_le_bytes(),
+    );
+    head.store::<20, 2>([NEXT_HEADER_UDP, view.v6.hop_limit]);
+    let ([own_high, own_low], [peer_high, peer_low]) = (own, peer);
+    head.store::<22, 8>(own_high.to_le_bytes());
+    head.store::<30, 8>(own_low.to_le_bytes());
+    head.store::<38, 8>(peer_high.to_le_bytes());
+    head.store::<46, 8>(peer_low.to_le_bytes());
+    head.store::<54, 4>(ports.to_le_bytes());
+}

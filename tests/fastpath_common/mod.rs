@@ -1,0 +1,131 @@
+//! What the tests of the fast path share: an interface, and both paths over one frame.
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+
+use pollcast::addr::MacAddr;
+use pollcast::fastpath::{Level, Lookup, Sink, View, ingress_burst, reply};
+use pollcast::io::{BufPool, Burst, ChecksumStatus, PacketBuf, Parts, RxMeta};
+use pollcast::rng::Rng;
+use pollcast::sim::buf::{SimBuf, SimPool};
+use pollcast::stack::egress;
+use pollcast::stack::fragmentation::{IdSpace, Ids};
+use pollcast::stack::ingress::{Ingress, IngressOptions, Verdict};
+use pollcast::stack::interface::{Interface, Interfaces};
+use pollcast::stack::port_table::PortTable;
+use pollcast::time::Instant;
+use proptest::prelude::*;
+
+pub const OWN_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+pub const PEER_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+
+/// Identifications, which whatever may not be fragmented has no need of.
+fn ids() -> Ids {
+    Ids::new(IdSpace::default(), &mut Rng::new(1))
+}
+
+pub fn meta(ip: ChecksumStatus, l4: ChecksumStatus) -> RxMeta {
+    RxMeta { ip_checksum: ip, l4_checksum: l4, ..RxMeta::default() }
+}
+
+pub fn any_status() -> impl Strategy<Value = ChecksumStatus> {
+    use ChecksumStatus::{Bad, Good, None, Unknown};
+    prop_oneof![4 => Just(Unknown), 1 => Just(Good), 1 => Just(Bad), 1 => Just(None)]
+}
+
+/// What the fast path took, and what it left.
+#[derive(Default)]
+pub struct Taken(pub Vec<(SimBuf, Parts)>, pub Vec<SimBuf>);
+
+impl Sink<SimBuf> for Taken {
+    fn deliver(&mut self, buf: SimBuf, parts: Parts) {
+        self.0.push((buf, parts));
+    }
+
+    fn slow(&mut self, buf: SimBuf) {
+        self.1.push(buf);
+    }
+}
+
+/// An interface with its sockets, as both paths see it.
+pub struct World {
+    pub interfaces: Interfaces,
+    table: PortTable,
+    pub view: View,
+    pool: SimPool,
+}
+
+impl World {
+    pub fn of(interface: Interface, table: PortTable) -> Self {
+        let interfaces = Interfaces::from(interface);
+        let view = View::of(&interfaces);
+        Self { interfaces, table, view, pool: SimPool::new(16, 2048) }
+    }
+
+    fn interface(&self) -> &Interface {
+        self.interfaces.untagged().unwrap()
+    }
+
+    fn buf(&self, frame: &[u8], meta: RxMeta) -> SimBuf {
+        let mut buf = self.pool.alloc_copy(frame).unwrap();
+        buf.set_rx_meta(meta);
+        buf
+    }
+
+    /// What the fast path takes, on every level of this CPU.
+    pub fn fast(&self, level: Level, frame: &[u8], meta: RxMeta) -> Option<(SimBuf, Parts)> {
+        #[derive(Default)]
+        struct Taken(Option<(SimBuf, Parts)>, Vec<SimBuf>);
+        impl Sink<SimBuf> for Taken {
+            fn deliver(&mut self, buf: SimBuf, parts: Parts) {
+                self.0 = Some((buf, parts));
+            }
+            pub fn slow(&mut self, buf: SimBuf) {
+                self.1.push(buf);
+            }
+        }
+        let mut taken = Taken::default();
+        let mut burst = Burst::new();
+        burst.push(self.buf(frame, meta)).unwrap();
+        let lookup = Lookup { view: &self.view, interface: self.interface(), table: &self.table };
+        ingress_burst(level, &mut burst, lookup, &mut taken);
+        assert!(taken.1.iter().all(|b| b.data() == frame), "what is not taken is untouched");
+        assert_eq!(usize::from(taken.0.is_some()) + taken.1.len(), 1);
+        taken.0
+    }
+
+    pub fn slow(&self, frame: &[u8], meta: RxMeta) -> Verdict<SimBuf> {
+        let mut ingress = Ingress::new(Instant::ZERO, &mut Rng::new(1), IngressOptions::default());
+        ingress.ingress(Instant::ZERO, self.buf(frame, meta), &self.interfaces, &self.table, &self.pool)
+    }
+
+    /// Whether the device calls a sum good that is wrong.
+    fn is_lie(&self, frame: &[u8], meta: RxMeta) -> bool {
+        let unknown = RxMeta { l4_checksum: ChecksumStatus::Unknown, ..meta };
+        meta.l4_checksum == ChecksumStatus::Good && !matches!(self.slow(frame, unknown), Verdict::Deliver(..))
+    }
+
+    /// Both paths over one frame. Returns whether the fast one took it.
+    pub fn compare(&self, frame: &[u8], meta: RxMeta) -> bool {
+        let mut took = false;
+        for level in [Level::BASELINE, Level::detect()] {
+            let Some((mut fast_buf, fast_parts)) = self.fast(level, frame, meta) else { continue };
+            took = true;
+            let Verdict::Deliver(mut slow_buf, slow_parts) = self.slow(frame, meta) else {
+                panic!("the fast path took what the slow one refuses: {frame:02x?}")
+            };
+            assert_eq!(fast_parts, slow_parts);
+            let slow_answered =
+                egress::udp_reply(&mut slow_buf, slow_parts, true, &mut ids(), self.interface());
+            if reply(&mut fast_buf, fast_parts, &self.view, &self.interfaces) {
+                assert!(slow_answered);
+                // One updates the sum and one computes it: the same, unless the device's "good" was a lie.
+                if self.is_lie(frame, meta) {
+                    let field = slow_parts.l4() + 6..slow_parts.l4() + 8;
+                    fast_buf.unique().unwrap()[field.clone()].fill(0);
+                    slow_buf.unique().unwrap()[field].fill(0);
+                }
+                assert_eq!(fast_buf.data(), slow_buf.data(), "request {frame:02x?}");
+            }
+        }
+        took
+    }
+}
