@@ -6,6 +6,7 @@
 mod igmp;
 
 use core::fmt::Display;
+use core::net::IpAddr;
 use std::collections::BTreeSet;
 
 use super::table::Align::{Left, Right};
@@ -165,13 +166,14 @@ fn port_block(port: &PortAnswer) -> String {
 
 /// `addresses` and `gateway` of the untagged interface; a line for each VLAN.
 fn interface_lines(interface: &InterfaceAnswer) -> [(&'static str, Option<String>); 2] {
-    let InterfaceAnswer { name, vlan, addresses, gateway4 } = interface;
+    let InterfaceAnswer { name, vlan, addresses, gateway4, gateway6 } = interface;
+    let of_both = gateway4.map(IpAddr::from).into_iter().chain(gateway6.map(IpAddr::from));
+    let gateways: Vec<IpAddr> = of_both.collect();
+    let gateway = (!gateways.is_empty()).then(|| list(&gateways));
     match vlan {
-        None => {
-            [("addresses", Some(list(addresses))), ("gateway", gateway4.map(|gateway| gateway.to_string()))]
-        }
+        None => [("addresses", Some(list(addresses))), ("gateway", gateway)],
         Some(vlan) => {
-            let gateway = gateway4.map(|gateway| format!(", gateway {gateway}")).unwrap_or_default();
+            let gateway = gateway.map(|gateway| format!(", gateway {gateway}")).unwrap_or_default();
             [("vlan", Some(format!("{vlan} ({name}): addresses {}{gateway}", list(addresses)))), ("", None)]
         }
     }

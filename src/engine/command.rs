@@ -3,7 +3,7 @@
 //! The control thread alone executes these. They are plain values, so that any front end can carry them: the control
 //! socket sends them as JSON.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -172,11 +172,14 @@ pub struct InterfaceAnswer {
     /// Its VLAN.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,
-    /// Its addresses, as `198.18.0.2/24`.
+    /// Its addresses in use, as `198.18.0.2/24`: those of IPv4, then those of IPv6.
     pub addresses: Vec<String>,
     /// Its default gateway.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway4: Option<Ipv4Addr>,
+    /// Its IPv6 default router, configured or advertised; of several, the one in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway6: Option<Ipv6Addr>,
 }
 
 /// One socket.

@@ -72,24 +72,20 @@ impl World {
 
     /// What the fast path takes, on every level of this CPU.
     pub fn fast(&self, level: Level, frame: &[u8], meta: RxMeta) -> Option<(SimBuf, Parts)> {
-        #[derive(Default)]
-        struct Taken(Option<(SimBuf, Parts)>, Vec<SimBuf>);
-        impl Sink<SimBuf> for Taken {
-            fn deliver(&mut self, buf: SimBuf, parts: Parts) {
-                self.0 = Some((buf, parts));
-            }
-            pub fn slow(&mut self, buf: SimBuf) {
-                self.1.push(buf);
-            }
-        }
+        let Taken(mut taken, left) = self.burst(level, &[frame], meta);
+        assert!(left.iter().all(|b| b.data() == frame), "what is not taken is untouched");
+        assert_eq!(taken.len() + left.len(), 1);
+        taken.pop()
+    }
+
+    /// A burst of several frames.
+    pub fn burst(&self, level: Level, frames: &[&[u8]], meta: RxMeta) -> Taken {
         let mut taken = Taken::default();
         let mut burst = Burst::new();
-        burst.push(self.buf(frame, meta)).unwrap();
+        frames.iter().for_each(|frame| burst.push(self.buf(frame, meta)).unwrap());
         let lookup = Lookup { view: &self.view, interface: self.interface(), table: &self.table };
         ingress_burst(level, &mut burst, lookup, &mut taken);
-        assert!(taken.1.iter().all(|b| b.data() == frame), "what is not taken is untouched");
-        assert_eq!(usize::from(taken.0.is_some()) + taken.1.len(), 1);
-        taken.0
+        taken
     }
 
     pub fn slow(&self, frame: &[u8], meta: RxMeta) -> Verdict<SimBuf> {

@@ -64,18 +64,20 @@ fn a_port_is_a_block() {
     let json = r#"{"answer":"ports","body":[
         {"name":"p0","device":"net_tap0,iface=pc0","driver":"net_tap","mac":"02:00:00:00:00:02","numa_node":null,
          "mtu":1500,"rx_queues":1,"tx_queues":1,"offloads":["rx_ipv4_cksum","rx_udp_cksum"],"link_up":true,
-         "interfaces":[{"name":"p0","addresses":["198.18.0.2/24"],"gateway4":"198.18.0.1"}],"cpus":[1]},
+         "interfaces":[{"name":"p0","addresses":["198.18.0.2/24","2001:db8::2/64","fe80::ff:fe00:2/64"],
+           "gateway4":"198.18.0.1","gateway6":"fe80::1"}],"cpus":[1]},
         {"name":"p1","device":"0000:01:00.0","driver":"net_ixgbe","mac":"02:00:00:00:01:02","numa_node":0,
          "mtu":9000,"rx_queues":2,"tx_queues":2,"offloads":[],"link_up":false,
          "interfaces":[{"name":"p1","addresses":["198.18.1.2/24","198.18.2.2/24"]},
-           {"name":"p1.7","vlan":7,"addresses":["198.18.3.2/24"],"gateway4":"198.18.3.1"}],"cpus":[1,2]}]}"#;
+           {"name":"p1.7","vlan":7,"addresses":["198.18.3.2/24"],"gateway4":"198.18.3.1"},
+           {"name":"p1.9","vlan":9,"addresses":[],"gateway6":"fe80::9"}],"cpus":[1,2]}]}"#;
     let expected = "\
 p0  net_tap0,iface=pc0
   driver      net_tap
   mac         02:00:00:00:00:02
   link        up
-  addresses   198.18.0.2/24
-  gateway     198.18.0.1
+  addresses   198.18.0.2/24, 2001:db8::2/64, fe80::ff:fe00:2/64
+  gateway     198.18.0.1, fe80::1
   mtu         1500 bytes
   queues      1 rx, 1 tx, on CPU 1
   offloads    rx_ipv4_cksum, rx_udp_cksum
@@ -86,6 +88,7 @@ p1  0000:01:00.0
   link        down
   addresses   198.18.1.2/24, 198.18.2.2/24
   vlan        7 (p1.7): addresses 198.18.3.2/24, gateway 198.18.3.1
+  vlan        9 (p1.9): addresses -, gateway fe80::9
   mtu         9000 bytes
   queues      2 rx, 2 tx, on CPUs 1, 2
   numa node   0
@@ -98,11 +101,13 @@ p1  0000:01:00.0
 fn sockets_groups_and_neighbors_are_tables() {
     let sockets = r#"{"answer":"sockets","body":[
         {"service":"echo","local":"0.0.0.0:7","port":"p0","cpus":[1,2],"multicast_all":true,"rx":12,"tx":11},
+        {"service":"echo","local":"[::]:7","port":"p0","cpus":[1,2],"multicast_all":true,"rx":3,"tx":3},
         {"service":"discard","local":"198.18.0.2:9","port":"feed-b","cpus":[2],"multicast_all":false,
          "rx":100000,"tx":0}]}"#;
     let expected = "\
 service  port    local         cpus  multicast_all  rx packets  tx packets
 echo     p0      0.0.0.0:7     1, 2  yes                    12          11
+echo     p0      [::]:7        1, 2  yes                     3           3
 discard  feed-b  198.18.0.2:9  2     no                 100000           0
 ";
     assert_eq!(text(sockets, Rows::Counted), expected);

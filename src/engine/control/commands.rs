@@ -175,11 +175,15 @@ fn port(port: &Port) -> PortAnswer {
 }
 
 fn interface(interface: &Interface) -> InterfaceAnswer {
+    let crate::stack::interface::Interface { vlan, v4, v6, .. } = &interface.replica;
+    let of_v4 = v4.addresses().iter().map(ToString::to_string);
+    let mut defaults = v6.routes.routes().iter().filter(|route| route.to.len() == 0);
     InterfaceAnswer {
         name: interface.name.clone(),
-        vlan: interface.replica.vlan.map(crate::addr::Vid::get),
-        addresses: interface.replica.v4.addresses().iter().map(ToString::to_string).collect(),
+        vlan: vlan.map(crate::addr::Vid::get),
+        addresses: of_v4.chain(v6.addresses().iter().map(ToString::to_string)).collect(),
         gateway4: interface.gateway4.map(crate::addr::Unicast::addr),
+        gateway6: defaults.next().map(|route| route.via.addr()),
     }
 }
 
