@@ -525,6 +525,18 @@ mod tests {
         assert_eq!(group.mac().to_string(), "33:33:ff:0e:8c:6c");
     }
 
+    // V05, RFC 4942 2.2; V03, RFC 4291 2.5.3.
+    #[test]
+    fn an_ipv4_address_in_ipv6_is_no_hosts() {
+        let is_unicast = |addr: &str| V6::is_unicast(addr.parse().unwrap());
+        for none in ["::", "::1", "ff02::1", "::ffff:198.18.0.1", "::ffff:0:0"] {
+            assert!(!is_unicast(none), "{none}");
+        }
+        for host in ["fe80::1", "2001:db8::1", "fd00::1", "::fffe:198.18.0.1", "64:ff9b::198.18.0.1"] {
+            assert!(is_unicast(host), "{host}");
+        }
+    }
+
     #[test]
     fn only_group_addresses_become_groups() {
         assert!(Group::<V4>::new(v4("223.255.255.255")).is_none());

@@ -3,7 +3,6 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use crate::io::{Cast, DropReason, InterfaceId, PacketBuf, Parts, PayloadSum};
-use crate::wire::ipv6;
 
 /// What a service decided.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,14 +93,14 @@ impl<B: PacketBuf> Datagram<B> {
     #[inline]
     #[must_use]
     pub fn source(&self) -> SocketAddr {
-        self.socket_addr((12, ipv6::SOURCE_OFFSET), self.source_port())
+        self.socket_addr((12, 8), self.source_port())
     }
 
     /// The address and port that it was sent to: ours, a group, or broadcast; with its scope, as of the [`source`](Self::source).
     #[inline]
     #[must_use]
     pub fn destination(&self) -> SocketAddr {
-        self.socket_addr((16, ipv6::DESTINATION_OFFSET), self.ports().1)
+        self.socket_addr((16, 24), self.ports().1)
     }
 
     /// The UDP port that it was sent from.

@@ -202,6 +202,32 @@ mod tests {
         assert_eq!(t.sockets().len(), 5);
     }
 
+    // P10, RFC 3493 5.3: one that is for both versions has a place in each, and one of IPv6 alone leaves IPv4's to others. Linux's
+    // matrix of 0.0.0.0 and ::, as far as nobody shares.
+    #[test]
+    fn a_socket_of_both_versions_is_in_the_way_of_either() {
+        let (v4, v6_only, both) = (&["0.0.0.0:7"][..], &["[::]:7"][..], &["0.0.0.0:7", "[::]:7"][..]);
+        for (first, second, fits) in [
+            (v4, v6_only, true),
+            (v6_only, v4, true),
+            (v4, both, false),
+            (both, v4, false),
+            (v6_only, both, false),
+            (both, v6_only, false),
+            (both, both, false),
+            (v4, v4, false),
+            (v6_only, v6_only, false),
+        ] {
+            for share in [false, true] {
+                let mut t = PortTable::new(1);
+                let sharing = |local: &&str| Socket { reuse_address: share, ..socket(0, local) };
+                assert!(first.iter().all(|local| t.bind(sharing(local)).is_ok()));
+                let second = second.iter().try_for_each(|local| t.bind(sharing(local)).map(|_| ()));
+                assert_eq!(second.is_ok(), fits || share, "{first:?}");
+            }
+        }
+    }
+
     // U15, socket(7) SO_REUSEADDR: everyone in a place shares it, or nobody; unicast goes to the last bound.
     #[test]
     fn a_place_is_shared_by_those_who_all_share_it() {
