@@ -5,7 +5,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "random bytes, and small numbers of the test's own")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use pollcast::addr::MacAddr;
@@ -55,6 +55,13 @@ fn quiet(seed: u64, options: &WorldOptions) -> World {
     world
 }
 
+fn v4(addr: IpAddr) -> Ipv4Addr {
+    match addr {
+        IpAddr::V4(addr) => addr,
+        IpAddr::V6(addr) => panic!("{addr}"),
+    }
+}
+
 /// What the host wants of each group that is ever reported.
 fn wanted(world: &mut World) -> BTreeMap<Ipv4Addr, View> {
     let view = |mode: &str, sources: Sources| match mode {
@@ -63,7 +70,8 @@ fn wanted(world: &mut World) -> BTreeMap<Ipv4Addr, View> {
         other => panic!("a filter mode of {other}"),
     };
     let groups = world.groups();
-    groups.into_iter().map(|g| (g.group, view(&g.filter_mode, g.sources.into_iter().collect()))).collect()
+    let groups = groups.into_iter();
+    groups.map(|g| (v4(g.group), view(&g.filter_mode, g.sources.into_iter().map(v4).collect()))).collect()
 }
 
 #[track_caller]

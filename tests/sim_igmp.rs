@@ -246,7 +246,7 @@ fn a_command_shows_and_changes_how_group_management_stands() {
     world.run_for(secs(30));
     assert_eq!((igmp(&mut world).changes, igmp(&mut world).next_ms), (0, None));
     let querier = igmp(&mut world).querier.unwrap();
-    assert_eq!((querier.addr, querier.version), (ROUTER, 3));
+    assert_eq!((querier.addr, querier.version), (ROUTER.into(), 3));
     assert!((28..=30).contains(&querier.age_s));
     world.inject(0, &IgmpQuery::general(ROUTER).frame());
     world.inject(0, &IgmpQuery::specific(ROUTER, GROUP, &[]).frame());

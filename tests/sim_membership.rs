@@ -194,7 +194,7 @@ fn source_filter(group: Ipv4Addr, mode: FilterMode, sources: &[u8]) -> Command {
     Command::SourceFilter(SourceFilterOrder {
         groups: Membership::of(group).groups,
         mode,
-        sources: sources.iter().map(|n| source(*n)).collect(),
+        sources: sources.iter().map(|n| source(*n).into()).collect(),
         service: None,
         port: None,
     })

@@ -4,7 +4,7 @@
 //! sent is what a correct host may send; and whatever it was sent, the host still answers, is still a member of its groups, and
 //! leaves them in the end.
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use std::collections::BTreeSet;
 
@@ -122,7 +122,7 @@ fn is_well(world: &mut World) {
     );
 
     let joined: BTreeSet<_> = world.groups().iter().map(|group| group.group).collect();
-    assert_eq!(joined, BTreeSet::from(GROUPS), "groups that it says it has joined");
+    assert_eq!(joined, GROUPS.map(IpAddr::from).into(), "groups that it says it has joined");
     let query = IgmpQuery { max_response: Duration::from_secs(1), ..IgmpQuery::general(WITNESS) };
     world.inject(0, &query.frame());
     world.run_for(Duration::from_secs(1));

@@ -9,7 +9,7 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pollcast::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4};
+use pollcast::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4, V6};
 use pollcast::engine::Counter;
 use pollcast::engine::counters::{CounterPage, SocketPage};
 use pollcast::engine::fragments::LIMITS;
@@ -229,7 +229,8 @@ impl Host {
         self.punted_before += queued as u64;
         let punted = &self.punted;
         while punted.arp.try_recv().is_ok()
-            || punted.next_igmp().is_some()
+            || punted.next_gmp::<V4>().is_some()
+            || punted.next_gmp::<V6>().is_some()
             || punted.unresolved.try_recv().is_ok()
         {}
         while punted.paths.try_recv().is_ok() || punted.used.try_recv().is_ok() {}

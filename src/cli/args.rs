@@ -1,14 +1,15 @@
 //! The arguments, and the help that explains them.
 
-use core::net::Ipv4Addr;
+use core::net::IpAddr;
+use core::str::FromStr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::addr::{Family, Unicast, V4};
+use crate::addr::{Unicast, V4, V6};
 use crate::ctl::DEFAULT_SOCKET;
 use crate::engine::command::GroupRange;
-use crate::io::{FilterPolicy, IgmpVersion, Robustness};
+use crate::io::{FilterPolicy, IgmpVersion, MldVersion, Robustness};
 
 const LONG_ABOUT: &str = "\
 A UDP host in user space: it takes a NIC port through DPDK, polls it on CPUs of its own, and is a complete host on that \
@@ -75,6 +76,7 @@ Examples:
   pollcast ctl --json filter | jq '.[].rung'
   pollcast ctl mtu --port p0 1400
   pollcast ctl igmp --port p0 --version 2
+  pollcast ctl join ff0e::1:2:3
   pollcast ctl join 239.1.2.3 239.2.0.0/24 239.3.0.1-239.3.0.9
   pollcast ctl sources 239.1.2.3 --exclude 198.18.0.7,198.18.0.8
   pollcast ctl filter --port p0 --policy all_multicast
@@ -168,12 +170,14 @@ pub(super) enum CtlCommand {
     Join(MembershipArgs),
     /// Leave groups, or one source of them
     Leave(MembershipArgs),
-    /// Group management: version, queriers, what is still to be said; or another version or robustness
+    /// Group management of IPv4, IGMP: version, queriers, what is still to be said; or another version or robustness
     ///
     /// Without --version and --robustness it shows every interface, or the one that --port names. With either it changes
     /// that choice at once, until the end of the run: what was pending in another version is cancelled, and every group is
     /// told anew in the new one.
-    Igmp(IgmpArgs),
+    Igmp(GmpArgs<IgmpVersion>),
+    /// The same of IPv6: MLD
+    Mld(GmpArgs<MldVersion>),
     /// Choose the sources of groups: a service's whole source filter (RFC 9776 2)
     Sources(SourcesArgs),
     /// Stop a port and start it again: its filter, address and MTU are set again, its groups reported again
@@ -183,13 +187,16 @@ pub(super) enum CtlCommand {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct IgmpArgs {
+pub(super) struct GmpArgs<V>
+where
+    V: FromStr<Err: std::error::Error + Send + Sync> + Clone + Send + Sync + 'static,
+{
     /// The port, or one of its VLANs, as p0.100; may be left out to show all, or if there is only one
     #[arg(long, value_name = "NAME")]
     pub(super) port: Option<String>,
-    /// Speak this version: auto (that of the oldest querier), 1, 2 or 3
+    /// Speak this version: auto (that of the oldest querier), 1, 2 or (IGMP) 3
     #[arg(long, value_name = "VERSION")]
-    pub(super) version: Option<IgmpVersion>,
+    pub(super) version: Option<V>,
     /// Tell changes so often: auto (as the querier says), or 1 to 7
     #[arg(long, value_name = "TIMES")]
     pub(super) robustness: Option<Robustness>,
@@ -218,15 +225,15 @@ pub(super) struct FilterArgs {
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("filter").required(true))]
 pub(super) struct SourcesArgs {
-    /// The groups, 224.0.0.0 to 239.255.255.255: addresses, prefixes or ranges
+    /// The groups, 224.0.0.0 to 239.255.255.255 or of ff00::/8: addresses, prefixes or ranges
     #[arg(required = true, value_name = "GROUP")]
     pub(super) groups: Vec<GroupRange>,
     /// Only these sources
     #[arg(long, value_name = "ADDR,ADDR", value_delimiter = ',', value_parser = parse_source, group = "filter")]
-    pub(super) include: Option<Vec<Ipv4Addr>>,
+    pub(super) include: Option<Vec<IpAddr>>,
     /// All sources but these
     #[arg(long, value_name = "ADDR,ADDR", value_delimiter = ',', value_parser = parse_source, group = "filter")]
-    pub(super) exclude: Option<Vec<Ipv4Addr>>,
+    pub(super) exclude: Option<Vec<IpAddr>>,
     /// Any source
     #[arg(long, group = "filter")]
     pub(super) any: bool,
@@ -257,12 +264,12 @@ pub(super) struct RowsArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct MembershipArgs {
-    /// The groups, 224.0.0.0 to 239.255.255.255: addresses, prefixes or ranges
+    /// The groups, 224.0.0.0 to 239.255.255.255 or of ff00::/8: addresses, prefixes or ranges
     #[arg(required = true, value_name = "GROUP")]
     pub(super) groups: Vec<GroupRange>,
     /// Only this source (RFC 4607)
     #[arg(long, value_name = "ADDR", value_parser = parse_source)]
-    pub(super) source: Option<Ipv4Addr>,
+    pub(super) source: Option<IpAddr>,
     /// The service that wants it; may be left out if there is only one
     #[arg(long, value_name = "NAME")]
     pub(super) service: Option<String>,
@@ -286,15 +293,15 @@ fn parse_policy(text: &str) -> Result<FilterPolicy, String> {
     found.map(|(_, policy)| policy).ok_or_else(|| "use auto, all_multicast or promiscuous".to_owned())
 }
 
-fn parse_source(text: &str) -> Result<Ipv4Addr, String> {
-    let source = parse_addr(text)?;
-    Unicast::<V4>::new(source)
-        .map(Unicast::addr)
-        .ok_or_else(|| format!("{source} is not the address of one host"))
-}
-
-fn parse_addr(text: &str) -> Result<<V4 as Family>::Addr, String> {
-    text.parse().map_err(|_| "not an IPv4 address: write four numbers with dots, as in 239.1.2.3".to_owned())
+fn parse_source(text: &str) -> Result<IpAddr, String> {
+    let source = text.parse().map_err(|_| {
+        "not an IP address: write four numbers with dots, as in 198.18.0.1, or words with colons, as in 2001:db8::1".to_owned()
+    })?;
+    let is_one_host = match source {
+        IpAddr::V4(addr) => Unicast::<V4>::new(addr).is_some(),
+        IpAddr::V6(addr) => Unicast::<V6>::new(addr).is_some(),
+    };
+    if is_one_host { Ok(source) } else { Err(format!("{source} is not the address of one host")) }
 }
 
 #[cfg(test)]
@@ -335,7 +342,7 @@ mod tests {
                 _ => None,
             }
         };
-        let [a, b] = [Ipv4Addr::new(198, 18, 0, 1), Ipv4Addr::new(198, 18, 0, 2)];
+        let [a, b] = [[198, 18, 0, 1], [198, 18, 0, 2]].map(IpAddr::from);
         assert_eq!(sources(&["--include", "198.18.0.1,198.18.0.2"]).unwrap().include, Some(vec![a, b]));
         assert_eq!(sources(&["--exclude", "198.18.0.1"]).unwrap().exclude, Some(vec![a]));
         assert!(sources(&["--any"]).unwrap().any && sources(&["--none"]).unwrap().none);
@@ -377,7 +384,9 @@ mod tests {
         let refused = ctl(&["leave", "239.1.2.3", "198.18.0.1"]).unwrap_err().to_string();
         assert!(refused.contains("198.18.0.1 is not a multicast group"), "{refused}");
         assert!(ctl(&["join"]).is_err());
-        assert!(parse_source("198.18.0.1").is_ok());
+        assert!(ctl(&["join", "ff0e::1:2:3", "ff0e::1:0/120", "ff3e::1-ff3e::9"]).is_ok());
+        assert!(parse_source("198.18.0.1").is_ok() && parse_source("2001:db8::1").is_ok());
+        assert_eq!(parse_source("ff0e::1").unwrap_err(), "ff0e::1 is not the address of one host");
         assert_eq!(parse_source("239.1.2.3").unwrap_err(), "239.1.2.3 is not the address of one host");
     }
 }

@@ -3,14 +3,14 @@
 use std::io::Write;
 
 use super::args::{
-    CtlArgs, CtlCommand, FilterArgs, IgmpArgs, MembershipArgs, MtuArgs, RestartArgs, RowsArgs, SourcesArgs,
+    CtlArgs, CtlCommand, FilterArgs, GmpArgs, MembershipArgs, MtuArgs, RestartArgs, RowsArgs, SourcesArgs,
 };
 use super::failure::{Failure, Result};
 use crate::ctl::text::Rows;
 use crate::ctl::{Client, CtlError, json, text};
 use crate::engine::command::{
-    Answer, Command, DoneAnswer, FilterMode, FilterPolicyOrder, IgmpOrder, Membership, MtuOrder,
-    RestartOrder, SourceFilterOrder,
+    Answer, Command, DoneAnswer, FilterMode, FilterPolicyOrder, GmpOrder, Membership, MtuOrder, RestartOrder,
+    SourceFilterOrder,
 };
 
 pub(super) fn ctl(args: &CtlArgs, out: &mut dyn Write) -> Result {
@@ -44,9 +44,13 @@ fn request(command: &CtlCommand) -> (Command, Rows) {
         CtlCommand::Mtu(MtuArgs { mtu, port }) => {
             (Command::Mtu(MtuOrder { mtu: *mtu, port: port.clone() }), Rows::default())
         }
-        CtlCommand::Igmp(IgmpArgs { port, version, robustness }) => {
-            let order = IgmpOrder { port: port.clone(), version: *version, robustness: *robustness };
+        CtlCommand::Igmp(GmpArgs { port, version, robustness }) => {
+            let order = GmpOrder { port: port.clone(), version: *version, robustness: *robustness };
             (Command::Igmp(order), Rows::default())
+        }
+        CtlCommand::Mld(GmpArgs { port, version, robustness }) => {
+            let order = GmpOrder { port: port.clone(), version: *version, robustness: *robustness };
+            (Command::Mld(order), Rows::default())
         }
         CtlCommand::Neighbors => (Command::Neighbors, Rows::default()),
         CtlCommand::Routes => (Command::Routes, Rows::default()),

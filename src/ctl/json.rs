@@ -24,6 +24,7 @@ pub fn body(answer: &Answer) -> serde_json::Result<String> {
         Answer::Addresses(body) => serde_json::to_string_pretty(body),
         Answer::Drops(body) => serde_json::to_string_pretty(body),
         Answer::Igmp(body) => serde_json::to_string_pretty(body),
+        Answer::Mld(body) => serde_json::to_string_pretty(body),
         Answer::Done(body) => serde_json::to_string_pretty(body),
         Answer::Error(body) => serde_json::to_string_pretty(body),
     }
@@ -103,6 +104,14 @@ mod tests {
                 json!([{"port": "p0", "configured_version": "auto", "version": 2, "v1_querier_s": null,
                     "v2_querier_s": 312, "querier": {"addr": "198.18.0.1", "version": 2, "age_s": 38},
                     "configured_robustness": "3", "robustness": 3, "query_interval_s": 125, "strict_queries": false,
+                    "groups": 4, "silent_groups": 1, "next_ms": 400, "general_answer_ms": 500, "group_answers": 1,
+                    "changes": 2}]),
+            ),
+            (
+                "mld",
+                json!([{"port": "p0", "configured_version": "auto", "version": 1, "v1_querier_s": 200,
+                    "v2_querier_s": null, "querier": {"addr": "fe80::1", "version": 1, "age_s": 38},
+                    "configured_robustness": "auto", "robustness": 2, "query_interval_s": 125, "strict_queries": true,
                     "groups": 4, "silent_groups": 1, "next_ms": 400, "general_answer_ms": 500, "group_answers": 1,
                     "changes": 2}]),
             ),

@@ -3,7 +3,7 @@
 //! Tables with one row a thing, or one block a port where there is more to say than fits a row. Programs ask for
 //! [JSON](super::json): this text changes when it can be made clearer.
 
-mod igmp;
+mod gmp;
 
 use core::fmt::Display;
 use core::net::IpAddr;
@@ -42,7 +42,9 @@ pub fn render(answer: &Answer, rows: Rows) -> String {
         Answer::Routes(routes) => render_routes(routes),
         Answer::Addresses(addresses) => render_addresses(addresses),
         Answer::Drops(drops) => render_drops(drops, rows),
-        Answer::Igmp(igmp) => blocks(igmp, "no ports\n", igmp::block),
+        Answer::Igmp(igmp) => blocks(igmp, "no ports\n", |igmp| gmp::block(igmp, igmp.strict_queries)),
+        // MLD is always strict.
+        Answer::Mld(mld) => blocks(mld, "no ports with IPv6\n", |mld| gmp::block(mld, false)),
         Answer::Done(done) => render_done(done),
         Answer::Error(sentence) => format!("{sentence}\n"),
     }

@@ -12,7 +12,7 @@ pub use super::order::{
     FilterMode, FilterPolicyOrder, GroupChange, GroupRange, Membership, RestartOrder, SourceFilterOrder,
 };
 use crate::addr::MacAddr;
-use crate::io::{DeviceStats, FilterState, IgmpVersion, PortInfo, Robustness};
+use crate::io::{DeviceStats, FilterState, IgmpVersion, MldVersion, PortInfo, Robustness};
 
 /// A question or an order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -50,20 +50,28 @@ pub enum Command {
     Restart(RestartOrder),
     /// Gives a port another MTU.
     Mtu(MtuOrder),
-    /// Shows how group management stands, or changes its choices.
+    /// Shows how group management of IPv4 stands, or changes its choices.
     Igmp(IgmpOrder),
+    /// The same of IPv6.
+    Mld(MldOrder),
 }
 
-/// What [`Command::Igmp`] asks, if it names no choice, or orders.
+/// What [`Command::Igmp`] asks or orders.
+pub type IgmpOrder = GmpOrder<IgmpVersion>;
+
+/// What [`Command::Mld`] asks or orders.
+pub type MldOrder = GmpOrder<MldVersion>;
+
+/// What [`Command::Igmp`] and [`Command::Mld`] ask, if they name no choice, or order.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct IgmpOrder {
+pub struct GmpOrder<V> {
     /// The port by name, or a VLAN of it. None: all, to be shown; the only one, to be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
-    /// The version to be spoken from now on: `auto`, `1`, `2` or `3`.
+    /// The version to be spoken from now on: `auto`, `1`, `2` or (IGMP) `3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<IgmpVersion>,
+    pub version: Option<V>,
     /// How often changes are told from now on: `auto`, or `1` to `7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub robustness: Option<Robustness>,
@@ -106,7 +114,10 @@ pub enum Answer {
     Drops(Vec<DropAnswer>),
     /// To [`Command::Igmp`] that names no choice.
     Igmp(Vec<IgmpAnswer>),
-    /// To orders: [`Command::Join`], [`Command::Leave`], [`Command::Mtu`], [`Command::Igmp`] that names a choice, and the others.
+    /// To [`Command::Mld`] that names no choice: of the interfaces with IPv6.
+    Mld(Vec<MldAnswer>),
+    /// To orders: [`Command::Join`], [`Command::Leave`], [`Command::Mtu`], [`Command::Igmp`] that names a choice, and
+    /// the others.
     Done(DoneAnswer),
     /// The command could not be carried out, and what to do about it.
     Error(String),
@@ -209,14 +220,14 @@ pub struct GroupAnswer {
     /// The port.
     pub port: String,
     /// The group.
-    pub group: Ipv4Addr,
+    pub group: IpAddr,
     /// Its Ethernet address.
     pub mac: MacAddr,
     /// `include` or `exclude`: the interface's filter mode, RFC 9776 3.2.
     pub filter_mode: String,
     /// The sources that the mode speaks of.
-    pub sources: Vec<Ipv4Addr>,
-    /// The services that want it.
+    pub sources: Vec<IpAddr>,
+    /// The services that want it; `host` is the host itself, which is asked there for its addresses.
     pub services: Vec<String>,
 }
 
@@ -247,18 +258,24 @@ pub struct FilterAnswer {
     pub retry_in_s: Option<u64>,
 }
 
-/// How group management stands on one interface.
+/// How IGMP stands on one interface.
+pub type IgmpAnswer = GmpAnswer<IgmpVersion>;
+
+/// How MLD stands on one interface.
+pub type MldAnswer = GmpAnswer<MldVersion>;
+
+/// How group management of one IP version stands on one interface.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct IgmpAnswer {
+pub struct GmpAnswer<V> {
     /// The interface.
     pub port: String,
-    /// The version that is to be spoken: `auto`, `1`, `2` or `3`.
-    pub configured_version: IgmpVersion,
+    /// The version that is to be spoken: `auto`, `1`, `2` or (IGMP) `3`.
+    pub configured_version: V,
     /// The version that is spoken.
     pub version: u8,
     /// Seconds for which a querier of version 1 is still taken to be there; none if it is not.
     pub v1_querier_s: Option<u64>,
-    /// The same of version 2.
+    /// The same of version 2; of MLD there is none older.
     pub v2_querier_s: Option<u64>,
     /// Who asked last of all groups.
     pub querier: Option<QuerierAnswer>,
@@ -268,11 +285,11 @@ pub struct IgmpAnswer {
     pub robustness: u8,
     /// The time between General Queries, in seconds, as far as is known.
     pub query_interval_s: u64,
-    /// Whether queries are ignored that are not strictly right.
+    /// Whether queries are ignored that are not strictly right: of MLD, always.
     pub strict_queries: bool,
     /// The groups of which routers are to know.
     pub groups: usize,
-    /// Those of them of which nothing is said in this version: of the source-specific range, in version 1 and 2.
+    /// Those of them of which nothing is said in this version: of the source-specific range, in the older versions.
     pub silent_groups: usize,
     /// Milliseconds until the next message is due, if there is anything to say.
     pub next_ms: Option<u64>,
@@ -288,7 +305,7 @@ pub struct IgmpAnswer {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct QuerierAnswer {
     /// Its address; 0.0.0.0 of a switch that has none.
-    pub addr: Ipv4Addr,
+    pub addr: IpAddr,
     /// The version of its last query.
     pub version: u8,
     /// Seconds since that query.
@@ -390,7 +407,7 @@ pub struct DoneAnswer {
     /// What became of each group, of an order about groups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<GroupChange>,
-    /// How many IGMP reports left for it, repeats not counted. Of very many, the first: the others follow within
+    /// How many IGMP or MLD reports left for it, repeats not counted. Of very many, the first: the others follow within
     /// milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reports: Option<u32>,

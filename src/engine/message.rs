@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 
-use super::igmp_gate::{IgmpGate, Ticket, share};
+use super::gmp_gate::{GmpGate, Ticket, share};
 use crate::addr::{Family, V4, V6};
 use crate::io::{DropReason, InterfaceId, PacketBuf, Parts, PortId};
+use crate::stack::gmp::Format;
+use crate::stack::gmp_claim::{self, Subject};
 use crate::stack::groups::GroupTable;
 use crate::stack::hops::Hop;
 use crate::stack::icmp::received::Report;
-use crate::stack::igmp_claim::{self, Subject};
 use crate::stack::interface::Ip;
 use crate::stack::nd;
 use crate::stack::pmtu::TooBig;
@@ -140,7 +141,7 @@ pub struct Punt<B> {
     pub interface: InterfaceId,
     /// The frame.
     pub buf: B,
-    /// Of IGMP: its place among what waits, which is to be freed.
+    /// Of IGMP and MLD: its place among what waits, which is to be freed.
     ticket: Option<Ticket>,
 }
 
@@ -165,7 +166,7 @@ pub struct PuntSenders<B> {
     ndp: Sender<Punt<B>>,
     igmp: Sender<Punt<B>>,
     mld: Sender<Punt<B>>,
-    gate: Arc<IgmpGate>,
+    gate: Arc<GmpGate>,
     paths: Sender<PathReport>,
     unresolved: Sender<Unresolved<B>>,
     used: Sender<Used>,
@@ -206,11 +207,6 @@ impl<B> PuntSenders<B> {
         send(&self.ndp, Punt { interface, buf, ticket: None })
     }
 
-    /// Hands an MLD message to control; gives it back if the queue is full.
-    pub fn mld(&self, interface: InterfaceId, buf: B) -> Result<(), B> {
-        send(&self.mld, Punt { interface, buf, ticket: None })
-    }
-
     /// Hands a frame to control that has to wait for an Ethernet address; gives it back if the queue is full.
     pub fn resolve(&self, frame: Unresolved<B>) -> Result<(), B> {
         self.unresolved.try_send(frame).map_err(|e| match e {
@@ -241,31 +237,32 @@ fn send<B>(queue: &Sender<Punt<B>>, punt: Punt<B>) -> Result<(), B> {
 }
 
 impl<B: PacketBuf> PuntSenders<B> {
-    /// Hands an IGMP message to control that came in `now` by `interface`, which has these groups.
+    /// Hands a message of IGMP or MLD to control that came in `now` by `interface`, which has these groups.
     ///
     /// # Errors
     /// Why it is dropped: it means nothing to a host, adds nothing to what waits, or its kind's share of the queue is full.
-    // G47: what a flood may cost; see `igmp_gate`.
-    pub fn igmp(
+    // G47: what a flood may cost; see `gmp_gate`.
+    pub fn gmp<F: Format>(
         &self,
         now: Instant,
         interface: InterfaceId,
-        groups: &GroupTable<V4>,
+        groups: &GroupTable<F>,
         mut buf: B,
     ) -> Result<(), DropReason> {
-        let mut claim = igmp_claim::read(buf.data(), groups, self.gate.secret())?;
-        let is_full = |subject| self.igmp.len() >= share(subject, PUNT_LEN);
+        let queue = if F::VERSION == V4::VERSION { &self.igmp } else { &self.mld };
+        let mut claim = gmp_claim::read(buf.data(), groups, self.gate.secret())?;
+        let is_full = |subject| queue.len() >= share::<F>(subject, PUNT_LEN);
         if matches!(claim.subject, Subject::Sources(..)) && is_full(claim.subject) {
             // Too many lists are asked for: whoever asks is told of the whole group, which is one answer for all of them.
-            let widened = buf.unique().is_some_and(igmp_claim::widen);
-            claim = igmp_claim::read(buf.data(), groups, self.gate.secret())
+            let widened = buf.unique().is_some_and(gmp_claim::widen::<F>);
+            claim = gmp_claim::read(buf.data(), groups, self.gate.secret())
                 .ok()
                 .filter(|_| widened)
                 .unwrap_or(claim);
         }
-        let ticket = self.gate.enter(now, interface, claim).ok_or(DropReason::IgmpRepeated)?;
-        let queued = !is_full(claim.subject)
-            && send(&self.igmp, Punt { interface, buf, ticket: Some(ticket) }).is_ok();
+        let ticket = self.gate.enter(now, interface, claim).ok_or(F::REPEATED)?;
+        let queued =
+            !is_full(claim.subject) && send(queue, Punt { interface, buf, ticket: Some(ticket) }).is_ok();
         if !queued {
             self.gate.free(ticket);
         }
@@ -288,11 +285,11 @@ pub struct PuntReceivers<B> {
     pub arp: Receiver<Punt<B>>,
     /// Neighbour discovery.
     pub ndp: Receiver<Punt<B>>,
-    /// MLD.
-    pub mld: Receiver<Punt<B>>,
-    /// IGMP. To be taken by [`next_igmp`](Self::next_igmp).
+    /// IGMP. To be taken by [`next_gmp`](Self::next_gmp).
     pub igmp: Receiver<Punt<B>>,
-    gate: Arc<IgmpGate>,
+    /// MLD. To be taken by [`next_gmp`](Self::next_gmp).
+    pub mld: Receiver<Punt<B>>,
+    gate: Arc<GmpGate>,
     /// What routers say of paths.
     pub paths: Receiver<PathReport>,
     /// Frames of ours that have to wait for an Ethernet address.
@@ -302,10 +299,11 @@ pub struct PuntReceivers<B> {
 }
 
 impl<B> PuntReceivers<B> {
-    /// The next IGMP message. What says the same may come after it from now on.
+    /// The next message of IGMP, or of MLD. What says the same may come after it from now on.
     #[must_use]
-    pub fn next_igmp(&self) -> Option<Punt<B>> {
-        let punt = self.igmp.try_recv().ok()?;
+    pub fn next_gmp<F: Family>(&self) -> Option<Punt<B>> {
+        let queue = if F::VERSION == V4::VERSION { &self.igmp } else { &self.mld };
+        let punt = queue.try_recv().ok()?;
         if let Some(ticket) = punt.ticket {
             self.gate.free(ticket);
         }
@@ -323,7 +321,7 @@ pub fn punt_queues<B>(secret: u64) -> (PuntSenders<B>, PuntReceivers<B>) {
     let (paths, paths_rx) = bounded(PUNT_LEN);
     let (unresolved, unresolved_rx) = bounded(PUNT_LEN);
     let (used, used_rx) = bounded(PUNT_LEN);
-    let gate = Arc::new(IgmpGate::new(secret));
+    let gate = Arc::new(GmpGate::new(secret));
     let receivers = PuntReceivers {
         arp: arp_rx,
         ndp: ndp_rx,

@@ -119,12 +119,12 @@ fn wait<N: Nic>(control: &Control<N>, clock: &impl Fn() -> Instant, inputs: &Con
     let until = control.next_deadline().map_or(CONTROL_SLEEP_MAX, |at| at.since(clock()));
     let punts = control.punts();
     let mut select = Select::new();
-    if !control.is_igmp_paused() {
+    if !control.is_gmp_paused() {
         select.recv(&punts.igmp);
+        select.recv(&punts.mld);
     }
     select.recv(&punts.arp);
     select.recv(&punts.ndp);
-    select.recv(&punts.mld);
     select.recv(&punts.paths);
     select.recv(&punts.unresolved);
     select.recv(&punts.used);

@@ -5,14 +5,16 @@ use arrayvec::ArrayVec;
 use super::counters::{Counter, Tally};
 use super::fragments::{Arrival, Fragments, Owners};
 use super::message::{PathReport, PuntSenders};
+use crate::addr::{V4, V6};
 use crate::fastpath::Sink;
 use crate::io::{BURST_MAX, BufPool, Burst, DropReason, InterfaceId, Parts, PortId};
 use crate::service::Datagram;
 use crate::stack::arp;
 use crate::stack::fragmentation::Outgoing;
+use crate::stack::gmp::Format;
 use crate::stack::icmp::received::Report;
 use crate::stack::ingress::{Ingress, Punted, Verdict};
-use crate::stack::interface::Interfaces;
+use crate::stack::interface::{Interface, Interfaces, Ip};
 use crate::stack::nd;
 use crate::stack::port_table::PortTable;
 use crate::stack::reassembly::Fragment;
@@ -140,14 +142,6 @@ impl<P: BufPool> Sorter<'_, P> {
         let _ = self.reports.try_push(report);
     }
 
-    /// Counts what was handed to control, or found its queue full.
-    fn punted(&mut self, handed: Result<(), P::Buf>) {
-        match handed {
-            Ok(()) => self.tally.add(Counter::Punted, 1),
-            Err(_refused) => self.tally.drop(DropReason::PuntQueueFull),
-        }
-    }
-
     fn hand_to_control(&mut self, kind: Punted, id: InterfaceId, buf: P::Buf) {
         let Some(interface) = self.interfaces.get(id) else {
             return self.tally.drop(DropReason::VlanUnknown);
@@ -175,11 +169,15 @@ impl<P: BufPool> Sorter<'_, P> {
                     }
                 }
             },
-            Punted::Mld => self.punted(self.punt.mld(id, buf)),
-            Punted::Igmp => match self.punt.igmp(self.now, id, &interface.v4.groups, buf) {
-                Ok(()) => self.tally.add(Counter::Punted, 1),
-                Err(why) => self.tally.drop(why),
-            },
+            Punted::Igmp => self.punt_gmp::<V4>(interface, buf),
+            Punted::Mld => self.punt_gmp::<V6>(interface, buf),
+        }
+    }
+
+    fn punt_gmp<F: Ip + Format>(&mut self, interface: &Interface, buf: P::Buf) {
+        match self.punt.gmp::<F>(self.now, interface.id, &F::inet(interface).groups, buf) {
+            Ok(()) => self.tally.add(Counter::Punted, 1),
+            Err(why) => self.tally.drop(why),
         }
     }
 }

@@ -5,9 +5,10 @@ use core::net::{IpAddr, SocketAddr};
 use crossbeam::channel::{Receiver, Sender};
 
 use super::{Factories, HostError};
+use crate::addr::Family;
 use crate::config::{GroupSources, IcmpPlan, Plan, ReassemblyPlan, ServicePlan};
 use crate::dpdk::{Dpdk, Mbuf};
-use crate::engine::control::{ControlSocket, InitialMembership};
+use crate::engine::control::{ControlSocket, InitialMembership, Wanted};
 use crate::engine::counters::{CounterPage, SocketPage};
 use crate::engine::fragments::{self, Owners};
 use crate::engine::homes::Homes;
@@ -215,22 +216,30 @@ pub(super) fn memberships(plan: &Plan) -> Vec<InitialMembership> {
     let mut memberships = Vec::new();
     for (service, id) in plan.services.iter().zip(0..) {
         for wanted in &service.groups4 {
-            let filter = match &wanted.from {
-                GroupSources::Any => SourceFilter::ANY,
-                GroupSources::Only(sources) => {
-                    SourceFilter::Include(sources.iter().map(|s| s.addr()).collect())
-                }
-                GroupSources::Except(sources) => {
-                    SourceFilter::Exclude(sources.iter().map(|s| s.addr()).collect())
-                }
-            };
+            let filter = filter(&wanted.from);
             memberships.extend(wanted.groups().map(|group| InitialMembership {
                 interface: wanted.interface,
                 service: id,
-                group,
-                filter: filter.clone(),
+                wanted: Wanted::V4(group, filter.clone()),
+            }));
+        }
+        for wanted in &service.groups6 {
+            let filter = filter(&wanted.from);
+            memberships.extend(wanted.groups().map(|group| InitialMembership {
+                interface: wanted.interface,
+                service: id,
+                wanted: Wanted::V6(group, filter.clone()),
             }));
         }
     }
     memberships
+}
+
+/// The sources of a group that is joined from the start.
+fn filter<F: Family>(from: &GroupSources<F>) -> SourceFilter<F> {
+    match from {
+        GroupSources::Any => SourceFilter::ANY,
+        GroupSources::Only(sources) => SourceFilter::Include(sources.iter().map(|s| s.addr()).collect()),
+        GroupSources::Except(sources) => SourceFilter::Exclude(sources.iter().map(|s| s.addr()).collect()),
+    }
 }

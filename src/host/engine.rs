@@ -168,6 +168,7 @@ fn interfaces(
                 addressing6: addressing6(with, info.mac),
                 neighbors_max: with.neighbors_max,
                 igmp: with.igmp,
+                mld: with.mld,
                 membership_limits: Limits { groups: with.groups_max, sources: with.sources_max },
             }
         })

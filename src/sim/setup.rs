@@ -11,7 +11,7 @@ use super::router::RouterOptions;
 use crate::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4, V6, Vid};
 use crate::engine::command::PoolStats;
 use crate::engine::control::{
-    Control, ControlInterfaceParts, ControlParts, ControlPortParts, ControlSocket, InitialMembership,
+    Control, ControlInterfaceParts, ControlParts, ControlPortParts, ControlSocket, InitialMembership, Wanted,
 };
 use crate::engine::counters::{CounterPage, SocketPage};
 use crate::engine::fragments::{LIMITS, owners};
@@ -19,7 +19,7 @@ use crate::engine::homes::Homes;
 use crate::engine::message::{PuntSenders, hand_over, inbox, punt_queues, to_services};
 use crate::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService};
 use crate::fastpath::Level;
-use crate::io::{Addressing6, BURST_MAX, ConflictDetection, IgmpPolicy, InterfaceId, PortId};
+use crate::io::{Addressing6, BURST_MAX, ConflictDetection, IgmpPolicy, InterfaceId, MldPolicy, PortId};
 use crate::rng::Rng;
 use crate::service::{Echo, EchoOptions, Service};
 use crate::stack::fragmentation::IdSpace;
@@ -54,8 +54,10 @@ pub struct PortOptions {
     pub routes6: Vec<Route<V6>>,
     /// The most neighbours that the host remembers.
     pub neighbors_max: usize,
-    /// What the host's group management is to be like.
+    /// What the host's group management is to be like in IPv4.
     pub igmp: IgmpPolicy,
+    /// And in IPv6.
+    pub mld: MldPolicy,
     /// The most groups that the host joins, and sources that it names.
     pub membership_limits: MembershipLimits,
     /// The VLAN that these are on; `None`: untagged.
@@ -92,6 +94,7 @@ impl PortOptions {
             routes6: Vec::new(),
             neighbors_max: ENTRIES_DEFAULT,
             igmp: IgmpPolicy::default(),
+            mld: MldPolicy::default(),
             membership_limits: MembershipLimits::default(),
             vlan: None,
             vlans: Vec::new(),
@@ -134,6 +137,8 @@ pub struct ServiceOptions {
     pub manner: Manner,
     /// What it joins at the start.
     pub groups: Vec<(InterfaceId, Group<V4>, SourceFilter<V4>)>,
+    /// The same of IPv6.
+    pub groups6: Vec<(InterfaceId, Group<V6>, SourceFilter<V6>)>,
 }
 
 impl core::fmt::Debug for ServiceOptions {
@@ -161,6 +166,7 @@ impl ServiceOptions {
             workers: Vec::new(),
             manner: Manner::default(),
             groups: Vec::new(),
+            groups6: Vec::new(),
         }
     }
 
@@ -356,7 +362,7 @@ fn open_ports(options: &WorldOptions, pool: &SimPool, rng: &mut Rng) -> Opened {
 /// The interfaces of `port`, numbered from `next` on.
 fn interfaces(port: &PortOptions, next: &mut u16, rng: &mut Rng) -> Vec<ControlInterfaceParts> {
     let PortOptions { nic, addresses, gateway4, routes, vlan, vlans, addressing6, routes6, .. } = port;
-    let PortOptions { neighbors_max, conflict_detection, igmp, membership_limits, .. } = *port;
+    let PortOptions { neighbors_max, conflict_detection, igmp, mld, membership_limits, .. } = *port;
     let mut interface = |vlan: Option<Vid>, further: bool, addresses: &[Ipv4Cidr], gateway4: Option<_>| {
         let mut interface = Interface::new(InterfaceId(*next), nic.mac, nic.mtu, Vec::new());
         *next += 1;
@@ -384,6 +390,7 @@ fn interfaces(port: &PortOptions, next: &mut u16, rng: &mut Rng) -> Vec<ControlI
             addressing6: addressing6.clone(),
             neighbors_max,
             igmp,
+            mld,
             membership_limits,
         }
     };
@@ -448,10 +455,10 @@ fn services(options: &WorldOptions, worker: usize) -> Vec<WorkerService<SimBuf>>
 
 fn memberships(options: &WorldOptions) -> Vec<InitialMembership> {
     let of = |(service, with): (ServiceId, &ServiceOptions)| -> Vec<InitialMembership> {
-        let groups = with.groups.iter().cloned();
-        groups
-            .map(|(interface, group, filter)| InitialMembership { interface, service, group, filter })
-            .collect()
+        let of = |(interface, wanted)| InitialMembership { interface, service, wanted };
+        let v4 = with.groups.iter().cloned().map(|(id, group, filter)| (id, Wanted::V4(group, filter)));
+        let v6 = with.groups6.iter().cloned().map(|(id, group, filter)| (id, Wanted::V6(group, filter)));
+        v4.chain(v6).map(of).collect()
     };
     (0..).zip(&options.services).flat_map(of).collect()
 }

@@ -15,8 +15,8 @@
 //! assert_eq!(memberships.macs().len(), 2, "its own, and that of all hosts");
 //! ```
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::addr::{Family, Group, MacAddr, Unicast};
 
@@ -114,6 +114,8 @@ pub struct Memberships<F: Family, M: Ord> {
     /// No group without a member, and no member whose filter is [`SourceFilter::NONE`].
     groups: BTreeMap<Group<F>, BTreeMap<M, SourceFilter<F>>>,
     limits: Limits,
+    /// Those that were joined whatever the limits are, and do not count.
+    always: BTreeSet<Group<F>>,
 }
 
 impl<F: Family, M: Ord> Memberships<F, M> {
@@ -126,13 +128,13 @@ impl<F: Family, M: Ord> Memberships<F, M> {
     /// No memberships yet, and no more than `limits` ever.
     #[must_use]
     pub const fn with_limits(limits: Limits) -> Self {
-        Self { groups: BTreeMap::new(), limits }
+        Self { groups: BTreeMap::new(), limits, always: BTreeSet::new() }
     }
 
     /// P03: whether there is room for `group`, and for a member of it that names `sources` sources.
     fn room(&self, group: Group<F>, sources: usize) -> Result<(), TooMany> {
         let Limits { groups, sources: sources_max } = self.limits;
-        if self.groups.len() >= groups && !self.groups.contains_key(&group) {
+        if self.groups.len() - self.always.len() >= groups && !self.groups.contains_key(&group) {
             Err(TooMany::Groups(groups))
         } else if sources > sources_max {
             Err(TooMany::Sources(sources_max))
@@ -169,6 +171,12 @@ impl<F: Family, M: Ord> Memberships<F, M> {
         }
     }
 
+    /// `member` wants `group` from any source, and is none of those for whom there are limits: the host itself.
+    pub fn join_always(&mut self, member: M, group: Group<F>) {
+        self.groups.entry(group).or_default().insert(member, SourceFilter::ANY);
+        self.always.insert(group);
+    }
+
     /// `member` wants `group` from `source`, and from the sources that it joined before.
     ///
     /// # Errors
@@ -199,8 +207,15 @@ impl<F: Family, M: Ord> Memberships<F, M> {
         }
         if members.get().is_empty() {
             members.remove();
+            self.always.remove(&group);
         }
         LeaveOutcome::Left
+    }
+
+    /// What [`join_always`](Self::join_always) did is undone.
+    pub fn leave_always(&mut self, member: &M, group: Group<F>) {
+        self.always.remove(&group);
+        self.leave(member, group);
     }
 
     /// `member` wants nothing more of `group` from `source`.
@@ -416,6 +431,24 @@ mod tests {
         assert_eq!(m.join(1, c), Ok(JoinOutcome::Joined), "there is room again");
         let told = TooMany::Groups(2).to_string();
         assert!(told.contains('2') && told.contains("groups_max"), "{told}");
+    }
+
+    // P03, L05: what the host itself needs is joined whatever the limits are, and takes no room from anyone.
+    #[test]
+    fn the_host_itself_knows_no_limits() {
+        let mut m = Memberships::<V4, u32>::with_limits(Limits { groups: 1, sources: 3 });
+        let (a, b, c) = (group4("239.1.1.1"), group4("239.1.1.2"), group4("239.1.1.3"));
+        m.join(1, a).unwrap();
+        m.join_always(9, b);
+        assert_eq!((m.filter(b), m.groups().count()), (SourceFilter::ANY, 2));
+        assert_eq!(m.join(1, b), Ok(JoinOutcome::Joined), "which is joined already");
+        assert_eq!(m.join(1, c), Err(JoinError::TooMany(TooMany::Groups(1))));
+        m.leave_always(&9, b);
+        assert_eq!(m.filter(b), SourceFilter::ANY, "another member stays");
+        m.leave(&1, a);
+        assert_eq!(m.join(1, c), Err(JoinError::TooMany(TooMany::Groups(1))), "and counts now");
+        m.leave(&1, b);
+        assert_eq!(m.join(1, c), Ok(JoinOutcome::Joined));
     }
 
     // E05: 239.1.1.1 and 238.129.1.1 share 01:00:5e:01:01:01. E06, RFC 1112 7.2: all hosts' MAC is always there.

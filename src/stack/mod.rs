@@ -4,7 +4,7 @@
 //! ([`neighbor`], [`hops`]), what waits for them ([`waiting`]), where packets go ([`route`]), whose an address is
 //! ([`acd`]), how large a packet may be on its way ([`pmtu`]), which sockets and groups there are ([`port_table`],
 //! [`groups`], [`membership`]), who hears what is for many ([`audience`]), and what routers are told ([`gmp`]) and ask
-//! ([`igmp_claim`]). Not here: clocks, threads, devices, logs; nor anything that runs on a socket.
+//! ([`gmp_claim`]). Not here: clocks, threads, devices, logs; nor anything that runs on a socket.
 //!
 //! What IPv4 and IPv6 share is written once over [`Family`](crate::addr::Family); where their packets differ, each has
 //! a file of its own.
@@ -26,11 +26,11 @@ pub mod egress;
 pub mod flow_label;
 pub mod fragmentation;
 pub mod gmp;
+pub mod gmp_claim;
 pub mod groups;
 pub mod hops;
 pub mod icmp;
 pub mod icmp_limit;
-pub mod igmp_claim;
 pub mod ingress;
 pub mod interface;
 pub mod membership;

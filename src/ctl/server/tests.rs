@@ -58,7 +58,7 @@ fn repeat(command: Command) -> Answer {
 }
 
 fn join() -> Command {
-    Command::Join(Membership::of([232, 1, 2, 3].into()).from_source(Some([198, 18, 0, 1].into())).on("p0"))
+    Command::Join(Membership::of([232, 1, 2, 3]).from_source(Some([198, 18, 0, 1])).on("p0"))
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl Interface {
         // the address that we have now. Reports are sent from the first.
         let first = addresses.first().copied();
         if first.is_some() && first != self.replica.v4.addresses().first().copied() {
-            self.igmp.announce_all(now);
+            self.v4.reports.gmp.announce_all(now);
         }
         let routes = Routes::new(addresses, self.replica.v4.routes.routes().to_vec());
         self.renew_routes::<V4, N>(now, routes, &base.workers, out);

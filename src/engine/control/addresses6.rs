@@ -328,7 +328,7 @@ impl Port {
                 interface.settle_admission::<V6, N>(now, rng, base, out);
             }
             if !left.is_empty() {
-                interface.report_mld(now, &left, rng, base, out);
+                interface.report::<V6, N>(now, &left, rng, base, out);
                 interface.apply_admission(now, &left, &base.workers, out);
                 self.apply_filter(now, Occasion::Change);
             }
@@ -345,12 +345,10 @@ impl Interface {
         let left: Vec<_> = auto.joined.difference(&wanted).copied().collect();
         auto.joined = wanted;
         for group in &joined {
-            if let Err(why) = self.v6.memberships.join(HOST, *group) {
-                tracing::error!("port {}: {group}, in which our addresses are asked for: {why}", self.name);
-            }
+            self.v6.memberships.join_always(HOST, *group);
         }
         for group in &left {
-            let _left = self.v6.memberships.leave(&HOST, *group);
+            self.v6.memberships.leave_always(&HOST, *group);
         }
         (joined, left)
     }

@@ -193,7 +193,7 @@ impl Interface {
         }
         F::side_mut(self).admission.let_go();
         while let Some(Report { groups, ticket, .. }) = F::side_mut(self).admission.next_report(now) {
-            let reports = F::report(self, now, &groups, rng, base, out);
+            let reports = self.report::<F, N>(now, &groups, rng, base, out);
             F::side_mut(self).admission.reported.extend(ticket.map(|ticket| (ticket, reports)));
         }
         let admission = &mut F::side_mut(self).admission;

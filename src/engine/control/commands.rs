@@ -6,14 +6,15 @@ use super::interface::Interface;
 use super::port::Port;
 use super::side::Managed;
 use super::{Control, Submitted, Ticket, Waiting};
-use crate::addr::{V4, V6};
+use crate::addr::{Group, V4, V6};
 use crate::engine::command::{
     Answer, Command, DropAnswer, GroupAnswer, InterfaceAnswer, NeighborAnswer, PortAnswer, PortStats,
     SocketAnswer, StatsAnswer,
 };
 use crate::engine::counters::{Counter, Tally};
 use crate::io::{DropReason, InterfaceId, Nic};
-use crate::stack::groups::HOST;
+use crate::stack::groups::{HOST, ServiceId};
+use crate::stack::membership::SourceFilter;
 use crate::time::Instant;
 
 impl<N: Nic> Control<N> {
@@ -59,7 +60,7 @@ impl<N: Nic> Control<N> {
                 Answer::Ports(self.ports.iter().map(port).collect())
             }
             Command::Sockets => Answer::Sockets(self.sockets()),
-            Command::Groups => Answer::Groups(self.interfaces().flat_map(|i| self.groups(i)).collect()),
+            Command::Groups => Answer::Groups(self.groups()),
             Command::Filter => {
                 Answer::Filter(self.ports.iter().map(|port| port.filter_answer(now)).collect())
             }
@@ -74,7 +75,8 @@ impl<N: Nic> Control<N> {
             Command::Drops => Answer::Drops(self.drops()),
             Command::FilterPolicy(order) => self.set_filter_policy(now, order),
             Command::Mtu(order) => self.set_mtu(now, order),
-            Command::Igmp(order) => self.igmp_command(now, order),
+            Command::Igmp(order) => self.gmp_command::<V4>(now, order, Answer::Igmp),
+            Command::Mld(order) => self.gmp_command::<V6>(now, order, Answer::Mld),
             Command::Join(_) | Command::Leave(_) | Command::SourceFilter(_) | Command::Restart(_) => {
                 self.carry_out(now, command).0
             }
@@ -121,23 +123,27 @@ impl<N: Nic> Control<N> {
         self.sockets.iter().map(row).collect()
     }
 
-    fn groups(&self, interface: &Interface) -> Vec<GroupAnswer> {
-        let row = |(group, filter): (crate::addr::Group<V4>, crate::stack::membership::SourceFilter<_>)| {
-            GroupAnswer {
-                port: interface.name.clone(),
-                group: group.addr(),
-                mac: group.mac(),
-                filter_mode: filter.mode_name().to_owned(),
-                sources: filter.sources().iter().copied().collect(),
-                services: interface
-                    .v4
-                    .memberships
-                    .members(group)
-                    .map(|(id, _)| self.service_name(*id))
-                    .collect(),
-            }
+    /// The groups of each interface, IPv4's before IPv6's.
+    fn groups(&self) -> Vec<GroupAnswer> {
+        let both = |i| [self.groups_of::<V4>(i), self.groups_of::<V6>(i)];
+        self.interfaces().flat_map(both).flatten().collect()
+    }
+
+    fn groups_of<F: Managed>(&self, interface: &Interface) -> Vec<GroupAnswer> {
+        let memberships = &F::side(interface).memberships;
+        let row = |(group, filter): (Group<F>, SourceFilter<F>)| GroupAnswer {
+            port: interface.name.clone(),
+            group: group.addr().into(),
+            mac: group.mac(),
+            filter_mode: filter.mode_name().to_owned(),
+            sources: filter.sources().iter().map(|source| (*source).into()).collect(),
+            services: memberships.members(group).map(|(id, _)| self.member_name(*id)).collect(),
         };
-        interface.v4.memberships.groups().map(row).collect()
+        memberships.groups().map(row).collect()
+    }
+
+    fn member_name(&self, id: ServiceId) -> String {
+        if id == HOST { "host".to_owned() } else { self.service_name(id) }
     }
 
     fn drops(&self) -> Vec<DropAnswer> {

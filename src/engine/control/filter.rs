@@ -48,7 +48,10 @@ impl Port {
     /// E05, E06: the set is derived from the groups each time, with that of all hosts, and applied whole. The device
     /// cannot tell VLANs apart: the set is what any interface wants.
     pub(super) fn apply_filter(&mut self, now: Instant, occasion: Occasion) {
-        let mut macs: Vec<_> = self.interfaces.iter().flat_map(|i| i.v4.memberships.macs()).collect();
+        // E03, E06: with IPv6, that of all nodes and those of solicited nodes are among them.
+        let v4 = self.interfaces.iter().flat_map(|i| i.v4.memberships.macs());
+        let with_v6 = self.interfaces.iter().filter(|i| i.replica.v6.is_on);
+        let mut macs: Vec<_> = v4.chain(with_v6.flat_map(|i| i.v6.memberships.macs())).collect();
         macs.sort_unstable();
         macs.dedup();
         let passed = self.all_tally().drops(DropReason::EthernetGroupNotJoined);

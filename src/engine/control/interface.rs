@@ -1,21 +1,19 @@
 //! The truth about one interface: its addresses, neighbours and groups.
 
-use core::time::Duration;
 use std::sync::Arc;
 
 use super::Outlet;
 use super::addresses6::Autoconf;
-use super::admission::TELL_INTERVAL;
 use super::neighbors::Frames;
 use super::port::Base;
 use super::side::{Managed, Side};
 use crate::addr::{Ipv4Cidr, Unicast, V4, V6};
 use crate::engine::counters::Counter;
-use crate::io::{Addressing6, ConflictDetection, DropReason, IgmpPolicy, Nic};
+use crate::io::{Addressing6, ConflictDetection, DropReason, IgmpPolicy, MldPolicy, Nic};
 use crate::rng::Rng;
 use crate::stack::acd::{Acd, Conflict};
 use crate::stack::arp::{self, FRAME_LEN, Outcome, Packet};
-use crate::stack::gmp::igmp::{self, Igmp, Version};
+use crate::stack::gmp::Gmp;
 use crate::stack::groups::GroupTable;
 use crate::stack::membership::Limits;
 use crate::stack::route::Routes;
@@ -37,8 +35,10 @@ pub struct ControlInterfaceParts {
     pub addressing6: Option<Addressing6>,
     /// The most neighbours that are remembered.
     pub neighbors_max: usize,
-    /// What its group management is to be like.
+    /// What its group management is to be like in IPv4.
     pub igmp: IgmpPolicy,
+    /// And in IPv6.
+    pub mld: MldPolicy,
     /// The most groups that are joined, and sources that are named.
     pub membership_limits: Limits,
 }
@@ -66,7 +66,6 @@ pub(super) struct Interface {
     pub(super) gateway4: Option<Unicast<V4>>,
     pub(super) v4: Side<V4>,
     pub(super) v6: Side<V6>,
-    pub(super) igmp: Igmp,
     /// Its IPv6 addresses, and what routers said; none if it speaks no IPv6.
     pub(super) autoconf: Option<Autoconf>,
     /// Its IPv4 addresses, used or to be used.
@@ -74,46 +73,30 @@ pub(super) struct Interface {
     pub(super) conflict_detection: ConflictDetection,
     /// A machine for each address, from the start on.
     pub(super) claims: Vec<Acd>,
-    /// The last report that was made, and whether it still has to leave: then in which version it is.
-    frame: Vec<u8>,
-    unsent: Option<Version>,
-    /// No report leaves before.
-    reports_pause: Option<Instant>,
 }
-
-/// Reports that leave at once, and the pause before the next as many. G33: a change of thousands of groups over a small MTU
-/// is more reports than queues hold, here and in a switch.
-const REPORTS_AT_ONCE: u32 = 128;
-const REPORTS_PAUSE: Duration = Duration::from_millis(1);
-
-/// Reports that leave at once when the program is about to end.
-const LAST_REPORTS_AT_ONCE: u32 = 256;
 
 impl Interface {
     pub(super) fn new(parts: ControlInterfaceParts, rng: &mut Rng) -> Self {
         let mut replica = parts.replica();
-        let ControlInterfaceParts { neighbors_max, membership_limits, conflict_detection, igmp, .. } = parts;
-        let ControlInterfaceParts { name, interface, gateway4, addressing6, .. } = parts;
+        let ControlInterfaceParts { neighbors_max, membership_limits, conflict_detection, .. } = parts;
+        let ControlInterfaceParts { name, interface, gateway4, addressing6, igmp, mld, .. } = parts;
         let fixed = interface.v6.routes.routes().to_vec();
         let autoconf = addressing6.map(|config| Autoconf::new(config, interface.mac, fixed, rng.fork()));
-        let igmp = Igmp::new(interface.mtu, igmp, rng.u64());
+        let igmp = Gmp::new(interface.mtu, igmp, rng.u64());
+        let mld = Gmp::new(interface.mtu, mld, rng.u64());
         // A seed of chance keeps an outsider from choosing groups that collide in it.
         replica.v4.groups = Arc::new(GroupTable::new(rng.u64(), core::iter::empty()));
         replica.v6.groups = Arc::new(GroupTable::new(rng.u64(), core::iter::empty()));
         Self {
             name,
-            igmp,
             autoconf,
             replica,
             gateway4,
-            v4: Side::new(membership_limits, neighbors_max),
-            v6: Side::new(membership_limits, neighbors_max),
+            v4: Side::new(membership_limits, neighbors_max, igmp),
+            v6: Side::new(membership_limits, neighbors_max, mld),
             addresses: interface.v4.addresses().to_vec(),
             conflict_detection,
             claims: Vec::new(),
-            frame: Vec::new(),
-            unsent: None,
-            reports_pause: None,
         }
     }
 
@@ -146,97 +129,10 @@ impl Interface {
         }
     }
 
-    /// An IGMP message, in an IPv4 packet that ingress has found to be whole.
-    pub(super) fn igmp_input(&mut self, now: Instant, rng: &mut Rng, frame: &[u8], base: &mut Base) {
-        let tally = &mut base.ledger.tally;
-        tally.add(Counter::HandedIn, 1);
-        let outcome = match ingress::ipv4_packet(frame) {
-            Some(ip) => {
-                let router_alert = ip.scan_options().is_ok_and(|options| options.router_alert);
-                let (src, dst, payload) = (ip.src(), ip.dst(), ip.payload());
-                let hop_limit = ip.ttl();
-                self.igmp.receive(now, rng, &igmp::Packet { src, dst, hop_limit, router_alert, payload })
-            }
-            None => Err(DropReason::IgmpTruncated),
-        };
-        match outcome {
-            Ok(()) => tally.add(Counter::Consumed, 1),
-            Err(why) => tally.drop(why),
-        }
-    }
-
-    /// Sends the reports that are due; of many, some, and the others a little later. Returns how many left.
-    pub(super) fn send_reports<N: Nic>(
-        &mut self,
-        now: Instant,
-        rng: &mut Rng,
-        base: &mut Base,
-        out: &Outlet<N>,
-    ) -> u32 {
-        if self.reports_pause.is_none_or(|until| until <= now) {
-            return self.send_some_reports(now, (now, REPORTS_AT_ONCE), rng, base, out);
-        }
-        0
-    }
-
-    /// Sends reports that are due at `due`, and no more than `most`. What finds no room keeps its place: none is lost here.
-    fn send_some_reports<N: Nic>(
-        &mut self,
-        now: Instant,
-        (due, most): (Instant, u32),
-        rng: &mut Rng,
-        base: &mut Base,
-        out: &Outlet<N>,
-    ) -> u32 {
-        // G35, RFC 9776 4.2.13: from our address, or 0.0.0.0 while there is none.
-        let src = self.replica.v4.addresses().first().and_then(|a| Unicast::new(a.addr()));
-        for sent in 0..most {
-            // G39, RFC 9776 7.2.1: what waits for room is cancelled by a change of version, too.
-            self.unsent.take_if(|version| *version != self.igmp.version());
-            if self.unsent.is_none() && self.igmp.next_frame(due, rng, self.replica.mac, src, &mut self.frame)
-            {
-                self.unsent = Some(self.igmp.version());
-            }
-            if self.unsent.is_none() {
-                self.reports_pause = None;
-                return sent;
-            }
-            if !out.send_if_room(&mut base.ledger, &self.replica, &self.frame) {
-                self.reports_pause = Some(now + TELL_INTERVAL);
-                return sent;
-            }
-            self.unsent = None;
-        }
-        self.reports_pause = Some(now + REPORTS_PAUSE);
-        most
-    }
-
-    /// Sends the reports that are due next, though it is too early for them. False if there are none.
-    pub(super) fn repeat_reports<N: Nic>(
-        &mut self,
-        now: Instant,
-        rng: &mut Rng,
-        base: &mut Base,
-        out: &Outlet<N>,
-    ) -> bool {
-        let next = self.igmp.message_timeout();
-        if next.is_none() && self.unsent.is_none() {
-            return false;
-        }
-        let due = next.map_or(now, |at| at.max(now));
-        self.send_some_reports(now, (due, LAST_REPORTS_AT_ONCE), rng, base, out);
-        true
-    }
-
-    /// When the next report may leave.
-    fn reports_deadline(&self) -> Option<Instant> {
-        // G43: a pause is a few milliseconds, and there is one only behind many reports.
-        self.reports_pause.or_else(|| self.igmp.poll_timeout())
-    }
-
     /// G44, A12: the switch behind the link may be another one, and knows nothing of us.
     pub(super) fn link_came_up<N: Nic>(&mut self, now: Instant, rng: &mut Rng, base: &Base, out: &Outlet<N>) {
-        self.igmp.announce_all(now);
+        self.v4.reports.gmp.announce_all(now);
+        self.v6.reports.gmp.announce_all(now);
         self.v4.neighbors.link_came_up(now);
         self.v6.neighbors.link_came_up(now);
         self.claim_again(now, rng, base, out);
@@ -256,7 +152,6 @@ impl Interface {
         self.autoconfigure(now, base, out);
         self.fire_timers_of::<V4, N>(now, rng, waiting, base, out);
         self.fire_timers_of::<V6, N>(now, rng, waiting, base, out);
-        self.send_reports(now, rng, base, out);
     }
 
     /// Sends what is due of what both IP versions have.
@@ -273,6 +168,7 @@ impl Interface {
         self.settle_admission::<F, N>(now, rng, base, out);
         self.ask::<F, N>(now, waiting, base, out);
         self.settle_neighbors::<F, N>(now, waiting, base, out);
+        self.send_reports::<F, N>(now, rng, base, out);
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
@@ -283,7 +179,6 @@ impl Interface {
             self.v6.next_deadline(),
             self.replica.v4.paths.poll_timeout(),
             self.replica.v6.paths.poll_timeout(),
-            self.reports_deadline(),
         ];
         deadlines.into_iter().fold(None, earliest)
     }

@@ -7,13 +7,14 @@
 use core::net::IpAddr;
 
 use super::interface::Interface;
-use super::port::Port;
+use super::port::{Base, Port};
+use super::side::Managed;
 use super::{Control, ControlSocket, Outlet, Waiting};
-use crate::addr::{Group, Unicast, V4};
+use crate::addr::{Family, Group, Unicast, V4, V6};
 use crate::engine::command::{
     Answer, DoneAnswer, FilterMode, GroupChange, GroupRange, Membership, SourceFilterOrder,
 };
-use crate::engine::order::GROUPS_MAX;
+use crate::engine::order::{GROUPS_MAX, Span, Spanned};
 use crate::io::{InterfaceId, Nic, Occasion};
 use crate::rng::Rng;
 use crate::stack::groups::ServiceId;
@@ -30,8 +31,8 @@ struct Target {
 }
 
 /// What is to be done with each group of a command: the word for it if something changed.
-type Act<'a> =
-    &'a dyn Fn(&mut Memberships<V4, ServiceId>, ServiceId, Group<V4>) -> Result<Option<&'static str>, String>;
+type Act<'a, F> =
+    &'a dyn Fn(&mut Memberships<F, ServiceId>, ServiceId, Group<F>) -> Result<Option<&'static str>, String>;
 
 /// What is ordered, as far as the orders agree.
 struct Order<'a> {
@@ -46,15 +47,53 @@ struct Order<'a> {
     unchanged: &'a str,
 }
 
+/// An IP version of which groups are joined and left by order.
+trait Joined: Managed + Spanned {
+    /// `addr`, if it is of this version.
+    fn addr(addr: IpAddr) -> Option<Self::Addr>;
+
+    /// Where a socket hears any group.
+    const ANY: &'static str;
+}
+
+impl Joined for V4 {
+    const ANY: &'static str = "0.0.0.0";
+
+    fn addr(addr: IpAddr) -> Option<Self::Addr> {
+        if let IpAddr::V4(addr) = addr { Some(addr) } else { None }
+    }
+}
+
+impl Joined for V6 {
+    const ANY: &'static str = "::";
+
+    fn addr(addr: IpAddr) -> Option<Self::Addr> {
+        if let IpAddr::V6(addr) = addr { Some(addr) } else { None }
+    }
+}
+
+/// Whether the groups of an order are IPv6's: the first one says.
+fn are_v6(groups: &[GroupRange]) -> bool {
+    matches!(groups, [GroupRange::V6(_), ..])
+}
+
 impl<N: Nic> Control<N> {
     pub(super) fn join(&mut self, now: Instant, membership: &Membership) -> (Answer, Option<Waiting>) {
-        let source = match source_of(membership) {
+        if are_v6(&membership.groups) {
+            self.join_groups::<V6>(now, membership)
+        } else {
+            self.join_groups::<V4>(now, membership)
+        }
+    }
+
+    fn join_groups<F: Joined>(&mut self, now: Instant, membership: &Membership) -> (Answer, Option<Waiting>) {
+        let source = match source_of::<F>(membership) {
             Ok(source) => source,
             Err(why) => return (Answer::Error(why), None),
         };
         let order =
             Order { joins: true, unchanged: "nothing changed: already joined", ..Order::of(membership) };
-        self.change(now, &order, &|memberships, service, group| {
+        self.change::<F>(now, &order, &|memberships, service, group| {
             let outcome = match source {
                 None => memberships.join(service, group),
                 Some(source) => memberships.join_source(service, group, source),
@@ -66,11 +105,23 @@ impl<N: Nic> Control<N> {
     }
 
     pub(super) fn leave(&mut self, now: Instant, membership: &Membership) -> (Answer, Option<Waiting>) {
-        let source = match source_of(membership) {
+        if are_v6(&membership.groups) {
+            self.leave_groups::<V6>(now, membership)
+        } else {
+            self.leave_groups::<V4>(now, membership)
+        }
+    }
+
+    fn leave_groups<F: Joined>(
+        &mut self,
+        now: Instant,
+        membership: &Membership,
+    ) -> (Answer, Option<Waiting>) {
+        let source = match source_of::<F>(membership) {
             Ok(source) => source,
             Err(why) => return (Answer::Error(why), None),
         };
-        self.change(now, &Order::of(membership), &|memberships, service, group| {
+        self.change::<F>(now, &Order::of(membership), &|memberships, service, group| {
             let outcome = match source {
                 None => Ok(memberships.leave(&service, group)),
                 Some(source) => memberships.leave_source(&service, group, source),
@@ -88,9 +139,21 @@ impl<N: Nic> Control<N> {
         now: Instant,
         order: &SourceFilterOrder,
     ) -> (Answer, Option<Waiting>) {
+        if are_v6(&order.groups) {
+            self.set_filter_of::<V6>(now, order)
+        } else {
+            self.set_filter_of::<V4>(now, order)
+        }
+    }
+
+    fn set_filter_of<F: Joined>(
+        &mut self,
+        now: Instant,
+        order: &SourceFilterOrder,
+    ) -> (Answer, Option<Waiting>) {
         let SourceFilterOrder { groups, mode, sources, service, port } = order;
-        let wanted = sources.iter().map(|addr| unicast(*addr).map(Unicast::addr)).collect::<Result<_, _>>();
-        let filter = match (wanted, mode) {
+        let wanted = sources.iter().map(|addr| unicast::<F>(*addr).map(Unicast::addr));
+        let filter: SourceFilter<F> = match (wanted.collect::<Result<_, _>>(), mode) {
             (Err(why), _) => return (Answer::Error(why), None),
             (Ok(sources), FilterMode::Include) => SourceFilter::Include(sources),
             (Ok(sources), FilterMode::Exclude) => SourceFilter::Exclude(sources),
@@ -103,24 +166,31 @@ impl<N: Nic> Control<N> {
             joins: !filter.is_none(),
             unchanged: "nothing changed: the filter is that already",
         };
-        self.change(now, &order, &|memberships, service, group| {
+        self.change::<F>(now, &order, &|memberships, service, group| {
             let had = memberships.wanted_by(&service, group);
             memberships.set_filter(service, group, filter.clone()).map_err(|e| e.to_string())?;
             Ok((had != filter).then_some("set the filter of"))
         })
     }
 
-    fn change(&mut self, now: Instant, order: &Order<'_>, act: Act<'_>) -> (Answer, Option<Waiting>) {
+    fn change<F: Joined>(
+        &mut self,
+        now: Instant,
+        order: &Order<'_>,
+        act: Act<'_, F>,
+    ) -> (Answer, Option<Waiting>) {
         let refuse = |why: String| (Answer::Error(format!("{}: {why}", order.in_short())), None);
-        let (target, groups) = match self.target(order).and_then(|t| Ok((t, order.groups()?))) {
+        let found = self.target(order).and_then(|target| Ok((target, order.groups::<F>()?)));
+        let (target, groups) = match found {
             Ok(found) => found,
             Err(why) => return refuse(why),
         };
         let Self { ports, sockets, rng, out, tickets, .. } = self;
-        let act = heard(sockets, &target, order.joins, act);
+        let act = heard::<F>(sockets, &target, order.joins, act);
         let Some(port) = ports.get_mut(target.port) else { return refuse("no such port".to_owned()) };
-        let Some(changed) = port.change(target.interface, target.service, &groups, &act) else {
-            return refuse("no such port".to_owned());
+        let changed = match port.change::<F>(target.interface, target.service, &groups, &act) {
+            Ok(changed) => changed,
+            Err(why) => return refuse(why),
         };
         if let [GroupChange { error: Some(why), .. }] = &*changed.rows {
             return refuse(why.clone());
@@ -159,21 +229,23 @@ impl<N: Nic> Control<N> {
 
 /// `act`, unless the group would be joined for a service that has no socket to hear it.
 // U19: a socket that is bound to one of our addresses hears no group, and one bound to a group only that.
-fn heard(
+fn heard<F: Joined>(
     sockets: &[ControlSocket],
     target: &Target,
     joins: bool,
-    act: Act<'_>,
-) -> impl Fn(&mut Memberships<V4, ServiceId>, ServiceId, Group<V4>) -> Result<Option<&'static str>, String> {
+    act: Act<'_, F>,
+) -> impl Fn(&mut Memberships<F, ServiceId>, ServiceId, Group<F>) -> Result<Option<&'static str>, String> {
     let Target { id, service, .. } = *target;
     move |memberships, of, group| {
         let can_hear = sockets.iter().any(|ControlSocket { socket, .. }| {
-            (socket.interface, socket.service) == (id, service) && socket.can_hear(IpAddr::V4(group.addr()))
+            (socket.interface, socket.service) == (id, service) && socket.can_hear(group.addr().into())
         });
         if joins && !can_hear {
-            return Err("the service has no socket there that could hear it: it needs one with the address 0.0.0.0 or the \
-                        group's (its key `listen`)"
-                .to_owned());
+            return Err(format!(
+                "the service has no socket there that could hear it: it needs one with the address {} or the group's (its key \
+                 `listen`)",
+                F::ANY
+            ));
         }
         act(memberships, of, group)
     }
@@ -196,24 +268,31 @@ impl<'a> Order<'a> {
     }
 
     /// Its groups, each once, in order.
-    fn groups(&self) -> Result<Vec<Group<V4>>, String> {
-        let len: u64 = self.groups.iter().map(|range| range.len()).sum();
+    fn groups<F: Joined>(&self) -> Result<Vec<Group<F>>, String> {
+        let len = self.groups.iter().fold(0u64, |len, range| len.saturating_add(range.len()));
         if len > GROUPS_MAX {
             return Err(format!("{len} groups: one command takes {GROUPS_MAX} at most, use several"));
         }
-        let mut groups: Vec<_> = self.groups.iter().flat_map(|range| range.iter()).collect();
+        let spans: Option<Vec<_>> = self.groups.iter().map(|range| range.of::<F>()).collect();
+        let spans = spans.ok_or_else(|| {
+            "one command takes groups of IPv4 or of IPv6, not of both: use two commands".to_owned()
+        })?;
+        let mut groups: Vec<_> = spans.into_iter().flat_map(Span::iter).collect();
         groups.sort_unstable();
         groups.dedup();
         if groups.is_empty() { Err("name one, as in 239.1.2.3".to_owned()) } else { Ok(groups) }
     }
 }
 
-fn source_of(membership: &Membership) -> Result<Option<Unicast<V4>>, String> {
+fn source_of<F: Joined>(membership: &Membership) -> Result<Option<Unicast<F>>, String> {
     membership.source.map(unicast).transpose()
 }
 
-fn unicast(addr: core::net::Ipv4Addr) -> Result<Unicast<V4>, String> {
-    Unicast::new(addr).ok_or_else(|| format!("source {addr} is not the address of one host"))
+fn unicast<F: Joined>(addr: IpAddr) -> Result<Unicast<F>, String> {
+    let name = F::WORDS.name;
+    let of_family = F::addr(addr)
+        .ok_or_else(|| format!("source {addr} is no {name} address, and the groups are of {name}"))?;
+    Unicast::new(of_family).ok_or_else(|| format!("source {addr} is not the address of one host"))
 }
 
 /// The place of `name` among `names`; without a name, of the only one.
@@ -231,16 +310,16 @@ pub(super) fn choose(what: &str, name: Option<&str>, names: &[&str]) -> Result<u
 }
 
 /// What a command changed.
-struct Changed {
+struct Changed<F: Family> {
     rows: Vec<GroupChange>,
     /// The groups of which the service wants something else now.
-    groups: Vec<Group<V4>>,
+    groups: Vec<Group<F>>,
     /// Of any it wants more.
     widens: bool,
     verb: &'static str,
 }
 
-impl Changed {
+impl<F: Family> Changed<F> {
     fn sentence(&self, order: &Order<'_>, port: &Port, interface: usize, service: &str) -> String {
         let name = port.interfaces.get(interface).map_or("?", |i| i.name.as_str());
         let verb = if self.groups.is_empty() { order.unchanged } else { self.verb };
@@ -255,23 +334,24 @@ impl Changed {
 }
 
 impl Port {
-    /// Changes the memberships of `service`, and nothing else yet. None if there is no such interface.
-    fn change(
+    /// Changes the memberships of `service`, and nothing else yet.
+    fn change<F: Joined>(
         &mut self,
         interface: usize,
         service: ServiceId,
-        groups: &[Group<V4>],
-        act: Act<'_>,
-    ) -> Option<Changed> {
-        let memberships = &mut self.interfaces.get_mut(interface)?.v4.memberships;
+        groups: &[Group<F>],
+        act: Act<'_, F>,
+    ) -> Result<Changed<F>, String> {
+        let interface = self.interfaces.get_mut(interface).ok_or("no such port")?;
+        if !F::inet(&interface.replica).is_on {
+            return Err(interface.is_off::<F>());
+        }
+        let memberships = &mut F::side_mut(interface).memberships;
         let mut changed = Changed { rows: Vec::new(), groups: Vec::new(), widens: false, verb: "" };
         for &group in groups {
             let before = memberships.wanted_by(&service, group);
-            let outcome = if group.is_reported() {
-                act(memberships, service, group)
-            } else {
-                Err("the group of all hosts is always received and cannot be joined or left".to_owned())
-            };
+            let outcome =
+                if group.is_reported() { act(memberships, service, group) } else { Err(never_told(group)) };
             let after = memberships.wanted_by(&service, group);
             if let Ok(Some(verb)) = outcome {
                 changed.verb = verb;
@@ -279,7 +359,7 @@ impl Port {
                 changed.widens |= !after.is_within(&before);
             }
             changed.rows.push(GroupChange {
-                group: group.addr(),
+                group: group.addr().into(),
                 changed: matches!(outcome, Ok(Some(_))),
                 from: before.to_string(),
                 to: after.to_string(),
@@ -287,15 +367,15 @@ impl Port {
                 error: outcome.err(),
             });
         }
-        Some(changed)
+        Ok(changed)
     }
 
     /// Has device, workers and routers follow. How many reports left; none yet if they wait for the workers.
-    fn apply_change<N: Nic>(
+    fn apply_change<F: Joined, N: Nic>(
         &mut self,
         now: Instant,
         interface: usize,
-        changed: &Changed,
+        changed: &Changed<F>,
         ticket: Option<u64>,
         rng: &mut Rng,
         out: &Outlet<N>,
@@ -306,26 +386,24 @@ impl Port {
         let Self { base, interfaces } = self;
         let interface = interfaces.get_mut(interface)?;
         if changed.widens {
-            interface.apply_admission(now, &changed.groups, &base.workers, out);
-            interface.report_when_adopted(now, changed.groups.clone(), ticket);
-            interface.settle_admission::<V4, N>(now, rng, base, out);
+            interface.apply_admission::<F, N>(now, &changed.groups, &base.workers, out);
+            interface.report_when_adopted::<F>(now, changed.groups.clone(), ticket);
+            interface.settle_admission::<F, N>(now, rng, base, out);
             return None;
         }
-        let reports = interface.report_igmp(now, &changed.groups, rng, base, out);
-        interface.apply_admission(now, &changed.groups, &base.workers, out);
+        let reports = interface.report::<F, N>(now, &changed.groups, rng, base, out);
+        interface.apply_admission::<F, N>(now, &changed.groups, &base.workers, out);
         self.apply_filter(now, Occasion::Change);
         Some(reports)
     }
 
-    /// Applies every membership at once: one filter, one admission table an interface, few reports.
+    /// Applies every membership at once: one filter, one admission table an interface and IP version, few reports.
     pub(super) fn apply_all<N: Nic>(&mut self, now: Instant, rng: &mut Rng, out: &Outlet<N>) {
         self.apply_filter(now, Occasion::Restart);
         let Self { base, interfaces } = self;
         for interface in interfaces {
-            let groups: Vec<_> = interface.v4.memberships.groups().map(|(group, _)| group).collect();
-            interface.apply_admission(now, &groups, &base.workers, out);
-            interface.report_when_adopted(now, groups, None);
-            interface.settle_admission::<V4, N>(now, rng, base, out);
+            interface.apply_all::<V4, N>(now, rng, base, out);
+            interface.apply_all::<V6, N>(now, rng, base, out);
         }
     }
 
@@ -333,34 +411,47 @@ impl Port {
     pub(super) fn leave_all<N: Nic>(&mut self, now: Instant, rng: &mut Rng, out: &Outlet<N>) {
         let Self { base, interfaces } = self;
         for interface in interfaces {
-            // What was not reported yet need not be.
-            interface.v4.admission.forget_reports();
-            interface.igmp.leave_all(now);
-            interface.send_reports(now, rng, base, out);
+            interface.leave_all::<V4, N>(now, rng, base, out);
+            interface.leave_all::<V6, N>(now, rng, base, out);
         }
     }
 }
 
+/// Why `group`, of which routers are never told, is not joined or left by order.
+fn never_told<F: Family>(group: Group<F>) -> String {
+    if group.addr() == F::ALL_HOSTS {
+        return "the group of all hosts is always received and cannot be joined or left".to_owned();
+    }
+    "a group of this scope does not leave a host: nobody on the network can send to it".to_owned()
+}
+
 impl Interface {
     /// Notes that `service` wants `group`, before the port is applied as a whole.
-    pub(super) fn want(&mut self, service: ServiceId, group: Group<V4>, filter: SourceFilter<V4>) {
-        if let Err(e) = self.v4.memberships.set_filter(service, group, filter) {
+    pub(super) fn want<F: Managed>(&mut self, service: ServiceId, group: Group<F>, filter: SourceFilter<F>) {
+        if let Err(e) = F::side_mut(self).memberships.set_filter(service, group, filter) {
             tracing::error!("{group}: {e}");
         }
     }
 
-    /// Tells routers what the interface wants of `groups` now. Returns how many reports that were.
-    pub(super) fn report_igmp<N: Nic>(
+    fn apply_all<F: Managed, N: Nic>(
         &mut self,
         now: Instant,
-        groups: &[Group<V4>],
         rng: &mut Rng,
-        base: &mut super::port::Base,
+        base: &mut Base,
         out: &Outlet<N>,
-    ) -> u32 {
-        for &group in groups {
-            self.igmp.set_filter(now, group, self.v4.memberships.filter(group));
-        }
-        self.send_reports(now, rng, base, out)
+    ) {
+        let groups: Vec<_> = F::side(self).memberships.groups().map(|(group, _)| group).collect();
+        self.apply_admission::<F, N>(now, &groups, &base.workers, out);
+        self.report_when_adopted::<F>(now, groups, None);
+        self.settle_admission::<F, N>(now, rng, base, out);
+    }
+
+    /// Why nothing is done there in an IP version that is off.
+    pub(super) fn is_off<F: Managed>(&self) -> String {
+        format!(
+            "{} has no IPv{}: give it an address of that in the configuration (its key `addresses`)",
+            self.name,
+            F::VERSION
+        )
     }
 }

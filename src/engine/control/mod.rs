@@ -9,14 +9,14 @@ mod addresses6;
 mod admission;
 mod commands;
 mod filter;
-mod igmp;
+mod gmp;
 mod interface;
 mod membership;
-mod mld;
 mod ndp;
 mod neighbors;
 mod paths;
 mod port;
+mod reports;
 mod restart;
 mod routes;
 mod side;
@@ -46,6 +46,7 @@ use membership::choose;
 use neighbors::Frames;
 use port::{Base, Port};
 pub use port::{ControlInterfaceParts, ControlPortParts};
+use side::Managed;
 
 /// Packets of each class that a turn takes at most.
 const PUNT_BUDGET: usize = 128;
@@ -54,13 +55,13 @@ const PUNT_BUDGET: usize = 128;
 /// it; a router repeats one that was right.
 const PATH_REPORTS: Rate = Rate::new(1000, 256);
 
-/// How often control looks at its queue of IGMP. Between two looks what is asked again and again is kept back by the
-/// workers, so a flood costs no more than this many times what fits the queue.
+/// How often control looks at its queues of IGMP and MLD. Between two looks what is asked again and again is kept back by the
+/// workers, so a flood costs no more than this many times what fits the queues.
 // G47; G43: a pause is short beside the shortest time that a query can name, a tenth of a second.
-const IGMP_LOOKS: Rate = Rate::new(200, 64);
+const GMP_LOOKS: Rate = Rate::new(200, 64);
 
 /// The pause after as many looks as that.
-const IGMP_PAUSE: Duration = Duration::from_millis(5);
+const GMP_PAUSE: Duration = Duration::from_millis(5);
 
 /// How often last words are repeated at most.
 const LAST_WORDS_MAX: u32 = 300;
@@ -87,10 +88,17 @@ pub struct InitialMembership {
     pub interface: InterfaceId,
     /// Which service.
     pub service: ServiceId,
-    /// Which group.
-    pub group: Group<V4>,
-    /// From which sources.
-    pub filter: SourceFilter<V4>,
+    /// Which group, and from which sources.
+    pub wanted: Wanted,
+}
+
+/// A group, and the sources from which it is wanted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Wanted {
+    /// Of IPv4.
+    V4(Group<V4>, SourceFilter<V4>),
+    /// Of IPv6.
+    V6(Group<V6>, SourceFilter<V6>),
 }
 
 /// What control is made of.
@@ -132,9 +140,9 @@ pub struct Control<N: Nic> {
     rng: Rng,
     /// How many reports of paths may still be believed.
     path_reports: TokenBucket,
-    /// How often it may still look at what waits of IGMP, and when it will again.
-    igmp_looks: TokenBucket,
-    igmp_pause: Option<Instant>,
+    /// How often it may still look at what waits of IGMP and MLD, and when it will again.
+    gmp_looks: TokenBucket,
+    gmp_pause: Option<Instant>,
     /// How often it repeated its last words.
     last_words: u32,
     started_at: Instant,
@@ -202,8 +210,8 @@ impl<N: Nic> Control<N> {
             waiting: Frames::default(),
             rng,
             path_reports: TokenBucket::full(now, PATH_REPORTS),
-            igmp_looks: TokenBucket::full(now, IGMP_LOOKS),
-            igmp_pause: None,
+            gmp_looks: TokenBucket::full(now, GMP_LOOKS),
+            gmp_pause: None,
             last_words: 0,
             started_at: now,
             next_link_check,
@@ -215,9 +223,11 @@ impl<N: Nic> Control<N> {
 
     /// Joins what services join from the start, and announces our addresses.
     pub fn start(&mut self, now: Instant, memberships: Vec<InitialMembership>) {
-        for InitialMembership { interface, service, group, filter } in memberships {
-            if let Some((_, interface)) = find(&mut self.ports, interface) {
-                interface.want(service, group, filter);
+        for InitialMembership { interface, service, wanted } in memberships {
+            let Some((_, interface)) = find(&mut self.ports, interface) else { continue };
+            match wanted {
+                Wanted::V4(group, filter) => interface.want(service, group, filter),
+                Wanted::V6(group, filter) => interface.want(service, group, filter),
             }
         }
         for port in &mut self.ports {
@@ -234,18 +244,11 @@ impl<N: Nic> Control<N> {
     /// One turn: what workers handed over, and the timers that are due. Returns how many packets there were.
     pub fn turn(&mut self, now: Instant) -> usize {
         let mut work = 0;
-        // G43: IGMP first: it has deadlines, and ARP may be a flood.
-        work += self.take_igmp(now);
+        // G43: group management first: it has deadlines, and ARP may be a flood.
+        work += self.take_gmp(now);
         for _ in 0..PUNT_BUDGET {
             let Ok(Punt { interface, buf, .. }) = self.punts.arp.try_recv() else { break };
             self.arp(now, interface, buf);
-            work += 1;
-        }
-        for _ in 0..PUNT_BUDGET {
-            let Ok(Punt { interface, buf, .. }) = self.punts.mld.try_recv() else { break };
-            if let Some((base, interface)) = find(&mut self.ports, interface) {
-                interface.mld_input(now, &mut self.rng, buf.data(), base);
-            }
             work += 1;
         }
         for _ in 0..PUNT_BUDGET {
@@ -298,22 +301,30 @@ impl<N: Nic> Control<N> {
         work
     }
 
-    /// Takes in all IGMP that waits, unless it did so too often. Returns how many messages there were.
-    fn take_igmp(&mut self, now: Instant) -> usize {
-        if self.igmp_pause.is_some_and(|until| now < until) {
+    /// Takes in all IGMP and MLD that waits, unless it did so too often. Returns how many messages there were.
+    fn take_gmp(&mut self, now: Instant) -> usize {
+        if self.gmp_pause.is_some_and(|until| now < until) {
             return 0;
         }
-        self.igmp_pause = None;
-        if self.punts.igmp.is_empty() {
+        self.gmp_pause = None;
+        if self.punts.igmp.is_empty() && self.punts.mld.is_empty() {
             return 0;
         }
-        if !self.igmp_looks.take(now, IGMP_LOOKS) {
-            self.igmp_pause = Some(now + IGMP_PAUSE);
+        if !self.gmp_looks.take(now, GMP_LOOKS) {
+            self.gmp_pause = Some(now + GMP_PAUSE);
             return 0;
         }
+        self.take_gmp_of::<V4>(now) + self.take_gmp_of::<V6>(now)
+    }
+
+    /// The same of one IP version. A queue is never longer than it is.
+    fn take_gmp_of<F: Managed>(&mut self, now: Instant) -> usize {
         for taken in 0..PUNT_LEN {
-            let Some(Punt { interface, buf, .. }) = self.punts.next_igmp() else { return taken };
-            self.igmp(now, interface, buf);
+            let Some(Punt { interface, buf, .. }) = self.punts.next_gmp::<F>() else { return taken };
+            if let Some((base, interface)) = find(&mut self.ports, interface) {
+                interface.gmp_input::<F>(now, &mut self.rng, buf.data(), base);
+                interface.send_reports::<F, N>(now, &mut self.rng, base, &self.out);
+            }
         }
         PUNT_LEN
     }
@@ -322,13 +333,13 @@ impl<N: Nic> Control<N> {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let ports = self.ports.iter().map(Port::next_deadline);
-        ports.fold(earliest(Some(self.next_link_check), self.igmp_pause), earliest)
+        ports.fold(earliest(Some(self.next_link_check), self.gmp_pause), earliest)
     }
 
-    /// Whether IGMP waits until [`next_deadline`](Self::next_deadline), however much of it comes.
+    /// Whether IGMP and MLD wait until [`next_deadline`](Self::next_deadline), however much of them comes.
     #[must_use]
-    pub(super) const fn is_igmp_paused(&self) -> bool {
-        self.igmp_pause.is_some()
+    pub(super) const fn is_gmp_paused(&self) -> bool {
+        self.gmp_pause.is_some()
     }
 
     /// A worker is gone: where it sent for control, another one of the port does from now on.
@@ -365,7 +376,8 @@ impl<N: Nic> Control<N> {
         for port in &mut self.ports {
             let Port { base, interfaces } = port;
             for interface in interfaces {
-                more |= interface.repeat_reports(now, &mut self.rng, base, &self.out);
+                more |= interface.repeat_reports::<V4, N>(now, &mut self.rng, base, &self.out);
+                more |= interface.repeat_reports::<V6, N>(now, &mut self.rng, base, &self.out);
             }
             port.assert_balance();
         }
@@ -375,13 +387,6 @@ impl<N: Nic> Control<N> {
     /// The queues on which the loop waits.
     pub(super) const fn punts(&self) -> &PuntReceivers<N::Buf> {
         &self.punts
-    }
-
-    fn igmp(&mut self, now: Instant, id: InterfaceId, buf: N::Buf) {
-        if let Some((base, interface)) = find(&mut self.ports, id) {
-            interface.igmp_input(now, &mut self.rng, buf.data(), base);
-            interface.send_reports(now, &mut self.rng, base, &self.out);
-        }
     }
 
     fn arp(&mut self, now: Instant, id: InterfaceId, buf: N::Buf) {
@@ -401,10 +406,11 @@ impl<N: Nic> Control<N> {
         }
     }
 
-    /// Frames that wait: for an Ethernet address, or for control's next look at IGMP.
+    /// Frames that wait: for an Ethernet address, or for control's next look at IGMP and MLD.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.waiting.len() + if self.is_igmp_paused() { self.punts.igmp.len() } else { 0 }
+        let gmp = if self.is_gmp_paused() { self.punts.igmp.len() + self.punts.mld.len() } else { 0 };
+        self.waiting.len() + gmp
     }
 
     /// Nothing is waited for any more.

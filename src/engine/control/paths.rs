@@ -82,7 +82,8 @@ impl Port {
         base.device.set_mtu(mtu)?;
         for interface in interfaces {
             interface.replica.set_mtu(mtu);
-            interface.igmp.set_mtu(mtu);
+            interface.v4.reports.gmp.set_mtu(mtu);
+            interface.v6.reports.gmp.set_mtu(mtu);
             interface.tell_paths::<V4, N>(now, PathNews::LinkMtu(mtu), &base.workers, out);
             interface.tell_paths::<V6, N>(now, PathNews::LinkMtu(mtu), &base.workers, out);
         }

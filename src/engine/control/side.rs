@@ -1,8 +1,9 @@
 //! What control knows of one IP version on an interface, whichever it is.
 //!
-//! The truth of memberships and neighbours, and what workers have not been told yet. Addresses, and how routers are told
-//! of groups, differ: those of IPv4 are in [`addresses`](super::addresses), its group management is IGMP's.
+//! The truth of memberships and neighbours, and what workers have not been told yet. Addresses
+//! differ: those of IPv4 are in [`addresses`](super::addresses).
 
+use core::net::Ipv6Addr;
 use std::sync::Arc;
 
 use super::Outlet;
@@ -10,10 +11,11 @@ use super::admission::Admission;
 use super::interface::Interface;
 use super::neighbors::Untold;
 use super::port::Base;
-use crate::addr::{Group, V4, V6};
+use super::reports::Reports;
+use crate::addr::{Unicast, V4, V6};
 use crate::engine::message::{PathNews, Told};
 use crate::io::Nic;
-use crate::rng::Rng;
+use crate::stack::gmp::{Format, Gmp};
 use crate::stack::groups::ServiceId;
 use crate::stack::interface;
 use crate::stack::membership::{Limits, Memberships};
@@ -25,6 +27,8 @@ use crate::time::{Instant, earliest};
 #[derive(Debug)]
 pub(super) struct Side<F: Managed> {
     pub(super) memberships: Memberships<F, ServiceId>,
+    /// What routers are told.
+    pub(super) reports: Reports<F>,
     pub(super) neighbors: NeighborCache<F>,
     /// Which groups workers have.
     pub(super) admission: Admission<F>,
@@ -41,9 +45,10 @@ pub(super) struct Side<F: Managed> {
 }
 
 impl<F: Managed> Side<F> {
-    pub(super) fn new(limits: Limits, neighbors_max: usize) -> Self {
+    pub(super) fn new(limits: Limits, neighbors_max: usize, gmp: Gmp<F>) -> Self {
         Self {
             memberships: Memberships::with_limits(limits),
+            reports: Reports::new(gmp),
             neighbors: NeighborCache::new(neighbors_max),
             admission: Admission::default(),
             without_routes: Vec::new(),
@@ -64,13 +69,14 @@ impl<F: Managed> Side<F> {
             self.tell_neighbors_at,
             self.tell_paths_at,
             self.neighbors.poll_timeout(),
+            self.reports.next_deadline(),
         ];
         deadlines.into_iter().fold(None, earliest)
     }
 }
 
 /// An IP version that control manages, and what the two do differently.
-pub(super) trait Managed: Told {
+pub(super) trait Managed: Told + Format {
     /// Its side of `interface`.
     fn side(interface: &Interface) -> &Side<Self>;
 
@@ -82,15 +88,8 @@ pub(super) trait Managed: Told {
         Self::split(interface).1
     }
 
-    /// Tells routers what the interface wants of `groups` now. Returns how many reports that were.
-    fn report<N: Nic>(
-        interface: &mut Interface,
-        now: Instant,
-        groups: &[Group<Self>],
-        rng: &mut Rng,
-        base: &mut Base,
-        out: &Outlet<N>,
-    ) -> u32;
+    /// The address that routers are told of groups from, if the interface has one that it may use for that.
+    fn report_source(interface: &Interface) -> Option<Unicast<Self>>;
 
     /// Asks for a neighbour's Ethernet address, or whether it still has it. `waits`: the latest packet for it.
     fn ask<N: Nic>(
@@ -114,15 +113,9 @@ impl Managed for V4 {
         (&mut interface.replica, &mut interface.v4)
     }
 
-    fn report<N: Nic>(
-        interface: &mut Interface,
-        now: Instant,
-        groups: &[Group<Self>],
-        rng: &mut Rng,
-        base: &mut Base,
-        out: &Outlet<N>,
-    ) -> u32 {
-        interface.report_igmp(now, groups, rng, base, out)
+    // G35, RFC 9776 4.2.13: our address, or none yet.
+    fn report_source(interface: &Interface) -> Option<Unicast<Self>> {
+        interface.replica.v4.addresses().first().and_then(|a| Unicast::new(a.addr()))
     }
 
     fn ask<N: Nic>(
@@ -147,15 +140,10 @@ impl Managed for V6 {
         (&mut interface.replica, &mut interface.v6)
     }
 
-    fn report<N: Nic>(
-        interface: &mut Interface,
-        now: Instant,
-        groups: &[Group<Self>],
-        rng: &mut Rng,
-        base: &mut Base,
-        out: &Outlet<N>,
-    ) -> u32 {
-        interface.report_mld(now, groups, rng, base, out)
+    // L01, RFC 9777 5.2.13: a link-local one.
+    fn report_source(interface: &Interface) -> Option<Unicast<Self>> {
+        let mut addresses = interface.replica.v6.addresses().iter().map(|a| a.addr());
+        addresses.find(Ipv6Addr::is_unicast_link_local).and_then(Unicast::new)
     }
 
     fn ask<N: Nic>(

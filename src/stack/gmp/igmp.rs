@@ -4,14 +4,17 @@ mod format;
 #[cfg(test)]
 mod tests;
 
+use core::ops::Range;
 use core::time::Duration;
 
 use super::interface::{self, Gmp};
-use super::{Choices, Format, Heard, Report, Sender, query_of, v1};
+use super::{Choices, Format, Heard, Report, Sender, v1};
 use crate::addr::{Family, V4};
 use crate::io::{DropReason, IgmpPolicy, IgmpVersion};
 pub use crate::wire::gmp::Version;
-use crate::wire::igmp::{IgmpError, Message, Query};
+use crate::wire::igmp::{IgmpError, Message, NUMBER_OF_SOURCES, Query};
+use crate::wire::ipv4::Ipv4;
+use crate::wire::vlan::untag;
 
 /// IGMP on one interface, the host's side.
 pub type Igmp = Gmp<V4>;
@@ -24,6 +27,8 @@ impl Format for V4 {
 
     const NEWEST: Version = Version::V3;
     const UNWANTED: DropReason = DropReason::IgmpUnwanted;
+    const TRUNCATED: DropReason = DropReason::IgmpTruncated;
+    const NUMBER_OF_SOURCES: Range<usize> = NUMBER_OF_SOURCES;
     const REPEATED: DropReason = DropReason::IgmpRepeated;
 
     fn choices(policy: &IgmpPolicy) -> Choices {
@@ -51,17 +56,32 @@ impl Format for V4 {
         format::room(mtu)
     }
 
+    fn packet(frame: &[u8]) -> Option<(usize, Packet<'_>)> {
+        let untagged = untag(frame).ok()?;
+        let ip = Ipv4::parse(untagged.l3).ok()?;
+        let packet = Packet {
+            src: ip.src(),
+            dst: ip.dst(),
+            hop_limit: ip.ttl(),
+            router_alert: ip.scan_options().is_ok_and(|options| options.router_alert),
+            payload: ip.payload(),
+        };
+        Some((untagged.l3_offset + ip.header_len(), packet))
+    }
+
     // G12, RFC 4541 2.1.1 and Linux: whatever its TTL, and from whatever address: switches ask from 0.0.0.0.
-    fn read(packet: &Packet<'_>, policy: &IgmpPolicy) -> Result<Heard<Self>, DropReason> {
+    fn read<'a>(packet: &Packet<'a>) -> Result<Heard<'a, Self>, DropReason> {
         match Message::parse(packet.payload).map_err(drop_reason)? {
-            Message::Query(query) if policy.strict_queries && !is_strictly_right(packet, &query) => {
-                Err(DropReason::IgmpQueryStrict)
-            }
-            Message::Query(query) => Ok(Heard::Query(query.version, query_of(&query))),
+            Message::Query(query) => Ok(Heard::Query(query)),
             Message::ReportV1(group) | Message::ReportV2(group) => Ok(Heard::Report(group)),
             // G08, RFC 9776 5: what other hosts say in version 3, or to routers, does not concern this one.
             Message::LeaveV2(_) | Message::ReportV3(_) => Err(DropReason::IgmpUnwanted),
         }
+    }
+
+    fn refuses(policy: &IgmpPolicy, packet: &Packet<'_>, query: &Query<'_>) -> Option<DropReason> {
+        let refused = policy.strict_queries && !is_strictly_right(packet, query);
+        refused.then_some(DropReason::IgmpQueryStrict)
     }
 
     fn emit_report(report: &Report<Self>, from: Sender<Self>, out: &mut Vec<u8>) {
@@ -83,7 +103,7 @@ fn is_strictly_right(packet: &Packet<'_>, query: &Query<'_>) -> bool {
 }
 
 /// How a message that is of no use is counted.
-pub(in crate::stack) const fn drop_reason(error: IgmpError) -> DropReason {
+const fn drop_reason(error: IgmpError) -> DropReason {
     match error {
         IgmpError::Truncated => DropReason::IgmpTruncated,
         IgmpError::Checksum => DropReason::IgmpChecksum,

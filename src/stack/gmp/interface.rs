@@ -7,7 +7,7 @@
 
 use core::time::Duration;
 
-use super::{Choices, Format, Heard, OlderQueriers, Pending, Query, Scope, Sender, v1, v2};
+use super::{Choices, Format, Heard, OlderQueriers, Pending, Query, Scope, Sender, query_of, v1, v2};
 use crate::addr::{Family, Group, MacAddr, Unicast};
 use crate::io::DropReason;
 use crate::rng::Rng;
@@ -195,8 +195,13 @@ impl<F: Format> Gmp<F> {
     ///
     /// Why it was of no use, if it was not.
     pub fn receive(&mut self, now: Instant, rng: &mut Rng, packet: &Packet<'_, F>) -> Result<(), DropReason> {
-        match F::read(packet, &self.policy)? {
-            Heard::Query(version, query) => self.query(now, rng, packet.src, version, &query),
+        match F::read(packet)? {
+            Heard::Query(query) => {
+                if let Some(why) = F::refuses(&self.policy, packet, &query) {
+                    return Err(why);
+                }
+                self.query(now, rng, packet.src, query.version, &query_of(&query));
+            }
             // G40, RFC 2236 3, RFC 2710 4: as Linux: what went to this host alone, no router has heard.
             Heard::Report(group) if F::is_multicast(packet.dst) => return self.report_heard(now, group),
             Heard::Report(_) => return Err(F::UNWANTED),

@@ -8,14 +8,17 @@ mod format;
 #[cfg(test)]
 mod tests;
 
+use core::ops::Range;
 use core::time::Duration;
 
 use super::interface::{self, Gmp};
-use super::{Choices, Format, Heard, Report, Sender, query_of, v1};
+use super::{Choices, Format, Heard, Report, Sender, v1};
 use crate::addr::V6;
 use crate::io::{DropReason, MldPolicy, MldVersion};
 pub use crate::wire::gmp::Version;
-use crate::wire::mld::{Message, MldError};
+use crate::wire::ipv6::{self, Ipv6, ext};
+use crate::wire::mld::{Message, MldError, NUMBER_OF_SOURCES, Query};
+use crate::wire::vlan::untag;
 
 /// MLD on one interface, the host's side.
 pub type Mld = Gmp<V6>;
@@ -31,6 +34,8 @@ impl Format for V6 {
 
     const NEWEST: Version = Version::V2;
     const UNWANTED: DropReason = DropReason::MldUnwanted;
+    const TRUNCATED: DropReason = DropReason::MldTruncated;
+    const NUMBER_OF_SOURCES: Range<usize> = NUMBER_OF_SOURCES;
     const REPEATED: DropReason = DropReason::MldRepeated;
 
     fn choices(policy: &MldPolicy) -> Choices {
@@ -58,14 +63,39 @@ impl Format for V6 {
         format::room(mtu)
     }
 
-    fn read(packet: &Packet<'_>, _policy: &MldPolicy) -> Result<Heard<Self>, DropReason> {
-        let heard = match parse(packet)? {
-            Message::Query(query) => Heard::Query(query.version, query_of(&query)),
-            Message::ReportV1(group) => Heard::Report(group),
-            // RFC 9777 6: what other hosts say in version 2, or to routers, does not concern this one.
-            Message::DoneV1(_) | Message::ReportV2(_) => return Err(DropReason::MldUnwanted),
+    fn packet(frame: &[u8]) -> Option<(usize, Packet<'_>)> {
+        let untagged = untag(frame).ok()?;
+        let ip = Ipv6::parse(untagged.l3).ok()?;
+        let chain = ext::walk(&ip).ok().filter(|chain| chain.part().is_none())?;
+        let offset = usize::from(chain.offset);
+        let packet = Packet {
+            src: ip.src(),
+            dst: ip.dst(),
+            hop_limit: ip.hop_limit(),
+            router_alert: chain.router_alert,
+            payload: ip.payload().get(offset.checked_sub(ipv6::HEADER_LEN)?..)?,
         };
-        Ok(heard)
+        Some((untagged.l3_offset + offset, packet))
+    }
+
+    // L03, RFC 9777 6.2, RFC 2710 3: from a link-local address, with a hop limit of 1 and Router Alert; always, for nothing
+    // that is on this link lacks them, and what is not may not set our timers or keep us silent.
+    fn read<'a>(packet: &Packet<'a>) -> Result<Heard<'a, Self>, DropReason> {
+        let message = Message::parse(packet.src, packet.dst, packet.payload).map_err(drop_reason)?;
+        if !packet.src.is_unicast_link_local() || packet.hop_limit != 1 || !packet.router_alert {
+            return Err(DropReason::MldNotOfLink);
+        }
+        match message {
+            Message::Query(query) => Ok(Heard::Query(query)),
+            Message::ReportV1(group) => Ok(Heard::Report(group)),
+            // RFC 9777 6: what other hosts say in version 2, or to routers, does not concern this one.
+            Message::DoneV1(_) | Message::ReportV2(_) => Err(DropReason::MldUnwanted),
+        }
+    }
+
+    // L03: its checks are no choice.
+    fn refuses(_policy: &MldPolicy, _packet: &Packet<'_>, _query: &Query<'_>) -> Option<DropReason> {
+        None
     }
 
     fn emit_report(report: &Report<Self>, from: Sender<Self>, out: &mut Vec<u8>) {
@@ -75,15 +105,6 @@ impl Format for V6 {
     fn emit_older(message: v1::Message<Self>, _version: Version, from: Sender<Self>, out: &mut Vec<u8>) {
         format::emit_older(message, from, out);
     }
-}
-
-/// The message of `packet`, if it is from this link.
-// L03, RFC 9777 6.2, RFC 2710 3: from a link-local address, with a hop limit of 1 and Router Alert; always, for nothing that
-// is on this link lacks them, and what is not may not set our timers or keep us silent.
-pub(in crate::stack) fn parse<'a>(packet: &Packet<'a>) -> Result<Message<'a>, DropReason> {
-    let message = Message::parse(packet.src, packet.dst, packet.payload).map_err(drop_reason)?;
-    let is_of_link = packet.src.is_unicast_link_local() && packet.hop_limit == 1 && packet.router_alert;
-    if is_of_link { Ok(message) } else { Err(DropReason::MldNotOfLink) }
 }
 
 /// How a message that is of no use is counted.

@@ -56,6 +56,12 @@ pub trait Format: Family {
     /// How a message that says nothing to this host is counted.
     const UNWANTED: DropReason;
 
+    /// How a packet is counted that carries no whole message.
+    const TRUNCATED: DropReason;
+
+    /// Where in a query of the newest version the number of its sources stands.
+    const NUMBER_OF_SOURCES: core::ops::Range<usize>;
+
     /// How a message is counted that asks for what is already going to be answered.
     const REPEATED: DropReason;
 
@@ -72,12 +78,23 @@ pub trait Format: Family {
     /// How many bytes of records a report may hold if the largest IP packet has `mtu` bytes.
     fn room(mtu: u16) -> usize;
 
+    /// The packet in `frame` that carries a message, and where in the frame that begins; none if it is not whole. Ingress has
+    /// found it to be one.
+    fn packet(frame: &[u8]) -> Option<(usize, Packet<'_, Self>)>;
+
     /// What `packet` says to a host.
     ///
     /// # Errors
     ///
     /// Why it is of no use to any.
-    fn read(packet: &Packet<'_, Self>, policy: &Self::Policy) -> Result<Heard<Self>, DropReason>;
+    fn read<'a>(packet: &Packet<'a, Self>) -> Result<Heard<'a, Self>, DropReason>;
+
+    /// Why a host that follows `policy` does not listen to `query`, if it does not.
+    fn refuses(
+        policy: &Self::Policy,
+        packet: &Packet<'_, Self>,
+        query: &gmp::Query<'_, Self>,
+    ) -> Option<DropReason>;
 
     /// Writes a report of the newest version as a frame in place of what `out` holds.
     fn emit_report(report: &Report<Self>, from: Sender<Self>, out: &mut Vec<u8>);
@@ -98,10 +115,10 @@ pub struct Choices {
 }
 
 /// What a message says to a host.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Heard<F: Family> {
-    /// A router asks, in this version.
-    Query(Version, Query<F>),
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Heard<'a, F: Family> {
+    /// A router asks.
+    Query(gmp::Query<'a, F>),
     /// Another host reports a group, in an older version.
     Report(Group<F>),
 }

@@ -1,38 +1,40 @@
 //! How group management stands, as a block of lines a port.
 
 use super::{count, duration, titled};
-use crate::engine::command::{IgmpAnswer, QuerierAnswer};
-use crate::io::{IgmpVersion, Robustness};
+use crate::engine::command::{GmpAnswer, QuerierAnswer};
+use crate::io::Robustness;
 
-pub(super) fn block(igmp: &IgmpAnswer) -> String {
-    let strict = igmp.strict_queries.then(|| "only those with Router Alert, and to all hosts".to_owned());
+/// `strict`: whether it is to be said which queries are heard.
+pub(super) fn block<V: Default + PartialEq>(gmp: &GmpAnswer<V>, strict: bool) -> String {
+    let strict = strict.then(|| "only those with Router Alert, and to all hosts".to_owned());
     titled(
-        igmp.port.clone(),
+        gmp.port.clone(),
         [
-            ("version", Some(version(igmp))),
-            ("querier", Some(querier(igmp.querier.as_ref()))),
+            ("version", Some(version(gmp))),
+            ("querier", Some(querier(gmp.querier.as_ref()))),
             ("queries", strict),
-            ("robustness", Some(robustness(igmp))),
-            ("interval", Some(format!("{} between queries", duration(igmp.query_interval_s)))),
-            ("groups", Some(groups(igmp))),
-            ("pending", Some(pending(igmp))),
+            ("robustness", Some(robustness(gmp))),
+            ("interval", Some(format!("{} between queries", duration(gmp.query_interval_s)))),
+            ("groups", Some(groups(gmp))),
+            ("pending", Some(pending(gmp))),
         ],
     )
 }
 
-fn version(igmp: &IgmpAnswer) -> String {
+fn version<V: Default + PartialEq>(gmp: &GmpAnswer<V>) -> String {
     let heard = |version: u8, left: Option<u64>| {
         left.map(|left| format!("one of version {version} counts as there for {}", duration(left)))
     };
     let older: Vec<_> =
-        [heard(1, igmp.v1_querier_s), heard(2, igmp.v2_querier_s)].into_iter().flatten().collect();
-    let how = match (igmp.configured_version, older.is_empty()) {
-        (IgmpVersion::Auto, true) => "auto: no older querier is there".to_owned(),
-        (IgmpVersion::Auto, false) => format!("auto: of the queriers, {}", older.join(", ")),
-        (_, true) => "pinned".to_owned(),
-        (_, false) => format!("pinned, though of the queriers, {}", older.join(", ")),
+        [heard(1, gmp.v1_querier_s), heard(2, gmp.v2_querier_s)].into_iter().flatten().collect();
+    let is_auto = gmp.configured_version == V::default();
+    let how = match (is_auto, older.is_empty()) {
+        (true, true) => "auto: no older querier is there".to_owned(),
+        (true, false) => format!("auto: of the queriers, {}", older.join(", ")),
+        (false, true) => "pinned".to_owned(),
+        (false, false) => format!("pinned, though of the queriers, {}", older.join(", ")),
     };
-    format!("{} ({how})", igmp.version)
+    format!("{} ({how})", gmp.version)
 }
 
 fn querier(querier: Option<&QuerierAnswer>) -> String {
@@ -44,33 +46,32 @@ fn querier(querier: Option<&QuerierAnswer>) -> String {
     )
 }
 
-fn robustness(igmp: &IgmpAnswer) -> String {
-    let how = match igmp.configured_robustness {
+fn robustness<V>(gmp: &GmpAnswer<V>) -> String {
+    let how = match gmp.configured_robustness {
         Robustness::Auto => "auto",
         Robustness::Pinned(_) => "pinned",
     };
-    format!("{} ({how})", igmp.robustness)
+    format!("{} ({how})", gmp.robustness)
 }
 
-fn groups(igmp: &IgmpAnswer) -> String {
-    match igmp.silent_groups {
-        0 => igmp.groups.to_string(),
-        silent => format!(
-            "{}, of which {silent} not told in version {}: source-specific",
-            igmp.groups, igmp.version
-        ),
+fn groups<V>(gmp: &GmpAnswer<V>) -> String {
+    match gmp.silent_groups {
+        0 => gmp.groups.to_string(),
+        silent => {
+            format!("{}, of which {silent} not told in version {}: source-specific", gmp.groups, gmp.version)
+        }
     }
 }
 
 /// `next in 0.4 s: an answer to a general query, 2 to group queries, 1 change to be told`.
-fn pending(igmp: &IgmpAnswer) -> String {
-    let Some(next) = igmp.next_ms else { return "nothing".to_owned() };
-    let general = igmp.general_answer_ms.map(|at| format!("answer to a general query in {}", seconds(at)));
+fn pending<V>(gmp: &GmpAnswer<V>) -> String {
+    let Some(next) = gmp.next_ms else { return "nothing".to_owned() };
+    let general = gmp.general_answer_ms.map(|at| format!("answer to a general query in {}", seconds(at)));
     let some = |n: usize, one, many| (n > 0).then(|| count(n as u64, one, many));
     let what = [
         general,
-        some(igmp.group_answers, "answer to a group query", "answers to group queries"),
-        some(igmp.changes, "group with a change to be told", "groups with changes to be told"),
+        some(gmp.group_answers, "answer to a group query", "answers to group queries"),
+        some(gmp.changes, "group with a change to be told", "groups with changes to be told"),
     ];
     let what: Vec<_> = what.into_iter().flatten().collect();
     let colon = if what.is_empty() { "" } else { ": " };
@@ -101,6 +102,27 @@ mod tests {
         }
         let answer = serde_json::from_value(json!({"answer": "igmp", "body": [body]})).unwrap();
         render(&answer, Rows::Counted)
+    }
+
+    #[test]
+    fn mld_is_shown_alike() {
+        let body = json!({
+            "port": "p0", "configured_version": "auto", "version": 1, "v1_querier_s": 200, "v2_querier_s": null,
+            "querier": {"addr": "fe80::1", "version": 1, "age_s": 3}, "configured_robustness": "auto", "robustness": 2,
+            "query_interval_s": 125, "strict_queries": true, "groups": 3, "silent_groups": 1, "next_ms": null,
+            "general_answer_ms": null, "group_answers": 0, "changes": 0,
+        });
+        let answer = serde_json::from_value(json!({"answer": "mld", "body": [body]})).unwrap();
+        let expected = "\
+p0
+  version     1 (auto: of the queriers, one of version 1 counts as there for 3 min 20 s)
+  querier     fe80::1, version 1, asked 3 s ago
+  robustness  2 (auto)
+  interval    2 min 5 s between queries
+  groups      3, of which 1 not told in version 1: source-specific
+  pending     nothing
+";
+        assert_eq!(render(&answer, Rows::Counted), expected);
     }
 
     #[test]

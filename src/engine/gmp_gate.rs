@@ -1,4 +1,4 @@
-//! IGMP on its way to control: what adds nothing to what waits there already stays behind.
+//! IGMP and MLD on their way to control: what adds nothing to what waits there already stays behind.
 //!
 //! A flood of queries asks the same few things over and over, whoever seems to send it: there is one answer to all General
 //! Queries, and one for each group that is joined. So the gate knows by [`Subject`] what waits, in a fixed table that
@@ -10,8 +10,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::fast::FixedState;
 
+use crate::addr::Family;
 use crate::io::InterfaceId;
-use crate::stack::igmp_claim::{Claim, Subject};
+use crate::stack::gmp_claim::{Claim, Subject, WITHIN_MAX};
 use crate::time::Instant;
 
 /// Places for what waits: of 8 bytes, and many times more than the queue has.
@@ -22,10 +23,10 @@ const STALE_MS: u64 = 1000;
 
 /// Takes note of what waits for control. One for all workers and control.
 #[derive(Debug)]
-pub(super) struct IgmpGate {
+pub(super) struct GmpGate {
     hash: FixedState,
     secret: u64,
-    /// 0: nothing waits. Otherwise 24 bits of its hash, 24 of the time in milliseconds, and how soon it wants its answer.
+    /// 0: nothing waits. Otherwise 20 bits of its hash, 20 of the time in milliseconds, and how soon it wants its answer.
     places: Box<[AtomicU64]>,
 }
 
@@ -37,7 +38,7 @@ pub(super) struct Ticket {
     value: u64,
 }
 
-impl IgmpGate {
+impl GmpGate {
     /// Nothing waits. `secret` keeps an outsider from finding subjects with one place.
     #[must_use]
     pub(super) fn new(secret: u64) -> Self {
@@ -45,7 +46,7 @@ impl IgmpGate {
         Self { hash: FixedState::with_seed(secret), secret, places }
     }
 
-    /// What [`igmp_claim::read`](crate::stack::igmp_claim::read) is to hash with.
+    /// What [`gmp_claim::read`](crate::stack::gmp_claim::read) is to hash with.
     #[must_use]
     pub(super) const fn secret(&self) -> u64 {
         self.secret
@@ -54,10 +55,15 @@ impl IgmpGate {
     /// A place for what was received `now` by `interface`. `None`: what waits asks the same, and for no later answer.
     ///
     /// The place is taken before the message is queued: [`free`](Self::free) it if that fails.
-    pub(super) fn enter(&self, now: Instant, interface: InterfaceId, claim: Claim) -> Option<Ticket> {
-        let hash = self.hash.hash_one((interface, claim.subject));
+    pub(super) fn enter<F: Family>(
+        &self,
+        now: Instant,
+        interface: InterfaceId,
+        claim: Claim<F>,
+    ) -> Option<Ticket> {
+        let hash = self.hash.hash_one((F::VERSION, interface, claim.subject));
         let place = usize::try_from(hash).unwrap_or_default() % PLACES;
-        let new = Waiting { tag: hash >> 40, since: (now.ns() / 1_000_000) & MASK, within: claim.within };
+        let new = Waiting { tag: hash >> 44, since: (now.ns() / 1_000_000) & MASK, within: claim.within };
         let slot = self.places.get(place)?;
         // G47: at the earlier of the two times, which is that of the one that waits.
         let kept_back = |old: u64| {
@@ -85,30 +91,34 @@ impl IgmpGate {
     }
 }
 
-const MASK: u64 = (1 << 24) - 1;
+/// The bits of the hash, and of the time.
+const MASK: u64 = (1 << 20) - 1;
+
+/// Of a place that is taken, the bit above its time.
+const TAKEN: u64 = WITHIN_MAX as u64 + 1;
 
 /// What a place says.
 #[derive(Clone, Copy)]
 struct Waiting {
     tag: u64,
     since: u64,
-    within: u16,
+    within: u32,
 }
 
 impl Waiting {
     const fn of(value: u64) -> Option<Self> {
-        let within = (value & 0x7fff) as u16;
-        if value == 0 { None } else { Some(Self { tag: value >> 40, since: value >> 16 & MASK, within }) }
+        let within = value as u32 & WITHIN_MAX;
+        if value == 0 { None } else { Some(Self { tag: value >> 44, since: value >> 24 & MASK, within }) }
     }
 
     /// Never 0.
     const fn value(self) -> u64 {
-        self.tag << 40 | self.since << 16 | 0x8000 | self.within as u64
+        self.tag << 44 | self.since << 24 | TAKEN | self.within as u64
     }
 }
 
 /// How much of the queue to control such messages may fill, of `len`. The rest is for what is rarer and matters more.
-pub(super) const fn share(subject: Subject, len: usize) -> usize {
+pub(super) const fn share<F: Family>(subject: Subject<F>, len: usize) -> usize {
     match subject {
         // Of these there are but a few.
         Subject::General(..) => len,
@@ -123,9 +133,9 @@ mod tests {
     use core::time::Duration;
 
     use super::*;
-    use crate::addr::{Group, V4};
+    use crate::addr::{Group, V4, V6};
 
-    fn report(n: u8, within: u16) -> Claim {
+    fn report(n: u8, within: u32) -> Claim<V4> {
         Claim { subject: Subject::Report(Group::<V4>::new([239, 1, 1, n].into()).unwrap()), within }
     }
 
@@ -134,12 +144,15 @@ mod tests {
     // G47, RFC 9776 5.2, rules 1 and 2.
     #[test]
     fn what_asks_the_same_and_for_no_earlier_answer_is_kept_back() {
-        let (gate, now) = (IgmpGate::new(1), Instant::from_ns(5_000_000_000));
+        let (gate, now) = (GmpGate::new(1), Instant::from_ns(5_000_000_000));
         let first = gate.enter(now, IF, report(1, 10)).unwrap();
         assert_eq!(gate.enter(now, IF, report(1, 10)), None);
         assert_eq!(gate.enter(now, IF, report(1, 20)), None);
         assert!(gate.enter(now, IF, report(2, 10)).is_some(), "another group");
         assert!(gate.enter(now, InterfaceId(1), report(1, 10)).is_some(), "another interface");
+        let mld = Group::<V6>::new("ff0e::1".parse().unwrap()).unwrap();
+        let mld = Claim { subject: Subject::Report(mld), within: 10 };
+        assert!(gate.enter(now, IF, mld).is_some(), "MLD");
         let sooner = gate.enter(now, IF, report(1, 9)).unwrap();
         // The first one is taken in: the second still waits.
         gate.free(first);
@@ -150,9 +163,9 @@ mod tests {
 
     #[test]
     fn a_place_that_nobody_frees_is_free_after_a_second() {
-        let gate = IgmpGate::new(1);
-        // 24 bits of milliseconds, about to begin again.
-        for start in [0, (1 << 24) - 500] {
+        let gate = GmpGate::new(1);
+        // 20 bits of milliseconds, about to begin again.
+        for start in [0, (1 << 20) - 500] {
             let at = |ms: u64| Instant::ZERO + Duration::from_millis(start + ms);
             let _ = gate.enter(at(0), IF, report(1, 0)).unwrap();
             assert_eq!(gate.enter(at(999), IF, report(1, 0)), None);
@@ -162,9 +175,9 @@ mod tests {
 
     #[test]
     fn the_longest_time_fits() {
-        let value = Waiting { tag: MASK, since: MASK, within: 31_744 }.value();
+        let value = Waiting { tag: MASK, since: MASK, within: WITHIN_MAX }.value();
         let read = Waiting::of(value).unwrap();
-        assert_eq!((read.tag, read.since, read.within), (MASK, MASK, 31_744));
+        assert_eq!((read.tag, read.since, read.within), (MASK, MASK, WITHIN_MAX));
         assert!(Waiting::of(Waiting { tag: 0, since: 0, within: 0 }.value()).is_some());
     }
 }

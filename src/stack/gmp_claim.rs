@@ -1,37 +1,34 @@
-//! What an IGMP message would have control do, read by the worker that received it.
+//! What a message of IGMP or MLD would have control do, read by the worker that received it.
 //!
 //! Two messages with the same [`Subject`] set the same timer, whoever sent them; so while one of them waits for control
 //! the other adds nothing, unless it wants its answer sooner. There are no more subjects than timers, but for the lists
 //! of sources that may be asked for, and where these become too many, [`widen`] makes such a question one of the group
-//! as a whole. Not here: what waits (`engine::igmp_gate`), and the timers themselves ([`gmp`](super::gmp)).
+//! as a whole. Not here: what waits (`engine::gmp_gate`), and the timers themselves ([`gmp`](super::gmp)).
 
-use core::hash::{BuildHasher, Hash};
-use core::net::Ipv4Addr;
+use core::hash::{BuildHasher, Hash, Hasher};
 use core::time::Duration;
 
 use foldhash::fast::FixedState;
 
-use super::gmp::igmp::drop_reason;
+use super::gmp::{Format, Heard, Packet, Version};
 use super::groups::GroupTable;
-use crate::addr::{Group, V4};
+use crate::addr::{Family, Group};
 use crate::io::DropReason;
-use crate::wire::igmp::{Message, NUMBER_OF_SOURCES, Query, Version};
-use crate::wire::ipv4::Ipv4;
-use crate::wire::vlan::untag;
+use crate::wire::gmp::Query;
 
 /// What a message is about. Messages that differ only in what is not here do the same to a host.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Subject {
+pub enum Subject<F: Family> {
     /// A General Query.
     General(Version, Manner),
     /// A query of a group that is joined.
-    Group(Group<V4>, Version, Manner),
+    Group(Group<F>, Version, Manner),
     /// A query of a group that is joined and of sources: a keyed hash of their list, in its order.
-    Sources(Group<V4>, u64, Manner),
+    Sources(Group<F>, u64, Manner),
     /// A query of any group that is not joined: there is nothing to answer.
     NotJoined(Manner),
-    /// Another host's report of a group that is joined, of version 1 or 2.
-    Report(Group<V4>),
+    /// Another host's report of a group that is joined, of an older version.
+    Report(Group<F>),
 }
 
 /// How a query came, which is what a strict host looks at (`igmp_strict_queries`, G10, G11): what such a host passes over
@@ -52,37 +49,43 @@ enum To {
 
 /// A message, as far as the way to control is concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Claim {
+pub struct Claim<F: Family> {
     /// What it is about.
-    pub subject: Subject,
-    /// Within which time it wants its answer, in tenths of a second.
-    pub within: u16,
+    pub subject: Subject<F>,
+    /// Within which time it wants its answer, in milliseconds: at most [`WITHIN_MAX`].
+    pub within: u32,
 }
 
-/// Reads the IGMP message in `frame`, which ingress has found to be one. `groups` are the interface's, and `secret` keeps an
+/// The longest time that a query can name, in milliseconds, with some to spare. RFC 9777 5.1.3.
+pub const WITHIN_MAX: u32 = (1 << 23) - 1;
+
+/// Reads the message in `frame`, which ingress has found to be one. `groups` are the interface's, and `secret` keeps an
 /// outsider from finding two lists of sources with one hash.
 ///
 /// # Errors
 /// Why no host needs to hear of it.
-// G06, RFC 9776 4.1.2: the checksum is looked at first, so that nothing damaged stands for anything whole.
-pub fn read(frame: &[u8], groups: &GroupTable<V4>, secret: u64) -> Result<Claim, DropReason> {
-    let untagged = untag(frame).map_err(|_| DropReason::IgmpTruncated)?;
-    let ip = Ipv4::parse(untagged.l3).map_err(|_| DropReason::IgmpTruncated)?;
-    match Message::parse(ip.payload()).map_err(drop_reason)? {
-        Message::Query(query) => Ok(of_query(&query, &ip, groups, secret)),
-        // G40, RFC 2236 3: what others report may spare us our own word, in older modes; not of a group that is not ours.
-        Message::ReportV1(group) | Message::ReportV2(group) if groups.is_joined(group.addr()) => {
+// G06, RFC 9776 4.1.2: the checksum is looked at first, so that nothing damaged stands for anything whole. L03: nor anything
+// that did not come from this link.
+pub fn read<F: Format>(frame: &[u8], groups: &GroupTable<F>, secret: u64) -> Result<Claim<F>, DropReason> {
+    let (_, packet) = F::packet(frame).ok_or(F::TRUNCATED)?;
+    match F::read(&packet)? {
+        Heard::Query(query) => Ok(of_query(&query, &packet, groups, secret)),
+        // G40, RFC 2236 3, RFC 2710 4: what others report may spare us our own word, in older modes; not of a group that is not
+        // ours.
+        Heard::Report(group) if groups.is_joined(group.addr()) => {
             Ok(Claim { subject: Subject::Report(group), within: 0 })
         }
-        // G08, RFC 9776 5: what other hosts say does not concern this one.
-        Message::ReportV1(_) | Message::ReportV2(_) | Message::LeaveV2(_) | Message::ReportV3(_) => {
-            Err(DropReason::IgmpUnwanted)
-        }
+        Heard::Report(_) => Err(F::UNWANTED),
     }
 }
 
-fn of_query(query: &Query<'_>, ip: &Ipv4<'_>, groups: &GroupTable<V4>, secret: u64) -> Claim {
-    let manner = Manner { router_alert: has_router_alert(ip), to: to(ip.dst(), query.group) };
+fn of_query<F: Format>(
+    query: &Query<'_, F>,
+    packet: &Packet<'_, F>,
+    groups: &GroupTable<F>,
+    secret: u64,
+) -> Claim<F> {
+    let manner = Manner { router_alert: packet.router_alert, to: to(packet.dst, query.group) };
     let subject = match query.group {
         None => Subject::General(query.version, manner),
         Some(group) if !groups.is_joined(group.addr()) => Subject::NotJoined(manner),
@@ -90,48 +93,38 @@ fn of_query(query: &Query<'_>, ip: &Ipv4<'_>, groups: &GroupTable<V4>, secret: u
         Some(group) => {
             let mut hasher = FixedState::with_seed(secret).build_hasher();
             query.sources.iter().for_each(|source| source.hash(&mut hasher));
-            Subject::Sources(group, core::hash::Hasher::finish(&hasher), manner)
+            Subject::Sources(group, hasher.finish(), manner)
         }
     };
-    Claim { subject, within: tenths(query.max_response) }
+    Claim { subject, within: millis(query.max_response) }
 }
 
-fn to(dst: Ipv4Addr, group: Option<Group<V4>>) -> To {
+fn to<F: Family>(dst: F::Addr, group: Option<Group<F>>) -> To {
     match group {
-        _ if dst == ALL_HOSTS => To::AllHosts,
+        _ if dst == F::ALL_HOSTS => To::AllHosts,
         Some(group) if dst == group.addr() => To::ItsGroup,
-        _ if dst.is_multicast() => To::OtherGroup,
+        _ if F::is_multicast(dst) => To::OtherGroup,
         _ => To::ThisHost,
     }
 }
 
-const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
-
-/// RFC 2113 2.1. Any length and value count: what stands here for what is only ever the same.
-fn has_router_alert(ip: &Ipv4<'_>) -> bool {
-    const ROUTER_ALERT: u8 = 0x94;
-    ip.header_bytes().get(20) == Some(&ROUTER_ALERT)
-}
-
-fn tenths(time: Duration) -> u16 {
-    u16::try_from(time.as_millis() / 100).unwrap_or(u16::MAX)
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX).min(WITHIN_MAX)
 }
 
 /// Makes a query of a group and of sources one of the group as a whole: whose answer tells more, and is told once for all
 /// lists. False, and nothing done, if there is no such query in `frame`.
-// G18, RFC 9776 5.2, rule 4: a query of the group takes the place of all lists. What was the list is now octets behind the
-// message, which 4.1.10 has everyone pass over.
+// G18, RFC 9776 5.2, RFC 9777 6.2, rule 4: a query of the group takes the place of all lists. What was the list is now octets
+// behind the message, which 4.1.10 (of RFC 9777, 5.1.12) has everyone pass over.
 #[must_use]
-pub fn widen(frame: &mut [u8]) -> bool {
-    let Ok(untagged) = untag(frame) else { return false };
-    let Ok(ip) = Ipv4::parse(untagged.l3) else { return false };
-    let at = untagged.l3_offset + ip.header_len();
-    let is_asked = matches!(Message::parse(ip.payload()), Ok(Message::Query(q)) if !q.sources.is_empty());
+pub fn widen<F: Format>(frame: &mut [u8]) -> bool {
+    let Some((at, packet)) = F::packet(frame) else { return false };
+    let is_asked = matches!(F::read(&packet), Ok(Heard::Query(query)) if !query.sources.is_empty());
     let Some(message) = frame.get_mut(at..).filter(|_| is_asked) else { return false };
-    let Some(&count) = message.get(NUMBER_OF_SOURCES).and_then(<[u8]>::first_chunk::<2>) else {
+    let Some(&count) = message.get(F::NUMBER_OF_SOURCES).and_then(<[u8]>::first_chunk::<2>) else {
         return false;
     };
-    if let Some(field) = message.get_mut(NUMBER_OF_SOURCES) {
+    if let Some(field) = message.get_mut(F::NUMBER_OF_SOURCES) {
         field.fill(0);
     }
     let Some(sum) = message.get_mut(2..).and_then(<[u8]>::first_chunk_mut::<2>) else { return false };
@@ -148,7 +141,10 @@ const fn without(sum: u16, word: u16) -> u16 {
 
 #[cfg(test)]
 mod tests {
+    use core::net::Ipv4Addr;
+
     use super::*;
+    use crate::addr::V4;
     use crate::stack::membership::SourceFilter;
     use crate::wire::checksum::Sum;
     use crate::wire::{ethernet, ipv4};
@@ -156,6 +152,7 @@ mod tests {
     const SECRET: u64 = 7;
     const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
     const OTHER: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 4);
+    const ALL_HOSTS: Ipv4Addr = V4::ALL_HOSTS;
     const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
     fn groups() -> GroupTable<V4> {
@@ -192,11 +189,11 @@ mod tests {
         [head, sources.concat()].concat()
     }
 
-    fn claim(message: &[u8]) -> Result<Claim, DropReason> {
+    fn claim(message: &[u8]) -> Result<Claim<V4>, DropReason> {
         read(&frame([198, 18, 0, 1], ALL_HOSTS, true, message), &groups(), SECRET)
     }
 
-    fn subject(message: &[u8]) -> Subject {
+    fn subject(message: &[u8]) -> Subject<V4> {
         claim(message).unwrap().subject
     }
 
@@ -245,11 +242,11 @@ mod tests {
 
     // G13, RFC 9776 4.1.1.
     #[test]
-    fn the_time_is_in_tenths_of_a_second() {
+    fn the_time_is_in_milliseconds() {
         let within = |message: &[u8]| claim(message).unwrap().within;
-        assert_eq!(within(&query(100, ANY, &[])), 100);
-        assert_eq!(within(&query(0xff, ANY, &[])), 31_744);
-        assert_eq!(within(&query(0xff, ANY, &[])[..8]), 255);
+        assert_eq!(within(&query(100, ANY, &[])), 10_000);
+        assert_eq!(within(&query(0xff, ANY, &[])), 3_174_400);
+        assert_eq!(within(&query(0xff, ANY, &[])[..8]), 25_500);
         assert_eq!(within(&query(0, ANY, &[])), 0);
     }
 
@@ -274,10 +271,10 @@ mod tests {
         for count in [1, 2, 60] {
             let sources: Vec<_> = (1..=count).map(|n| [198, 18, 3, n]).collect();
             let mut widened = frame([198, 18, 0, 1], ALL_HOSTS, true, &query(20, GROUP, &sources));
-            assert!(widen(&mut widened));
+            assert!(widen::<V4>(&mut widened));
             let expected = claim(&query(20, GROUP, &[]));
             assert_eq!(read(&widened, &groups(), SECRET), expected);
-            assert!(!widen(&mut widened), "it has none any more");
+            assert!(!widen::<V4>(&mut widened), "it has none any more");
         }
     }
 }
