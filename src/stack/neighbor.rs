@@ -43,13 +43,6 @@ pub struct Timing {
     pub hold_down: Duration,
 }
 
-/// RFC 4861 10: [`Timing::NDP`].
-impl Default for Timing {
-    fn default() -> Self {
-        Self::NDP
-    }
-}
-
 impl Timing {
     /// Of ARP.
     pub const ARP: Self = Self { delay_unconfirmed: Duration::ZERO, ..Self::NDP };
