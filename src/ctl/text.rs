@@ -316,7 +316,7 @@ fn render_routes(routes: &[RouteAnswer]) -> String {
     let columns = [("port", Left), ("kind", Left), ("to", Left), ("via", Left), ("source", Left)];
     let columns: Vec<_> = columns.into_iter().chain(expires.then_some(("expires in", Left))).collect();
     let mut table = Table::new(&columns);
-    let written = |addr: &Option<core::net::IpAddr>| addr.map_or_else(|| "-".into(), |a| a.to_string());
+    let written = |addr: &Option<IpAddr>| addr.map_or_else(|| "-".into(), |a| a.to_string());
     for RouteAnswer { port, kind, to, via, source, expires_s, preference } in routes {
         let kind = match preference.as_deref() {
             Some(preference @ ("low" | "high")) => format!("{kind}, {preference}"),
