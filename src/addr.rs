@@ -320,6 +320,7 @@ impl Family for V6 {
         true
     }
 
+    // L04, L05, RFC 9777 6, RFC 4541 3: all others are reported, those of the link and of solicited nodes among them.
     fn is_reported(group: Ipv6Addr) -> bool {
         group != Self::ALL_HOSTS && group.octets()[1] & 0x0f > 1
     }

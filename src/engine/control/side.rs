@@ -140,7 +140,7 @@ impl Managed for V6 {
         (&mut interface.replica, &mut interface.v6)
     }
 
-    // L01, RFC 9777 5.2.13: a link-local one.
+    // L01, RFC 9777 5.2.13: a link-local one. L08, L15: with none yet, reports leave from `::`, and again when there is one.
     fn report_source(interface: &Interface) -> Option<Unicast<Self>> {
         let mut addresses = interface.replica.v6.addresses().iter().map(|a| a.addr());
         addresses.find(Ipv6Addr::is_unicast_link_local).and_then(Unicast::new)

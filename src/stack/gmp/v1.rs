@@ -42,6 +42,7 @@ use crate::rng::Rng;
 use crate::time::{Instant, earliest};
 
 /// The longest time between a report that nobody asked for and its repeat. RFC 2236 8.10, RFC 2710 7.10.
+// L12, RFC 2710 7.10.
 pub const UNSOLICITED_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The shortest time within which an answer is spread: the shortest that a query of this generation can name.

@@ -35,6 +35,7 @@ pub const ROBUSTNESS_VARIABLE: u8 = 2;
 pub const QUERY_INTERVAL: Duration = Duration::from_secs(125);
 
 /// The longest time between a report of a change and its repeat. RFC 9776 8.11, RFC 9777 9.11.
+// L12, RFC 9777 9.11.
 pub const UNSOLICITED_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What one interface wants of each group, and what routers are still to be told of it.
@@ -354,7 +355,7 @@ impl<F: Family> Host<F> {
 }
 
 /// What routers are told of a `filter` of `group`.
-// G48, RFC 4604 2.2.1: EXCLUDE mode means nothing in the source-specific range, and routers are to ignore what says it.
+// G48, L16, RFC 4604 2.2.1: EXCLUDE mode means nothing in the source-specific range, and routers are to ignore what says it.
 fn reportable<F: Family>(group: Group<F>, filter: SourceFilter<F>) -> SourceFilter<F> {
     match filter {
         SourceFilter::Exclude(_) if F::is_ssm(group.addr()) => SourceFilter::NONE,
@@ -374,7 +375,7 @@ impl<F: Family> Entry<F> {
     }
 
     /// The answer to a query of `queried` sources, or of the group as a whole if there are none.
-    // G19, RFC 9776 5.2, table 5: INCLUDE (A) answers IS_IN (A*B), EXCLUDE (A) answers IS_IN (B-A), and an empty list is
+    // L10, RFC 9777 6.2, 6.3; G19, RFC 9776 5.2, table 5: INCLUDE (A) answers IS_IN (A*B), EXCLUDE (A) answers IS_IN (B-A), and an empty list is
     // no answer.
     fn answer(&self, group: Group<F>, queried: &BTreeSet<F::Addr>) -> Option<Record<F>> {
         if queried.is_empty() {
