@@ -20,6 +20,9 @@ mod ingress;
 #[allow(dead_code, unreachable_pub, reason = "the whole-program tests use all of it")]
 #[path = "common/kinds.rs"]
 mod kinds;
+#[allow(dead_code, unreachable_pub, reason = "the whole-program tests use all of it")]
+#[path = "common/kinds6.rs"]
+mod kinds6;
 #[allow(unreachable_pub, dead_code, reason = "the fuzz crate exports it")]
 #[path = "../fuzz/src/mutate.rs"]
 mod mutate;

@@ -13,8 +13,14 @@ mod frames;
 #[path = "common/judge.rs"]
 mod judge;
 #[allow(dead_code, unreachable_pub, reason = "the whole-program tests use all of it")]
+#[path = "common/judge6.rs"]
+mod judge6;
+#[allow(dead_code, unreachable_pub, reason = "the whole-program tests use all of it")]
 #[path = "common/kinds.rs"]
 mod kinds;
+#[allow(dead_code, unreachable_pub, reason = "the whole-program tests use all of it")]
+#[path = "common/kinds6.rs"]
+mod kinds6;
 #[allow(dead_code, unreachable_pub, reason = "the whole-program tests use all of it")]
 #[path = "common/read.rs"]
 mod read;
@@ -23,9 +29,11 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use judge::Judge;
-use pollcast::addr::{Ipv4Cidr, MacAddr, Unicast};
+use kinds6::{HOST6, LOCAL6, SECOND6};
+use pollcast::addr::{Cidr, Ipv4Cidr, MacAddr, Unicast, V6};
 use pollcast::engine::Counter;
 use pollcast::fastpath::Level;
+use pollcast::io::Addressing6;
 use pollcast::service::EchoOptions;
 use pollcast::sim::filter::Abilities;
 use pollcast::sim::nic::Reception;
@@ -58,8 +66,12 @@ fn world(seed: u64, build: &Build) -> World {
     port.addresses = [HOST, SECOND]
         .map(|ip| Ipv4Cidr::new(Unicast::new(ip).expect("a host's address"), 24).expect("a prefix"))
         .to_vec();
+    let statics = [HOST6, SECOND6]
+        .map(|ip| Cidr::<V6>::new(Unicast::new(ip).expect("a host's"), 64).expect("a prefix"));
+    port.addressing6 = Some(Addressing6 { statics: statics.to_vec(), ..Addressing6::new() });
     let echo = EchoOptions { answer_broadcast: true, ..EchoOptions::default() };
     let service = ServiceOptions::echo_with(echo)
+        .dual_stack()
         .joining(Ipv4Addr::new(239, 1, 2, 3), &[])
         .joining(Ipv4Addr::new(232, 1, 2, 3), &[Ipv4Addr::new(198, 18, 0, 1)]);
     let options = WorldOptions {
@@ -76,7 +88,10 @@ fn world(seed: u64, build: &Build) -> World {
 fn play(seed: u64, build: &Build) -> Judge {
     let frames = corpus::corpus(seed);
     let mut world = world(seed, build);
-    let mut judge = Judge::new(MAC, &[HOST, SECOND]);
+    let mut judge = Judge::new(MAC, &[HOST, SECOND]).with6(&[HOST6, SECOND6, LOCAL6]);
+    // Duplicate address detection is over.
+    world.run_for(Duration::from_secs(5));
+    world.take_sent(0).iter().for_each(|sent| judge.see(sent));
     let mut received = 0;
     for handful in frames.chunks(HANDFUL) {
         for frame in handful {
@@ -117,8 +132,21 @@ fn plain() -> Build {
 fn every_frame_of_the_corpus_ends_in_one_outcome() {
     let judge = play(1, &plain());
     // A host that says nothing would pass everything above.
-    for (what, least) in [("echo", 1000), ("arp reply", 100), ("icmp 0", 500), ("icmp 3/3", 50), ("igmp", 4)]
-    {
+    println!("{:?}", judge.seen);
+    for (what, least) in [
+        ("echo", 1000),
+        ("arp reply", 100),
+        ("icmp 0", 500),
+        ("icmp 3/3", 50),
+        ("igmp", 4),
+        ("echo6", 1000),
+        ("icmp6 129", 500),
+        ("icmp6 1/4", 50),
+        ("icmp6 4/0", 20),
+        ("icmp6 4/1", 20),
+        ("icmp6 4/2", 20),
+        ("advertisement", 50),
+    ] {
         let count = judge.seen.get(what).copied().unwrap_or_default();
         assert!(count >= least, "{what}: {count}, of {:?}", judge.seen);
     }
@@ -147,7 +175,7 @@ fn a_corpus_is_a_function_of_its_seed() {
     let once = corpus::corpus(7);
     assert!(once == corpus::corpus(7) && once != corpus::corpus(8));
     assert_eq!(corpus::frames_of(&corpus::pcap(&once, 1)), once);
-    let kinds = kinds::kinds();
-    assert!(kinds.len() > 150, "{} kinds", kinds.len());
+    let kinds = corpus::all_kinds();
+    assert!(kinds.len() > 250, "{} kinds", kinds.len());
     println!("{} frames of {} kinds", once.len(), kinds.len());
 }

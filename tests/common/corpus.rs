@@ -1,11 +1,11 @@
-//! A corpus: every kind of frame that a host on Ethernet and IPv4 may meet, each cut short at every byte and with each
+//! A corpus: every kind of frame that a host on Ethernet, IPv4 and IPv6 may meet, each cut short at every byte and with each
 //! byte changed, and pieces of them put together at random.
 //!
 //! It is made anew from a seed each time, the same for the same seed; only the kinds are written down, in
-//! [`kinds`](super::kinds).
+//! [`kinds`](super::kinds) and `kinds6`, whose frames the simulator's code builds.
 
 use super::frames::checksum;
-use super::kinds::kinds;
+use super::kinds::{Kind, kinds};
 
 /// A small generator (splitmix64): the corpus is a function of its seed.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ const SPLICES: usize = 6;
 /// The whole corpus of `seed`, in an order of its own: what belongs together (fragments) comes together.
 pub fn corpus(seed: u64) -> Vec<Vec<u8>> {
     let mut chance = Chance::new(seed);
-    let kinds = kinds();
+    let kinds = all_kinds();
     let all: Vec<&Vec<u8>> = kinds.iter().flat_map(|kind| &kind.frames).collect();
     let mut frames = Vec::new();
     for kind in &kinds {
@@ -62,6 +62,15 @@ pub fn corpus(seed: u64) -> Vec<Vec<u8>> {
         }
     }
     frames
+}
+
+/// The kinds of both IP versions; of IPv6, those that can be built.
+pub fn all_kinds() -> Vec<Kind> {
+    #[allow(unused_mut, reason = "without the simulator, that is all")]
+    let mut all = kinds();
+    #[cfg(feature = "sim")]
+    all.extend(super::kinds6::kinds6());
+    all
 }
 
 /// The places in a frame of `len` bytes that are tried.
@@ -111,6 +120,9 @@ pub fn mend(frame: &mut [u8]) {
         start += 4;
     }
     let Some(packet) = frame.get_mut(start..) else { return };
+    if packet.first().is_some_and(|first| first >> 4 == 6) {
+        return mend6(packet);
+    }
     let header_len = packet.first().map_or(0, |first| usize::from(first & 0xf) * 4);
     if header_len < 20 || packet.len() < header_len || packet[0] >> 4 != 4 {
         return;
@@ -133,6 +145,31 @@ pub fn mend(frame: &mut [u8]) {
         }
         _ => {}
     }
+}
+
+/// The same of what an IPv6 packet carries behind its extension headers, if it carries all of it.
+fn mend6(packet: &mut [u8]) {
+    let Some((header, rest)) = packet.split_at_mut_checked(40) else { return };
+    let len = usize::from(u16::from_be_bytes([header[4], header[5]])).min(rest.len());
+    let (mut next, mut payload) = (header[6], &mut rest[..len]);
+    while let (0 | 43 | 44 | 60, [named, units, ..]) = (next, &*payload) {
+        let len = if next == 44 { 8 } else { 8 * (1 + usize::from(*units)) };
+        let is_part = next == 44 && payload.get(2..4).is_some_and(|word| word[0] != 0 || word[1] & 0xf9 != 0);
+        next = *named;
+        match payload.split_at_mut_checked(len) {
+            Some((_, behind)) if !is_part => payload = behind,
+            _ => return,
+        }
+    }
+    let at = match next {
+        17 => 6,
+        58 => 2,
+        _ => return,
+    };
+    let mut pseudo = header[8..40].to_vec();
+    pseudo.extend(u32::try_from(payload.len()).unwrap().to_be_bytes());
+    pseudo.extend([0, 0, 0, next]);
+    put(payload, at, &pseudo);
 }
 
 /// Writes the checksum of `before` and `bytes` to `at`, if it fits there.

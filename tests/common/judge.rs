@@ -6,6 +6,8 @@ use std::net::Ipv4Addr;
 use std::time::Instant;
 
 use super::frames::{BROADCAST, ICMP, IGMP, Mac, UDP, ethernet};
+#[cfg(feature = "sim")]
+use super::judge6::Judge6;
 use super::read::{Frame, Ipv4Read};
 
 /// Judges the frames of one host, fragments together.
@@ -17,12 +19,30 @@ pub struct Judge {
     pieces: BTreeMap<(Ipv4Addr, Ipv4Addr, u8, u16), Vec<Ipv4Read>>,
     /// Frames seen, by what they are.
     pub seen: BTreeMap<String, usize>,
+    /// What of them is IPv6; without it, none may be.
+    #[cfg(feature = "sim")]
+    six: Option<Judge6>,
 }
 
 impl Judge {
     /// Of the host with these addresses, each with a prefix of 24 bits.
     pub fn new(mac: Mac, own: &[Ipv4Addr]) -> Self {
-        Self { mac, own: own.to_vec(), pieces: BTreeMap::new(), seen: BTreeMap::new() }
+        Self {
+            mac,
+            own: own.to_vec(),
+            pieces: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            #[cfg(feature = "sim")]
+            six: None,
+        }
+    }
+
+    /// Which has these addresses, too.
+    #[cfg(feature = "sim")]
+    #[must_use]
+    pub fn with6(mut self, own: &[std::net::Ipv6Addr]) -> Self {
+        self.six = Some(Judge6::new(self.mac, own));
+        self
     }
 
     /// Judges one frame more.
@@ -36,6 +56,11 @@ impl Judge {
         }
         let frame = Frame { at: Instant::now(), bytes };
         assert_eq!(frame.src(), self.mac, "from another station's MAC: {frame:?}");
+        #[cfg(feature = "sim")]
+        if let Some(six) = self.six.as_mut().filter(|_| frame.ethertype() == super::frames::ETHERTYPE_IPV6) {
+            let what = six.see(&frame.bytes);
+            return self.count(what);
+        }
         if frame.is_arp() {
             self.see_arp(&frame);
         } else {
@@ -162,5 +187,7 @@ impl Judge {
     #[track_caller]
     pub fn finish(&self) {
         assert!(self.pieces.is_empty(), "datagrams that were sent in part: {:?}", self.pieces.keys());
+        #[cfg(feature = "sim")]
+        self.six.iter().for_each(Judge6::finish);
     }
 }

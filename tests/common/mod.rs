@@ -18,7 +18,11 @@
 pub mod corpus;
 pub mod frames;
 pub mod judge;
+#[cfg(feature = "sim")]
+pub mod judge6;
 pub mod kinds;
+#[cfg(feature = "sim")]
+pub mod kinds6;
 pub mod lab;
 pub mod linux;
 pub mod netns;
