@@ -38,7 +38,7 @@ pub(super) fn merge<'a, P: BufPool>(
         fill(headers.write_others(behind).ok_or(DropReason::NoBuffer)?, pieces);
         return Ok(buf);
     }
-    // F10, RFC 1122 3.3.2: whatever IP can carry. The body is all that the IP header precedes: of IPv6, the other headers too.
+    // F10, RFC 1122 3.3.2; W11, RFC 8200 5: whatever IP can carry. The body is all that the IP header precedes: of IPv6, the other headers too.
     if !buf.set_len(ip + headers.fixed.len()) {
         return Err(DropReason::NoBuffer);
     }

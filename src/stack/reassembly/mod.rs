@@ -282,7 +282,7 @@ impl<B: PacketBuf> Reassembler<B> {
     }
 
     /// Makes room for one more fragment of `key`, without touching the datagram at `keep`.
-    // F11, CVE-2018-5391.
+    // F11, W11, CVE-2018-5391.
     fn make_room(&mut self, key: Key, keep: u32, account: &mut Account) -> Result<(), DropReason> {
         let source = key.source();
         while let Some(of_source) = self.sources.get(&source)
