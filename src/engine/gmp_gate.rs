@@ -106,6 +106,7 @@ struct Waiting {
 }
 
 impl Waiting {
+    #[expect(clippy::cast_possible_truncation, reason = "the lowest bits are the field")]
     const fn of(value: u64) -> Option<Self> {
         let within = value as u32 & WITHIN_MAX;
         if value == 0 { None } else { Some(Self { tag: value >> 44, since: value >> 24 & MASK, within }) }

@@ -181,14 +181,14 @@ impl<B: PacketBuf> Datagram<B> {
     #[inline]
     fn socket_addr(&self, (v4, v6): (usize, usize), port: u16) -> SocketAddr {
         if self.is_ipv6() {
-            let addr = Ipv6Addr::from_octets(self.octets_at(v6));
+            let addr = Ipv6Addr::from(self.octets_at::<16>(v6));
             // P12, RFC 4007 6, RFC 3493 3.3: which link it is on is a part of what such an address says.
             let is_of_link =
                 addr.is_unicast_link_local() || addr.is_multicast() && addr.octets()[1] & 0xf == 2;
             let scope_id = if is_of_link { self.interface().scope_id() } else { 0 };
             return SocketAddr::V6(SocketAddrV6::new(addr, port, 0, scope_id));
         }
-        SocketAddr::new(IpAddr::V4(Ipv4Addr::from_octets(self.octets_at(v4))), port)
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::from(self.octets_at::<4>(v4))), port)
     }
 
     #[inline]

@@ -178,6 +178,14 @@ fn split_header(l3: &[u8]) -> Result<(&[u8; HEADER_LEN], &[u8]), Ipv6Error> {
     }
 }
 
+/// An offset in a packet, in the width in which offsets are kept: all of them fit.
+#[inline]
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "what does not fit was replaced")]
+pub const fn offset16(at: usize) -> u16 {
+    if at > u16::MAX as usize { u16::MAX } else { at as u16 }
+}
+
 /// The address at `at`, which is 8 or 24.
 #[inline]
 const fn addr_at(header: &[u8; HEADER_LEN], at: usize) -> Ipv6Addr {
@@ -187,7 +195,7 @@ const fn addr_at(header: &[u8; HEADER_LEN], at: usize) -> Ipv6Addr {
         octets[i] = header[at + i];
         i += 1;
     }
-    Ipv6Addr::from_octets(octets)
+    Ipv6Addr::from_bits(u128::from_be_bytes(octets))
 }
 
 /// The header of a packet to send.

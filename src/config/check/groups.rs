@@ -288,7 +288,7 @@ impl Sockets<'_> {
         if places.contains(&F::UNSPECIFIED) {
             return true;
         }
-        places.retain(|addr| groups.map_or(F::is_multicast(*addr), |groups| groups.contains(*addr)));
+        places.retain(|addr| groups.map_or_else(|| F::is_multicast(*addr), |groups| groups.contains(*addr)));
         places.sort_unstable();
         places.dedup();
         match groups {

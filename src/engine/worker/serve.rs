@@ -233,8 +233,11 @@ fn for_many<F: Emit, B: PacketBuf>(datagram: &Datagram<B>) -> Option<ForMany<F>>
     Some(ForMany { interface, source, destination, cast, udp_port })
 }
 
+/// Two addresses, and two ports.
+type Flow<A> = (Option<(A, A)>, [u8; 4]);
+
 /// What the datagrams of one flow have in common: addresses and ports.
-fn flow<F: Emit, B: PacketBuf>(buf: &B, parts: Parts) -> (Option<(F::Addr, F::Addr)>, [u8; 4]) {
+fn flow<F: Emit, B: PacketBuf>(buf: &B, parts: Parts) -> Flow<F::Addr> {
     let addresses = buf.data().get(parts.l3()..).and_then(F::addresses);
     let udp = if parts.is_in_body() { buf.body().unwrap_or_default() } else { buf.data() };
     let ports = udp.get(parts.l4()..).and_then(|b| b.first_chunk());

@@ -105,7 +105,7 @@ mod tests {
     fn what_was_cut_is_joined_again() {
         let hop = Extension::HopByHop(vec![HeaderOption::new(0x1e, &[1])]);
         let last = Extension::Destination(vec![HeaderOption::new(0x1e, &[2; 9])]);
-        for extensions in [&[][..], &[hop.clone()], &[hop, last]] {
+        for extensions in [&[][..], core::slice::from_ref(&hop), &[hop.clone(), last]] {
             let frame =
                 UdpFrame6::new("[2001:db8::1]:40000", "[2001:db8::2]:7", &[0x5a; 3000]).with(extensions);
             let mut fragments = cut6_evenly(&frame.frame(), 9, 1440);

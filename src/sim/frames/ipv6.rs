@@ -149,6 +149,7 @@ impl Extension {
 
     /// The header that number `number` says is at the start of `bytes`, the number of the next, and what follows; `None`
     /// if `number` is that of no extension header.
+    #[expect(clippy::type_complexity, reason = "what is read, what comes next, and where")]
     fn read(number: u8, bytes: &[u8]) -> Result<Option<(Self, u8, &[u8])>, Malformed> {
         if ![0, 43, 44, 60, 135, 139, 140].contains(&number) {
             return Ok(None);

@@ -15,7 +15,7 @@ use crate::stack::reassembly::Fragment;
 use crate::wire::icmpv6::TYPE_MLD_QUERY;
 use crate::wire::ipv6::ext::{self, Chain, ExtError, FragmentHeader, Tell};
 use crate::wire::ipv6::{
-    Ipv6, Ipv6Error, NEXT_HEADER_ICMPV6, NEXT_HEADER_NONE, NEXT_HEADER_UDP, PAYLOAD_LEN_OFFSET,
+    Ipv6, Ipv6Error, NEXT_HEADER_ICMPV6, NEXT_HEADER_NONE, NEXT_HEADER_UDP, PAYLOAD_LEN_OFFSET, offset16,
 };
 use crate::wire::ndisc::{TYPE_NEIGHBOR_SOLICITATION, TYPE_ROUTER_SOLICITATION, is_ndisc};
 
@@ -88,7 +88,7 @@ fn fragment(packet: &Packet<'_>, header: FragmentHeader, link: &Link<'_>) -> Dec
         None => Decision::Fragment(fragment),
         // W04, RFC 8200 4.5: the pointer is to the payload length.
         Some(why @ DropReason::FragmentMisaligned) => {
-            complain(link, why, Problem::HeaderField, PAYLOAD_LEN_OFFSET as u16)
+            complain(link, why, Problem::HeaderField, offset16(PAYLOAD_LEN_OFFSET))
         }
         // W05, RFC 8200 4.5: the pointer is to the fragment offset.
         Some(why @ DropReason::FragmentTooFar) => {

@@ -96,7 +96,7 @@ impl Front {
     pub(super) const fn fixed(self) -> u16 {
         match self {
             Self::V4 { header_len } => header_len as u16,
-            Self::V6 { .. } => ipv6::HEADER_LEN as u16,
+            Self::V6 { .. } => ipv6::offset16(ipv6::HEADER_LEN),
         }
     }
 
@@ -104,7 +104,7 @@ impl Front {
     pub(super) const fn payload_at(self) -> u16 {
         match self {
             Self::V4 { header_len } => header_len as u16,
-            Self::V6 { at, .. } => at.saturating_add(FRAGMENT_HEADER_LEN as u16),
+            Self::V6 { at, .. } => at.saturating_add(ipv6::offset16(FRAGMENT_HEADER_LEN)),
         }
     }
 
@@ -113,8 +113,8 @@ impl Front {
     // fragment's own counts at the end. W05, RFC 8200 4.5: the payload length, which counts the headers before the fragments.
     const fn room(self) -> u16 {
         match self {
-            Self::V4 { .. } => u16::MAX - ipv4::HEADER_LEN as u16,
-            Self::V6 { at, .. } => u16::MAX - at.saturating_sub(ipv6::HEADER_LEN as u16),
+            Self::V4 { .. } => u16::MAX - ipv6::offset16(ipv4::HEADER_LEN),
+            Self::V6 { at, .. } => u16::MAX - at.saturating_sub(ipv6::offset16(ipv6::HEADER_LEN)),
         }
     }
 }

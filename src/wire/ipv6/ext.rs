@@ -8,7 +8,7 @@
 
 use super::{
     HEADER_LEN, Ipv6, NEXT_HEADER_DESTINATION, NEXT_HEADER_FRAGMENT, NEXT_HEADER_HOP_BY_HOP,
-    NEXT_HEADER_ICMPV6, NEXT_HEADER_NONE, NEXT_HEADER_OFFSET, NEXT_HEADER_ROUTING, NEXT_HEADER_UDP,
+    NEXT_HEADER_ICMPV6, NEXT_HEADER_NONE, NEXT_HEADER_OFFSET, NEXT_HEADER_ROUTING, NEXT_HEADER_UDP, offset16,
 };
 
 mod options;
@@ -169,9 +169,9 @@ impl<'a> Walk<'a> {
         Self {
             rest,
             body,
-            at: HEADER_LEN as u16,
+            at: offset16(HEADER_LEN),
             next: ip.next_header(),
-            named_at: NEXT_HEADER_OFFSET as u16,
+            named_at: offset16(NEXT_HEADER_OFFSET),
             headers: 0,
             router_alert: false,
             fragment: None,
@@ -277,7 +277,7 @@ impl<'a> Walk<'a> {
 fn check_routing(header: &[u8], at: u16) -> Result<(), ExtError> {
     match header.get(ROUTING_SEGMENTS_LEFT) {
         Some(0) => Ok(()),
-        _ => Err(ExtError::Routing { type_at: at.saturating_add(ROUTING_TYPE as u16) }),
+        _ => Err(ExtError::Routing { type_at: at.saturating_add(offset16(ROUTING_TYPE)) }),
     }
 }
 

@@ -34,9 +34,9 @@ pub(super) fn order() -> Vec<Stimulus> {
     let (hop, dst) = (hop_by_hop(&[]), destination(&[]));
     let way = routing_header(0, 0, 0);
     let mut all = Vec::new();
-    four(&mut all, "V07 hop-by-hop options", &through(&[hop.clone()]));
-    four(&mut all, "V07 destination options", &through(&[dst.clone()]));
-    four(&mut all, "V07 a routing header that is done", &through(&[way.clone()]));
+    four(&mut all, "V07 hop-by-hop options", &through(std::slice::from_ref(&hop)));
+    four(&mut all, "V07 destination options", &through(std::slice::from_ref(&dst)));
+    four(&mut all, "V07 a routing header that is done", &through(std::slice::from_ref(&way)));
     let ordered = [hop.clone(), dst.clone(), way.clone(), ATOMIC, dst.clone()];
     four(&mut all, "V07 all in their order", &through(&ordered));
     for (name, extensions) in [
@@ -93,7 +93,7 @@ fn cut_short(hop: &Extension) -> Vec<Stimulus> {
             all.push(one(&format!("V12 {name} cut to {len} bytes"), send6(&ip, cut)));
         }
         for units in [1, 2, 3, 255] {
-            let mut frame = hello(&through(&[extension.clone()]));
+            let mut frame = hello(&through(std::slice::from_ref(&extension)));
             if extension != ATOMIC {
                 frame[55] = units;
                 all.push(one(&format!("V12 {name} that says {units} more"), frame));

@@ -56,7 +56,7 @@ fn only_the_first_fragment_says_what_follows() {
     let frame = V6.udp(100);
     let bytes = &frame[54..];
     for reverse in [false, true] {
-        let mut pieces = vec![
+        let mut pieces = [
             fragment(|_| {}, 17, 5, (0, &bytes[..32], bytes.len())),
             fragment(|_| {}, 6, 5, (32, &bytes[32..64], bytes.len())),
             fragment(|_| {}, 255, 5, (64, &bytes[64..], bytes.len())),
