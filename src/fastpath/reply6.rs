@@ -9,7 +9,11 @@ use crate::stack::interface::Interfaces;
 use crate::wire::checksum::{Sum, udp_nonzero};
 use crate::wire::ipv6::NEXT_HEADER_UDP;
 
+/// What is plain, and was sent to us alone.
+const UNICAST: Parts = Parts::new(14, 54, 0).over_ipv6(true).with_sum(PayloadSum::Valid);
+
 /// As its like for IPv4, which has handed on what is of another shape.
+// U21: from the address that was asked.
 #[inline(never)]
 pub(super) fn in_place<B: PacketBuf>(
     buf: &mut B,
@@ -17,32 +21,57 @@ pub(super) fn in_place<B: PacketBuf>(
     view: &View,
     interfaces: &Interfaces,
 ) -> bool {
-    const UNICAST: Parts = Parts::new(14, 54, 0).over_ipv6(true).with_sum(PayloadSum::Valid);
-    let unicast = parts.is_shaped_like(UNICAST);
-    if !unicast && !parts.is_shaped_like(UNICAST.to(Cast::Multicast)) {
-        return false;
+    if !parts.is_shaped_like(UNICAST) {
+        return to_group(buf, parts, view, interfaces);
     }
     let Some(frame) = buf.unique() else { return false };
     let len = frame.len();
     let Some(head) = frame.first_chunk_mut::<HEAD6>() else { return false };
-    let peer = [head.load64::<22>(), head.load64::<30>()];
-    let ports = head.load32::<54>();
-    // An answer larger than the link is not sent. X03, U10: neither the address of no one nor port 0 can be answered.
-    if parts.udp_len() > view.v6.udp_len_max || ports & 0xffff == 0 || peer[0] | peer[1] == 0 {
+    let Some(Ends { peer, asked, ports }) = ends(head, parts, view) else { return false };
+    compose(head, view, (asked, peer), ports, parts.udp_len());
+    let end = 54 + usize::from(parts.udp_len());
+    end == len || trim(buf, end)
+}
+
+/// The same of what was sent to a group.
+// U21: from our own address.
+#[inline(never)]
+fn to_group<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, interfaces: &Interfaces) -> bool {
+    if !parts.is_shaped_like(UNICAST.to(Cast::Multicast)) {
         return false;
     }
-    // U21: from the address that was asked; from our own if that was a group.
+    let Some(frame) = buf.unique() else { return false };
+    let Some(head) = frame.first_chunk_mut::<HEAD6>() else { return false };
+    let Some(Ends { peer, asked, ports }) = ends(head, parts, view) else { return false };
+    let Some(own) = readdress(head, peer, asked, interfaces) else { return false };
+    compose(head, view, (own, peer), ports, parts.udp_len());
+    trim(buf, 54 + usize::from(parts.udp_len()))
+}
+
+/// Ends the frame where its datagram does. Even without a payload that is more than the least frame: nothing has to be
+/// filled up.
+#[inline(never)]
+fn trim<B: PacketBuf>(buf: &mut B, end: usize) -> bool {
+    buf.set_len(end)
+}
+
+/// Who asked whom, and the ports of the answer.
+struct Ends {
+    peer: Addr6,
+    asked: Addr6,
+    ports: u32,
+}
+
+/// The ends of a request that can be answered.
+// An answer larger than the link is not sent. X03, U10: neither the address of no one nor port 0 can be answered.
+#[inline(always)]
+fn ends(head: &[u8; HEAD6], parts: Parts, view: &View) -> Option<Ends> {
+    let peer = [head.load64::<22>(), head.load64::<30>()];
     let asked = [head.load64::<38>(), head.load64::<46>()];
-    let own = if unicast {
-        asked
-    } else {
-        let Some(own) = readdress(head, peer, asked, interfaces) else { return false };
-        own
-    };
-    compose(head, view, (own, peer), ports.rotate_left(16), parts.udp_len());
-    let end = 54 + usize::from(parts.udp_len());
-    // Even without a payload that is more than the least frame: nothing has to be filled up.
-    end == len || buf.set_len(end)
+    let ports = head.load32::<54>();
+    let fits = parts.udp_len() <= view.v6.udp_len_max;
+    let answerable = fits && ports & 0xffff != 0 && peer[0] | peer[1] != 0;
+    answerable.then_some(Ends { peer, asked, ports: ports.rotate_left(16) })
 }
 
 /// Our own address for an answer to a group's datagram, and the UDP checksum under it: as for IPv4.

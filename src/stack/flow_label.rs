@@ -33,8 +33,9 @@ impl FlowLabels {
     #[expect(clippy::cast_possible_truncation, reason = "the low 20 bits are what is wanted")]
     pub fn of(&self, src: Ipv6Addr, dst: Ipv6Addr, protocol: u8, ports: [u8; 4]) -> u32 {
         let mut hasher = self.0.build_hasher();
-        hasher.write_u128(src.to_bits());
-        hasher.write_u128(dst.to_bits());
+        // In the order in which they lie in a header: they are loaded from one.
+        hasher.write_u128(u128::from_le_bytes(src.octets()));
+        hasher.write_u128(u128::from_le_bytes(dst.octets()));
         hasher.write_u64(u64::from(protocol) << 32 | u64::from(u32::from_le_bytes(ports)));
         let hash = hasher.finish();
         // Bits from the middle: the outer ones are the poorest of such a hash. 0 would be one label in a million too many.
