@@ -2,7 +2,7 @@
 //!
 //! The same parts as on a real NIC, by the same constructors: only the devices differ.
 
-use core::net::{Ipv4Addr, SocketAddr};
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::buf::{ROOM, SimBuf, SimPool};
 use super::net::LinkOptions;
@@ -168,6 +168,16 @@ impl ServiceOptions {
             groups: Vec::new(),
             groups6: Vec::new(),
         }
+    }
+
+    /// Which has a socket for IPv6, too, on each UDP port on which it has one for any IPv4 address.
+    #[must_use]
+    pub fn dual_stack(mut self) -> Self {
+        let any = self.listen.iter().filter(|local| local.ip() == Ipv4Addr::UNSPECIFIED);
+        let too: Vec<SocketAddr> =
+            any.map(|local| SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), local.port())).collect();
+        self.listen.extend(too);
+        self
     }
 
     /// Which joins `group` on the first interface from the start: from `sources`, or from any if there is none.
