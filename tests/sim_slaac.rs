@@ -4,16 +4,17 @@
 //! The world asserts after every turn that no packet was lost or doubled, and after every moment that no buffer was.
 #![cfg(feature = "sim")]
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv6Addr, SocketAddrV6};
 use std::time::Duration;
 
 use pollcast::addr::{Cidr, MacAddr, Unicast, V6};
-use pollcast::engine::command::{AddressAnswer, Answer, Command, RouteAnswer};
+use pollcast::engine::command::{AddressAnswer, Answer, Command, MtuOrder, RouteAnswer};
 use pollcast::io::{Addressing6, StableSecret};
 use pollcast::sim::frames::ipv6::{solicited_node, station_mac6};
 use pollcast::sim::frames::mld::MldMessage;
 use pollcast::sim::frames::ndp::{NdpFrame, NdpMessage, NdpOption, Prefix, RouterAdvertisement};
-use pollcast::sim::setup::{PortOptions, WorldOptions};
+use pollcast::sim::frames::udp6::UdpFrame6;
+use pollcast::sim::setup::{PortOptions, ServiceOptions, WorldOptions};
 use pollcast::sim::world::World;
 use pollcast::time::Instant;
 
@@ -51,7 +52,8 @@ impl Link {
     }
 
     fn with(port: PortOptions) -> Self {
-        let options = WorldOptions { ports: vec![port], ..WorldOptions::default() };
+        let services = vec![ServiceOptions::echo().dual_stack()];
+        let options = WorldOptions { ports: vec![port], services, ..WorldOptions::default() };
         Self {
             world: World::new(21, &options),
             routers: vec![ip(ROUTER), ip(OTHER_ROUTER)],
@@ -382,6 +384,37 @@ fn a_router_that_does_not_answer_is_passed_over() {
     link.hear(&saying(advertisement(ROUTER, &[]), |said| said.lifetime_s = 0));
     link.run(secs(1));
     assert_eq!(link.default_router(), Some(ip(OTHER_ROUTER)));
+}
+
+// N14, RFC 4861 6.3.4: answers have the hop limit that a router says, and are no longer than its MTU; another MTU of the port makes
+// them no longer.
+#[test]
+fn answers_are_as_a_router_says_of_the_link() {
+    let mut link = Link::settled(addressing());
+    let peer = SocketAddrV6::new(ip("2001:db8::99"), 4000, 0, 0);
+    let request = UdpFrame6::between(peer, SocketAddrV6::new(ip(STATIC), 7, 0, 0), &[0; 1430]);
+    let request = request.to_mac(PortOptions::new(0).nic.mac).frame();
+    // The longest packet of the answer, and its hop limit.
+    let answer = |link: &mut Link| {
+        let sent = link.world.exchange(0, &request);
+        let packets: Vec<_> = sent.iter().filter(|frame| frame[..6] == request[6..12]).collect();
+        assert!(!packets.is_empty(), "{sent:?}");
+        (packets.iter().map(|frame| frame.len() - 14).max().unwrap(), packets[0][21])
+    };
+    assert_eq!(answer(&mut link), (1478, 64));
+    let mut said = saying(advertisement(ROUTER, &[]), |said| said.hop_limit = 32);
+    said.options.push(NdpOption::Mtu(1400));
+    link.hear(&said);
+    link.run(secs(1));
+    let (longest, hop_limit) = answer(&mut link);
+    assert!((1390..=1400).contains(&longest) && hop_limit == 32, "{longest} {hop_limit}");
+    for (mtu, most) in [(1300, 1300), (1500, 1400)] {
+        let done = link.world.execute(&Command::Mtu(MtuOrder { mtu, port: None }));
+        assert!(matches!(done, Answer::Done(_)), "{done:?}");
+        link.run(secs(1));
+        let (longest, _) = answer(&mut link);
+        assert!((most - 10..=most).contains(&longest), "{mtu}: {longest}");
+    }
 }
 
 // Configuration: routers are not believed where they are not to be.

@@ -19,7 +19,7 @@ use crate::rng::Rng;
 use crate::stack::groups::HOST;
 use crate::stack::nd::addresses::{Addresses, Event, Origin};
 use crate::stack::nd::dad::Heard;
-use crate::stack::nd::discovery::{Discovery, Link};
+use crate::stack::nd::discovery::Discovery;
 use crate::stack::nd::output::{FRAME_MAX, Outgoing};
 use crate::stack::nd::timing::LinkTiming;
 use crate::stack::neighbor::Standing;
@@ -42,8 +42,6 @@ pub(super) struct Autoconf {
     joined: BTreeSet<Group<V6>>,
     /// Addresses or routes are others than workers know.
     is_news: bool,
-    /// What routers said of the link, as far as it is followed.
-    heeded: Link,
     timing: LinkTiming,
     /// Default routers whose Ethernet addresses are kept.
     kept: BTreeSet<Ipv6Addr>,
@@ -60,7 +58,6 @@ impl Autoconf {
             rng,
             joined: BTreeSet::new(),
             is_news: true,
-            heeded: Link::default(),
             kept: BTreeSet::new(),
             claim_said_at: None,
         }
@@ -259,14 +256,12 @@ impl Interface {
         }
     }
 
-    /// Follows what routers say of the link.
-    fn heed_link<N: Nic>(&mut self, now: Instant, base: &Base, out: &Outlet<N>) {
-        let Some(auto) = &mut self.autoconf else { return };
-        let (link, before) = (auto.discovery.link(), auto.heeded);
-        auto.heeded = link;
-        if link.mtu != before.mtu
-            && let Some(mtu) = link.mtu
-        {
+    /// Follows what routers say of the link's MTU, or what the link itself has.
+    // N14, RFC 4861 6.3.4: less than the link carries, never more.
+    pub(super) fn heed_link<N: Nic>(&mut self, now: Instant, base: &Base, out: &Outlet<N>) {
+        let Some(auto) = &self.autoconf else { return };
+        let mtu = auto.discovery.link().mtu.map_or(self.replica.mtu, |said| said.min(self.replica.mtu));
+        if mtu != self.replica.v6.paths.link_mtu() {
             self.replica.v6.paths.set_link_mtu(mtu);
             self.tell_paths::<V6, N>(now, PathNews::LinkMtu(mtu), &base.workers, out);
         }

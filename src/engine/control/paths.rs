@@ -86,6 +86,7 @@ impl Port {
             interface.v6.reports.gmp.set_mtu(mtu);
             interface.tell_paths::<V4, N>(now, PathNews::LinkMtu(mtu), &base.workers, out);
             interface.tell_paths::<V6, N>(now, PathNews::LinkMtu(mtu), &base.workers, out);
+            interface.heed_link(now, base, out);
         }
         Ok(format!(
             "{} carries {mtu} bytes now; what was known of its paths is forgotten",
