@@ -99,7 +99,7 @@ impl Judge6 {
         assert_eq!(frame[38..54], quote[8..24], "K03: another than the sender is told: {frame:02x?}");
         let to = at(24);
         assert!(self.own.contains(&to) || to.is_multicast() && what == "icmp6 4/2", "K03: {frame:02x?}");
-        assert!(quote[6] != 58 || !quote.get(40).is_some_and(|kind| *kind < 128), "K03: {frame:02x?}");
+        assert!(quote[6] != 58 || quote.get(40).is_none_or(|kind| *kind >= 128), "K03: {frame:02x?}");
         let len = 40 + usize::from(u16::from_be_bytes([quote[4], quote[5]]));
         assert_eq!(quote.len(), len.min(1280 - 48), "K02: {frame:02x?}");
     }
