@@ -1,5 +1,5 @@
 //! pollcast on an Intel 82540EM (e1000), by uio_pci_generic: as on a machine without an IOMMU.
-#![cfg(all(feature = "dpdk", feature = "cli"))]
+#![cfg(all(feature = "dpdk", feature = "cli", feature = "sim"))]
 
 mod common;
 mod nic_checks;

@@ -1,5 +1,5 @@
 //! pollcast on an Intel 82574L (e1000e) behind an IOMMU, by vfio-pci.
-#![cfg(all(feature = "dpdk", feature = "cli"))]
+#![cfg(all(feature = "dpdk", feature = "cli", feature = "sim"))]
 
 mod common;
 mod nic_checks;

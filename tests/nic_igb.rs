@@ -1,5 +1,5 @@
 //! pollcast on an Intel 82576 (igb) behind an IOMMU, by vfio-pci. Needs QEMU 8.
-#![cfg(all(feature = "dpdk", feature = "cli"))]
+#![cfg(all(feature = "dpdk", feature = "cli", feature = "sim"))]
 
 mod common;
 mod nic_checks;

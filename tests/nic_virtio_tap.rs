@@ -1,6 +1,6 @@
 //! pollcast on a virtio NIC with two queues, behind an IOMMU, by vfio-pci; the host's end is a tap of the kernel's, and each
 //! leaves checksums to the other.
-#![cfg(all(feature = "dpdk", feature = "cli"))]
+#![cfg(all(feature = "dpdk", feature = "cli", feature = "sim"))]
 
 mod common;
 mod nic_checks;

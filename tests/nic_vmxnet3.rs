@@ -1,5 +1,5 @@
 //! pollcast on VMware's vmxnet3 behind an IOMMU, by vfio-pci.
-#![cfg(all(feature = "dpdk", feature = "cli"))]
+#![cfg(all(feature = "dpdk", feature = "cli", feature = "sim"))]
 
 mod common;
 mod nic_checks;

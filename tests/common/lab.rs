@@ -14,7 +14,7 @@ use super::netns::Netns;
 use super::pollcast::{Config, Pollcast};
 use super::raw_peer::{FarEnd, RawPeer};
 use super::read::{Frame, Record, Report};
-use super::six::pretended_neighbor;
+use super::six::{is_unasked6, pretended_neighbor};
 
 /// The kernel's end of the tap.
 pub const DEVICE: &str = "pc0";
@@ -106,7 +106,7 @@ impl<E: FarEnd> Wire<E> {
 /// Whether a frame may be an answer.
 fn is_asked_for(frame: &Frame) -> bool {
     let announces = |frame: &Frame| frame.is_arp() && frame.arp().sender.ip == frame.arp().target.ip;
-    !frame.carries(IGMP) && !announces(frame)
+    !frame.carries(IGMP) && !announces(frame) && !is_unasked6(frame)
 }
 
 fn pretended_host_asked_for(frame: &Frame) -> Option<Host> {

@@ -81,9 +81,9 @@ pub struct Model {
 }
 
 impl Model {
-    /// A configuration for its port: services and two addresses as everywhere, and small rings.
+    /// A configuration for its port: services and the addresses of both IP versions as everywhere, and small rings.
     pub fn config(&self, services: &str) -> Config {
-        let mut config = Config::new(NIC, services);
+        let mut config = Config::dual(NIC, services);
         config.hugepages = "required";
         config.file_prefix = Some("pollcast".to_owned());
         config.socket = Some("/run/pollcast/ctl.sock".into());
@@ -508,7 +508,7 @@ impl SharedNic {
         Self { model, guest: OnceLock::new() }
     }
 
-    /// For this test alone, with pollcast running [`ECHO`](super::ECHO). `None`, and a word about it, if this machine
+    /// For this test alone, with pollcast running [`ECHO6`](super::ECHO6). `None`, and a word about it, if this machine
     /// cannot emulate it.
     pub fn lock(&self) -> Option<MutexGuard<'_, Guest>> {
         if self.model.cable != Made::OfSocket && !may_run() {
@@ -527,7 +527,7 @@ impl SharedNic {
                     guest.stop();
                     guest
                 });
-                guest.run(&self.model.config(super::ECHO));
+                guest.run(&self.model.config(super::ECHO6));
                 Some(guest)
             }
             Err(why) => {

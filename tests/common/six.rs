@@ -55,7 +55,7 @@ pub const ECHO6: &str = r#"
 [[service]]
 name = "echo"
 kind = "echo"
-listen = ["0.0.0.0:7", "[::]:7"]
+listen = ["[::]:7"]
 groups = [
     { group = "239.1.2.3" },
     { group = "232.1.2.3", sources = ["198.18.0.1"] },
@@ -65,14 +65,31 @@ groups = [
 answer_broadcast = true
 "#;
 
-/// The frame that tells a host where a pretended one is, if `frame` asks for one: 2001:db8::4 and up, fe80::4 and up.
+/// Whether a host sends such a frame of itself and in its own time: it reports groups, or asks for routers.
+pub fn is_unasked6(frame: &Frame) -> bool {
+    let bytes = &frame.bytes;
+    if bytes.len() < 63 || frame.ethertype() != ETHERTYPE_IPV6 {
+        return false;
+    }
+    match bytes[20] {
+        58 => bytes[54] == 133,
+        // Behind a router alert.
+        0 => bytes[54] == 58 && matches!(bytes[62], 131 | 132 | 143),
+        _ => false,
+    }
+}
+
+/// The frame that tells a host where a pretended one is, if `frame` asks for one: 2001:db8::1, and from
+/// 2001:db8::4 and fe80::4 up to those of :fff.
 pub fn pretended_neighbor(frame: &Frame) -> Option<Vec<u8>> {
     let bytes = &frame.bytes;
     let asks =
         bytes.len() >= 78 && frame.ethertype() == ETHERTYPE_IPV6 && (bytes[20], bytes[54]) == (58, 135);
     let target = asks.then(|| ipv6_at(bytes, 62))?;
     let n = target.segments()[7];
-    let host = [Host6::number(n), Host6::local(n)].into_iter().find(|host| host.ip == target && n >= 4)?;
+    let host = [Host6::number(n), Host6::local(n)]
+        .into_iter()
+        .find(|host| host.ip == target && (n == 1 || (4..0x1000).contains(&n)))?;
     let asker = Host6 { mac: frame.src(), ip: ipv6_at(bytes, 22) };
     // Duplicate address detection would have it.
     (!asker.ip.is_unspecified()).then(|| advertisement(host, asker))

@@ -1,15 +1,23 @@
 //! What must be true of pollcast on every NIC, whatever its model and driver do and leave to software.
 #![allow(dead_code, unreachable_pub, reason = "a file of the tests that name it")]
 
+mod checksums;
+mod six;
+
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use super::common::*;
+use ::pollcast::sim::frames::RecordKind as Kind6;
 
-/// Joined by [`ECHO`], from any source.
+use super::common::*;
+pub use checksums::*;
+pub use six::*;
+
+/// Joined by [`ECHO6`], from any source.
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
-/// Joined by [`ECHO`], from 198.18.0.1 alone. Its Ethernet address is that of [`GROUP`].
+/// Joined by [`ECHO6`], from 198.18.0.1 alone. Its Ethernet address is that of [`GROUP`].
 const SOURCE_GROUP: Ipv4Addr = Ipv4Addr::new(232, 1, 2, 3);
 /// Not joined; of the same Ethernet address again.
 const ALIAS: Ipv4Addr = Ipv4Addr::new(239, 129, 2, 3);
@@ -45,7 +53,13 @@ macro_rules! nic_tests {
             more_groups_than_the_table_holds_are_received,
             the_filter_survives_a_restart_of_the_port,
             the_filter_survives_a_cable_that_was_unplugged,
-            checksums_are_verified_and_right
+            checksums_are_verified_and_right,
+            one_host_is_asked_and_answers_over_ipv6,
+            ipv6_groups_are_asked_and_answer,
+            ipv6_fragments_are_put_together_and_sent,
+            what_was_not_joined_over_ipv6_is_kept_away,
+            ipv6_groups_of_one_ethernet_address_are_told_apart,
+            ipv6_groups_are_joined_and_left_while_it_runs
             $(, $beside)*
         );
     };
@@ -148,22 +162,30 @@ pub fn fragments_are_put_together_and_sent(guest: &Guest) {
     }
 }
 
-/// Sends datagrams of many flows, and tells how many packets came by each queue.
-fn many_flows(guest: &Guest, rounds: u16) -> Vec<u64> {
+/// Sends datagrams of many flows.
+fn many_flows(guest: &Guest, rounds: u16) {
     for round in 0..rounds {
         let frames: Vec<_> = (0..100)
             .map(|n| udp_frame(Host::number(10 + n), 4000 + round, HOST, 7, b"one of many flows"))
             .collect();
         guest.wire.exchange(&frames, Duration::from_millis(10));
     }
+}
+
+/// How many packets came by each queue.
+fn by_queue(guest: &Guest) -> Vec<u64> {
     let stats = guest.ctl(&["stats"]);
     serde_json::from_value(stats["ports"][0]["rx_by_queue"].clone()).unwrap()
 }
 
 // A device with receive-side scaling gives every worker its part.
 pub fn flows_are_spread_over_the_queues(guest: &Guest) {
-    let by_queue = many_flows(guest, 2);
-    assert!(by_queue.len() == 2 && by_queue.iter().all(|packets| *packets > 40), "{by_queue:?}");
+    for of_one_version in [|guest: &Guest| many_flows(guest, 2), many_flows6] {
+        let before = by_queue(guest);
+        of_one_version(guest);
+        let by_queue: Vec<_> = by_queue(guest).iter().zip(&before).map(|(now, then)| now - then).collect();
+        assert!(by_queue.len() == 2 && by_queue.iter().all(|packets| *packets > 20), "{by_queue:?}");
+    }
     assert!(!guest.log().contains("does not spread flows"), "{}", guest.log());
 }
 
@@ -171,8 +193,9 @@ pub fn flows_are_spread_over_the_queues(guest: &Guest) {
 pub fn a_queue_that_is_never_filled_is_told_of(guest: &Guest) {
     let mut model = guest.model;
     model.workers = 2;
-    guest.run(&model.config(ECHO));
-    let by_queue = many_flows(guest, 11);
+    guest.run(&model.config(ECHO6));
+    many_flows(guest, 11);
+    let by_queue = by_queue(guest);
     assert!(by_queue.len() == 2 && by_queue.contains(&0), "it does fill both: {by_queue:?}");
     let deadline = Instant::now() + Duration::from_secs(5);
     while !guest.log().contains("does not spread flows") {
@@ -184,7 +207,7 @@ pub fn a_queue_that_is_never_filled_is_told_of(guest: &Guest) {
 pub fn more_workers_than_queues_are_refused(guest: &Guest) {
     let mut model = guest.model;
     model.workers = 2;
-    let said = guest.refusal(&model.config(ECHO));
+    let said = guest.refusal(&model.config(ECHO6));
     assert!(said.contains("2 workers want a queue pair each") && said.contains("its key `cpus`"), "{said}");
 }
 
@@ -248,26 +271,39 @@ pub fn groups_are_joined_and_left_while_it_runs(guest: &Guest) {
     assert_group_is_echoed(guest, GROUP);
 }
 
-/// Asserts that the filter is as it should be with the groups of [`ECHO`].
+/// Asserts that the filter is as it should be with the groups of [`ECHO6`].
 #[track_caller]
 fn assert_filter_is_effective(guest: &Guest) {
     assert_group_is_echoed(guest, GROUP);
+    assert_group6_is_echoed(guest, GROUP6);
     if guest.model.filter != Filter::AllMulticast {
-        assert_group_is_kept_away(guest, UNJOINED);
+        assert_unjoined_is_kept_away(guest);
     }
 }
 
-// E08, G44: a link that was down comes back with its filter, and the groups are reported again.
+/// Asserts that the groups of neither version that are nothing like what is joined get to software.
+#[track_caller]
+fn assert_unjoined_is_kept_away(guest: &Guest) {
+    let frames = [to_group(UNJOINED, b"not for us"), to_group6(UNJOINED6, b"not for us")];
+    let passage = pass(guest, &vec![frames; MANY].concat(), 2 * MANY);
+    assert_eq!((passage.answers, passage.drops), (Vec::new(), drops(&[])));
+}
+
+// E03, E08, G44: a link that was down comes back with its filter, and the groups are reported again.
 pub fn the_filter_survives_a_cable_that_was_unplugged(guest: &Guest) {
     assert_filter_is_effective(guest);
     guest.set_link(false);
     guest.wire.raw.send(&to_group(GROUP, b"into the void"));
     guest.set_link(true);
     let record = Record::new(RecordKind::ToExclude, GROUP, &[]);
-    let found = guest.wire.raw.find(Duration::from_secs(10), |frame| {
-        frame.report().filter(|report| report.records.contains(&record))
+    let (v4, v6) = (Cell::new(false), Cell::new(false));
+    guest.wire.raw.find(Duration::from_secs(10), |frame| {
+        let reported = frame.report().is_some_and(|report| report.records.contains(&record));
+        v4.set(v4.get() || reported);
+        v6.set(v6.get() || reports6(frame, Kind6::ToEx, GROUP6));
+        (v4.get() && v6.get()).then_some(())
     });
-    assert!(found.is_some(), "the groups were not reported again");
+    assert_eq!((v4.get(), v6.get()), (true, true), "the groups of IPv4 and of IPv6 were reported again");
     assert_filter_is_effective(guest);
 }
 
@@ -299,18 +335,25 @@ fn assert_rungs(guest: &Guest, rung: &str, passed_over: &[(&str, &str)]) {
     }
 }
 
-/// The `n`th of many groups.
+/// The `n`th of many groups, from 1 on.
 fn one_of_many(n: u8) -> Ipv4Addr {
     Ipv4Addr::new(239, 9, 0, n)
 }
 
-/// Has pollcast join or leave the first `n` of many groups.
-fn change_many(guest: &Guest, verb: &str, n: u8) {
-    guest.ctl(&[verb, &format!("{}-{}", one_of_many(1), one_of_many(n))]);
+/// The same of IPv6.
+fn one_of_many6(n: u8) -> Ipv6Addr {
+    Ipv6Addr::new(0xff0e, 0, 0, 0, 0, 0, 9, n.into())
 }
 
-// E05, E07: the filter is done by the best rung that has room, which is told with its reason; more groups than the exact
-// table holds are all received; the filter climbs again when there is room.
+/// Has pollcast join or leave `n` groups, half of them of each version.
+fn change_many(guest: &Guest, verb: &str, n: u8) {
+    let (v4, v6) = (n / 2, n - n / 2);
+    guest.ctl(&[verb, &format!("{}-{}", one_of_many(1), one_of_many(v4))]);
+    guest.ctl(&[verb, &format!("{}-{}", one_of_many6(1), one_of_many6(v6))]);
+}
+
+// E03, E05, E07: the filter is done by the best rung that has room, which is told with its reason; more groups of both
+// versions than the exact table holds are all received; the filter climbs again when there is room.
 pub fn more_groups_than_the_table_holds_are_received(guest: &Guest) {
     const NO_LIST: (&str, &str) = ("addr_list", "Operation not supported (-ENOTSUP)");
     let few = |guest: &Guest| match guest.model.filter {
@@ -323,7 +366,7 @@ pub fn more_groups_than_the_table_holds_are_received(guest: &Guest) {
         Filter::ListAndTable(room) | Filter::Table(room) => u8::try_from(room).unwrap(),
         Filter::AllMulticast => 20,
     };
-    // With that of all hosts and the two of the configuration, which share one.
+    // Beside that of all hosts and the others that are always there.
     let more = room + 1;
     change_many(guest, "join", more);
     let full = ("mac_table", "are wanted");
@@ -332,79 +375,39 @@ pub fn more_groups_than_the_table_holds_are_received(guest: &Guest) {
         Filter::Table(_) => assert_rungs(guest, "all_multicast", &[NO_LIST, full]),
         Filter::AllMulticast => few(guest),
     }
-    let requests: Vec<_> = (1..=more).map(|n| to_group(one_of_many(n), &[n])).collect();
+    let (v4, v6) = (more / 2, more - more / 2);
+    let to_v4 = (1..=v4).map(|n| to_group(one_of_many(n), &[4, n]));
+    let requests: Vec<_> = to_v4.chain((1..=v6).map(|n| to_group6(one_of_many6(n), &[6, n]))).collect();
     let answers = guest.wire.exchange(&requests, Duration::from_millis(200));
-    let mut echoed: Vec<_> = answers.iter().flat_map(|answer| answer.udp().payload).collect();
+    let is_v4 = |answer: &Frame| answer.ethertype() == ETHERTYPE_IPV4;
+    let payload = |answer| if is_v4(answer) { answer.udp().payload } else { echoed6(answer).payload };
+    let mut echoed: Vec<_> = answers.iter().map(payload).collect();
     // Several queues keep no order among flows.
     echoed.sort_unstable();
-    assert_eq!(echoed, (1..=more).collect::<Vec<u8>>());
+    let all = (1..=v4).map(|n| vec![4, n]).chain((1..=v6).map(|n| vec![6, n]));
+    assert_eq!(echoed, all.collect::<Vec<_>>());
     if guest.model.filter == Filter::ListAndTable(room.into()) {
         // A device that keeps hashes lets more pass: software refuses it, and counts.
-        let passage = pass(guest, &vec![to_group(COLLISION, b"the same hash"); MANY], 0);
+        let frames = [to_group(COLLISION, b"the same hash"), to_group6(COLLISION6, b"the same hash")];
+        let passage = pass(guest, &vec![frames; MANY].concat(), 0);
         assert_eq!(
             (passage.answers, passage.drops),
-            (Vec::new(), drops(&[("ethernet_group_not_joined", MANY)]))
+            (Vec::new(), drops(&[("ethernet_group_not_joined", 2 * MANY)]))
         );
-        assert_group_is_kept_away(guest, UNJOINED);
+        assert_unjoined_is_kept_away(guest);
     }
     change_many(guest, "leave", more);
     few(guest);
     assert_filter_is_effective(guest);
     if guest.model.filter != Filter::AllMulticast {
-        assert_group_is_kept_away(guest, COLLISION);
-        assert_group_is_kept_away(guest, one_of_many(more));
-    }
-}
-
-// C01, U04: bad checksums are dropped and counted, right ones sent, whoever computes them.
-pub fn checksums_are_verified_and_right(guest: &Guest) {
-    let auto = guest.model.config(ECHO);
-    let mut software = auto.clone();
-    software.ports += "checksum = \"software\"\n";
-    for (config, offloads) in [(auto, guest.model.offloads), (software, &[][..])] {
-        guest.run(&config);
-        let port = guest.ctl(&["ports"])[0].take();
-        assert_eq!(port["offloads"], serde_json::json!(offloads), "{port}");
-        wrong_checksums_are_dropped(guest);
-        right_checksums_are_sent(guest);
-    }
-}
-
-fn wrong_checksums_are_dropped(guest: &Guest) {
-    let packet =
-        |udp: Udp, ip: Ipv4| frame(PEER, HOST, &ip.packet(&udp.datagram(PEER.ip, HOST.ip, b"hello")));
-    let (udp, ip) = (Udp::new(4000, 7), Ipv4::new(PEER.ip, HOST.ip, UDP));
-    let bad_udp = packet(Udp { checksum: Some(0xbad), ..udp.clone() }, ip.clone());
-    let bad_ip = packet(udp.clone(), Ipv4 { checksum: Some(0xbad), ..ip.clone() });
-    for (bad, why) in [(bad_udp, "udp_checksum"), (bad_ip, "ipv4_checksum")] {
-        let passage = pass(guest, &vec![bad; MANY], 0);
-        assert_eq!((passage.answers, passage.drops), (Vec::new(), drops(&[(why, MANY)])));
-    }
-    // RFC 768: the sender computed none.
-    let none = guest.answer(&packet(Udp { checksum: Some(0), ..udp }, ip)).udp();
-    assert_eq!(none.payload, b"hello");
-}
-
-fn right_checksums_are_sent(guest: &Guest) {
-    // Even and odd, and one whose sum comes to 0, which is sent as 0xffff.
-    let mut payloads: Vec<Vec<u8>> = (0..40_u8).map(|n| vec![n ^ 0xa5; usize::from(n) * 31]).collect();
-    let mut to_zero = vec![0; 100];
-    let sum = udp_checksum(
-        HOST.ip,
-        PEER.ip,
-        &Udp { checksum: Some(0), ..Udp::new(7, 4000) }.datagram(HOST.ip, PEER.ip, &to_zero),
-    );
-    to_zero[..2].copy_from_slice(&sum.to_be_bytes());
-    payloads.push(to_zero);
-    // The sum of what one host asked is that of the answer; that of what a group was asked is made anew.
-    for to in [HOST, PEER.with_ip(GROUP)] {
-        let requests: Vec<_> = payloads.iter().map(|p| udp_frame(PEER, 4000, to, 7, p)).collect();
-        let answers = guest.wire.exchange(&requests, Duration::from_millis(200));
-        // `Frame::udp` judges both sums.
-        let echoed: Vec<_> = answers.iter().map(Frame::udp).collect();
-        assert!(echoed.iter().all(|udp| udp.checksum != 0), "UDP without a checksum");
-        assert_eq!(echoed.last().map(|udp| udp.checksum), Some(0xffff), "U05");
-        assert_eq!(echoed.into_iter().map(|udp| udp.payload).collect::<Vec<_>>(), payloads);
+        let left = [
+            to_group(COLLISION, b"the same hash"),
+            to_group6(COLLISION6, b"the same hash"),
+            to_group(one_of_many(v4), b"left"),
+            to_group6(one_of_many6(v6), b"left"),
+        ];
+        let passage = pass(guest, &vec![left; MANY].concat(), 4 * MANY);
+        assert_eq!((passage.answers, passage.drops), (Vec::new(), drops(&[])));
     }
 }
 
@@ -421,31 +424,4 @@ pub fn the_file_for_a_nic_runs_as_it_is(guest: &Guest) {
         let echo = echo.unwrap_or_else(|| panic!("no echo from {}", to.ip));
         assert_eq!((echo.src(), echo.udp().sport, echo.udp().payload), (host.mac, port, b"hello".to_vec()));
     }
-}
-
-// C01, virtio 1.2 5.1.6.4: the kernel sends what has no checksum yet, says so, and is answered right; the frame that comes to
-// it may have none either.
-pub fn checksums_are_left_to_the_kernel_and_by_it(guest: &Guest) {
-    let client = guest.wire.raw.bridge().enter(|| {
-        let socket = std::net::UdpSocket::bind((BRIDGE.ip, 0)).unwrap();
-        socket2::SockRef::from(&socket).set_multicast_if_v4(&BRIDGE.ip).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        socket
-    });
-    // Counters from 0.
-    guest.stop();
-    guest.run(&guest.model.config(ECHO));
-    for to in [HOST.ip, HOST_SECOND.ip, GROUP] {
-        for len in [0, 1, 18, 100, 1472] {
-            let payload = vec![0x42; len];
-            client.send_to(&payload, (to, 7)).unwrap();
-            let mut buf = [0; 2000];
-            let (len, from) = client.recv_from(&mut buf).unwrap_or_else(|e| panic!("no echo from {to}: {e}"));
-            assert_eq!(buf[..len], payload);
-            assert_eq!(from, (if to.is_multicast() { HOST.ip } else { to }, 7).into());
-        }
-    }
-    let reasons = guest.ctl(&["drops"]);
-    let wrong = reasons.as_array().unwrap().iter().filter(|row| row["reason"] == "udp_checksum");
-    assert!(wrong.into_iter().all(|row| row["packets"] == 0), "{reasons}");
 }
