@@ -193,7 +193,7 @@ fn an_atomic_fragment_is_a_datagram_of_its_own() {
     let (long, atomic) = (request(1000), request(10));
     let fragments = cut6(&long.frame(), 7, &[512]);
     let alone = piece(7, 0, false, 17, &atomic.datagram());
-    assert_eq!(answer(&mut world, &[alone.clone()]).payload, atomic.payload);
+    assert_eq!(answer(&mut world, std::slice::from_ref(&alone)).payload, atomic.payload);
     assert!(exchange(&mut world, &fragments[..1]).is_empty());
     assert_eq!(answer(&mut world, &[alone]).payload, atomic.payload);
     assert_eq!(answer(&mut world, &fragments[1..]).payload, long.payload);
@@ -234,7 +234,7 @@ fn a_fragment_that_cannot_be_is_told_with_its_place() {
     assert!(exchange(&mut world, &fragments[..1]).is_empty());
     // W04: the payload length is what is wrong.
     let odd = piece(5, 64, true, 17, &datagram[64..77]);
-    let (kind, code, pointer, quote) = error(&mut world, &[odd.clone()]);
+    let (kind, code, pointer, quote) = error(&mut world, std::slice::from_ref(&odd));
     assert_eq!((kind, code, pointer), (4, 0, 4));
     assert_eq!(quote, odd[14..]);
     // W05: the fragment offset, at 42; behind options of eight bytes, at 50.
