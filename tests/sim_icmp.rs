@@ -619,11 +619,9 @@ fn a_worker_with_a_full_inbox_is_told_of_the_mtu_later() {
     // Each puts a table into the inbox.
     for n in 0..u32::try_from(INBOX_LEN).unwrap() {
         let group = Ipv4Addr::from_bits(0xef01_0000 + n);
-        let answer = world.command(&Command::Join(Membership::of(group)));
-        assert!(matches!(answer, Answer::Done(_)), "{answer:?}");
+        assert!(matches!(world.command(&Command::Join(Membership::of(group))), Answer::Done(_)));
     }
-    let order = MtuOrder { mtu: 1450, port: None };
-    assert!(matches!(world.command(&Command::Mtu(order)), Answer::Done(_)));
+    assert!(matches!(world.command(&Command::Mtu(MtuOrder { mtu: 1450, port: None })), Answer::Done(_)));
     world.run_for(Duration::from_secs(5));
     world.take_sent(0);
     assert!(answers(&mut world, 1450, OTHER_CLIENT));

@@ -17,6 +17,7 @@ use crate::engine::message::PathNews;
 use crate::io::{Addressing6, Nic, Occasion};
 use crate::rng::Rng;
 use crate::stack::groups::HOST;
+use crate::stack::nd::RouterAdvertisement;
 use crate::stack::nd::addresses::{Addresses, Event, Origin};
 use crate::stack::nd::dad::Heard;
 use crate::stack::nd::discovery::Discovery;
@@ -25,7 +26,6 @@ use crate::stack::nd::timing::LinkTiming;
 use crate::stack::neighbor::Standing;
 use crate::stack::route::Route;
 use crate::time::{Instant, earliest};
-use crate::wire::ndisc::RouterAdvertisement;
 
 /// How often at most it is said that another host claims an address that is in use.
 const CLAIMS_SAID: Duration = Duration::from_secs(10);

@@ -9,12 +9,12 @@ use super::interface::Interface;
 use super::port::Base;
 use crate::engine::counters::Counter;
 use crate::io::{DropReason, Nic, PacketBuf};
+use crate::stack::nd::Message;
 use crate::stack::nd::input::{self, Outcome, Received};
 use crate::stack::nd::output::{FRAME_MAX, Outgoing};
 use crate::stack::nd::redirect;
 use crate::stack::neighbor::Request;
 use crate::time::Instant;
-use crate::wire::ndisc::Message;
 
 impl Interface {
     /// A message of neighbour discovery.

@@ -17,3 +17,5 @@ pub mod redirects;
 pub mod routers;
 pub mod stable_iid;
 pub mod timing;
+
+pub use crate::wire::ndisc::{Message, RouterAdvertisement};
