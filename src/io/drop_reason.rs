@@ -88,7 +88,7 @@ drop_reasons! {
     /// The IPv6 payload length exceeds the frame.
     Ipv6Truncated = "ipv6_truncated" => Some("Ip6InTruncatedPkts");
     /// The IPv6 source cannot be one host: a group, loopback, an IPv4 address, or unspecified where it may not be.
-    Ipv6SourceMartian = "ipv6_source_martian" => None;
+    Ipv6SourceMartian = "ipv6_source_martian" => Some("Ip6InHdrErrors");
     /// The IPv6 source is our own address.
     Ipv6SourceOwn = "ipv6_source_own" => None;
     /// The IPv6 destination is one that no wire carries: loopback, or a group that does not leave the interface.

@@ -59,8 +59,9 @@ fn payload_sum<F: Over>(datagram: &Datagram<'_, F>, udp: &Udp<'_>, meta: RxMeta)
         ChecksumStatus::None if udp.checksum() != 0 || F::ZERO_IS_NONE => Some(PayloadSum::Absent),
         // U04, RFC 768: over IPv4, 0 says that there is none.
         _ if udp.checksum() == 0 => F::ZERO_IS_NONE.then_some(PayloadSum::Absent),
-        ChecksumStatus::Good => Some(PayloadSum::Valid),
-        ChecksumStatus::None | ChecksumStatus::Bad | ChecksumStatus::Unknown => {
+        // U03, U08: a device sums what IP brought. Where that is more than the datagram, it has not spoken of the datagram.
+        ChecksumStatus::Good if usize::from(udp.length()) == datagram.bytes.len() => Some(PayloadSum::Valid),
+        ChecksumStatus::Good | ChecksumStatus::None | ChecksumStatus::Bad | ChecksumStatus::Unknown => {
             let pseudo = F::pseudo(datagram.src, datagram.dst, udp.length());
             udp.is_whole(pseudo).then_some(PayloadSum::Valid)
         }

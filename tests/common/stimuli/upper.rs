@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::super::frames::{Host, Ipv4, UDP, Udp, checksum, frame, udp_frame};
+use super::super::frames::{Host, Ipv4, UDP, Udp, checksum, frame, udp_checksum, udp_frame};
 use super::super::lab::{HOST, HOST_SECOND, PEER};
 use super::{CLOSED, GROUP, SUBNET_BROADCAST, Stimulus, closed, one, plain, send, with_udp};
 
@@ -75,6 +75,13 @@ pub(super) fn udp() -> Vec<Stimulus> {
             let whole = Udp::new(4000, 7).datagram(PEER.ip, HOST.ip, b"hello");
             let sum = u16::from_be_bytes([whole[6], whole[7]]);
             with_udp(Udp { length: Some(8), checksum: Some(sum), ..Udp::new(4000, 7) })
+        }),
+        one("U03 length 8 of 13, sum by the length of IP", {
+            let mut datagram = Udp::new(4000, 7).datagram(PEER.ip, HOST.ip, b"hello");
+            datagram[4..8].copy_from_slice(&[0, 8, 0, 0]);
+            let sum = udp_checksum(PEER.ip, HOST.ip, &datagram);
+            datagram[6..8].copy_from_slice(&sum.to_be_bytes());
+            frame(PEER, HOST, &plain().packet(&datagram))
         }),
         one("U04 no checksum", with_udp(Udp { checksum: Some(0), ..Udp::new(4000, 7) })),
         one("U04 wrong checksum", with_udp(Udp { checksum: Some(1), ..Udp::new(4000, 7) })),
