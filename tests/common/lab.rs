@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -104,7 +105,7 @@ impl<E: FarEnd> Wire<E> {
 }
 
 /// Whether a frame may be an answer.
-fn is_asked_for(frame: &Frame) -> bool {
+pub(super) fn is_asked_for(frame: &Frame) -> bool {
     let announces = |frame: &Frame| frame.is_arp() && frame.arp().sender.ip == frame.arp().target.ip;
     !frame.carries(IGMP) && !announces(frame) && !is_unasked6(frame)
 }
@@ -143,6 +144,17 @@ impl Lab {
     pub fn with_kernel(services: &str) -> Self {
         let lab = Self::mute(services);
         lab.netns.ip(&format!("addr add 198.18.0.1/24 dev {DEVICE}"));
+        lab
+    }
+
+    /// [`dual`](Self::dual), and the kernel is 198.18.0.1, 2001:db8::1 and fe80::ff:fe00:1.
+    pub fn dual_with_kernel(services: &str) -> Self {
+        let lab = Self::dual(services);
+        lab.netns.ip(&format!("addr add 198.18.0.1/24 dev {DEVICE}"));
+        for (key, value) in [("accept_dad", "0"), ("router_solicitations", "0"), ("disable_ipv6", "0")] {
+            lab.netns.set6(&format!("conf/{DEVICE}/{key}"), value);
+        }
+        lab.netns.ip(&format!("addr add 2001:db8::1/64 dev {DEVICE} nodad"));
         lab
     }
 
@@ -243,9 +255,14 @@ impl Lab {
 
     /// The neighbour that pollcast knows by this address, if it does.
     pub fn neighbor(&self, host: Host) -> Option<String> {
+        self.neighbor_of(host.ip.into())
+    }
+
+    /// The same, of either version.
+    pub fn neighbor_of(&self, ip: IpAddr) -> Option<String> {
         let answer = self.pollcast.ctl(&["neighbors"]);
         let rows = answer.as_array().unwrap_or_else(|| panic!("not a list: {answer}"));
-        let row = rows.iter().find(|row| row["addr"] == host.ip.to_string())?;
+        let row = rows.iter().find(|row| row["addr"] == ip.to_string())?;
         Some(row["mac"].as_str().unwrap_or("unknown").to_owned())
     }
 

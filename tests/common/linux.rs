@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::setsockopt;
@@ -118,8 +119,16 @@ impl Linux {
         linux.set6("icmp/ratelimit", "0");
         linux.set("icmp_msgs_per_sec", "1000000");
         linux.set("icmp_msgs_burst", "1000000");
-        for addr in [HOST6, HOST6_SECOND] {
+        // Of two that are as good as each other, Linux prefers the newer: so the second comes first.
+        for addr in [HOST6_SECOND, HOST6] {
             linux.host.ip(&format!("addr add {}/64 dev ve0 nodad", addr.ip));
+        }
+        // The device has heard only now that its cable has another end.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let local = HOST6_LOCAL.ip.to_string();
+        while !linux.host.ip("-6 addr show dev ve0 -tentative").contains(&local) {
+            assert!(Instant::now() < deadline, "Linux takes no link-local address");
+            thread::sleep(Duration::from_millis(5));
         }
         let index = linux.host.enter(|| if_nametoindex("ve0")).unwrap();
         linux.host.enter(|| {
@@ -159,8 +168,7 @@ impl Linux {
 
     /// Sets a key of `/proc/sys/net/ipv6` of the host.
     pub fn set6(&self, key: &str, value: &str) {
-        let set = || fs::write(format!("/proc/sys/net/ipv6/{key}"), value);
-        self.host.enter(set).unwrap_or_else(|e| panic!("net/ipv6/{key}: {e}"));
+        self.host.set6(key, value);
     }
 
     /// `ip ARGS` on the host.

@@ -79,6 +79,12 @@ impl Netns {
         self.run("ip", &args.split_whitespace().collect::<Vec<_>>())
     }
 
+    /// Sets a key of `/proc/sys/net/ipv6`.
+    pub fn set6(&self, key: &str, value: &str) {
+        let set = || fs::write(format!("/proc/sys/net/ipv6/{key}"), value);
+        self.enter(set).unwrap_or_else(|e| panic!("net/ipv6/{key}: {e}"));
+    }
+
     /// A path by which `ip` knows the namespace.
     pub fn path(&self) -> String {
         format!("/proc/{}/fd/{}", std::process::id(), self.namespace.as_raw_fd())

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::frames::{Arp, BROADCAST, ETHERTYPE_IPV4, Host, ICMP, IGMP, Ipv4, Mac, UDP, ethernet};
-use super::lab::{HOST, Wire};
+use super::lab::{HOST, Wire, is_asked_for};
 use super::linux::Linux;
 use super::read::{ArpRead, Frame, IcmpRead, Ipv4Read, UdpRead};
 use super::stimuli::Stimulus;
@@ -142,7 +142,8 @@ impl Opinion for Answer {
     }
 
     fn of_all(seen: &[Frame]) -> Vec<Self> {
-        put_together(seen)
+        let asked_for: Vec<_> = seen.iter().filter(|frame| is_asked_for(frame)).cloned().collect();
+        put_together(&asked_for)
     }
 }
 
@@ -166,7 +167,7 @@ pub fn play<A: Opinion>(wire: &Wire, stimuli: &[Stimulus], settle: Duration) -> 
     let answers = |stimulus: &Stimulus| {
         let mut frames = stimulus.frames.clone();
         frames.push(A::fence());
-        let mut seen = wire.exchange(&frames, settle);
+        let mut seen = wire.exchange_all(&frames, settle);
         let deadline = Instant::now() + PATIENCE;
         while !seen.iter().any(A::is_fence) {
             let next = wire.next(deadline);

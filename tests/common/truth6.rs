@@ -8,7 +8,7 @@ use ::pollcast::sim::frames::{Extension, IcmpFrame6, Ipv6, MldMessage, NdpFrame,
 
 use super::frames::{ETHERTYPE_IPV6, Mac};
 use super::read::Frame;
-use super::six::{HOST6, Host6};
+use super::six::{HOST6, Host6, SOURCE_GROUP6, is_unasked6};
 use super::truth::Opinion;
 
 /// What an answer says, without what may differ from host to host: identification, flow label.
@@ -52,6 +52,26 @@ pub enum What6 {
     Malformed(&'static str),
 }
 
+impl Answer6 {
+    /// What it says in a word or two: `udp`, `echo reply`, `4/1 at 0x28`, `advertisement 60000000 of 32`.
+    pub fn in_short(&self) -> String {
+        let word = |body: &[u8]| u32::from_be_bytes(body[..4].try_into().unwrap());
+        match &self.what {
+            What6::Udp { .. } => "udp".to_owned(),
+            What6::Icmp { kind: 129, .. } => "echo reply".to_owned(),
+            What6::Icmp { kind: 136, body, .. } => {
+                format!("advertisement {:08x} of {}", word(body), body.len() + 4)
+            }
+            What6::Icmp { kind: kind @ 4, code: code @ 0..3, body } => {
+                format!("{kind}/{code} at {:#x}", word(body))
+            }
+            What6::Icmp { kind, code, .. } => format!("{kind}/{code}"),
+            What6::Other { next_header, .. } => format!("next header {next_header}"),
+            What6::Malformed(why) => format!("malformed: {why}"),
+        }
+    }
+}
+
 /// A record of a report: what it says, of which group, of which sources.
 pub type Reported = (RecordKind, Ipv6Addr, Vec<Ipv6Addr>);
 
@@ -65,6 +85,10 @@ pub fn reported(seen: &[Frame]) -> Vec<Reported> {
 
 fn records(frame: &Frame) -> Vec<Reported> {
     let read = MldMessage::read(&frame.bytes);
+    // L16, RFC 4604 2.2.1: not of a group of named sources. Linux does it all the same.
+    if read.is_err() && frame.bytes.get(62) == Some(&131) && frame.bytes[70..86] == SOURCE_GROUP6.octets() {
+        return vec![(RecordKind::IsEx, SOURCE_GROUP6, Vec::new())];
+    }
     match read.unwrap_or_else(|why| panic!("{why}: {frame:?}")) {
         None => Vec::new(),
         Some(MldMessage::ReportV1(group)) => vec![(RecordKind::IsEx, group, Vec::new())],
@@ -75,15 +99,10 @@ fn records(frame: &Frame) -> Vec<Reported> {
     }
 }
 
-/// Whether a frame is one that a host sends without being asked, or in its own time: questions for neighbours and routers, and
-/// reports of groups.
+/// Whether a frame is one that a host sends without being asked, or in its own time: it reports groups, or asks for neighbours or
+/// routers.
 fn is_unasked(frame: &Frame) -> bool {
-    let kind = |at: usize| frame.bytes.get(at).copied();
-    match kind(20) {
-        Some(58) => matches!(kind(54), Some(133 | 135)),
-        Some(0) => kind(54) == Some(58) && matches!(kind(62), Some(131 | 132 | 143)),
-        _ => false,
-    }
+    is_unasked6(frame) || frame.bytes.get(20) == Some(&58) && frame.bytes.get(54) == Some(&135)
 }
 
 fn what(frame: &[u8], ip: &Ipv6, payload: &[u8]) -> What6 {
@@ -172,10 +191,28 @@ impl Opinion for Answer6 {
     }
 
     fn is_fence(frame: &Frame) -> bool {
-        frame.dst() == NDP_FENCE.mac
+        frame.dst() == NDP_FENCE.mac && frame.bytes.get(54) == Some(&136)
     }
 
     fn of_all(seen: &[Frame]) -> Vec<Self> {
         put_together(seen)
+    }
+}
+
+/// What a host says of its groups: each record once, whatever the reports that they came in.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Membership(pub Reported);
+
+impl Opinion for Membership {
+    fn fence() -> Vec<u8> {
+        Answer6::fence()
+    }
+
+    fn is_fence(frame: &Frame) -> bool {
+        Answer6::is_fence(frame)
+    }
+
+    fn of_all(seen: &[Frame]) -> Vec<Self> {
+        reported(seen).into_iter().map(Self).collect()
     }
 }

@@ -6,7 +6,10 @@ mod fragments;
 mod header;
 mod icmps;
 mod link;
+mod mld;
 mod ndp;
+mod neighbors;
+mod routers;
 mod upper;
 
 use std::net::Ipv6Addr;
@@ -15,12 +18,15 @@ use ::pollcast::addr::MacAddr;
 use ::pollcast::sim::frames::{Extension, HeaderOption, Ipv6, NdpFrame, UdpFrame6, sealed6};
 
 use super::frames::{ETHERTYPE_IPV6, Mac, ethernet};
-use super::six::{GROUP6, HOST6, Host6, PEER6};
+use super::six::{GROUP6, HOST6, Host6, PEER6, SOURCE6};
 use super::stimuli::{Stimulus, one, some};
 use super::truth6::NDP_FENCE;
 
 pub use extensions::random_chains;
 pub use fragments::late_fragments6;
+pub use mld::{queries, queries_of_version_1};
+pub use neighbors::neighbors;
+pub use routers::{advertisements, prefix_of};
 
 const CLOSED: u16 = 9999;
 const ICMPV6: u8 = 58;
@@ -50,7 +56,7 @@ pub fn stimuli6() -> Vec<Stimulus> {
 /// The hosts from which they come, as far as these tell nobody of themselves.
 pub fn hosts6() -> Vec<Host6> {
     let numbers = (4..0x400).flat_map(|n| [Host6::number(n), Host6::local(n)]);
-    numbers.chain([NDP_FENCE]).collect()
+    numbers.chain([SOURCE6, NDP_FENCE]).collect()
 }
 
 fn mac(mac: Mac) -> MacAddr {

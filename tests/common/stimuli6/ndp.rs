@@ -42,8 +42,9 @@ pub(super) fn solicitations() -> Vec<Stimulus> {
         question.destination_mac = mac(group_mac6(group));
         question
     };
-    let source_mac = |address: Mac| {
-        let mut question = ask();
+    // Of hosts that nobody has heard of.
+    let source_mac = |n: u16, address: Mac| {
+        let mut question = solicitation(Host6::number(0x1f00 + n), HOST6.ip);
         question.options = vec![NdpOption::SourceLinkLayer(mac(address))];
         question
     };
@@ -66,8 +67,8 @@ pub(super) fn solicitations() -> Vec<Stimulus> {
         ("N03 to a joined group", to_group(GROUP6, ask())),
         ("N03 from far away", solicitation(PEER6.with_ip(addr("2001:db8:9::9")), HOST6.ip)),
         ("N03 to the solicited node, without an address", bare(ask())),
-        ("N03 with a group's MAC for an address", source_mac([0x33, 0x33, 0, 0, 0, 9])),
-        ("N03 with another MAC for an address", source_mac([2, 0, 0, 0, 0, 0x12])),
+        ("N03 with a group's MAC for an address", source_mac(0, [0x33, 0x33, 0, 0, 0, 9])),
+        ("N03 with another MAC for an address", source_mac(1, [2, 0, 0, 0, 0, 0x12])),
         ("N03 for another", solicitation(PEER6, addr("2001:db8::77"))),
         ("N03 for another, of the same solicited node", solicitation(PEER6, addr("2001:db8:1::2"))),
         ("N03 for loopback", to_us(solicitation(PEER6, Ipv6Addr::LOCALHOST), HOST6.ip)),
