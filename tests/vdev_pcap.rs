@@ -2,7 +2,7 @@
 //!
 //! In the end (Q01): what the device received is what the workers did is what the file holds; each packet had one outcome; every
 //! buffer is back in the pool; and a second reader finds nothing wrong with what was sent.
-#![cfg(all(feature = "dpdk", feature = "cli"))]
+#![cfg(all(feature = "dpdk", feature = "cli", feature = "sim"))]
 
 mod common;
 
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use common::corpus::{corpus, frames_of, pcap};
 use common::judge::Judge;
 use common::kinds::cut;
+use common::kinds6::{HOST6, LOCAL6, SECOND6};
 use common::*;
 use serde_json::Value;
 
@@ -61,7 +62,7 @@ impl Stats {
 fn config(dir: &Path) -> Config {
     let (input, output) = (dir.join("in.pcap"), dir.join("out.pcap"));
     let device = format!("net_pcap0,rx_pcap={},tx_pcap={}", input.display(), output.display());
-    Config::new(&device, &format!("{ECHO}[reassembly]\ntimeout_s = 2\n"))
+    Config::dual(&device, &format!("{ECHO6}[reassembly]\ntimeout_s = 2\ntimeout6_s = 2\n"))
 }
 
 /// The longest datagram that there can be, in fragments, from a host of its own.
@@ -122,7 +123,7 @@ fn replay(dir: &Path, frames: &[Vec<u8>], times: usize) -> Stats {
 fn faults(capture: &Path) -> String {
     let checks = ["ip.check_checksum:TRUE", "udp.check_checksum:TRUE"];
     let wrong = "_ws.malformed || ip.checksum.status == Bad || udp.checksum.status == Bad || \
-                 icmp.checksum.status == Bad || igmp.checksum.status == Bad || _ws.expert.severity >= 8388608";
+                 icmp.checksum.status == Bad || igmp.checksum.status == Bad || icmpv6.checksum.status == Bad || _ws.expert.severity >= 8388608";
     let out = Command::new("tshark")
         .arg("-r")
         .arg(capture)
@@ -130,11 +131,25 @@ fn faults(capture: &Path) -> String {
         // Ports are taken at random: what is behind UDP is data. What ICMP quotes is wrong on purpose.
         .args(["--disable-protocol", "ALL"])
         .args(
-            ["frame", "eth", "vlan", "ip", "udp", "icmp", "igmp", "arp", "data"]
-                .iter()
-                .flat_map(|p| ["--enable-protocol", p]),
+            [
+                "frame",
+                "eth",
+                "vlan",
+                "ip",
+                "udp",
+                "icmp",
+                "igmp",
+                "arp",
+                "data",
+                "ipv6",
+                "ipv6.fraghdr",
+                "ipv6.hopopts",
+                "icmpv6",
+            ]
+            .iter()
+            .flat_map(|p| ["--enable-protocol", p]),
         )
-        .args(["-Y", &format!("!(icmp.type in {{3, 11, 12}}) && ({wrong})")])
+        .args(["-Y", &format!("!(icmp.type in {{3, 11, 12}}) && !(icmpv6.type in {{1, 3, 4}}) && ({wrong})")])
         .args(["-T", "fields"])
         .args(
             ["_ws.col.No.", "_ws.col.Protocol", "_ws.col.Info", "_ws.expert"].iter().flat_map(|f| ["-e", f]),
@@ -161,12 +176,14 @@ fn every_frame_of_a_replay_ends_in_one_outcome() {
     let answered = sent.iter().filter(|frame| begins_a_longest_echo(frame)).count();
     assert!(answered >= longest.count(), "{answered} of the longest datagrams were answered");
     assert!(u64::try_from(sent.len()).unwrap() >= stats.engine("tx"), "frames in the capture, and sent");
-    let mut judge = Judge::new(HOST.mac, &[HOST.ip, HOST_SECOND.ip]);
+    let mut judge = Judge::new(HOST.mac, &[HOST.ip, HOST_SECOND.ip]).with6(&[HOST6, SECOND6, LOCAL6]);
     sent.iter().for_each(|frame| judge.see(frame));
     judge.finish();
     // Errors are limited by time, and the replay is over in one second. G37: among the frames are queries of version 1, after
     // which nothing is repeated that was said in version 3, and no leave is said.
-    for (what, least) in [("echo", 1000), ("arp reply", 50), ("icmp 0", 500), ("icmp 3/3", 5), ("igmp", 1)] {
+    let ipv4 = [("echo", 1000), ("arp reply", 50), ("icmp 0", 500), ("icmp 3/3", 5), ("igmp", 1)];
+    let ipv6 = [("echo6", 1000), ("icmp6 129", 300), ("icmp6 1/4", 1), ("icmp6 4/1", 1), ("mld report", 1)];
+    for (what, least) in ipv4.into_iter().chain(ipv6) {
         let count = judge.seen.get(what).copied().unwrap_or_default();
         assert!(count >= least, "{what}: {count}, of {:?}", judge.seen);
     }
