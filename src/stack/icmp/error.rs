@@ -1,6 +1,6 @@
 //! ICMP errors about received packets: what they say, and about which packets none may be made.
 //!
-//! The one place that decides it, for both IP versions. How an error looks is [`v4`]'s and [`v6`]'s.
+//! The one place that decides it, for both IP versions. How an error looks is a file for each.
 
 mod v4;
 mod v6;
