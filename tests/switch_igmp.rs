@@ -3,12 +3,11 @@
 
 mod common;
 
-use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::switch::{Entry, PORT, Switch, Timing};
+use common::switch::{PORT, Switch, Timing, ctl, is};
 use common::*;
 use nix::sys::signal::Signal;
 
@@ -18,6 +17,7 @@ const SSM: Ipv4Addr = Ipv4Addr::new(232, 1, 2, 3);
 const SOURCE: Host = Host::number(1);
 const OTHER: Host = Host::number(5);
 const MEMBER: Host = Host::number(6);
+const NO_SOURCES: &[Ipv4Addr] = &[];
 const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
 
@@ -32,18 +32,6 @@ fn ms(ms: u64) -> Duration {
 
 fn tap(services: &str) -> Config {
     Config::new(&format!("net_tap0,iface={PORT}"), services)
-}
-
-/// `pollcast ctl VERB GROUP [--source SOURCE]`.
-fn ctl(pollcast: &Pollcast, verb: &str, group: Ipv4Addr, source: Option<Ipv4Addr>) {
-    let (group, source) = (group.to_string(), source.map(|source| source.to_string()));
-    let from = source.as_ref().map_or(Vec::new(), |source| vec!["--source", source]);
-    pollcast.ctl(&[&[verb, &group][..], &from].concat());
-}
-
-fn is(mode: &str, sources: &[Ipv4Addr]) -> impl Fn(Option<&Entry>) -> bool {
-    let sources: BTreeSet<_> = sources.iter().copied().collect();
-    move |entry| entry.is_some_and(|entry| entry.filter_mode == mode && entry.sources == sources)
 }
 
 fn to_group(group: Ipv4Addr) -> Host {
@@ -104,12 +92,12 @@ fn the_switch_knows_each_group_within_a_second_and_forgets_it_after_the_last_mem
     }
     let timing = Timing::RARE;
     let Lab { mut pollcast, switch, .. } = lab(3, timing);
-    switch.wait(GROUP, AT_ONCE, is("exclude", &[]));
+    switch.wait(GROUP, AT_ONCE, is("exclude", NO_SOURCES));
     switch.wait(SSM, AT_ONCE, is("include", &[SOURCE.ip]));
 
     let (joined, one_source) = (Ipv4Addr::new(239, 7, 0, 1), Ipv4Addr::new(232, 7, 0, 1));
     ctl(&pollcast, "join", joined, None);
-    switch.wait(joined, AT_ONCE, is("exclude", &[]));
+    switch.wait(joined, AT_ONCE, is("exclude", NO_SOURCES));
     ctl(&pollcast, "join", one_source, Some(SOURCE.ip));
     switch.wait(one_source, AT_ONCE, is("include", &[SOURCE.ip]));
     ctl(&pollcast, "join", one_source, Some(OTHER.ip));
@@ -151,7 +139,7 @@ fn what_is_not_joined_does_not_arrive() {
         return;
     }
     let Lab { pollcast, source, other, switch, .. } = &lab(3, Timing::RARE);
-    switch.wait(GROUP, AT_ONCE, is("exclude", &[]));
+    switch.wait(GROUP, AT_ONCE, is("exclude", NO_SOURCES));
     switch.wait(SSM, AT_ONCE, is("include", &[SOURCE.ip]));
     let not_joined = Ipv4Addr::new(239, 9, 9, 9);
     // Of what the switch sends by itself there is little: the count is of fifty.
@@ -165,7 +153,7 @@ fn what_is_not_joined_does_not_arrive() {
     assert!(few(count(other, OTHER, SSM)), "the source is blocked");
     // A join opens the door, a leave closes it.
     ctl(pollcast, "join", not_joined, None);
-    switch.wait(not_joined, AT_ONCE, is("exclude", &[]));
+    switch.wait(not_joined, AT_ONCE, is("exclude", NO_SOURCES));
     assert!(count(source, SOURCE, not_joined) >= 50);
     ctl(pollcast, "leave", not_joined, None);
     switch.wait(not_joined, Timing::RARE.last_member_time() + SLACK, |entry| entry.is_none());
@@ -201,7 +189,7 @@ fn entries_stay_alive_over_three_query_intervals_and_those_of_a_host_that_is_sil
     let switch = Switch::new(3, timing);
     let silent = switch.cable("mem", MEMBER, true);
     let pollcast = switch.host(&tap(ECHO));
-    switch.wait(GROUP, AT_ONCE, is("exclude", &[]));
+    switch.wait(GROUP, AT_ONCE, is("exclude", NO_SOURCES));
     report_once(&RawPeer::new(&silent, "eth0"), GROUP);
     switch.wait_at("mem", GROUP, AT_ONCE, |entry| entry.is_some());
     let start = Instant::now();
@@ -227,20 +215,11 @@ fn after_the_link_was_down_the_entries_are_back_without_a_query() {
         return;
     }
     let Lab { pollcast, switch, .. } = &lab(3, Timing::RARE);
-    switch.wait(GROUP, AT_ONCE, is("exclude", &[]));
-    // Nobody asks: what comes back comes unasked.
-    switch.netns.ip("link set br0 type bridge mcast_querier 0");
-    switch.netns.ip(&format!("link set {PORT} down"));
+    switch.wait(GROUP, AT_ONCE, is("exclude", NO_SOURCES));
+    switch.take_down(pollcast);
     switch.wait(GROUP, AT_ONCE, |entry| entry.is_none());
-    let is_up = || pollcast.ctl(&["ports"])[0]["link_up"].as_bool().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while is_up() && Instant::now() < deadline {
-        thread::sleep(ms(50));
-    }
-    // What is looked at once a second has been looked at.
-    thread::sleep(ms(1200));
     switch.netns.ip(&format!("link set {PORT} up"));
-    switch.wait(GROUP, ms(3000), is("exclude", &[]));
+    switch.wait(GROUP, ms(3000), is("exclude", NO_SOURCES));
     switch.wait(SSM, AT_ONCE, is("include", &[SOURCE.ip]));
 }
 
@@ -251,16 +230,11 @@ fn a_clean_end_leaves_at_once_and_a_crash_ages_out() {
         return;
     }
     let timing = Timing::OFTEN;
-    // Not by a tap, which goes with its program, and takes the port of the switch along.
-    let on_cable = |switch: &Switch| {
-        let netns = switch.cable(PORT, Host::number(200), true);
-        let pollcast = Pollcast::start(&netns, &Config::new("net_af_packet0,iface=eth0", ECHO));
-        (netns, pollcast)
-    };
+    let on_cable = |switch: &Switch| switch.host_on_cable(&Config::new("net_af_packet0,iface=eth0", ECHO));
     let (clean, crash) = (Switch::new(3, timing), Switch::new(3, timing));
     let ((_one, mut ends), (_other, crashes)) = (on_cable(&clean), on_cable(&crash));
     for switch in [&clean, &crash] {
-        switch.wait(GROUP, Duration::from_secs(5), is("exclude", &[]));
+        switch.wait(GROUP, Duration::from_secs(5), is("exclude", NO_SOURCES));
         switch.wait(SSM, AT_ONCE, is("include", &[SOURCE.ip]));
     }
     let killed = Instant::now();
@@ -284,7 +258,7 @@ fn a_querier_without_an_address_and_one_from_elsewhere_are_answered() {
         return;
     }
     let Lab { pollcast: _pollcast, switch, .. } = &lab(3, Timing::RARE);
-    switch.wait(GROUP, AT_ONCE, is("exclude", &[]));
+    switch.wait(GROUP, AT_ONCE, is("exclude", NO_SOURCES));
     let wire = RawPeer::new(&switch.netns, PORT);
     while wire.find(ms(1300), |frame| frame.report()).is_some() {}
     for from in [ANY, Ipv4Addr::new(192, 0, 2, 9)] {

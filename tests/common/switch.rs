@@ -4,7 +4,7 @@
 //! with nothing: intervals are short, and its own start is over when [`Switch::new`] returns.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,8 @@ use super::raw_peer::{FarEnd, RawPeer};
 
 /// The bridge's own address: the querier's.
 pub const QUERIER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 99);
+/// The same, of IPv6: queries come from a link-local address (RFC 9777 5.1.14).
+pub const QUERIER6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x63);
 /// pollcast's port of the switch.
 pub const PORT: &str = "pc0";
 
@@ -56,9 +58,22 @@ impl Timing {
 /// An entry of the forwarding table, of one port.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
-    pub group: Ipv4Addr,
+    pub group: IpAddr,
     pub filter_mode: String,
-    pub sources: BTreeSet<Ipv4Addr>,
+    pub sources: BTreeSet<IpAddr>,
+}
+
+/// Whether an entry is there, in this filter mode and with these sources.
+pub fn is<A: Into<IpAddr> + Copy>(mode: &str, sources: &[A]) -> impl Fn(Option<&Entry>) -> bool {
+    let sources: BTreeSet<IpAddr> = sources.iter().map(|&source| source.into()).collect();
+    move |entry| entry.is_some_and(|entry| entry.filter_mode == mode && entry.sources == sources)
+}
+
+/// `pollcast ctl VERB GROUP [--source SOURCE]`.
+pub fn ctl<A: Into<IpAddr>>(pollcast: &Pollcast, verb: &str, group: A, source: Option<A>) {
+    let (group, source) = (group.into().to_string(), source.map(|source| source.into().to_string()));
+    let from = source.as_ref().map_or(Vec::new(), |source| vec!["--source", source]);
+    pollcast.ctl(&[&[verb, &group][..], &from].concat());
 }
 
 /// A bridge in a namespace of its own, with its ports.
@@ -84,6 +99,37 @@ impl Switch {
         netns.ip(&format!("addr add {QUERIER}/24 dev br0"));
         netns.ip("link set br0 type bridge mcast_querier 1");
         Self { netns }
+    }
+
+    /// The same for IPv6: with a querier of this version of MLD.
+    pub fn mld(version: u8, timing: Timing) -> Self {
+        let switch = Self::new(3, timing);
+        switch.netns.set6("conf/br0/disable_ipv6", "0");
+        switch.netns.ip(&format!("addr add {QUERIER6}/64 dev br0 nodad"));
+        // It has an address to ask from only now: it starts once more.
+        switch.netns.ip(&format!("link set br0 type bridge mcast_mld_version {version} mcast_querier 0"));
+        switch.netns.ip("link set br0 type bridge mcast_querier 1");
+        switch
+    }
+
+    /// Takes pollcast's port down, until pollcast has seen it. Nobody asks any more: what comes back comes unasked.
+    pub fn take_down(&self, pollcast: &Pollcast) {
+        self.netns.ip("link set br0 type bridge mcast_querier 0");
+        self.netns.ip(&format!("link set {PORT} down"));
+        let is_up = || pollcast.ctl(&["ports"])[0]["link_up"].as_bool().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while is_up() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(50));
+        }
+        // What is looked at once a second has been looked at.
+        thread::sleep(Duration::from_millis(1200));
+    }
+
+    /// pollcast by a cable to its port, not by a tap, which goes with its program, and takes the port of the switch along.
+    pub fn host_on_cable(&self, config: &Config) -> (Netns, Pollcast) {
+        let netns = self.cable(PORT, Host::number(200), true);
+        let pollcast = Pollcast::start(&netns, config);
+        (netns, pollcast)
     }
 
     /// Plugs `device`, which is in the switch's namespace, in.
@@ -123,7 +169,7 @@ impl Switch {
         let table: Value = serde_json::from_str(&table).unwrap_or_else(|e| panic!("{e}: {table}"));
         let rows = table[0]["mdb"].as_array().cloned().unwrap_or_default();
         let of_port = rows.iter().filter(|row| row["port"] == port && row["src"].is_null());
-        let addr = |value: &Value| value.as_str().and_then(|text| text.parse::<Ipv4Addr>().ok());
+        let addr = |value: &Value| value.as_str().and_then(|text| text.parse::<IpAddr>().ok());
         of_port
             .filter_map(|row| {
                 let sources = row["source_list"].as_array().cloned().unwrap_or_default();
@@ -137,7 +183,8 @@ impl Switch {
     }
 
     /// What the switch knows of `group` on `port`.
-    pub fn entry(&self, port: &str, group: Ipv4Addr) -> Option<Entry> {
+    pub fn entry(&self, port: &str, group: impl Into<IpAddr>) -> Option<Entry> {
+        let group = group.into();
         self.entries(port).into_iter().find(|entry| entry.group == group)
     }
 
@@ -145,7 +192,7 @@ impl Switch {
     #[track_caller]
     pub fn wait(
         &self,
-        group: Ipv4Addr,
+        group: impl Into<IpAddr>,
         patience: Duration,
         wanted: impl Fn(Option<&Entry>) -> bool,
     ) -> Duration {
@@ -157,11 +204,11 @@ impl Switch {
     pub fn wait_at(
         &self,
         port: &str,
-        group: Ipv4Addr,
+        group: impl Into<IpAddr>,
         patience: Duration,
         wanted: impl Fn(Option<&Entry>) -> bool,
     ) -> Duration {
-        let start = Instant::now();
+        let (start, group) = (Instant::now(), group.into());
         loop {
             let entry = self.entry(port, group);
             if wanted(entry.as_ref()) {
