@@ -3,7 +3,7 @@
 //! Nothing panics; whatever a view shows lies inside what it was given; what is parsed and written again is what was
 //! read; and the wide checksum is the one of RFC 1071, word by word.
 
-use pollcast::wire::{arp, checksum, ethernet, icmpv4, igmp, ipv4, udp, vlan};
+use pollcast::wire::{arp, checksum, ethernet, icmpv4, icmpv6, igmp, ipv4, ipv6, udp, vlan};
 
 /// Whether `part` lies inside `whole`.
 fn is_inside(part: &[u8], whole: &[u8]) -> bool {
@@ -56,6 +56,7 @@ fn arp(data: &[u8]) {
 }
 
 fn network(data: &[u8]) {
+    network6(data);
     let Ok(packet) = ipv4::Ipv4::parse(data) else { return };
     assert!(is_inside(packet.payload(), packet.bytes()) && is_inside(packet.bytes(), data));
     assert_eq!(packet.bytes().len(), usize::from(packet.total_len()));
@@ -76,6 +77,40 @@ fn network(data: &[u8]) {
         let whole = [&pseudo, &packet.payload()[..usize::from(udp.length())]].concat();
         let right = udp.checksum() == 0 || is_whole(&whole);
         assert_eq!(udp.verify_v4(packet.src(), packet.dst()).is_ok(), right, "the UDP checksum");
+    }
+}
+
+fn network6(data: &[u8]) {
+    let Ok(packet) = ipv6::Ipv6::parse(data) else { return };
+    let end = ipv6::HEADER_LEN + usize::from(packet.payload_len());
+    assert!(is_inside(packet.payload(), data));
+    assert_eq!(packet.payload(), &data[ipv6::HEADER_LEN..end]);
+    let header = ipv6::Repr {
+        traffic_class: packet.traffic_class(),
+        flow_label: packet.flow_label(),
+        payload_len: packet.payload_len(),
+        next_header: packet.next_header(),
+        hop_limit: packet.hop_limit(),
+        src: packet.src(),
+        dst: packet.dst(),
+    };
+    let mut out = [0; ipv6::HEADER_LEN];
+    assert!(header.emit(&mut out).is_some_and(|left| left.is_empty()));
+    assert_eq!(out, data[..ipv6::HEADER_LEN], "an IPv6 header read and written");
+    let Ok(chain) = ipv6::ext::walk(&packet) else { return };
+    let offset = usize::from(chain.offset);
+    assert!((ipv6::HEADER_LEN..=end).contains(&offset) && chain.named_at < chain.offset);
+    assert_eq!(data[usize::from(chain.named_at)], chain.protocol, "the field that names it");
+    if let Some(header) = chain.fragment {
+        assert!(usize::from(header.at) + ipv6::ext::FRAGMENT_HEADER_LEN <= offset && header.offset % 8 == 0);
+        assert_eq!(data[usize::from(header.at)], header.next_header);
+    }
+    let carried = &data[offset..end];
+    if let Ok(message) = icmpv6::Icmpv6::parse(carried) {
+        let len = u32::try_from(carried.len()).unwrap_or_default().to_be_bytes();
+        let whole = [&data[8..40], &len, &[0, 0, 0, ipv6::NEXT_HEADER_ICMPV6], carried].concat();
+        let right = message.verify(packet.src(), packet.dst()).is_ok();
+        assert_eq!(right, is_whole(&whole), "the ICMPv6 checksum");
     }
 }
 
