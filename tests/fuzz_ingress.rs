@@ -29,6 +29,9 @@ mod mutate;
 #[allow(unreachable_pub, dead_code, reason = "the fuzz crate exports it")]
 #[path = "../fuzz/src/script.rs"]
 mod script;
+#[allow(unreachable_pub, reason = "the fuzz crate exports it")]
+#[path = "../fuzz/src/sent6.rs"]
+mod sent6;
 #[allow(unreachable_pub, dead_code, reason = "the fuzz crate exports it")]
 #[path = "../fuzz/src/session.rs"]
 mod session;

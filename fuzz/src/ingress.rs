@@ -4,12 +4,12 @@
 //! by the device's and by the pool's; what is sent is what a correct host may send, read by code that shares nothing
 //! with the host's. And what is sent must not depend on who verifies and fills in checksums, nor on the level of CPU.
 
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pollcast::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4, V6};
+use pollcast::addr::{Cidr, Group, Ipv4Cidr, MacAddr, Unicast, V4, V6};
 use pollcast::engine::Counter;
 use pollcast::engine::counters::{CounterPage, SocketPage};
 use pollcast::engine::fragments::LIMITS;
@@ -27,16 +27,23 @@ use pollcast::sim::nic::{NicOptions, Reception, SimDevice, SimNic};
 use pollcast::sim::offload::RxChecksum;
 use pollcast::stack::groups::GroupTable;
 use pollcast::stack::ingress::IngressOptions;
-use pollcast::stack::interface::Interface;
+use pollcast::stack::interface::{Inet, Interface};
 use pollcast::stack::membership::SourceFilter;
 use pollcast::stack::port_table::{PortTable, Socket};
 use pollcast::stack::reassembly::Limits;
 use pollcast::time::Instant;
 
 use super::script::Step;
+use super::sent6::may_be_sent6;
 
 /// The host's address.
 pub const HOST: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
+
+/// Its IPv6 address.
+pub const HOST6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
+
+/// Its link-local address.
+pub const LOCAL6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0xff, 0xfe00, 2);
 
 /// Its Ethernet address.
 pub const HOST_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
@@ -102,10 +109,22 @@ fn group_table() -> Arc<GroupTable<V4>> {
     Arc::new(GroupTable::new(1, any.into_iter().chain(only)))
 }
 
+fn group_table6() -> Arc<GroupTable<V6>> {
+    let group = |last| Group::new(Ipv6Addr::new(0xff0e, 0, 0, 0, 0, 1, 2, last));
+    let any = group(3).map(|group| (group, 0, SourceFilter::ANY));
+    Arc::new(GroupTable::new(1, any.into_iter()))
+}
+
+fn inet6() -> Inet<V6> {
+    let cidr = |addr| Unicast::new(addr).and_then(|a| Cidr::new(a, 64)).expect("a host's address");
+    Inet { groups: group_table6(), ..Inet::new(vec![cidr(HOST6), cidr(LOCAL6)]) }
+}
+
 fn interface(tx_udp_checksum: bool) -> Interface {
     let address = Unicast::new(HOST).and_then(|a| Ipv4Cidr::new(a, 24)).expect("a host's address");
     let mut interface = Interface::new(InterfaceId(0), HOST_MAC, 1500, vec![address]);
     interface.v4.groups = group_table();
+    interface.v6 = inet6();
     interface.tx_udp_checksum = tx_udp_checksum;
     interface
 }
@@ -125,11 +144,12 @@ impl Host {
         let (device, queues, _port) = SimDevice::new(options, pool.clone());
         let (rx, tx) = queues.into_iter().next().expect("a pair of queues");
         let mut table = PortTable::new(1);
-        let local = (Ipv4Addr::UNSPECIFIED, 7).into();
         // Two echoes share the port, and hear what is for many each for itself.
         for service in 0..2 {
-            let socket = Socket::new(InterfaceId(0), local, service);
-            table.bind(Socket { reuse_address: true, ..socket }).expect("a shared place");
+            for local in [(Ipv4Addr::UNSPECIFIED, 7).into(), (Ipv6Addr::UNSPECIFIED, 7).into()] {
+                let socket = Socket::new(InterfaceId(0), local, service);
+                table.bind(Socket { reuse_address: true, ..socket }).expect("a shared place");
+            }
         }
         let (punt, punted) = punt_queues(3);
         let echo = |id| WorkerService {
@@ -148,9 +168,9 @@ impl Host {
             }],
             pool: pool.clone(),
             table,
-            socket_pages: vec![SocketPage::default(), SocketPage::default()],
+            socket_pages: vec![SocketPage::default(); 4],
             services: vec![echo(0), echo(1)],
-            homes: Homes::new(0, &[vec![0], vec![0]], &[], 1),
+            homes: Homes::new(0, &vec![vec![0]; 4], &[], 1),
             to_services: to_services().1,
             inbox: inbox().1,
             handed_over: hand_over().1,
@@ -217,7 +237,8 @@ impl Host {
             stats.ipackets,
             "received by both counts"
         );
-        let queued = self.punted.arp.len() + self.punted.igmp.len() + self.punted.unresolved.len();
+        let PuntReceivers { arp, ndp, igmp, mld, unresolved, .. } = &self.punted;
+        let queued = arp.len() + ndp.len() + igmp.len() + mld.len() + unresolved.len();
         assert_eq!(tally.get(Counter::Punted) - self.punted_before, queued as u64, "punted by both counts");
         let fragments = tally.get(Counter::Held) - tally.get(Counter::Released);
         let held = self.device.rx_pending() + self.device.tx_pending() + queued;
@@ -229,6 +250,7 @@ impl Host {
         self.punted_before += queued as u64;
         let punted = &self.punted;
         while punted.arp.try_recv().is_ok()
+            || punted.ndp.try_recv().is_ok()
             || punted.next_gmp::<V4>().is_some()
             || punted.next_gmp::<V6>().is_some()
             || punted.unresolved.try_recv().is_ok()
@@ -262,6 +284,9 @@ pub fn may_be_sent(frame: &[u8]) -> Result<(), &'static str> {
         frame[12..14].copy_from_slice(&[0x81, 0x00]);
     }
     let (ethernet, packet) = Ethernet::read(&frame)?;
+    if ethernet.ethertype == 0x86dd {
+        return may_be_sent6(&frame);
+    }
     let fail = |wrong: bool, what| if wrong { Err(what) } else { Ok(()) };
     fail(ethernet.source != HOST_MAC, "from another station's MAC")?;
     if ethernet.ethertype == 0x0806 {

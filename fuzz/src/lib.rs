@@ -7,4 +7,5 @@ pub mod ingress;
 pub mod mutate;
 pub mod parse;
 pub mod script;
+pub mod sent6;
 pub mod session;
