@@ -4,17 +4,11 @@
 
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::thread;
-use std::time::Duration;
+use std::collections::BTreeSet;
 
-use common::stimuli::Stimulus;
+use common::snmp::{self, Deltas, assert_same};
 use common::stimuli6::{hosts6, stimuli6};
-use common::truth::is_meant;
 use common::*;
-
-/// What rose, and by how much.
-type Deltas = BTreeMap<String, u64>;
 
 /// Where the counters differ on purpose: the stimuli (`*` stands for anything), and the row or RFC that says why. Checked: one
 /// at least must differ.
@@ -80,37 +74,7 @@ fn of_linux(linux: &Linux, names: &BTreeSet<String>) -> Deltas {
 
 /// pollcast's drops by the names of SNMP.
 fn of_pollcast(lab: &Lab) -> Deltas {
-    let rows = lab.pollcast.ctl(&["drops"]);
-    let mut counters = Deltas::new();
-    for row in rows.as_array().unwrap() {
-        if let Some(name) = row["snmp"].as_str() {
-            *counters.entry(of_both(name)).or_default() += row["packets"].as_u64().unwrap();
-        }
-    }
-    counters
-}
-
-/// By how much each counter rose with each of the stimuli.
-fn play(wire: &Wire, stimuli: &[Stimulus], read: impl Fn() -> Deltas) -> Vec<Deltas> {
-    let mut before = read();
-    let mut deltas = Vec::new();
-    for stimulus in stimuli {
-        // The worker publishes at the end of its turn: the second fence takes another one.
-        wire.exchange(&stimulus.frames, Duration::from_millis(5));
-        wire.fence();
-        let after = read();
-        let rose = after.iter().map(|(name, count)| (name.clone(), count - before[name]));
-        deltas.push(rose.filter(|(_, count)| *count > 0).map(once).collect());
-        before = after;
-    }
-    deltas
-}
-
-/// RFC 4293, ipSystemStatsReasmFails: "not necessarily a count of discarded IP fragments". Linux counts datagrams, pollcast each
-/// packet that it drops: that they rise is compared, not by how much.
-fn once((name, count): (String, u64)) -> (String, u64) {
-    let count = if name.starts_with("IpReasm") { 1 } else { count };
-    (name, count)
+    snmp::of_pollcast(lab, |name| Some(of_both(name)))
 }
 
 // Q02, RFC 4293, RFC 4113: the names that drops have in SNMP are those under which Linux counts them.
@@ -122,28 +86,8 @@ fn linux_counts_under_the_same_names() {
     let (linux, lab) = (Linux::dual(), Lab::dual(ECHO6));
     linux.know(hosts6());
     let names: BTreeSet<String> = of_pollcast(&lab).into_keys().collect();
-    let stimuli = &stimuli6();
-    let (truths, ours) = thread::scope(|scope| {
-        let (linux, names) = (linux, &names);
-        let truths = scope.spawn(move || play(&linux.wire, stimuli, || of_linux(&linux, names)));
-        let ours = play(&lab.wire, stimuli, || of_pollcast(&lab));
-        (truths.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), ours)
-    });
-    let (mut wrong, mut used, mut counted) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-    for ((stimulus, truth), ours) in stimuli.iter().zip(truths).zip(ours) {
-        if truth == ours {
-            counted.extend(truth.into_keys());
-            continue;
-        }
-        let mut listed = EXCEPTIONS.iter().map(|(pattern, _)| pattern);
-        match listed.find(|pattern| is_meant(pattern, &stimulus.name)) {
-            Some(pattern) => drop(used.insert(*pattern)),
-            None => wrong.push(format!("{}: Linux {truth:?}, pollcast {ours:?}", stimulus.name)),
-        }
-    }
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), stimuli.len(), wrong.join("\n"));
-    let idle: Vec<_> = EXCEPTIONS.iter().filter(|(pattern, _)| !used.contains(pattern)).collect();
-    assert!(idle.is_empty(), "listed as different, and are not: {idle:?}");
+    let truth = (linux, |linux: &Linux| of_linux(linux, &names));
+    let counted = assert_same(&stimuli6(), EXCEPTIONS, truth, (&lab, || of_pollcast(&lab)));
     for name in [
         "IpInHdrErrors",
         "IpInAddrErrors",

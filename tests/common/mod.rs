@@ -31,6 +31,7 @@ pub mod pollcast;
 pub mod raw_peer;
 pub mod read;
 pub mod six;
+pub mod snmp;
 pub mod stimuli;
 #[cfg(feature = "sim")]
 pub mod stimuli6;
