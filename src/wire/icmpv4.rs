@@ -3,11 +3,12 @@
 
 mod quote;
 
-use super::checksum::{self, Sum};
-use super::ipv4;
+use core::ops::Deref;
 
-/// Bytes of the header: type, code, checksum, and four whose meaning depends on the type.
-pub const HEADER_LEN: usize = 8;
+use super::checksum::{self, Sum};
+use super::icmp::Icmp;
+pub use super::icmp::{HEADER_LEN, IcmpError};
+use super::ipv4;
 
 /// Type: echo reply.
 pub const TYPE_ECHO_REPLY: u8 = 0;
@@ -58,108 +59,68 @@ pub const fn is_error(icmp_type: u8) -> bool {
     )
 }
 
-/// Why these bytes are no ICMP message.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Icmpv4Error {
-    /// Shorter than a header.
-    Truncated,
-    /// The checksum is wrong. Only [`Icmpv4::verify`] says so.
-    Checksum,
-}
-
 /// An ICMP message.
 #[derive(Clone, Copy, Debug)]
-pub struct Icmpv4<'a> {
-    header: &'a [u8; HEADER_LEN],
-    data: &'a [u8],
+pub struct Icmpv4<'a>(Icmp<'a>);
+
+impl<'a> Deref for Icmpv4<'a> {
+    type Target = Icmp<'a>;
+
+    #[inline]
+    fn deref(&self) -> &Icmp<'a> {
+        &self.0
+    }
 }
 
 impl<'a> Icmpv4<'a> {
     /// The message that `l4`, the payload of an IPv4 packet, is.
     ///
     /// # Errors
-    /// [`Icmpv4Error::Truncated`]; the checksum is not looked at.
+    /// [`IcmpError::Truncated`]; the checksum is not looked at.
     // C07, RFC 792: every message has at least these eight bytes.
     #[inline]
-    pub fn parse(l4: &'a [u8]) -> Result<Self, Icmpv4Error> {
-        let (header, data) = l4.split_first_chunk::<HEADER_LEN>().ok_or(Icmpv4Error::Truncated)?;
-        Ok(Self { header, data })
+    pub fn parse(l4: &'a [u8]) -> Result<Self, IcmpError> {
+        Icmp::split(l4).map(Self)
     }
 
     /// Verifies the checksum, over the whole message.
     ///
     /// # Errors
-    /// [`Icmpv4Error::Checksum`].
+    /// [`IcmpError::Checksum`].
     // C07, RFC 792.
     #[inline]
-    pub fn verify(&self) -> Result<(), Icmpv4Error> {
-        let sum = Sum::of(self.header).add_bytes(self.data);
-        if sum.is_whole() { Ok(()) } else { Err(Icmpv4Error::Checksum) }
-    }
-
-    /// Its type.
-    #[inline]
-    #[must_use]
-    pub const fn icmp_type(&self) -> u8 {
-        self.header[0]
-    }
-
-    /// Its code.
-    #[inline]
-    #[must_use]
-    pub const fn code(&self) -> u8 {
-        self.header[1]
-    }
-
-    /// The checksum field.
-    #[inline]
-    #[must_use]
-    pub const fn checksum(&self) -> u16 {
-        u16::from_be_bytes([self.header[2], self.header[3]])
-    }
-
-    /// The last four bytes of the header, whose meaning depends on the type.
-    #[inline]
-    #[must_use]
-    pub const fn rest(&self) -> u32 {
-        let h = self.header;
-        u32::from_be_bytes([h[4], h[5], h[6], h[7]])
+    pub fn verify(&self) -> Result<(), IcmpError> {
+        let sum = Sum::of(self.header()).add_bytes(self.data());
+        if sum.is_whole() { Ok(()) } else { Err(IcmpError::Checksum) }
     }
 
     /// The identifier of an echo.
     #[inline]
     #[must_use]
-    pub const fn echo_id(&self) -> u16 {
-        u16::from_be_bytes([self.header[4], self.header[5]])
+    pub fn echo_id(&self) -> u16 {
+        u16::from_be_bytes([self.header()[4], self.header()[5]])
     }
 
     /// The sequence number of an echo.
     #[inline]
     #[must_use]
-    pub const fn echo_sequence(&self) -> u16 {
-        u16::from_be_bytes([self.header[6], self.header[7]])
+    pub fn echo_sequence(&self) -> u16 {
+        u16::from_be_bytes([self.header()[6], self.header()[7]])
     }
 
     /// The MTU of the next hop, in bytes, that a "fragmentation needed" tells; 0 if its router knows no RFC 1191.
     // C16, RFC 1191 4: the second half of the last four bytes.
     #[inline]
     #[must_use]
-    pub const fn next_hop_mtu(&self) -> u16 {
-        u16::from_be_bytes([self.header[6], self.header[7]])
+    pub fn next_hop_mtu(&self) -> u16 {
+        u16::from_be_bytes([self.header()[6], self.header()[7]])
     }
 
     /// The byte of the quoted packet that a parameter problem points at.
     #[inline]
     #[must_use]
-    pub const fn pointer(&self) -> u8 {
-        self.header[4]
-    }
-
-    /// What follows the header: the data of an echo, the packet that an error quotes.
-    #[inline]
-    #[must_use]
-    pub const fn data(&self) -> &'a [u8] {
-        self.data
+    pub fn pointer(&self) -> u8 {
+        self.header()[4]
     }
 }
 
@@ -276,7 +237,7 @@ mod tests {
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(Icmpv4::parse(&bad).unwrap().verify(), Err(Icmpv4Error::Checksum), "bit {bit}");
+            assert_eq!(Icmpv4::parse(&bad).unwrap().verify(), Err(IcmpError::Checksum), "bit {bit}");
         }
     }
 
@@ -290,7 +251,7 @@ mod tests {
             assert_eq!(emit(8, 0, 1, &[0x5a; 52], &mut out[..len]), None);
             assert_eq!(out, [0xee; 60]);
         }
-        assert_eq!(Icmpv4::parse(&message[..7]).unwrap_err(), Icmpv4Error::Truncated);
+        assert_eq!(Icmpv4::parse(&message[..7]).unwrap_err(), IcmpError::Truncated);
     }
 
     // C06, RFC 1122 3.2.2.6.

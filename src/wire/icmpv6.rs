@@ -6,14 +6,14 @@ mod carried;
 mod quote;
 
 use core::net::Ipv6Addr;
+use core::ops::Deref;
 
 pub use carried::{Carried, HEADERS_MAX};
 
 use super::checksum::{self, Sum};
+use super::icmp::Icmp;
+pub use super::icmp::{HEADER_LEN, IcmpError};
 use super::ipv6::{self, NEXT_HEADER_ICMPV6};
-
-/// Bytes of the header: type, code, checksum, and four whose meaning depends on the type.
-pub const HEADER_LEN: usize = 8;
 
 /// Type: destination unreachable.
 pub const TYPE_UNREACHABLE: u8 = 1;
@@ -85,81 +85,41 @@ pub const fn is_error(icmp_type: u8) -> bool {
     icmp_type < 128
 }
 
-/// Why these bytes are no ICMPv6 message.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Icmpv6Error {
-    /// Shorter than a header.
-    Truncated,
-    /// The checksum is wrong. Only [`Icmpv6::verify`] says so.
-    Checksum,
-}
-
 /// An ICMPv6 message.
 #[derive(Clone, Copy, Debug)]
-pub struct Icmpv6<'a> {
-    header: &'a [u8; HEADER_LEN],
-    data: &'a [u8],
+pub struct Icmpv6<'a>(Icmp<'a>);
+
+impl<'a> Deref for Icmpv6<'a> {
+    type Target = Icmp<'a>;
+
+    #[inline]
+    fn deref(&self) -> &Icmp<'a> {
+        &self.0
+    }
 }
 
 impl<'a> Icmpv6<'a> {
     /// The message that `l4`, what an IPv6 packet carries, is.
     ///
     /// # Errors
-    /// [`Icmpv6Error::Truncated`]; the checksum is not looked at.
+    /// [`IcmpError::Truncated`]; the checksum is not looked at.
     // K01: every message that there is has at least these eight bytes.
     #[inline]
-    pub fn parse(l4: &'a [u8]) -> Result<Self, Icmpv6Error> {
-        let (header, data) = l4.split_first_chunk::<HEADER_LEN>().ok_or(Icmpv6Error::Truncated)?;
-        Ok(Self { header, data })
+    pub fn parse(l4: &'a [u8]) -> Result<Self, IcmpError> {
+        Icmp::split(l4).map(Self)
     }
 
     /// Verifies the checksum, over the pseudo-header and the whole message.
     ///
     /// # Errors
-    /// [`Icmpv6Error::Checksum`].
+    /// [`IcmpError::Checksum`].
     // K01, RFC 4443 2.3: with the pseudo-header of IPv6, whose next header is 58, whatever extension headers there are. It is
     // not optional: 0 is a sum like any other.
     #[inline]
-    pub fn verify(&self, src: Ipv6Addr, dst: Ipv6Addr) -> Result<(), Icmpv6Error> {
-        let sum = pseudo(src, dst, HEADER_LEN + self.data.len()).add_bytes(self.header).add_bytes(self.data);
-        if sum.is_whole() { Ok(()) } else { Err(Icmpv6Error::Checksum) }
-    }
-
-    /// Its type.
-    #[inline]
-    #[must_use]
-    pub const fn icmp_type(&self) -> u8 {
-        self.header[0]
-    }
-
-    /// Its code.
-    #[inline]
-    #[must_use]
-    pub const fn code(&self) -> u8 {
-        self.header[1]
-    }
-
-    /// The checksum field.
-    #[inline]
-    #[must_use]
-    pub const fn checksum(&self) -> u16 {
-        u16::from_be_bytes([self.header[2], self.header[3]])
-    }
-
-    /// The last four bytes of the header: the identifier and sequence number of an echo, the MTU in bytes of the next hop of
-    /// "packet too big", the byte of the quoted packet that a parameter problem points at.
-    #[inline]
-    #[must_use]
-    pub const fn rest(&self) -> u32 {
-        let h = self.header;
-        u32::from_be_bytes([h[4], h[5], h[6], h[7]])
-    }
-
-    /// What follows the header: the data of an echo, the packet that an error quotes.
-    #[inline]
-    #[must_use]
-    pub const fn data(&self) -> &'a [u8] {
-        self.data
+    pub fn verify(&self, src: Ipv6Addr, dst: Ipv6Addr) -> Result<(), IcmpError> {
+        let sum = pseudo(src, dst, HEADER_LEN + self.data().len());
+        let sum = sum.add_bytes(self.header()).add_bytes(self.data());
+        if sum.is_whole() { Ok(()) } else { Err(IcmpError::Checksum) }
     }
 }
 

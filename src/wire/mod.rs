@@ -39,6 +39,7 @@ pub mod arp;
 pub mod checksum;
 pub mod ethernet;
 pub mod gmp;
+pub mod icmp;
 pub mod icmpv4;
 pub mod icmpv6;
 pub mod igmp;

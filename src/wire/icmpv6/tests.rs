@@ -17,7 +17,7 @@ fn echo_request(rest: u32, data: &[u8]) -> Vec<u8> {
     out
 }
 
-fn verify(message: &[u8], (src, dst): (Ipv6Addr, Ipv6Addr)) -> Result<(), Icmpv6Error> {
+fn verify(message: &[u8], (src, dst): (Ipv6Addr, Ipv6Addr)) -> Result<(), IcmpError> {
     Icmpv6::parse(message).unwrap().verify(src, dst)
 }
 
@@ -44,11 +44,11 @@ fn one_wrong_bit_anywhere_is_seen() {
     for bit in 0..good.len() * 8 {
         let mut bad = good.clone();
         bad[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(verify(&bad, pair()), Err(Icmpv6Error::Checksum), "bit {bit}");
+        assert_eq!(verify(&bad, pair()), Err(IcmpError::Checksum), "bit {bit}");
     }
     let (src, dst) = pair();
-    assert_eq!(verify(&good, (src, addr("2001:db8::3"))), Err(Icmpv6Error::Checksum));
-    assert_eq!(verify(&good, (addr("2001:db9::1"), dst)), Err(Icmpv6Error::Checksum));
+    assert_eq!(verify(&good, (src, addr("2001:db8::3"))), Err(IcmpError::Checksum));
+    assert_eq!(verify(&good, (addr("2001:db9::1"), dst)), Err(IcmpError::Checksum));
 }
 
 // K01: unlike UDP over IPv4, 0 does not say that there is none.
@@ -56,7 +56,7 @@ fn one_wrong_bit_anywhere_is_seen() {
 fn a_checksum_of_zero_is_a_wrong_one() {
     let mut message = echo_request(0x1234_0001, b"hello");
     message[2..4].fill(0);
-    assert_eq!(verify(&message, pair()), Err(Icmpv6Error::Checksum));
+    assert_eq!(verify(&message, pair()), Err(IcmpError::Checksum));
 }
 
 // K01, E17: less than eight bytes are none.
@@ -69,7 +69,7 @@ fn a_message_cut_within_its_header_is_refused() {
         assert_eq!(emit((128, 0, 1), pair(), &[0x5a; 52], &mut out[..len]), None);
         assert_eq!(out, [0xee; 60]);
     }
-    assert_eq!(Icmpv6::parse(&message[..7]).unwrap_err(), Icmpv6Error::Truncated);
+    assert_eq!(Icmpv6::parse(&message[..7]).unwrap_err(), IcmpError::Truncated);
 }
 
 // K05, RFC 4443 4.2: to one of our addresses, type and checksum alone change.

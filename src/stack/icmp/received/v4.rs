@@ -37,7 +37,7 @@ pub fn report_v4(
 }
 
 /// C15, RFC 1122 4.1.3.3: what it means to a socket.
-const fn kind(message: &Icmpv4<'_>) -> IcmpErrorKind {
+fn kind(message: &Icmpv4<'_>) -> IcmpErrorKind {
     match (message.icmp_type(), message.code()) {
         (TYPE_TIME_EXCEEDED, CODE_REASSEMBLY_TIME) => IcmpErrorKind::ReassemblyTimeExceeded,
         (TYPE_TIME_EXCEEDED, _) => IcmpErrorKind::TtlExceeded,
