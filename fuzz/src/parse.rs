@@ -3,7 +3,7 @@
 //! Nothing panics; whatever a view shows lies inside what it was given; what is parsed and written again is what was
 //! read; and the wide checksum is the one of RFC 1071, word by word.
 
-use pollcast::wire::{arp, checksum, ethernet, icmpv4, icmpv6, igmp, ipv4, ipv6, udp, vlan};
+use pollcast::wire::{arp, checksum, ethernet, icmpv4, icmpv6, igmp, ipv4, ipv6, mld, ndisc, udp, vlan};
 
 /// Whether `part` lies inside `whole`.
 fn is_inside(part: &[u8], whole: &[u8]) -> bool {
@@ -111,6 +111,71 @@ fn network6(data: &[u8]) {
         let whole = [&data[8..40], &len, &[0, 0, 0, ipv6::NEXT_HEADER_ICMPV6], carried].concat();
         let right = message.verify(packet.src(), packet.dst()).is_ok();
         assert_eq!(right, is_whole(&whole), "the ICMPv6 checksum");
+        of_the_link(&packet, carried, right);
+        // Most that chance makes has a wrong sum, and ends there: it is looked at with the right one, too.
+        let mut sealed = carried.to_vec();
+        sealed[2..4].fill(0);
+        let sum = checksum::Sum::pseudo_v6(
+            packet.src(),
+            packet.dst(),
+            ipv6::NEXT_HEADER_ICMPV6,
+            carried_len(&sealed),
+        );
+        let sum = sum.add_bytes(&sealed).finish();
+        sealed[2..4].copy_from_slice(&sum.to_be_bytes());
+        of_the_link(&packet, &sealed, true);
+    }
+}
+
+/// The length of what an IPv6 packet carries.
+fn carried_len(carried: &[u8]) -> u16 {
+    u16::try_from(carried.len()).expect("its length field is no wider")
+}
+
+/// Neighbour discovery and MLD, by whose `message` the checksum is `right`.
+fn of_the_link(packet: &ipv6::Ipv6<'_>, message: &[u8], right: bool) {
+    let (src, dst) = (packet.src(), packet.dst());
+    let envelope = ndisc::Envelope { src, dst, hop_limit: packet.hop_limit() };
+    match ndisc::Message::parse(envelope, message) {
+        Ok(said) => {
+            assert!(right && packet.hop_limit() == 255 && message[1] == 0, "N01");
+            discovered(&said, message);
+        }
+        Err(ndisc::NdiscError::Checksum) => assert!(!right, "the checksum of neighbour discovery"),
+        Err(ndisc::NdiscError::Truncated | ndisc::NdiscError::UnknownType(_)) => {}
+        Err(_) => assert!(right, "something else than the checksum first"),
+    }
+    match mld::Message::parse(src, dst, message) {
+        Ok(mld::Message::Query(query)) => {
+            assert!(right && query.sources.iter().count() == query.sources.len());
+            assert!(query.sources.len() * 16 <= message.len());
+            assert!(query.group.is_some() || query.sources.is_empty(), "sources without a group");
+        }
+        Ok(mld::Message::ReportV2(report)) => {
+            let sources: usize = report.records().map(|record| record.sources.len()).sum();
+            assert!(right && sources * 16 <= message.len(), "more sources than bytes");
+        }
+        Ok(mld::Message::ReportV1(_) | mld::Message::DoneV1(_)) => assert!(right),
+        Err(mld::MldError::Checksum) => assert!(!right, "the checksum of MLD"),
+        Err(_) => assert!(right || message.len() < 4, "something else than the checksum first"),
+    }
+}
+
+/// What a message shows lies inside it, and is bounded by it.
+fn discovered(said: &ndisc::Message<'_>, message: &[u8]) {
+    match said {
+        ndisc::Message::NeighborSolicitation(asked) => {
+            assert!(asked.nonce.is_none_or(|nonce| is_inside(nonce, message)));
+        }
+        ndisc::Message::RouterAdvertisement(router) => {
+            // N01, RFC 4861 4.6: no option is shorter than eight bytes.
+            let options = router.options.iter().count();
+            assert!(options * 8 <= message.len(), "more options than bytes");
+        }
+        ndisc::Message::Redirect(redirect) => {
+            assert!(redirect.redirected.is_none_or(|packet| is_inside(packet, message)));
+        }
+        ndisc::Message::NeighborAdvertisement(_) | ndisc::Message::RouterSolicitation(_) => {}
     }
 }
 
