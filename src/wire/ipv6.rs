@@ -4,6 +4,8 @@ pub mod ext;
 
 use core::net::Ipv6Addr;
 
+use crate::addr::{Family, V6};
+
 /// Bytes of the header, which is always this long: what else there is are extension headers, in the payload.
 pub const HEADER_LEN: usize = 40;
 
@@ -39,7 +41,7 @@ pub const HOP_LIMIT_GROUP: u8 = 1;
 pub const HOP_LIMIT_NDP: u8 = 255;
 
 /// The least that every link carries, in bytes of a packet (RFC 8200 5).
-pub const MTU_MIN: u16 = 1280;
+pub const MTU_MIN: u16 = V6::MTU_MIN;
 
 /// The 20 bits of a flow label.
 pub const FLOW_LABEL_MASK: u32 = 0x000f_ffff;

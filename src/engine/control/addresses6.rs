@@ -21,7 +21,7 @@ use crate::stack::nd::RouterAdvertisement;
 use crate::stack::nd::addresses::{Addresses, Event, Origin};
 use crate::stack::nd::dad::Heard;
 use crate::stack::nd::discovery::Discovery;
-use crate::stack::nd::output::{FRAME_MAX, Outgoing};
+use crate::stack::nd::output::Outgoing;
 use crate::stack::nd::timing::LinkTiming;
 use crate::stack::neighbor::Standing;
 use crate::stack::route::Route;
@@ -118,7 +118,7 @@ impl Interface {
         match event {
             // N06, N07, RFC 4862 5.4.2: from `::`, without our Ethernet address.
             Event::Ask(target, nonce) => {
-                return self.send_nd(&Outgoing::probe(target, nonce), base, out);
+                return self.send_ndp(&Outgoing::probe(target, nonce), base, out);
             }
             Event::Ours(addr, Origin::Auto) => tracing::info!(
                 "port {name}: nobody else has {addr}, made of an advertised prefix: it is used from now on"
@@ -144,15 +144,7 @@ impl Interface {
         let Some(Autoconf { addresses, discovery, rng, .. }) = &mut self.autoconf else { return };
         if discovery.poll_solicitation(now, rng, addresses) {
             let question = Outgoing::router_solicitation(addresses.link_local(), &self.replica);
-            self.send_nd(&question, base, out);
-        }
-    }
-
-    /// Sends a message of neighbour discovery.
-    pub(super) fn send_nd<N: Nic>(&self, message: &Outgoing, base: &mut Base, out: &Outlet<N>) {
-        let mut buf = [0; FRAME_MAX];
-        if let Some(frame) = message.emit(&self.replica, &mut buf).and_then(|len| buf.get(..len)) {
-            out.send(&mut base.ledger, &self.replica, frame);
+            self.send_ndp(&question, base, out);
         }
     }
 

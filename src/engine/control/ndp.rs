@@ -104,7 +104,8 @@ impl Interface {
         self.send_ndp(&Outgoing::solicitation(own, request, &self.replica), base, out);
     }
 
-    fn send_ndp<N: Nic>(&self, outgoing: &Outgoing, base: &mut Base, out: &Outlet<N>) {
+    /// Sends a message of neighbour discovery.
+    pub(super) fn send_ndp<N: Nic>(&self, outgoing: &Outgoing, base: &mut Base, out: &Outlet<N>) {
         let mut buf = [0; FRAME_MAX];
         let len = outgoing.emit(&self.replica, &mut buf);
         if let Some(frame) = len.and_then(|len| buf.get(..len)) {

@@ -3,10 +3,8 @@
 use arrayvec::ArrayVec;
 
 use super::{Header, Place};
+use crate::wire::ipv6::ext::FRAGMENT_HEADER_LEN;
 use crate::wire::ipv6::{self, NEXT_HEADER_FRAGMENT};
-
-/// Bytes of the fragment header.
-const FRAGMENT_HEADER_LEN: usize = 8;
 
 /// Bit of the word that begins with the fragment offset.
 const MORE_FRAGMENTS: u16 = 1;

@@ -7,14 +7,11 @@ use super::addresses::Addresses;
 use super::prefixes::Prefixes;
 use super::redirects::Redirects;
 use super::routers::{Routers, Solicitor};
-use crate::addr::{Prefix, Unicast, V6};
+use crate::addr::{Family, Prefix, Unicast, V6};
 use crate::rng::Rng;
 use crate::stack::route::{Route, Routes};
 use crate::time::{Instant, earliest};
 use crate::wire::ndisc::{NdOption, PrefixInformation, RouterAdvertisement};
-
-/// The least MTU of a link that carries IPv6, in bytes. RFC 8200 5.
-const MTU_MIN: u32 = 1280;
 
 /// The longest wait before routers are asked. RFC 4861 10: MAX_RTR_SOLICITATION_DELAY.
 const SOLICITATION_DELAY_MAX: Duration = Duration::from_secs(1);
@@ -72,7 +69,7 @@ impl Discovery {
             match option {
                 NdOption::Prefix(prefix) => changed |= self.prefix(now, rng, &prefix, addresses),
                 // N14, RFC 4861 6.3.4: no less than IPv6 needs, and no more than the link carries.
-                NdOption::Mtu(mtu) if (MTU_MIN..=u32::from(mtu_max)).contains(&mtu) => {
+                NdOption::Mtu(mtu) if (V6::MTU_MIN.into()..=u32::from(mtu_max)).contains(&mtu) => {
                     self.link.mtu = u16::try_from(mtu).ok();
                 }
                 _ => {}
