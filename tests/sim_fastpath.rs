@@ -176,22 +176,22 @@ proptest! {
     // path takes every plain datagram that anyone wants, to the same socket and with the same word of others.
     #[test]
     fn both_paths_agree_on_who_hears(
-        sockets in prop::collection::vec((0..5usize, 0..4u16, any::<bool>()), 1..6),
+        sockets in prop::collection::vec((0..5usize, 0..4u32, any::<bool>()), 1..6),
         members in prop::collection::vec(
-            (0..3usize, 0..4u16, any::<bool>(), prop::collection::btree_set(1..4u8, 0..3)), 0..6),
+            (0..3usize, 0..4u32, any::<bool>(), prop::collection::btree_set(1..4u8, 0..3)), 0..6),
         dst in 0..5usize, src in 1..4u8, port in prop_oneof![3 => Just(7u16), 1 => Just(9)],
     ) {
         const LOCALS: [&str; 5] =
             ["0.0.0.0:7", "239.1.2.3:7", "239.129.2.3:7", "198.18.0.2:7", "0.0.0.0:9"];
         const GROUPS: [&str; 3] = ["239.1.2.3", "239.129.2.3", "224.0.0.1"];
         const TO: [&str; 5] = ["239.1.2.3", "239.129.2.3", "224.0.0.1", "239.1.2.4", "198.18.0.2"];
-        let socket = |(local, service, multicast_all): &(usize, u16, bool)| {
+        let socket = |(local, service, multicast_all): &(usize, u32, bool)| {
             let socket = Socket::new(InterfaceId(0), LOCALS[*local].parse().unwrap(), *service);
             Socket { multicast_all: *multicast_all, reuse_address: true, ..socket }
         };
         let sockets: Vec<_> = sockets.iter().map(socket).collect();
         let source = |n: u8| Ipv4Addr::new(198, 18, 0, 10 + n);
-        let member = |(group, service, exclude, sources): (usize, u16, bool, BTreeSet<u8>)| {
+        let member = |(group, service, exclude, sources): (usize, u32, bool, BTreeSet<u8>)| {
             let sources = sources.into_iter().map(source).collect();
             let filter =
                 if exclude { SourceFilter::Exclude(sources) } else { SourceFilter::Include(sources) };

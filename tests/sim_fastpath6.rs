@@ -322,9 +322,9 @@ proptest! {
     // path takes every plain datagram that anyone wants, to the same socket and with the same word of others.
     #[test]
     fn both_paths_agree_on_who_hears(
-        sockets in prop::collection::vec((0..6usize, 0..4u16, any::<bool>()), 1..6),
+        sockets in prop::collection::vec((0..6usize, 0..4u32, any::<bool>()), 1..6),
         members in prop::collection::vec(
-            (0..3usize, 0..4u16, any::<bool>(), prop::collection::btree_set(1..4u8, 0..3)), 0..6),
+            (0..3usize, 0..4u32, any::<bool>(), prop::collection::btree_set(1..4u8, 0..3)), 0..6),
         dst in 0..5usize, src in 1..4u8, port in prop_oneof![3 => Just(7u16), 1 => Just(9)],
     ) {
         const LOCALS: [&str; 6] =

@@ -163,7 +163,7 @@ fn lives_on(plan: &Plan, sockets: &[ControlSocket]) -> Vec<Vec<usize>> {
 }
 
 fn homes(plan: &Plan, socket: &Socket) -> Vec<usize> {
-    let service = plan.services.get(usize::from(socket.service));
+    let service = plan.services.get(socket.service as usize);
     let interface = plan.interfaces.get(socket.interface.index());
     let port = interface.and_then(|interface| plan.ports.get(interface.port.index()));
     let (Some(service), Some(port)) = (service, port) else { return Vec::new() };

@@ -442,7 +442,7 @@ fn port_table(options: &WorldOptions, rng: &mut Rng) -> PortTable {
 
 /// For each socket, the workers on which its service lives. Every worker serves every port.
 fn lives_on(options: &WorldOptions, table: &PortTable) -> Vec<Vec<usize>> {
-    let of = |socket: &Socket| options.services.get(usize::from(socket.service));
+    let of = |socket: &Socket| options.services.get(socket.service as usize);
     let sockets = table.sockets().iter().filter_map(of);
     sockets.map(|service| service.lives_on(options.workers)).collect()
 }

@@ -6,7 +6,7 @@ use super::parts::Parts;
 use crate::addr::{Family, Group, MacAddr};
 
 /// Which service, by its place in the configuration.
-pub type ServiceId = u16;
+pub type ServiceId = u32;
 
 /// The host itself, which joins groups that no service asked for: those in which its addresses are asked for.
 pub const HOST: ServiceId = ServiceId::MAX;

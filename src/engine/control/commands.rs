@@ -99,11 +99,11 @@ impl<N: Nic> Control<N> {
         self.interfaces().find(|i| i.replica.id == id).map(|i| i.name.clone()).unwrap_or_default()
     }
 
-    fn service_name(&self, id: u16) -> String {
+    fn service_name(&self, id: ServiceId) -> String {
         if id == HOST {
             return "host".to_owned();
         }
-        self.services.get(usize::from(id)).cloned().unwrap_or_default()
+        self.services.get(id as usize).cloned().unwrap_or_default()
     }
 
     fn sockets(&self) -> Vec<SocketAnswer> {

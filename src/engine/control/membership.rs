@@ -196,7 +196,7 @@ impl<N: Nic> Control<N> {
             return refuse(why.clone());
         }
         let some = !changed.groups.is_empty();
-        let done = self.services.get(usize::from(target.service)).map_or("?", String::as_str);
+        let done = self.services.get(target.service as usize).map_or("?", String::as_str);
         let done = changed.sentence(order, port, target.interface, done);
         let ticket = changed.widens.then(|| tickets.next());
         let reports =

@@ -137,8 +137,8 @@ const LOCALS: [&str; 4] = ["0.0.0.0:7", "239.1.2.3:7", "239.1.2.4:7", "198.18.0.
 const GROUPS: [&str; 3] = ["239.1.2.3", "239.1.2.4", "224.0.0.1"];
 
 fn cases() -> impl Strategy<Value = Case> {
-    let socket = (0..LOCALS.len(), 0..5u16, any::<bool>());
-    let member = (0..GROUPS.len(), 0..5u16, any::<bool>(), prop::collection::vec(0..4u8, 0..3));
+    let socket = (0..LOCALS.len(), 0..5u32, any::<bool>());
+    let member = (0..GROUPS.len(), 0..5u32, any::<bool>(), prop::collection::vec(0..4u8, 0..3));
     let (sockets, members) = (prop::collection::vec(socket, 0..6), prop::collection::vec(member, 0..8));
     (sockets, members).prop_map(|(mut sockets, mut members)| {
         // One option a service, one filter a service and group; sockets are bound service by service.
