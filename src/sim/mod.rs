@@ -25,6 +25,7 @@
 pub mod buf;
 pub mod filter;
 pub mod frames;
+mod machine;
 pub mod net;
 pub mod nic;
 pub mod offload;

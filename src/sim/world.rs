@@ -9,12 +9,13 @@ use core::time::Duration;
 
 use super::buf::{SimBuf, SimPool};
 use super::frames::{ArpFrame, station_mac};
+use super::machine::Shared;
 use super::net::{LinkOptions, LinkStats, Net, StationId};
-use super::nic::{Reception, SimDevice, SimNic};
+use super::nic::{Reception, SimDevice};
 use super::router::Router;
 use super::setup::{Host, WorldOptions, build};
 use crate::engine::command::{Answer, Command, GroupAnswer, Membership};
-use crate::engine::control::{Control, Submitted};
+use crate::engine::control::Submitted;
 use crate::engine::counters::{Counter, Tally};
 use crate::engine::run::LAST_WORDS_INTERVAL;
 use crate::engine::worker::Worker;
@@ -48,17 +49,13 @@ struct Site {
 #[derive(Debug)]
 pub struct World {
     seed: u64,
+    /// The time: the machine's, too.
     now: Instant,
     pool: SimPool,
     sites: Vec<Site>,
-    workers: Vec<Worker<SimNic>>,
-    control: Control<SimNic>,
+    machine: Shared,
     /// Buffers that the test took away from the host.
     taken: Vec<SimBuf>,
-    turns: u64,
-    running: bool,
-    /// A worker that does not turn.
-    stuck: Option<usize>,
 }
 
 impl World {
@@ -88,18 +85,8 @@ impl World {
                 heard,
             });
         }
-        Self {
-            seed,
-            now,
-            pool,
-            sites,
-            workers,
-            control,
-            taken: Vec::new(),
-            turns: 0,
-            running: true,
-            stuck: None,
-        }
+        let machine = Shared::new(now, workers, control);
+        Self { seed, now, pool, sites, machine, taken: Vec::new() }
     }
 
     /// The seed.
@@ -121,15 +108,7 @@ impl World {
     pub fn settle(&mut self) {
         for _ in 0..ROUNDS_MAX {
             let mut work = self.arrivals();
-            if self.running {
-                work += self.control.turn(self.now);
-                let workers = (0..self.workers.len()).filter(|worker| Some(*worker) != self.stuck);
-                work += workers
-                    .collect::<Vec<_>>()
-                    .into_iter()
-                    .map(|worker| self.turn_worker(worker))
-                    .sum::<usize>();
-            }
+            work += self.machine.lock().turn();
             work += self.departures();
             if work == 0 {
                 self.assert_pool_balance();
@@ -141,12 +120,13 @@ impl World {
 
     /// From now on this worker does not turn of itself, as one that is kept from its CPU; none: all do.
     pub fn set_stuck(&mut self, worker: Option<usize>) {
-        self.stuck = worker;
+        self.machine.lock().stuck = worker;
     }
 
     /// One turn of control. Returns what the turn did.
     pub fn turn_control(&mut self) -> usize {
-        self.control.turn(self.now)
+        let machine = &mut *self.machine.lock();
+        machine.control.turn(machine.now)
     }
 
     /// One turn of one worker, after which its packets must balance. Returns what the turn did.
@@ -154,12 +134,7 @@ impl World {
     /// # Panics
     /// A packet was lost or doubled.
     pub fn turn_worker(&mut self, worker: usize) -> usize {
-        let Some(worker) = self.workers.get_mut(worker) else { return 0 };
-        let work = worker.turn(self.now);
-        self.turns += 1;
-        let (came, went) = worker.tally().balance();
-        assert_eq!(came, went, "packets that came and packets that went, in turn {}", self.turns);
-        work
+        self.machine.lock().turn_worker(worker)
     }
 
     /// Every buffer that is out of the pool is in a ring, is held by the host on purpose, or was taken by the test.
@@ -167,7 +142,7 @@ impl World {
         let rings: usize = self.sites.iter().map(|s| s.device.rx_pending() + s.device.tx_pending()).sum();
         let tally = self.tally();
         let held = tally.get(Counter::Held) - tally.get(Counter::Released);
-        let held = usize::try_from(held).unwrap_or(usize::MAX) + self.control.waiting();
+        let held = usize::try_from(held).unwrap_or(usize::MAX) + self.machine.lock().control.waiting();
         let accounted = rings + self.taken.len() + held;
         assert_eq!(self.pool.outstanding(), accounted, "buffers out of the pool, and where they are");
         assert_eq!(self.pool.outstanding_large(), 0, "a large buffer lives no longer than a turn");
@@ -178,7 +153,7 @@ impl World {
     pub fn step(&mut self) -> Option<Instant> {
         self.settle();
         let next = self.next_event()?;
-        self.now = self.now.max(next);
+        self.set_now(self.now.max(next));
         self.settle();
         Some(self.now)
     }
@@ -188,21 +163,25 @@ impl World {
         let until = self.now + duration;
         self.settle();
         while let Some(next) = self.next_event().filter(|&next| next <= until) {
-            self.now = self.now.max(next);
+            self.set_now(self.now.max(next));
             self.settle();
         }
-        self.now = until;
+        self.set_now(until);
         self.settle();
     }
 
     fn next_event(&self) -> Option<Instant> {
-        let control = if self.running { self.control.next_deadline() } else { None };
         let sites = self.sites.iter().map(|site| {
             let router = site.router.as_ref().and_then(|(_, router)| router.next_deadline());
             earliest(site.net.next_arrival(), router)
         });
-        let workers = self.workers.iter().filter(|_| self.running).map(Worker::next_deadline);
-        sites.chain(workers).fold(control, earliest)
+        sites.fold(self.machine.lock().next_deadline(), earliest)
+    }
+
+    /// From now on it is `now`.
+    fn set_now(&mut self, now: Instant) {
+        self.now = now;
+        self.machine.lock().now = now;
     }
 
     /// What has arrived by now, from the links; and routers whose time has come.
@@ -241,21 +220,22 @@ impl World {
     /// Shuts the host down as the program does: control leaves its groups, the workers send what they have, all stop.
     pub fn shut_down(&mut self) {
         self.settle();
-        self.control.shut_down(self.now);
+        self.machine.lock().control.shut_down(self.now);
         self.run_for(LAST_WORDS_INTERVAL);
-        while self.control.repeat_last_words(self.now) {
+        while self.repeat_last_words() {
             self.run_for(LAST_WORDS_INTERVAL);
         }
-        self.running = false;
-        for worker in &mut self.workers {
-            worker.stop(self.now);
-        }
+        self.machine.lock().stop();
         self.settle();
+    }
+
+    fn repeat_last_words(&self) -> bool {
+        self.machine.lock().control.repeat_last_words(self.now)
     }
 
     /// Stops the host at once: nothing is sent any more, and what arrives stays in the rings.
     pub fn crash(&mut self) {
-        self.running = false;
+        self.machine.lock().running = false;
     }
 }
 
@@ -408,7 +388,7 @@ impl World {
     /// # Panics
     /// There is no answer within a minute.
     pub fn execute(&mut self, command: &Command) -> Answer {
-        let submitted = self.control.submit(self.now, command);
+        let submitted = self.machine.lock().control.submit(self.now, command);
         self.settle();
         let ticket = match submitted {
             Submitted::Answered(answer) => return answer,
@@ -417,7 +397,7 @@ impl World {
         // Everyone else who waits has asked through here, too, and has been answered.
         let until = self.now + ANSWER_PATIENCE;
         loop {
-            let finished = self.control.take_finished();
+            let finished = self.machine.lock().control.take_finished();
             if let Some((_, answer)) = finished.into_iter().find(|(other, _)| *other == ticket) {
                 return answer;
             }
@@ -427,7 +407,7 @@ impl World {
 
     /// Has control carry out a command, of which the workers have not heard yet.
     pub fn command(&mut self, command: &Command) -> Answer {
-        self.control.execute(self.now, command)
+        self.machine.lock().control.execute(self.now, command)
     }
 
     /// Has the host join `group` on its only port for its only service, from `source` alone if one is named.
@@ -462,15 +442,13 @@ impl World {
     /// All that all workers counted.
     #[must_use]
     pub fn tally(&self) -> Tally {
-        let mut sum = Tally::default();
-        self.workers.iter().for_each(|worker| sum.merge(&worker.tally()));
-        sum
+        self.machine.lock().tally()
     }
 
     /// What each worker counted.
     #[must_use]
     pub fn worker_tallies(&self) -> Vec<Tally> {
-        self.workers.iter().map(Worker::tally).collect()
+        self.machine.lock().workers.iter().map(Worker::tally).collect()
     }
 
     /// One counter, over all workers.
@@ -497,7 +475,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("sim: seed {:#x}, {:?}, after {} turns", self.seed, self.now, self.turns);
+            eprintln!("sim: seed {:#x}, {:?}, after {} turns", self.seed, self.now, self.machine.lock().turns);
         }
     }
 }
