@@ -475,7 +475,12 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("sim: seed {:#x}, {:?}, after {} turns", self.seed, self.now, self.machine.lock().turns);
+            eprintln!(
+                "sim: seed {:#x}, {:?}, after {} turns",
+                self.seed,
+                self.now,
+                self.machine.lock().turns
+            );
         }
     }
 }
