@@ -127,7 +127,7 @@ fn the_values_in_the_tap_file_are_the_defaults() {
     let statics = tap_ip.v6.addresses.clone();
     assert_eq!(tap_ip.addressing6, Some(Addressing6 { statics, ..Addressing6::new() }));
     assert_eq!(least_ip.addressing6, None);
-    assert_eq!((tap.reassembly, tap.icmp), (least.reassembly, least.icmp));
+    assert_eq!((tap.reassembly, tap.icmp, tap.sockets), (least.reassembly, least.icmp, least.sockets));
     let (tap_echo, least_echo) = (&tap.services[0], &least.services[0]);
     assert_eq!(tap_echo.name, least_echo.name);
     assert_eq!(
@@ -170,6 +170,7 @@ fn the_tap_file_names_every_key() {
         "[ctl]",
         "[workers]",
         "[reassembly]",
+        "[sockets]",
         "[icmp]",
         "[[port]]",
         "[[service]]\nkind = \"echo\"",

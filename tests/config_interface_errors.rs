@@ -335,6 +335,26 @@ fn limits_of_the_host() {
     }
 }
 
+/// P03, U23: what the sockets of a program's threads may take.
+#[test]
+fn limits_of_threads_sockets() {
+    let sockets_error = |keys: &str, expected: &str| {
+        assert_errors(&format!("[sockets]\n{keys}\n{PORT}"), &[&format!("t.toml:2:{expected}")]);
+    };
+    sockets_error("max = 0", "7: sockets.max: 0 is too small: use 1 to 1048576");
+    sockets_error("packets_2048 = 15", "16: sockets.packets_2048: 15 is too small: use 16 to 1048576");
+    sockets_error("rcvbuf = 2303", "10: sockets.rcvbuf: 2303 is too small: use 2304 to 1073741824");
+    sockets_error("sndbuf_max = 4607", "14: sockets.sndbuf_max: 4607 is too small: use 4608 to 1073741824");
+    sockets_error(
+        "rcvbuf_max = 100000",
+        "14: sockets.rcvbuf_max: 100000 is less than what a socket has at first, 212992: raise the key rcvbuf_max to 212992 \
+         or more, or lower the other",
+    );
+    sockets_error("memberships_max = 0", "19: sockets.memberships_max: 0 is too small: use 1 to 65536");
+    sockets_error("sources6_max = 4097", "16: sockets.sources6_max: 4097 is too large: use 1 to 4096");
+    sockets_error("rcvbuff = 1", "1: sockets.rcvbuff: unknown key: did you mean \"rcvbuf\"?");
+}
+
 #[test]
 fn words_of_a_service() {
     let service_error = |line: &str, expected: &str| {

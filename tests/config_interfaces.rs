@@ -232,6 +232,20 @@ fn the_limits_of_the_host_can_be_chosen() {
     assert_eq!(plan.icmp, icmp);
 }
 
+/// Of `[sockets]`: the defaults are Linux's, but for the most that a socket may ask for.
+#[test]
+fn what_threads_sockets_take_can_be_chosen() {
+    let linux = plan(PORT).sockets;
+    assert_eq!((linux.rcvbuf, linux.sndbuf), (212_992, 212_992));
+    assert_eq!((linux.memberships_max, linux.sources_max, linux.sources6_max), (20, 10, 64));
+    let text =
+        format!("[sockets]\nmax = 5\npackets_256 = 16\nrcvbuf = 16777216\nmemberships_max = 100\n{PORT}");
+    let sockets = plan(&text).sockets;
+    assert_eq!((sockets.max, sockets.packets, sockets.memberships_max), (5, [16, 8192, 256], 100));
+    // What a socket has at first, it may ask for, too.
+    assert_eq!((sockets.rcvbuf, sockets.rcvbuf_max), (16_777_216, 16_777_216));
+}
+
 /// What is held is summed up, for each worker.
 #[test]
 fn fragments_that_are_held_are_in_the_sum() {

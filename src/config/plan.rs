@@ -33,6 +33,8 @@ pub struct Plan {
     pub reassembly: ReassemblyPlan,
     /// How many ICMP errors are sent.
     pub icmp: IcmpPlan,
+    /// The sockets of a program's threads.
+    pub sockets: SocketsPlan,
     /// The services.
     pub services: Vec<ServicePlan>,
     /// The mbuf pool's size and its arithmetic.
@@ -53,6 +55,29 @@ impl Plan {
             }
         }
     }
+}
+
+/// The sockets of a program's threads: the table `[sockets]`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SocketsPlan {
+    /// The most that are open at a time.
+    pub max: u32,
+    /// Packets of up to 256, 2048 and 65,536 bytes that wait in all of them together, to be received or to be sent.
+    pub packets: [u32; 3],
+    /// Bytes that one holds for its owner at first, as socket(7) `SO_RCVBUF` counts them, and the most that it may ask for.
+    pub rcvbuf: u32,
+    /// The most that one may ask for.
+    pub rcvbuf_max: u32,
+    /// Bytes that wait in one to be sent, and the most that it may ask for: `SO_SNDBUF`.
+    pub sndbuf: u32,
+    /// The most that one may ask for.
+    pub sndbuf_max: u32,
+    /// P03: the groups that one joins at most, of each IP version.
+    pub memberships_max: usize,
+    /// P03: the sources that one names of a group at most, of IPv4.
+    pub sources_max: usize,
+    /// And of IPv6.
+    pub sources6_max: usize,
 }
 
 /// How DPDK's environment abstraction layer is started.

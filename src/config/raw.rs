@@ -15,6 +15,7 @@ pub(super) struct Raw {
     pub(super) workers: RawWorkers,
     pub(super) reassembly: RawReassembly,
     pub(super) icmp: RawIcmp,
+    pub(super) sockets: RawSockets,
     pub(super) ports: Vec<RawPort>,
     pub(super) services: Vec<RawService>,
 }
@@ -53,6 +54,22 @@ pub(super) struct RawIcmp {
     pub(super) errors_burst: Option<At<i64>>,
     pub(super) errors_per_second_per_peer: Option<At<i64>>,
     pub(super) errors_burst_per_peer: Option<At<i64>>,
+}
+
+/// `[sockets]`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RawSockets {
+    pub(super) max: Option<At<i64>>,
+    pub(super) packets_256: Option<At<i64>>,
+    pub(super) packets_2048: Option<At<i64>>,
+    pub(super) packets_65536: Option<At<i64>>,
+    pub(super) rcvbuf: Option<At<i64>>,
+    pub(super) rcvbuf_max: Option<At<i64>>,
+    pub(super) sndbuf: Option<At<i64>>,
+    pub(super) sndbuf_max: Option<At<i64>>,
+    pub(super) memberships_max: Option<At<i64>>,
+    pub(super) sources_max: Option<At<i64>>,
+    pub(super) sources6_max: Option<At<i64>>,
 }
 
 /// What IP has on an interface: the keys that `[[port]]` and `[[port.vlan]]` have in common.
@@ -186,6 +203,7 @@ impl Raw {
         let workers = reader.table("workers");
         let reassembly = reader.table("reassembly");
         let icmp = reader.table("icmp");
+        let sockets = reader.table("sockets");
         let ports = reader.tables("port", "[[port]]");
         let services = reader.tables("service", "[[service]]");
         reader.finish();
@@ -195,6 +213,7 @@ impl Raw {
             workers: workers.map(|at| RawWorkers::read(at, problems)).unwrap_or_default(),
             reassembly: reassembly.map(|at| RawReassembly::read(at, problems)).unwrap_or_default(),
             icmp: icmp.map(|at| RawIcmp::read(at, problems)).unwrap_or_default(),
+            sockets: sockets.map(|at| RawSockets::read(at, problems)).unwrap_or_default(),
             ports: ports.into_iter().map(|at| RawPort::read(at, problems)).collect(),
             services: services.into_iter().map(|at| RawService::read(at, problems)).collect(),
         }
@@ -261,6 +280,27 @@ impl RawIcmp {
             errors_burst: reader.get("errors_burst"),
             errors_per_second_per_peer: reader.get("errors_per_second_per_peer"),
             errors_burst_per_peer: reader.get("errors_burst_per_peer"),
+        };
+        reader.finish();
+        raw
+    }
+}
+
+impl RawSockets {
+    fn read(at: At<&DeTable<'_>>, problems: &mut Problems) -> Self {
+        let mut reader = TableReader::new(at.value, at.place, problems);
+        let raw = Self {
+            max: reader.get("max"),
+            packets_256: reader.get("packets_256"),
+            packets_2048: reader.get("packets_2048"),
+            packets_65536: reader.get("packets_65536"),
+            rcvbuf: reader.get("rcvbuf"),
+            rcvbuf_max: reader.get("rcvbuf_max"),
+            sndbuf: reader.get("sndbuf"),
+            sndbuf_max: reader.get("sndbuf_max"),
+            memberships_max: reader.get("memberships_max"),
+            sources_max: reader.get("sources_max"),
+            sources6_max: reader.get("sources6_max"),
         };
         reader.finish();
         raw

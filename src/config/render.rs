@@ -5,7 +5,7 @@ use core::fmt;
 use super::mbufs;
 use super::plan::{
     Checksum, GroupPlan, GroupSources, Hugepages, IcmpPlan, Idle, InetPlan, InterfacePlan, ListenPlan,
-    MbufPlan, Plan, PortPlan, ReassemblyPlan, ServicePlan,
+    MbufPlan, Plan, PortPlan, ReassemblyPlan, ServicePlan, SocketsPlan,
 };
 use crate::addr::{Family, Unicast};
 use crate::io::{
@@ -19,6 +19,7 @@ impl fmt::Display for Plan {
         self.write_ports(f)?;
         self.write_services(f)?;
         write_limits(self.reassembly, self.icmp, f)?;
+        write_sockets(&self.sockets, f)?;
         write_mbufs(&self.mbufs, f)?;
         self.write_memory(f)?;
         writeln!(f, "control socket\n  {}", self.ctl_socket.display())
@@ -299,6 +300,22 @@ fn write_limits(reassembly: ReassemblyPlan, icmp: IcmpPlan, f: &mut fmt::Formatt
     writeln!(f, "ICMP errors")?;
     writeln!(f, "  {errors_per_second} a second, {errors_burst} at once, all workers together")?;
     writeln!(f, "  {errors_per_second_per_peer} a second, {errors_burst_per_peer} at once, to one host")
+}
+
+fn write_sockets(sockets: &SocketsPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let SocketsPlan { max, packets, rcvbuf, rcvbuf_max, sndbuf, sndbuf_max, .. } = *sockets;
+    let SocketsPlan { memberships_max, sources_max, sources6_max, .. } = *sockets;
+    let [small, medium, large] = packets;
+    writeln!(f, "sockets of a program's threads, if it opens any")?;
+    writeln!(
+        f,
+        "  at most {max}; {small} datagrams of up to 256 bytes wait in them, {medium} of 2048, {large} of 65536"
+    )?;
+    writeln!(f, "  rcvbuf {rcvbuf}, at most {rcvbuf_max}; sndbuf {sndbuf}, at most {sndbuf_max}")?;
+    writeln!(
+        f,
+        "  at most {memberships_max} groups each, {sources_max} sources of one, {sources6_max} of one of IPv6"
+    )
 }
 
 fn write_port(port: &PortPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -47,12 +47,13 @@ const fn lcore_of(worker: usize) -> u32 {
     worker + 1
 }
 
-/// Starts everything, runs until `shutdown`, ends everything.
+/// Starts everything, says that it `has_begun`, runs until `shutdown`, ends everything.
 pub(super) fn run(
     plan: &Plan,
     factories: &Factories,
     requests: Receiver<Request>,
     shutdown: Receiver<()>,
+    has_begun: impl FnOnce(),
 ) -> Result<(), HostError> {
     let eal = Eal::init(&eal_options(plan))?;
     let clock = Clock::new(&eal);
@@ -102,6 +103,7 @@ pub(super) fn run(
     let lcores = Lcores::launch(&eal, plan, clock, workers, &lost_tx)?;
     control.start(clock.now(), assemble::memberships(plan));
     say_what_runs(plan, &mut control, clock);
+    has_begun();
     let ended = control_loop(&mut control, || clock.now(), &inputs);
     tracing::info!("stopping: the groups are left, then the ports stopped");
     last_words(&mut control, || clock.now());

@@ -28,21 +28,20 @@
 mod assemble;
 mod engine;
 mod error;
+mod running;
 mod secret;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::thread;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use crate::config::{Kind, Kinds, Plan, ServicePlan};
-use crate::ctl;
 use crate::dpdk::Mbuf;
-use crate::engine::request;
 use crate::service::{Echo, EchoOptions, Service};
 
 pub use error::HostError;
+pub use running::Running;
 
 /// Makes one instance of a service, for one worker.
 type Factory = Box<dyn Fn(&ServicePlan) -> Result<Box<dyn Service<Mbuf>>, String> + Send + Sync>;
@@ -119,27 +118,7 @@ impl Host {
     /// A sentence that says what could not be done and what to do about it. DPDK can be started once in a process's
     /// life: a second run in one process fails.
     pub fn run(self, shutdown: &Shutdown) -> Result<(), HostError> {
-        let server = ctl::Server::bind(&self.plan.ctl_socket)?;
-        let stopper = server.stopper();
-        let (requests, incoming) = request::requests();
-        let control_cpu = self.plan.control_cpu;
-        thread::scope(|scope| {
-            let serve = move || {
-                engine::pin(control_cpu);
-                server.run(|command| requests.ask(command));
-            };
-            thread::Builder::new().name("ctl".into()).spawn_scoped(scope, serve)?;
-            // EAL pins the thread that starts it: one made for it.
-            let engine = move || engine::run(&self.plan, &self.factories, incoming, shutdown.asked.clone());
-            let result = match thread::Builder::new().name("control".into()).spawn_scoped(scope, engine) {
-                Ok(engine) => {
-                    engine.join().unwrap_or_else(|panic| Err(HostError::panicked("control", &*panic)))
-                }
-                Err(e) => Err(e.into()),
-            };
-            stopper.stop();
-            result
-        })
+        Running::start(self, shutdown.clone())?.wait()
     }
 }
 

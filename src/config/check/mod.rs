@@ -15,6 +15,7 @@ mod listen;
 mod ports;
 mod routes;
 mod services;
+mod sockets;
 mod workers;
 
 use super::error::{At, Problems};
@@ -46,6 +47,7 @@ pub(super) fn plan(raw: &Raw, machine: &Machine, kinds: &Kinds, problems: &mut P
         interfaces,
         reassembly,
         icmp: limits::icmp(&raw.icmp, problems),
+        sockets: sockets::check(&raw.sockets, problems),
         services,
         mbufs,
     }
