@@ -70,6 +70,7 @@ pub mod fastpath;
 pub mod io;
 pub mod rng;
 pub mod service;
+pub mod socket;
 pub mod stack;
 pub mod time;
 pub mod wire;

@@ -21,7 +21,7 @@ const LINES_MAX: usize = 650;
 const CORE: [&str; 8] = ["addr", "time", "rng", "wire", "io", "stack", "fastpath", "service"];
 
 /// Which rooms a room may name, beside itself. `config::plan` is a part of a room.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("addr", &[]),
     ("time", &[]),
     ("rng", &[]),
@@ -30,9 +30,10 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("stack", &["wire", "io", "addr", "time", "rng"]),
     ("fastpath", &["stack", "wire", "io", "addr", "time"]),
     ("service", &["io", "addr", "time"]),
-    ("engine", &["stack", "fastpath", "service", "io", "addr", "time", "rng"]),
+    ("socket", &["stack", "io", "addr", "time", "rng"]),
+    ("engine", &["stack", "fastpath", "service", "socket", "io", "addr", "time", "rng"]),
     ("dpdk", &["io", "addr", "time", "config::plan"]),
-    ("sim", &["io", "engine", "stack", "fastpath", "service", "addr", "time", "rng"]),
+    ("sim", &["io", "engine", "stack", "fastpath", "service", "socket", "addr", "time", "rng"]),
     ("config", &["addr", "io"]),
     ("ctl", &["engine", "config", "io", "addr", "time"]),
     ("host", &["*"]),
@@ -265,7 +266,7 @@ const FOREIGN: [(&str, &[&str]); 9] = [
     ("tracing_subscriber", &["cli", "main"]),
     ("strsim", &["config", "cli"]),
     ("core_affinity", &["engine", "dpdk", "host", "cli", "config"]),
-    ("crossbeam", &["engine", "sim", "host", "ctl", "dpdk"]),
+    ("crossbeam", &["engine", "sim", "host", "ctl", "dpdk", "socket"]),
     ("tracing", &["engine", "dpdk", "host", "ctl", "cli", "main", "config"]),
     ("socket2", &["ctl", "host", "cli"]),
 ];
