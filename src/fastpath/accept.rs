@@ -10,7 +10,7 @@ use crate::addr::V4;
 use crate::io::{Burst, Cast, ChecksumStatus, PacketBuf, Parts, PayloadSum, RxMeta};
 use crate::stack::audience::{self, First, ForMany};
 use crate::stack::interface::Interface;
-use crate::stack::port_table::{PortTable, SocketId};
+use crate::stack::port_table::{Flow, Found, PortTable, SocketId};
 use crate::wire::checksum::Sum;
 
 /// Where the packets of a burst go.
@@ -141,18 +141,26 @@ fn to_key(head: &[u8; HEAD]) -> u64 {
 #[inline(never)]
 fn look_up(lookup: Lookup<'_>, memo: &mut Memo, head: &[u8; HEAD], parts: Parts) -> Option<Parts> {
     let Lookup { view, interface, table } = lookup;
-    let (src, dst) = (head.load32::<26>(), head.load32::<30>());
-    let udp_port = swapped(u64::from(head.load32::<34>()) >> 16);
+    let (src, dst, ports) = (head.load32::<26>(), head.load32::<30>(), head.load32::<34>());
+    let flow = Flow::<V4> {
+        src: Ipv4Addr::from(src.to_le_bytes()),
+        sport: swapped(ports.into()),
+        dst: Ipv4Addr::from(dst.to_le_bytes()),
+        dport: swapped(u64::from(ports) >> 16),
+    };
     let dst_mac = head.load64::<0>() & MAC_MASK;
     if dst_mac != view.mac {
-        let First { socket, others } = multicast(lookup, dst_mac, src, dst, udp_port)?;
+        let First { socket, others } = multicast(lookup, dst_mac, dst, flow)?;
         return Some(parts.to(Cast::Multicast).with_others(others).for_socket(socket));
     }
     if !view.is_own(dst) {
         return None;
     }
-    let socket = table.unicast::<V4>(interface.id, Ipv4Addr::from(dst.to_le_bytes()), udp_port)?;
-    (memo.key, memo.socket) = (to_key(head), socket);
+    let Found { socket, any_peer } = table.unicast::<V4>(interface.id, &flow)?;
+    // U12, U14: where it depends on the sender, the next one's may be another.
+    if any_peer {
+        (memo.key, memo.socket) = (to_key(head), socket);
+    }
     Some(parts.for_socket(socket))
 }
 
@@ -219,19 +227,13 @@ fn short_sum(bytes: &[u8]) -> Sum {
 
 /// E01, E04, RFC 1112 6.4: the MAC is the group's own, the interface admits the datagram, and a socket wants it.
 #[inline]
-fn multicast(lookup: Lookup<'_>, dst_mac: u64, src: u32, dst: u32, udp_port: u16) -> Option<First> {
+fn multicast(lookup: Lookup<'_>, dst_mac: u64, dst: u32, flow: Flow<V4>) -> Option<First> {
     // 01:00:5e and the low 23 bits: 1110 at the top of the first octet, one bit of the second cleared.
     let group_mac = 0x005e_0001 | u64::from(dst >> 8 & 0x00ff_ff7f) << 24;
     if dst & 0xf0 != 0xe0 || dst_mac != group_mac {
         return None;
     }
     let Lookup { interface, table, .. } = lookup;
-    let datagram = ForMany::<V4> {
-        interface: interface.id,
-        source: Ipv4Addr::from(src.to_le_bytes()),
-        destination: Ipv4Addr::from(dst.to_le_bytes()),
-        cast: Cast::Multicast,
-        udp_port,
-    };
+    let datagram = ForMany { interface: interface.id, flow, cast: Cast::Multicast };
     audience::first(&datagram, &interface.v4.groups, table).ok()
 }

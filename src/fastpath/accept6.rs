@@ -8,7 +8,7 @@ use super::view6::{Addr6, TYPE_MASK, addr};
 use crate::addr::V6;
 use crate::io::{Cast, ChecksumStatus, PacketBuf, Parts, PayloadSum, RxMeta};
 use crate::stack::audience::{self, First, ForMany};
-use crate::stack::port_table::SocketId;
+use crate::stack::port_table::{Flow, Found, SocketId};
 
 /// Ethernet, IPv6 without extension headers, and UDP: bytes before the payload.
 pub(super) const HEAD6: usize = 62;
@@ -64,11 +64,11 @@ pub(super) fn accept<B: PacketBuf, const PLAIN: bool>(
     let sum = udp_sum(level, meta, addrs_and_udp, head.load32::<58>() >> 16, udp_len)?;
     let parts = Parts::new(14, 54, udp_len).over_ipv6(true).on(lookup.interface.id).with_sum(sum);
     let dst = [head.load64::<38>(), head.load64::<46>()];
-    let (dst_mac, udp_port) = (head.load64::<0>() & MAC_MASK, head.load32::<54>() >> 16);
-    if dst == memo.to && udp_port == memo.udp_port && dst_mac == mac {
+    let (dst_mac, ports) = (head.load64::<0>() & MAC_MASK, head.load32::<54>());
+    if dst == memo.to && ports >> 16 == memo.udp_port && dst_mac == mac {
         return Some(parts.for_socket(memo.socket));
     }
-    look_up(lookup, memo, (src, dst), (dst_mac, udp_port), parts)
+    look_up(lookup, memo, (src, dst), dst_mac, ports, parts)
 }
 
 /// What the UDP checksum field, which was loaded as `field`, is worth; `None` if it is wrong. Not 0, as it must not be
@@ -95,26 +95,36 @@ fn look_up(
     lookup: Lookup<'_>,
     memo: &mut Memo6,
     (src, dst): (Addr6, Addr6),
-    (dst_mac, port_word): (u64, u32),
+    dst_mac: u64,
+    ports: u32,
     parts: Parts,
 ) -> Option<Parts> {
     let Lookup { view, interface, table } = lookup;
-    let udp_port = swapped(port_word.into());
+    let port_word = ports >> 16;
+    let flow = Flow::<V6> {
+        src: addr(src),
+        sport: swapped(ports.into()),
+        dst: addr(dst),
+        dport: swapped(port_word.into()),
+    };
     if dst_mac != view.mac {
-        let First { socket, others } = multicast(lookup, dst_mac, (src, dst), udp_port)?;
+        let First { socket, others } = multicast(lookup, dst_mac, dst, flow)?;
         return Some(parts.to(Cast::Multicast).with_others(others).for_socket(socket));
     }
     if !view.v6.is_own(dst) {
         return None;
     }
-    let socket = table.unicast::<V6>(interface.id, addr(dst), udp_port)?;
-    *memo = Memo6 { to: dst, udp_port: port_word, socket };
+    let Found { socket, any_peer } = table.unicast::<V6>(interface.id, &flow)?;
+    // U12, U14: where it depends on the sender, the next one's may be another.
+    if any_peer {
+        *memo = Memo6 { to: dst, udp_port: port_word, socket };
+    }
     Some(parts.for_socket(socket))
 }
 
 /// E03, E04, RFC 2464 7: the MAC is the group's own, the interface admits the datagram, and a socket wants it.
 #[inline]
-fn multicast(lookup: Lookup<'_>, dst_mac: u64, (src, dst): (Addr6, Addr6), udp_port: u16) -> Option<First> {
+fn multicast(lookup: Lookup<'_>, dst_mac: u64, dst: Addr6, flow: Flow<V6>) -> Option<First> {
     // 33:33 and the low 32 bits. V03, RFC 4291 2.7: of a scope that leaves the host.
     let group_mac = 0x3333 | dst[1] >> 32 << 16;
     let scope = dst[0] >> 8 & 0xf;
@@ -122,8 +132,6 @@ fn multicast(lookup: Lookup<'_>, dst_mac: u64, (src, dst): (Addr6, Addr6), udp_p
         return None;
     }
     let Lookup { interface, table, .. } = lookup;
-    let (source, destination) = (addr(src), addr(dst));
-    let datagram =
-        ForMany::<V6> { interface: interface.id, source, destination, cast: Cast::Multicast, udp_port };
+    let datagram = ForMany { interface: interface.id, flow, cast: Cast::Multicast };
     audience::first(&datagram, &interface.v6.groups, table).ok()
 }

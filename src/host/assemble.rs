@@ -69,13 +69,15 @@ pub(super) fn workers(
     let (to_homes, datagrams): (Vec<_>, Vec<_>) = plan.workers.iter().map(|_| message::to_services()).unzip();
     let lives_on = lives_on(plan, &sockets);
     let secret = rng.u64();
+    // U14: a flow goes to the same socket, whichever worker receives it.
+    let table_seed = rng.u64();
     let mut assembly = Assembly { workers: Vec::new(), inboxes, sockets: Vec::new() };
     let of = u32::try_from(plan.workers.len()).unwrap_or(u32::MAX);
     let receivers = receivers.into_iter().zip(fragments).zip(datagrams);
     for ((ports, worker), ((inbox, handed_over), to_services)) in ports.into_iter().zip(0u32..).zip(receivers)
     {
         let me = worker as usize;
-        let (table, socket_pages) = bind(&mut sockets, rng)?;
+        let (table, socket_pages) = bind(&mut sockets, table_seed)?;
         assembly.workers.push(WorkerParts {
             services: services(plan, factories, |id| {
                 let its = sockets.iter().zip(&lives_on).filter(|(s, _)| s.socket.service == id);
@@ -164,15 +166,15 @@ fn lives_on(plan: &Plan, sockets: &[ControlSocket]) -> Vec<Vec<usize>> {
 
 fn homes(plan: &Plan, socket: &Socket) -> Vec<usize> {
     let service = plan.services.get(socket.service as usize);
-    let interface = plan.interfaces.get(socket.interface.index());
+    let interface = socket.interface.and_then(|id| plan.interfaces.get(id.index()));
     let port = interface.and_then(|interface| plan.ports.get(interface.port.index()));
     let (Some(service), Some(port)) = (service, port) else { return Vec::new() };
     port.workers.iter().copied().filter(|worker| service.workers.contains(worker)).collect()
 }
 
 /// One worker's table of all sockets, those of services that live elsewhere included, and its counters for each.
-fn bind(sockets: &mut [ControlSocket], rng: &mut Rng) -> Result<(PortTable, Vec<SocketPage>), HostError> {
-    let mut table = PortTable::new(rng.u64());
+fn bind(sockets: &mut [ControlSocket], seed: u64) -> Result<(PortTable, Vec<SocketPage>), HostError> {
+    let mut table = PortTable::new(seed);
     let mut pages = Vec::new();
     for ControlSocket { socket, pages: shown, .. } in sockets {
         // The plan has proven that they may be where they are.

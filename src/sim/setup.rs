@@ -280,7 +280,7 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
     let (punt, punts) = punt_queues(secret);
     let lives_on = lives_on(options, &table);
     let mut each = receivers.into_iter().zip(fragments).zip(owners(&ways)).zip(datagrams);
-    let mut pages: Vec<Vec<SocketPage>> = vec![Vec::new(); table.sockets().len()];
+    let mut pages: Vec<Vec<SocketPage>> = vec![Vec::new(); table.sockets().count()];
     let mut workers = Vec::new();
     for (worker, mut ports) in (0u16..).zip(worker_ports) {
         let Some((((inbox, handed_over), owners), to_services)) = each.next() else { break };
@@ -312,7 +312,7 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
             },
         ));
     }
-    let sockets = table.sockets().iter().cloned().zip(pages).zip(lives_on);
+    let sockets = table.sockets().map(|(_, socket)| socket).zip(pages).zip(lives_on);
     let mut control = Control::new(
         now,
         ControlParts {
@@ -442,9 +442,9 @@ fn port_table(options: &WorldOptions, rng: &mut Rng) -> PortTable {
 
 /// For each socket, the workers on which its service lives. Every worker serves every port.
 fn lives_on(options: &WorldOptions, table: &PortTable) -> Vec<Vec<usize>> {
-    let of = |socket: &Socket| options.services.get(socket.service as usize);
-    let sockets = table.sockets().iter().filter_map(of);
-    sockets.map(|service| service.lives_on(options.workers)).collect()
+    let of = |(_, socket): (_, Socket)| options.services.get(socket.service as usize);
+    let services = table.sockets().filter_map(of);
+    services.map(|service| service.lives_on(options.workers)).collect()
 }
 
 fn services(options: &WorldOptions, worker: usize) -> Vec<WorkerService<SimBuf>> {

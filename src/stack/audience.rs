@@ -4,7 +4,7 @@
 //! [`first`] is asked once a datagram and says whether there are more; [`all`] names every one. Both are the same walk.
 
 use super::groups::{GroupTable, Members};
-use super::port_table::{Hearer, PortTable, SocketId};
+use super::port_table::{Flow, PortTable, Socket, SocketId};
 use crate::addr::{Family, V4};
 use crate::io::{Cast, DropReason, InterfaceId};
 
@@ -13,14 +13,10 @@ use crate::io::{Cast, DropReason, InterfaceId};
 pub struct ForMany<F: Family> {
     /// The interface that it came in by.
     pub interface: InterfaceId,
-    /// Who sent it.
-    pub source: F::Addr,
-    /// The group, or a broadcast address.
-    pub destination: F::Addr,
+    /// Who sent it, and to which group or broadcast address.
+    pub flow: Flow<F>,
     /// Which of the two.
     pub cast: Cast,
-    /// The UDP port that it was sent to.
-    pub udp_port: u16,
 }
 
 /// The first of an audience.
@@ -43,16 +39,6 @@ pub fn first<F: Family>(
     groups: &GroupTable<F>,
     table: &PortTable,
 ) -> Result<First, DropReason> {
-    // The common case at the price of its two look-ups: one socket on the port, whose service joined the group. What its
-    // filter wants the interface's does, too.
-    if datagram.cast == Cast::Multicast
-        && let Some(bound) = table.hearers::<F>(datagram.interface, datagram.udp_port)
-        && let Some(only) = bound.only()
-        && let Some(filter) = groups.members(datagram.destination).and_then(|m| m.filter(only.service))
-        && filter.allows(datagram.source)
-    {
-        return Ok(First { socket: only.socket, others: false });
-    }
     first_of_all(datagram, groups, table)
 }
 
@@ -96,7 +82,7 @@ fn admitting<'a, F: Family>(
     datagram: &ForMany<F>,
     groups: &'a GroupTable<F>,
 ) -> Result<Option<&'a Members<F>>, DropReason> {
-    let ForMany { source, destination, cast, .. } = *datagram;
+    let ForMany { flow: Flow { src: source, dst: destination, .. }, cast, .. } = *datagram;
     if cast != Cast::Multicast {
         return Ok(None);
     }
@@ -125,50 +111,26 @@ fn walk<'a, F: Family>(
     members: Option<&'a Members<F>>,
     table: &'a PortTable,
 ) -> impl Iterator<Item = (SocketId, Hears)> + 'a {
-    let ForMany { interface, source, destination, cast, udp_port } = *datagram;
+    let ForMany { interface, flow, cast } = *datagram;
     let is_group = cast == Cast::Multicast;
-    let bound = table.hearers::<F>(interface, udp_port);
-    let of_group = bound.filter(|_| is_group).map_or(&[][..], |bound| bound.of_group(destination));
-    let both = InOrder { left: bound.map_or(&[][..], |bound| bound.any()), right: of_group };
-    both.map(move |hearer| {
+    table.hearers::<F>(interface, flow).map(move |(id, socket)| {
         // I13: a broadcast is for every socket that is bound to no address.
-        let hears = if is_group { hears::<F>(hearer, members, source) } else { Hears::Yes };
-        (hearer.socket, hears)
+        let hears = if is_group { hears::<F>(&socket, members, flow.src) } else { Hears::Yes };
+        (id, hears)
     })
 }
 
-/// Whether `hearer` hears what `source` sends to a group that has these members, if any.
+/// Whether `socket` hears what `source` sends to a group that has these members, if any.
 // U16, RFC 3678 3: a socket with a membership is ruled by its own filter. U17, ip(7) IP_MULTICAST_ALL: one without hears
 // what others joined the group for, unless it does not want to. U18: the members are those of one interface.
 #[inline]
-fn hears<F: Family>(hearer: Hearer, members: Option<&Members<F>>, source: F::Addr) -> Hears {
-    match members.and_then(|members| members.filter(hearer.service)) {
+fn hears<F: Family>(socket: &Socket, members: Option<&Members<F>>, source: F::Addr) -> Hears {
+    let all = if F::VERSION == V4::VERSION { socket.multicast_all } else { socket.multicast_all6 };
+    match members.and_then(|members| members.filter(socket.service)) {
         Some(filter) if filter.allows(source) => Hears::Yes,
         Some(_) => Hears::NotThisSource,
-        None if hearer.multicast_all => Hears::Yes,
+        None if all => Hears::Yes,
         None => Hears::No,
-    }
-}
-
-/// Two lists, each in the order of the sockets' ids, as one.
-struct InOrder<'a> {
-    left: &'a [Hearer],
-    right: &'a [Hearer],
-}
-
-impl Iterator for InOrder<'_> {
-    type Item = Hearer;
-
-    #[inline]
-    fn next(&mut self) -> Option<Hearer> {
-        let from_left = match (self.left.first(), self.right.first()) {
-            (Some(left), Some(right)) => left.socket < right.socket,
-            (left, _) => left.is_some(),
-        };
-        let list = if from_left { &mut self.left } else { &mut self.right };
-        let (first, rest) = list.split_first()?;
-        *list = rest;
-        Some(*first)
     }
 }
 

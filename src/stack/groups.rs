@@ -3,13 +3,31 @@
 
 use super::membership::SourceFilter;
 use super::parts::Parts;
+use super::port_table::SocketId;
 use crate::addr::{Family, Group, MacAddr};
 
-/// Which service, by its place in the configuration.
+/// Who joins groups: a service, by its place in the configuration, or from [`SOCKET_BASE`] on a thread's socket.
 pub type ServiceId = u32;
 
 /// The host itself, which joins groups that no service asked for: those in which its addresses are asked for.
 pub const HOST: ServiceId = ServiceId::MAX;
+
+/// From here on, ids are those of threads' sockets: each is a member of groups of its own, whatever others join.
+pub const SOCKET_BASE: ServiceId = 1 << 16;
+
+/// As whom the thread's socket `id` joins groups.
+#[inline]
+#[must_use]
+pub const fn socket_member(id: SocketId) -> ServiceId {
+    SOCKET_BASE.saturating_add(id)
+}
+
+/// The thread's socket that joins groups as `member`; `None`: a service of the configuration does, or the host.
+#[inline]
+#[must_use]
+pub const fn socket_of(member: ServiceId) -> Option<SocketId> {
+    if member == HOST { None } else { member.checked_sub(SOCKET_BASE) }
+}
 
 /// The groups joined on a port, with the filter of each service.
 #[derive(Clone, Debug)]
@@ -146,6 +164,15 @@ mod tests {
     fn table(entries: &[(&str, ServiceId, SourceFilter<V4>)]) -> GroupTable<V4> {
         let entries = entries.iter().map(|(g, s, f)| (Group::new(v4(g)).unwrap(), *s, f.clone()));
         GroupTable::new(7, entries)
+    }
+
+    // U16: a thread's socket is a member of its own, and never taken for a service or the host.
+    #[test]
+    fn a_socket_joins_as_itself() {
+        for id in [0, 1, 70_000] {
+            assert_eq!(socket_of(socket_member(id)), Some(id));
+        }
+        assert_eq!([0, SOCKET_BASE - 1, HOST].map(socket_of), [None; 3]);
     }
 
     // E04, RFC 1112 6.4: the MAC is shared by 32 groups, the group is not.

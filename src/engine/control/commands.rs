@@ -113,7 +113,7 @@ impl<N: Nic> Control<N> {
             SocketAnswer {
                 service: self.service_name(s.socket.service),
                 local: s.socket.local.to_string(),
-                port: self.interface_name(s.socket.interface),
+                port: s.socket.interface.map_or_else(|| "any".to_owned(), |id| self.interface_name(id)),
                 cpus: s.cpus.clone(),
                 multicast_all: s.socket.multicast_all,
                 rx,

@@ -238,7 +238,9 @@ fn heard<F: Joined>(
     let Target { id, service, .. } = *target;
     move |memberships, of, group| {
         let can_hear = sockets.iter().any(|ControlSocket { socket, .. }| {
-            (socket.interface, socket.service) == (id, service) && socket.can_hear(group.addr().into())
+            socket.interface.is_none_or(|of| of == id)
+                && socket.service == service
+                && socket.can_hear(group.addr().into())
         });
         if joins && !can_hear {
             return Err(format!(

@@ -16,7 +16,7 @@ use crate::stack::egress::Emit;
 use crate::stack::groups::ServiceId;
 use crate::stack::icmp::received::Report;
 use crate::stack::interface::Interfaces;
-use crate::stack::port_table::{PortTable, SocketId};
+use crate::stack::port_table::{Flow, PortTable, SocketId};
 use crate::time::Instant;
 
 /// Datagrams that a turn takes from other workers at most.
@@ -227,17 +227,17 @@ fn add_everyone<F: Emit, B: PacketBuf>(
 
 /// What decides who hears `datagram`.
 fn for_many<F: Emit, B: PacketBuf>(datagram: &Datagram<B>) -> Option<ForMany<F>> {
-    let (source, destination) = F::addresses(datagram.buf().data().get(datagram.parts().l3()..)?)?;
-    let (_, udp_port) = datagram.ports();
+    let (src, dst) = F::addresses(datagram.buf().data().get(datagram.parts().l3()..)?)?;
+    let (sport, dport) = datagram.ports();
     let (interface, cast) = (datagram.interface(), datagram.cast());
-    Some(ForMany { interface, source, destination, cast, udp_port })
+    Some(ForMany { interface, flow: Flow { src, sport, dst, dport }, cast })
 }
 
 /// Two addresses, and two ports.
-type Flow<A> = (Option<(A, A)>, [u8; 4]);
+type Ends<A> = (Option<(A, A)>, [u8; 4]);
 
 /// What the datagrams of one flow have in common: addresses and ports.
-fn flow<F: Emit, B: PacketBuf>(buf: &B, parts: Parts) -> Flow<F::Addr> {
+fn flow<F: Emit, B: PacketBuf>(buf: &B, parts: Parts) -> Ends<F::Addr> {
     let addresses = buf.data().get(parts.l3()..).and_then(F::addresses);
     let udp = if parts.is_in_body() { buf.body().unwrap_or_default() } else { buf.data() };
     let ports = udp.get(parts.l4()..).and_then(|b| b.first_chunk());

@@ -36,7 +36,8 @@ fn groups(members: &[(&str, ServiceId, SourceFilter<V4>)]) -> GroupTable<V4> {
 fn to(destination: &str, n: u8) -> ForMany<V4> {
     let destination: Ipv4Addr = destination.parse().unwrap();
     let cast = if destination.is_multicast() { Cast::Multicast } else { Cast::Broadcast };
-    ForMany { interface: HERE, source: source(n), destination, cast, udp_port: 7 }
+    let flow = Flow { src: source(n), sport: 4000, dst: destination, dport: 7 };
+    ForMany { interface: HERE, flow, cast }
 }
 
 /// Who hears it, asked in both ways.

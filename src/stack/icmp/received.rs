@@ -12,7 +12,7 @@ use crate::addr::{V4, V6};
 use crate::io::{DropReason, IcmpError, IcmpErrorKind};
 use crate::stack::interface::{Interface, Ip};
 use crate::stack::pmtu::TooBig;
-use crate::stack::port_table::{PortTable, SocketId};
+use crate::stack::port_table::{Flow, PortTable, SocketId};
 use crate::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use crate::wire::ipv4::PROTOCOL_UDP;
 use crate::wire::quote::Quote;
@@ -112,7 +112,8 @@ fn find_socket<F: Ip>(
         return None;
     }
     let ports = quote.ports()?;
-    table.sender::<F>(interface.id, quote.src, ports.0).map(|socket| (socket, ports))
+    let flow = Flow::<F> { src: quote.dst, sport: ports.1, dst: quote.src, dport: ports.0 };
+    table.sender(interface.id, &flow).map(|socket| (socket, ports))
 }
 
 /// What a "fragmentation needed" or "packet too big" claims, if it can be.

@@ -6,7 +6,7 @@ use crate::io::{Cast, ChecksumStatus, DropReason, InterfaceId, Parts, PayloadSum
 use crate::stack::audience::{self, First, ForMany};
 use crate::stack::icmp::Complaint;
 use crate::stack::interface::{Inet, Interface};
-use crate::stack::port_table::PortTable;
+use crate::stack::port_table::{Flow, PortTable};
 use crate::wire::udp::{Over, Udp};
 
 /// What IP makes of a datagram: who, to whom, and where it lies.
@@ -37,7 +37,7 @@ pub(super) fn decide<F: Over>(
     let Ok(udp) = Udp::parse(bytes) else { return Decision::Drop(DropReason::UdpLengthInvalid) };
     // C01, RFC 1122 4.1.3.4: the checksum before the port, so that a damaged port number provokes nothing.
     let Some(sum) = payload_sum(datagram, &udp, meta) else { return Decision::Drop(DropReason::UdpChecksum) };
-    match find_socket(datagram, udp.dst_port(), interface.id, inet, table) {
+    match find_socket(datagram, (udp.src_port(), udp.dst_port()), interface.id, inet, table) {
         Ok(First { socket, others }) => {
             let parts = Parts::new(l3, l4, udp.length()).on(interface.id).tagged(interface.vlan.is_some());
             let parts = parts.over_ipv6(F::VERSION == V6::VERSION);
@@ -71,21 +71,21 @@ fn payload_sum<F: Over>(datagram: &Datagram<'_, F>, udp: &Udp<'_>, meta: RxMeta)
 /// The (first) socket that a datagram is for, or why there is none.
 fn find_socket<F: Over>(
     datagram: &Datagram<'_, F>,
-    udp_port: u16,
+    (sport, dport): (u16, u16),
     interface: InterfaceId,
     inet: &Inet<F>,
     table: &PortTable,
 ) -> Result<First, DropReason> {
-    let Datagram { src: source, dst: destination, cast, .. } = *datagram;
+    let Datagram { src, dst, cast, .. } = *datagram;
+    let flow = Flow::<F> { src, sport, dst, dport };
     match cast {
         // U10: nothing is bound to port 0, so it is unreachable like any other. U13: one alone has it.
         Cast::Unicast => {
-            let socket = table.unicast::<F>(interface, destination, udp_port);
-            socket.map(|socket| First { socket, others: false }).ok_or(DropReason::UdpNoPort)
+            let found = table.unicast(interface, &flow);
+            found.map(|found| First { socket: found.socket, others: false }).ok_or(DropReason::UdpNoPort)
         }
         Cast::Broadcast | Cast::Multicast => {
-            let for_many = ForMany { interface, source, destination, cast, udp_port };
-            audience::first(&for_many, &inet.groups, table)
+            audience::first(&ForMany { interface, flow, cast }, &inet.groups, table)
         }
     }
 }
