@@ -259,7 +259,7 @@ fn arrows(path: &str, text: &str) -> Vec<Finding> {
 }
 
 /// Which rooms may use a crate that is not for everyone.
-const FOREIGN: [(&str, &[&str]); 9] = [
+const FOREIGN: [(&str, &[&str]); 10] = [
     ("dpdk_sys", &["dpdk"]),
     ("clap", &["cli", "main"]),
     ("signal_hook", &["cli", "main"]),
@@ -267,6 +267,7 @@ const FOREIGN: [(&str, &[&str]); 9] = [
     ("strsim", &["config", "cli"]),
     ("core_affinity", &["engine", "dpdk", "host", "cli", "config"]),
     ("crossbeam", &["engine", "sim", "host", "ctl", "dpdk", "socket"]),
+    ("rustix", &["socket"]),
     ("tracing", &["engine", "dpdk", "host", "ctl", "cli", "main", "config"]),
     ("socket2", &["ctl", "host", "cli"]),
 ];
