@@ -172,11 +172,7 @@ impl Endpoint {
     }
 
     /// Waits until it is worth trying to send again; false: the deadline came first.
-    pub fn wait_writable(
-        &self,
-        until: Option<Instant>,
-        has_room: impl Fn() -> bool,
-    ) -> io::Result<bool> {
+    pub fn wait_writable(&self, until: Option<Instant>, has_room: impl Fn() -> bool) -> io::Result<bool> {
         self.writable.wait(|| self.is_writable() && has_room() || self.has_ended(), until)
     }
 

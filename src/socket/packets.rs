@@ -42,11 +42,8 @@ impl Packets {
             (0..count).for_each(|_| drop(free.push(Box::new(Packet::new(class)))));
             free
         };
-        let free = [
-            fill(SizeClass::Small, small),
-            fill(SizeClass::Medium, medium),
-            fill(SizeClass::Large, large),
-        ];
+        let free =
+            [fill(SizeClass::Small, small), fill(SizeClass::Medium, medium), fill(SizeClass::Large, large)];
         Arc::new(Self { free, exhausted: AtomicU64::new(0) })
     }
 

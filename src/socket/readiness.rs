@@ -127,8 +127,7 @@ impl Readiness {
             // Nothing to read: another thread was quicker.
             let _ = rustix::io::read(fd, &mut [0u8; 8]);
         }
-        let is_wanted =
-            self.registered.load(Ordering::Relaxed) || self.waiting.load(Ordering::Relaxed) > 0;
+        let is_wanted = self.registered.load(Ordering::Relaxed) || self.waiting.load(Ordering::Relaxed) > 0;
         if is_wanted {
             // Never to false: another thread that waits may just have made it true.
             self.wanted.store(true, Ordering::SeqCst);

@@ -14,7 +14,8 @@ pub(super) const RCVBUF_DEFAULT: usize = 212_992;
 pub(super) const RCVBUF_MIN: usize = 2304;
 
 /// Datagrams that each ring holds. The last is enough for the smallest datagrams in a buffer of 1 GiB, the largest that can be.
-const RINGS: [usize; 6] = [RCVBUF_DEFAULT / CHARGE_MIN + 2, 1024, 4096, 16_384, 131_072, (1 << 30) / CHARGE_MIN + 2];
+const RINGS: [usize; 6] =
+    [RCVBUF_DEFAULT / CHARGE_MIN + 2, 1024, 4096, 16_384, 131_072, (1 << 30) / CHARGE_MIN + 2];
 
 /// What the smallest datagram is charged.
 const CHARGE_MIN: usize = 832;
@@ -205,7 +206,8 @@ mod tests {
     #[test]
     fn as_many_datagrams_fit_as_linux_holds() {
         let packets = Packets::new(&PacketsOptions { small: 300, medium: 300, large: 30 });
-        for (len, held) in [(1, 256), (500, 166), (1472, 92), (2000, 48), (5000, 25), (9000, 12), (65_507, 3)] {
+        for (len, held) in [(1, 256), (500, 166), (1472, 92), (2000, 48), (5000, 25), (9000, 12), (65_507, 3)]
+        {
             let queue = ReceiveQueue::new(RCVBUF_DEFAULT);
             let mut taken = 0;
             while queue.push(packets.copy(&vec![1; len]).unwrap()).map_err(|p| packets.give(p)).is_ok() {
