@@ -9,7 +9,6 @@ use super::counters::Counter;
 use super::message::{Unresolved, Used};
 use super::port_io::PortIo;
 use super::worker::copies::{count, private_copy};
-use crate::fastpath;
 use crate::io::{DropReason, InterfaceId, Nic, PacketBuf, Parts, PmtuDiscovery, ReplyPath};
 use crate::stack::egress::{self, Directed};
 use crate::stack::fragmentation::Outgoing;
@@ -29,31 +28,15 @@ impl Manner {
     /// Whether a request that is turned round, if it fits every path, is the right answer, but for whom it goes to.
     #[inline]
     // T01: whatever fits every path has DF, unless it may never have it.
-    const fn is_plain(self) -> bool {
+    pub(super) const fn is_plain(self) -> bool {
         !matches!(self.path_mtu_discovery, PmtuDiscovery::Dont)
     }
 }
 
 impl<N: Nic> PortIo<N> {
-    /// Answers the request in `buf`. False if it cannot be answered: then it is dropped, and counted.
-    #[inline(always)]
-    pub(super) fn answer(
-        &mut self,
-        now: Instant,
-        mut buf: N::Buf,
-        parts: Parts,
-        manner: Manner,
-        pool: &N::Pool,
-    ) -> bool {
-        // What came in by a tagged interface is not of the shape that the fast path answers.
-        if manner.is_plain() && fastpath::reply(&mut buf, parts, &self.view, &self.interfaces) {
-            return self.leave(buf, parts.interface(), manner.reply);
-        }
-        self.answer_slowly(now, buf, parts, manner, pool)
-    }
-
+    /// Answers the request in `buf`, whatever its shape. False if it cannot be answered: then it is dropped, and counted.
     #[inline(never)]
-    fn answer_slowly(
+    pub(super) fn answer(
         &mut self,
         now: Instant,
         mut buf: N::Buf,

@@ -5,6 +5,7 @@ use core::net::Ipv4Addr;
 use super::accept6::{self, Memo6};
 use super::dispatch::{Level, sum_long};
 use super::head::Words;
+use super::wide::{FRONT, Template, UDP_IN_FRONT, Wide, begins_like};
 use super::{HEAD, MAC_MASK, Own, View, fold};
 use crate::addr::V4;
 use crate::io::{Burst, Cast, ChecksumStatus, PacketBuf, Parts, PayloadSum, RxMeta};
@@ -37,6 +38,9 @@ pub struct Lookup<'a> {
 struct Memo {
     key: u64,
     socket: SocketId,
+    /// Of the primary address alone: the UDP port, and what its datagrams have in common. No port yet: more than any is.
+    udp_port: u32,
+    parts: Parts,
     v6: Memo6,
 }
 
@@ -45,21 +49,27 @@ const NOTHING: u64 = u64::MAX;
 
 /// Sorts a burst. Returns how many bytes it held.
 #[inline(always)]
-pub(super) fn burst<B: PacketBuf>(
+pub(super) fn burst<B: PacketBuf, W: Wide>(
     level: Level,
+    wide: W,
     rx: &mut Burst<B>,
     lookup: Lookup<'_>,
     sink: &mut impl Sink<B>,
 ) -> u64 {
     rx.iter().for_each(PacketBuf::prefetch);
     let own = Own::of(lookup.view);
-    let mut memo = Memo { key: NOTHING, socket: 0, v6: Memo6::nothing() };
+    let template = Template::of(lookup.view);
+    let parts = Parts::new(14, 34, 0).on(lookup.interface.id).with_sum(PayloadSum::Valid);
+    let mut memo = Memo { key: NOTHING, socket: 0, udp_port: u32::MAX, parts, v6: Memo6::nothing() };
     let mut bytes = 0;
     for buf in rx.drain() {
         // Twice the same function: where the device said nothing, all that asks what it said falls away.
         let parts = if buf.is_plain() {
             bytes += buf.data().len() as u64;
-            accept::<B, true>(level, &buf, own, lookup, &mut memo)
+            match accept_wide(level, wide, buf.data(), (own, &template), lookup, &mut memo) {
+                Some(parts) => Some(parts),
+                None => accept_plain(level, &buf, own, lookup, &mut memo),
+            }
         } else {
             bytes += buf.frame_len() as u64;
             accept_what_was_said(level, &buf, own, lookup, &mut memo)
@@ -70,6 +80,77 @@ pub(super) fn burst<B: PacketBuf>(
         }
     }
     bytes
+}
+
+/// The parts of the datagram in `frame`, if it is a plain one to our MAC and primary address over IPv4 with nothing wrong
+/// and a socket. `None` says nothing: then [`accept`] has the word.
+#[inline(always)]
+fn accept_wide<W: Wide>(
+    level: Level,
+    wide: W,
+    frame: &[u8],
+    (own, template): (Own, &Template),
+    lookup: Lookup<'_>,
+    memo: &mut Memo,
+) -> Option<Parts> {
+    if !W::IS_WIDE {
+        return None;
+    }
+    let (front, _) = frame.split_first_chunk::<FRONT>()?;
+    let (head, _) = front.split_first_chunk::<HEAD>()?;
+    if !wide.is_like(front, template) || !begins_like(front, own) || head.load64::<6>() & MAC_MASK == own.mac {
+        return None;
+    }
+    // I03, U01, U02: as in `accept`.
+    let udp_len = head.load16::<38>();
+    if head.load16::<16>() != udp_len.wrapping_add(20) || udp_len < 8 || usize::from(udp_len) + 34 > frame.len() {
+        return None;
+    }
+    let src = head.load32::<26>();
+    if !own.is_foreign_host(src, lookup.view) {
+        return None;
+    }
+    let (ip_sum, udp_sum) = wide.sums(front, usize::from(udp_len));
+    // The pseudo-header: what the vector has not of the addresses, protocol 17, and the UDP length.
+    let rest = u64::from(src & 0xffff) + 0x1100 + u64::from(udp_len.swap_bytes());
+    let mut udp_sum = Sum::ZERO.add_words(udp_sum + rest);
+    if usize::from(udp_len) > UDP_IN_FRONT {
+        udp_sum = udp_sum + rest_of(level, frame, usize::from(udp_len));
+    }
+    // I02, RFC 1122 3.2.1.2; U04, RFC 1122 4.1.3.4: 0 is no checksum, and then the sum says nothing.
+    if fold(ip_sum) != 0xffff || !udp_sum.is_whole() || head.load16::<40>() == 0 {
+        return None;
+    }
+    let parts = memo.parts.with_len(udp_len);
+    // The address is that of the template.
+    if memo.udp_port == u32::from(head.load16::<36>()) {
+        return Some(parts);
+    }
+    let found = look_up(lookup, memo, head, parts)?;
+    if memo.key == to_key(head) {
+        (memo.parts, memo.udp_port) = (found, u32::from(head.load16::<36>()));
+    }
+    Some(found)
+}
+
+/// The sum of what `udp` has behind the front.
+#[inline(always)]
+fn rest_of(level: Level, frame: &[u8], udp_len: usize) -> Sum {
+    let udp = frame.get(34..34 + udp_len).unwrap_or_default();
+    let rest = udp.get(UDP_IN_FRONT..).unwrap_or_default();
+    if rest.len() < SHORT { short_sum(rest, udp) } else { sum_long(level, rest) }
+}
+
+/// Apart, so that what is common keeps its values in registers.
+#[inline(never)]
+fn accept_plain<B: PacketBuf>(
+    level: Level,
+    buf: &B,
+    own: Own,
+    lookup: Lookup<'_>,
+    memo: &mut Memo,
+) -> Option<Parts> {
+    accept::<B, true>(level, buf, own, lookup, memo)
 }
 
 /// Apart, so that the plain case keeps its values in registers.
@@ -188,7 +269,7 @@ fn ip_sum_is_right(meta: RxMeta, head: &[u8; HEAD], addrs: u64) -> bool {
 /// The sum of at least eight bytes.
 #[inline(always)]
 pub(super) fn sum_of(level: Level, bytes: &[u8]) -> Sum {
-    if bytes.len() < SHORT { short_sum(bytes) } else { sum_long(level, bytes) }
+    if bytes.len() < SHORT { short_sum(bytes, bytes) } else { sum_long(level, bytes) }
 }
 
 /// What the UDP checksum field is worth; `None` if it is wrong. U04, RFC 1122 4.1.3.4: 0 is no checksum.
@@ -210,17 +291,17 @@ fn udp_sum(level: Level, meta: RxMeta, udp: &[u8], addrs: u64, udp_len: u16) -> 
 /// Below this many bytes a chain of words is quicker than a call to what sums in vectors.
 const SHORT: usize = 128;
 
-/// The sum of at least eight bytes, a word at a time; the last few are shifted out of the last eight, without a loop or
-/// a branch. [`Sum::of`] is unrolled where it is inlined, which costs more than it gains for so few.
+/// The sum of `bytes`, the end of the at least eight bytes `all`, a word at a time; the last few are shifted out of the last
+/// eight of all, without a loop or a branch. [`Sum::of`] is unrolled where it is inlined, which costs more than it gains for so few.
 #[inline(always)]
-fn short_sum(bytes: &[u8]) -> Sum {
+fn short_sum(bytes: &[u8], all: &[u8]) -> Sum {
     let mut sum = Sum::ZERO;
     let mut rest = bytes;
     while let Some((word, after)) = rest.split_first_chunk::<8>() {
         sum = sum.add_words(u64::from_le_bytes(*word));
         rest = after;
     }
-    let last = bytes.last_chunk::<8>().map_or(0, |last| u64::from_le_bytes(*last));
+    let last = all.last_chunk::<8>().map_or(0, |last| u64::from_le_bytes(*last));
     // By 64 less the bits of the rest, in two steps: a rest of nothing is shifted out whole.
     sum.add_words(last >> 1 >> (63 - 8 * rest.len()))
 }

@@ -5,6 +5,9 @@ pub(super) trait Words {
     /// Eight bytes from `AT` on, as a word loaded from them.
     fn load64<const AT: usize>(&self) -> u64;
 
+    /// The field of two bytes at `AT`, as its value.
+    fn load16<const AT: usize>(&self) -> u16;
+
     /// Four bytes from `AT` on.
     fn load32<const AT: usize>(&self) -> u32;
 
@@ -17,6 +20,12 @@ impl<const LEN: usize> Words for [u8; LEN] {
     fn load64<const AT: usize>(&self) -> u64 {
         const { assert!(AT + 8 <= LEN) };
         self.get(AT..).and_then(|b| b.first_chunk()).map_or(0, |b| u64::from_le_bytes(*b))
+    }
+
+    #[inline(always)]
+    fn load16<const AT: usize>(&self) -> u16 {
+        const { assert!(AT + 2 <= LEN) };
+        self.get(AT..).and_then(|b| b.first_chunk()).map_or(0, |b| u16::from_be_bytes(*b))
     }
 
     #[inline(always)]

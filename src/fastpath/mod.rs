@@ -19,9 +19,10 @@ mod head;
 mod reply;
 mod reply6;
 mod view6;
+mod wide;
 
 pub use accept::{Lookup, Sink};
-pub use dispatch::{Level, ingress_burst, reply};
+pub use dispatch::{Level, Requests, ingress_burst, reply_burst};
 
 use core::net::Ipv4Addr;
 
@@ -39,6 +40,8 @@ const MAC_MASK: u64 = 0x0000_ffff_ffff_ffff;
 #[derive(Clone, Debug)]
 pub struct View {
     mac: u64,
+    /// What the first 16 bytes of an answer have of ours.
+    link: [u8; 16],
     addr: u32,
     broadcast: u32,
     /// The largest UDP datagram, header included, in one packet on this link, and on any way beyond it.
@@ -66,7 +69,8 @@ impl View {
     pub fn of(interfaces: &Interfaces) -> Self {
         let Some(interface) = interfaces.untagged() else {
             let (others, v6) = (Vec::new(), View6::nothing());
-            return Self { mac: 0, addr: 0, broadcast: u32::MAX, udp_len_max: 0, others, v6 };
+            let link = wide::link_of(0);
+            return Self { mac: 0, link, addr: 0, broadcast: u32::MAX, udp_len_max: 0, others, v6 };
         };
         let numbers = |c: &crate::addr::Ipv4Cidr| {
             // No prefix has the limited broadcast address, and no source may be it: it stands for "none".
@@ -76,7 +80,8 @@ impl View {
         // An interface without an address matches nothing: 0.0.0.0 never passes as a destination here.
         let (addr, broadcast) = all.next().unwrap_or((0, u32::MAX));
         let (mac, v6) = (mac_word(interface.mac), View6::of(interface));
-        let mut view = Self { mac, addr, broadcast, udp_len_max: 0, others: all.collect(), v6 };
+        let link = wide::link_of(mac);
+        let mut view = Self { mac, link, addr, broadcast, udp_len_max: 0, others: all.collect(), v6 };
         view.set_packet_max(interface);
         view
     }

@@ -3,6 +3,7 @@
 use core::net::Ipv4Addr;
 
 use super::head::Words;
+use super::wide::Wide;
 use super::{HEAD, MAC_MASK, View, fold, reply6};
 use crate::io::{Cast, PacketBuf, Parts, PayloadSum};
 use crate::stack::interface::Interfaces;
@@ -12,7 +13,8 @@ use crate::wire::ethernet::MIN_FRAME;
 /// Turns the request in `buf` into its answer. False, and nothing changed, if it is not of the plain shape or cannot
 /// be answered: then `stack::egress` has the word.
 #[inline(always)]
-pub(super) fn in_place<B: PacketBuf>(
+pub(super) fn in_place<B: PacketBuf, W: Wide>(
+    wide: W,
     buf: &mut B,
     parts: Parts,
     view: &View,
@@ -25,22 +27,22 @@ pub(super) fn in_place<B: PacketBuf>(
     }
     let Some(frame) = buf.unique() else { return false };
     let len = frame.len();
-    let Some(head) = frame.first_chunk_mut::<HEAD>() else { return false };
+    let Some((head, _)) = frame.split_first_chunk_mut::<HEAD>() else { return false };
     let addrs = head.load64::<26>();
-    let ports = head.load32::<34>();
     // An answer larger than the link is not sent. X03, U10: neither the address of no one nor port 0 can be answered.
     let fits = parts.udp_len() <= view.udp_len_max;
-    if !fits || ports & 0xffff == 0 || addrs & 0xffff_ffff == 0 {
+    if !fits || head.load16::<34>() == 0 || addrs & 0xffff_ffff == 0 {
         return false;
     }
     // U21, RFC 1122 4.1.3.5: from the address that was asked; from our own if that was a group.
-    let reply_addrs = if unicast {
-        addrs.rotate_left(32)
+    if W::IS_WIDE && unicast {
+        let (total_len, checksum) = computed(addrs, parts.udp_len());
+        wide.turn(head, &view.link, total_len, checksum);
     } else {
-        let Some(addrs) = readdress(head, addrs, interfaces) else { return false };
-        addrs
-    };
-    compose(head, view, reply_addrs, ports, parts.udp_len());
+        let turned = if unicast { Some(addrs.rotate_left(32)) } else { readdress(head, addrs, interfaces) };
+        let Some(addrs) = turned else { return false };
+        compose(head, view, addrs, parts.udp_len());
+    }
     let end = 34 + usize::from(parts.udp_len());
     end == len && len >= MIN_FRAME || trim(buf, end)
 }
@@ -70,15 +72,23 @@ fn readdress(head: &mut [u8; HEAD], addrs: u64, interfaces: &Interfaces) -> Opti
     Some(addrs << 32 | own)
 }
 
-/// Writes the headers, each byte once. I22: TTL 64. The identification is 0 and DF is set: an atomic datagram (RFC
-/// 6864 4), as Linux sends it.
+/// Total length and header checksum of an answer between `addrs`, in either order, as they are stored.
 #[inline(always)]
-fn compose(head: &mut [u8; HEAD], view: &View, addrs: u64, ports: u32, udp_len: u16) {
-    let peer = head.load64::<6>() & MAC_MASK;
+fn computed(addrs: u64, udp_len: u16) -> (u16, u16) {
     let total_len = (udp_len + 20).swap_bytes();
     // Version 4 and 20 bytes, total length, DF, TTL 64, UDP, addresses.
     let sum = 0x0045 + u64::from(total_len) + 0x0040 + 0x1140 + (addrs & 0xffff_ffff) + (addrs >> 32);
-    let checksum = u64::from(!fold(sum));
+    (total_len, !fold(sum))
+}
+
+/// Writes the headers, each byte once. I22: TTL 64. The identification is 0 and DF is set: an atomic datagram (RFC
+/// 6864 4), as Linux sends it.
+#[inline(always)]
+fn compose(head: &mut [u8; HEAD], view: &View, addrs: u64, udp_len: u16) {
+    let ports = head.load32::<34>();
+    let peer = head.load64::<6>() & MAC_MASK;
+    let (total_len, checksum) = computed(addrs, udp_len);
+    let checksum = u64::from(checksum);
     head.store::<0, 8>((peer | view.mac << 48).to_le_bytes());
     let rest_of_mac = (view.mac >> 16).to_le_bytes();
     let [a, b, c, d, ..] = rest_of_mac;

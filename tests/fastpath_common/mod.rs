@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 use pollcast::addr::MacAddr;
-use pollcast::fastpath::{Level, Lookup, Sink, View, ingress_burst, reply};
+use pollcast::fastpath::{Level, Lookup, Sink, View, Requests, ingress_burst, reply_burst};
 use pollcast::io::{BufPool, Burst, ChecksumStatus, PacketBuf, Parts, RxMeta};
 use pollcast::rng::Rng;
 use pollcast::sim::buf::{SimBuf, SimPool};
@@ -42,6 +42,32 @@ impl Sink<SimBuf> for Taken {
 
     fn slow(&mut self, buf: SimBuf) {
         self.1.push(buf);
+    }
+}
+
+/// A burst of one request.
+struct One<'a> {
+    world: &'a World,
+    request: Option<(SimBuf, Parts)>,
+    /// The buffer, and whether it holds the answer.
+    answer: Option<(SimBuf, bool)>,
+}
+
+impl Requests<SimBuf> for One<'_> {
+    fn next(&mut self) -> Option<(SimBuf, Parts)> {
+        self.request.take()
+    }
+
+    fn view(&self) -> (&View, &Interfaces) {
+        (&self.world.view, &self.world.interfaces)
+    }
+
+    fn turned(&mut self, buf: SimBuf, _parts: Parts) {
+        self.answer = Some((buf, true));
+    }
+
+    fn left(&mut self, buf: SimBuf, _parts: Parts) {
+        self.answer = Some((buf, false));
     }
 }
 
@@ -88,6 +114,16 @@ impl World {
         taken
     }
 
+    /// The answer to one request, in place; `None`: the fast path leaves it, untouched.
+    pub fn reply(&self, level: Level, buf: SimBuf, parts: Parts) -> Option<SimBuf> {
+        let before = buf.data().to_vec();
+        let mut one = One { world: self, request: Some((buf, parts)), answer: None };
+        reply_burst(level, &mut one);
+        let (answer, turned) = one.answer.expect("it is turned or left");
+        assert!(turned || answer.data() == before, "what is not turned is untouched");
+        turned.then_some(answer)
+    }
+
     pub fn slow(&self, frame: &[u8], meta: RxMeta) -> Verdict<SimBuf> {
         let mut ingress = Ingress::new(Instant::ZERO, &mut Rng::new(1), IngressOptions::default());
         ingress.ingress(Instant::ZERO, self.buf(frame, meta), &self.interfaces, &self.table, &self.pool)
@@ -103,7 +139,7 @@ impl World {
     pub fn compare(&self, frame: &[u8], meta: RxMeta) -> bool {
         let mut took = false;
         for level in [Level::BASELINE, Level::detect()] {
-            let Some((mut fast_buf, fast_parts)) = self.fast(level, frame, meta) else { continue };
+            let Some((fast_buf, fast_parts)) = self.fast(level, frame, meta) else { continue };
             took = true;
             let Verdict::Deliver(mut slow_buf, slow_parts) = self.slow(frame, meta) else {
                 panic!("the fast path took what the slow one refuses: {frame:02x?}")
@@ -111,7 +147,8 @@ impl World {
             assert_eq!(fast_parts, slow_parts);
             let slow_answered =
                 egress::udp_reply(&mut slow_buf, slow_parts, true, &mut ids(), self.interface());
-            if reply(&mut fast_buf, fast_parts, &self.view, &self.interfaces) {
+            let answered = self.reply(level, fast_buf, fast_parts);
+            if let Some(mut fast_buf) = answered {
                 assert!(slow_answered);
                 // One updates the sum and one computes it: the same, unless the device's "good" was a lie.
                 if self.is_lie(frame, meta) {

@@ -9,6 +9,7 @@ use crate::addr::{V4, V6};
 use crate::engine::counters::{Counter, SocketPage};
 use crate::engine::message::ToService;
 use crate::engine::port_io::PortIo;
+use crate::fastpath::{self, Level, Requests, View};
 use crate::io::{BURST_MAX, DropReason, Nic, PacketBuf, Parts, PortId};
 use crate::service::{Action, Cx, Datagram};
 use crate::stack::audience::{self, ForMany};
@@ -56,7 +57,7 @@ impl<N: Nic> Worker<N> {
                 s.service.datagrams(&mut Cx { now }, batch);
                 manner = s.manner;
             }
-            carry_out(now, port, &self.socket_pages, manner, batch, &self.pool);
+            carry_out(now, port, &self.socket_pages, (self.level, manner), batch, &self.pool);
         }
     }
 
@@ -261,29 +262,94 @@ fn carry_out<N: Nic>(
     now: Instant,
     port: &mut PortIo<N>,
     pages: &[SocketPage],
-    manner: Manner,
+    (level, manner): (Level, Manner),
     batch: &mut ArrayVec<Datagram<N::Buf>, BURST_MAX>,
     pool: &N::Pool,
 ) {
-    let (mut socket, mut rx, mut tx, mut consumed) = (SocketId::MAX, 0, 0, 0);
-    let count = |socket: SocketId, rx: u64, tx: u64| {
-        if let Some(page) = pages.get(socket as usize) {
-            page.add(rx, tx);
-        }
-    };
-    for datagram in batch.drain(..) {
-        let (buf, parts, action) = datagram.into_parts();
-        if parts.socket() != socket {
-            count(socket, rx, tx);
-            (socket, rx, tx) = (parts.socket(), 0, 0);
-        }
-        rx += 1;
-        match action {
-            Action::Consume => consumed += 1,
-            Action::Refuse(why) => port.tally.drop(why),
-            Action::Reply => tx += u64::from(port.answer(now, buf, parts, manner, pool)),
+    let batch = batch.drain(..);
+    let run = Run { pages, socket: SocketId::MAX, left: batch.len(), unanswered: 0 };
+    let mut decided = Decided { now, port, manner, pool, run, consumed: 0, batch };
+    // T01: what may never have DF is not of the shape that the fast path answers.
+    if manner.is_plain() {
+        fastpath::reply_burst(level, &mut decided);
+    } else {
+        while let Some((buf, parts)) = decided.next() {
+            decided.left(buf, parts);
         }
     }
-    count(socket, rx, tx);
-    port.tally.add(Counter::Consumed, consumed);
+    decided.run.end(0);
+    decided.port.tally.add(Counter::Consumed, decided.consumed);
+}
+
+/// Datagrams of one socket that follow one another.
+struct Run<'a> {
+    pages: &'a [SocketPage],
+    socket: SocketId,
+    /// How many the batch had left when it began.
+    left: usize,
+    /// Those of it that were not answered.
+    unanswered: u64,
+}
+
+impl Run<'_> {
+    /// It ends, and `left` are left.
+    #[inline(never)]
+    fn end(&mut self, left: usize) {
+        let rx = (self.left - left) as u64;
+        if let Some(page) = self.pages.get(self.socket as usize) {
+            page.add(rx, rx - self.unanswered.min(rx));
+        }
+        (self.left, self.unanswered) = (left, 0);
+    }
+}
+
+/// What the service decided, as the requests that are to be answered.
+struct Decided<'a, N: Nic> {
+    now: Instant,
+    port: &'a mut PortIo<N>,
+    manner: Manner,
+    pool: &'a N::Pool,
+    run: Run<'a>,
+    consumed: u64,
+    batch: arrayvec::Drain<'a, Datagram<N::Buf>, BURST_MAX>,
+}
+
+impl<N: Nic> Requests<N::Buf> for Decided<'_, N> {
+    #[inline(always)]
+    fn next(&mut self) -> Option<(N::Buf, Parts)> {
+        loop {
+            let (buf, parts, action) = self.batch.next()?.into_parts();
+            if parts.socket() != self.run.socket {
+                self.run.end(self.batch.len() + 1);
+                self.run.socket = parts.socket();
+            }
+            if action == Action::Reply {
+                return Some((buf, parts));
+            }
+            self.run.unanswered += 1;
+            match action {
+                Action::Refuse(why) => self.port.tally.drop(why),
+                _ => self.consumed += 1,
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn view(&self) -> (&View, &Interfaces) {
+        (&self.port.view, &self.port.interfaces)
+    }
+
+    #[inline(always)]
+    fn turned(&mut self, buf: N::Buf, parts: Parts) {
+        if !self.port.leave(buf, parts.interface(), self.manner.reply) {
+            self.run.unanswered += 1;
+        }
+    }
+
+    #[inline(always)]
+    fn left(&mut self, buf: N::Buf, parts: Parts) {
+        if !self.port.answer(self.now, buf, parts, self.manner, self.pool) {
+            self.run.unanswered += 1;
+        }
+    }
 }

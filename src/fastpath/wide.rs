@@ -1,0 +1,142 @@
+//! The front of a plain datagram as two vectors: one compare for every field that is known, one sum for both checksums, two
+//! shuffles for the way back.
+//!
+//! A frame is never shorter than its 60 bytes ([`FRONT`]) but where no Ethernet is behind it; what is shorter, or tagged, or
+//! to a group, or IPv6, is for [`accept`](super::accept), a word at a time. Which CPU has such vectors is for
+//! [`dispatch`](super::dispatch) to say: it makes the only [`Wide`] that is more than nothing.
+
+use super::{HEAD, Own, View};
+use crate::wire::ethernet::MIN_FRAME;
+
+/// Bytes of a frame that has the least length: Ethernet, IPv4 without options, UDP, and 18 of its payload.
+pub(super) const FRONT: usize = MIN_FRAME;
+
+/// Bytes of UDP in the front, header included.
+pub(super) const UDP_IN_FRONT: usize = FRONT - 34;
+
+/// Where the vector that is compared and summed for IP begins: it ends where IPv4 without options does.
+pub(super) const IP_AT: usize = 2;
+
+/// Where the vector that is summed for UDP begins: it ends where the front does.
+pub(super) const UDP_AT: usize = FRONT - 32;
+
+/// What a CPU does with fronts at once.
+pub(super) trait Wide: Copy {
+    /// Whether it does.
+    const IS_WIDE: bool;
+
+    /// Whether every field of `front` that is the same in each plain datagram to `template`'s address is as it must be. Of
+    /// the first two bytes nothing is said.
+    fn is_like(self, front: &[u8; FRONT], template: &Template) -> bool;
+
+    /// The sum of the IP header of `front`, and that of its last bytes from [`UDP_AT`] on up to `len` bytes of UDP: half the
+    /// source address, the destination, and UDP. Each in two words of 32 bits that do not overflow.
+    fn sums(self, front: &[u8; FRONT], len: usize) -> (u64, u64);
+
+    /// Turns the front of a request to one of our addresses round, which has `total_len` and this header checksum
+    /// then, both as they are stored; `link` is what its first 16 bytes have of ours.
+    fn turn(self, head: &mut [u8; HEAD], link: &[u8; 16], total_len: u16, checksum: u16);
+}
+
+/// A CPU of which nothing more is known.
+#[derive(Clone, Copy)]
+pub(super) struct Narrow;
+
+impl Wide for Narrow {
+    const IS_WIDE: bool = false;
+
+    #[inline(always)]
+    fn is_like(self, _: &[u8; FRONT], _: &Template) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn sums(self, _: &[u8; FRONT], _: usize) -> (u64, u64) {
+        (0, 0)
+    }
+
+    #[inline(always)]
+    fn turn(self, _: &mut [u8; HEAD], _: &[u8; 16], _: u16, _: u16) {}
+}
+
+/// What the first 16 bytes of an answer from `mac` have that no request knows: the source, EtherType IPv4, version 4 and a
+/// header of 20 bytes.
+pub(super) const fn link_of(mac: u64) -> [u8; 16] {
+    let [a, b, c, d, e, f, ..] = mac.to_le_bytes();
+    [0, 0, 0, 0, 0, 0, a, b, c, d, e, f, 0x08, 0, 0x45, 0]
+}
+
+/// The bytes from [`IP_AT`] on of a plain datagram to us.
+#[derive(Clone, Copy)]
+pub(super) struct Template(pub(super) [u8; 32]);
+
+impl Template {
+    /// To the MAC and primary address of `view`: EtherType IPv4, version 4, a header of 20 bytes, no fragment, UDP.
+    pub(super) fn of(view: &View) -> Self {
+        let mut bytes = [0; 32];
+        let [_, _, mac @ .., _, _] = view.mac.to_le_bytes();
+        for (to, from) in bytes.iter_mut().zip(mac) {
+            *to = from;
+        }
+        bytes[10] = 0x08;
+        bytes[12] = 0x45;
+        bytes[21] = 17;
+        for (to, from) in bytes.iter_mut().skip(28).zip(view.addr.to_le_bytes()) {
+            *to = from;
+        }
+        Self(bytes)
+    }
+
+    /// Which bits of it are compared: not the source but that it is no group (E03), not type of service, lengths,
+    /// identification, the reserved flag (I05) and DF, TTL and checksum.
+    pub(super) const MASK: [u8; 32] = {
+        let mut mask = [0; 32];
+        let mut at = 0;
+        while at < 32 {
+            mask[at] = match at {
+                0..4 | 10..13 | 19 | 21 | 28..32 => 0xff,
+                4 => 0x01,
+                18 => 0x3f,
+                _ => 0,
+            };
+            at += 1;
+        }
+        mask
+    };
+}
+
+/// Of the bytes from [`IP_AT`] on, those of the IP header.
+pub(super) const IP_HEADER: [u8; 32] = {
+    let mut mask = [0xff; 32];
+    let mut at = 0;
+    while at < 14 - IP_AT {
+        mask[at] = 0;
+        at += 1;
+    }
+    mask
+};
+
+/// As many set bytes as are wanted, and cleared ones behind them: by where it is looked at.
+pub(super) static UP_TO: [u8; 64] = {
+    let mut bytes = [0; 64];
+    let mut at = 0;
+    while at < 32 {
+        bytes[at] = 0xff;
+        at += 1;
+    }
+    bytes
+};
+
+/// The mask for a front of which `len` bytes are of UDP.
+#[inline(always)]
+pub(super) fn up_to(len: usize) -> &'static [u8; 32] {
+    let spare = UDP_IN_FRONT.saturating_sub(len);
+    UP_TO.get(spare..).and_then(|mask| mask.first_chunk()).unwrap_or(&[0; 32])
+}
+
+/// Whether the destination MAC begins as ours does.
+#[inline(always)]
+pub(super) fn begins_like(front: &[u8; FRONT], own: Own) -> bool {
+    let [a, b, ..] = own.mac.to_le_bytes();
+    front.first_chunk() == Some(&[a, b])
+}
