@@ -98,12 +98,16 @@ fn accept_wide<W: Wide>(
     }
     let (front, _) = frame.split_first_chunk::<FRONT>()?;
     let (head, _) = front.split_first_chunk::<HEAD>()?;
-    if !wide.is_like(front, template) || !begins_like(front, own) || head.load64::<6>() & MAC_MASK == own.mac {
+    if !wide.is_like(front, template) || !begins_like(front, own) || head.load64::<6>() & MAC_MASK == own.mac
+    {
         return None;
     }
     // I03, U01, U02: as in `accept`.
     let udp_len = head.load16::<38>();
-    if head.load16::<16>() != udp_len.wrapping_add(20) || udp_len < 8 || usize::from(udp_len) + 34 > frame.len() {
+    if head.load16::<16>() != udp_len.wrapping_add(20)
+        || udp_len < 8
+        || usize::from(udp_len) + 34 > frame.len()
+    {
         return None;
     }
     let src = head.load32::<26>();

@@ -179,7 +179,6 @@ mod v3 {
             // SAFETY: as above.
             unsafe { turn(head, link, total_len, checksum) }
         }
-
     }
 
     #[inline(always)]

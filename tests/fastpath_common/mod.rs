@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 use pollcast::addr::MacAddr;
-use pollcast::fastpath::{Level, Lookup, Sink, View, Requests, ingress_burst, reply_burst};
+use pollcast::fastpath::{Level, Lookup, Requests, Sink, View, ingress_burst, reply_burst};
 use pollcast::io::{BufPool, Burst, ChecksumStatus, PacketBuf, Parts, RxMeta};
 use pollcast::rng::Rng;
 use pollcast::sim::buf::{SimBuf, SimPool};
