@@ -36,6 +36,7 @@ pub mod interface;
 pub mod membership;
 pub mod nd;
 pub mod neighbor;
+pub mod net_view;
 mod parts;
 pub mod pmtu;
 pub mod port_table;

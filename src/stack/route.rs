@@ -166,6 +166,18 @@ impl<F: Family> Routes<F> {
         }
     }
 
+    /// How many bits the longest prefix has by which `dst`, a host or a group, is reached; `None` if it is not.
+    // RFC 1122 3.3.1.2: what is compared where several interfaces lead there. RFC 4861 5.2: a redirect is of one address.
+    #[must_use]
+    pub fn reach(&self, dst: F::Addr) -> Option<u8> {
+        if self.redirects.binary_search_by_key(&dst, |(to, _)| *to).is_ok() {
+            return Some(F::BITS);
+        }
+        let on_link = self.on_link.iter().find(|prefix| prefix.contains(dst)).map(|prefix| prefix.len());
+        let via = self.routes.iter().find(|route| route.to.contains(dst)).map(|route| route.to.len());
+        on_link.max(via)
+    }
+
     /// Where a frame for `dst` goes.
     // A13, RFC 1112 6.4: for groups and broadcasts nobody is asked, the address says it. For our own, nobody is either.
     // E03, RFC 2464 7: so with IPv6's groups, of which every host is a neighbour.
