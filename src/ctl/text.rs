@@ -15,6 +15,7 @@ use crate::engine::Counter;
 use crate::engine::command::{
     AddressAnswer, Answer, DoneAnswer, DropAnswer, FilterAnswer, GroupAnswer, GroupChange, InterfaceAnswer,
     NeighborAnswer, PathAnswer, PortAnswer, PortStats, RouteAnswer, SocketAnswer, StatsAnswer,
+    ThreadSocketAnswer,
 };
 use crate::io::{FilterState, Refused};
 
@@ -185,6 +186,42 @@ fn render_sockets(sockets: &[SocketAnswer]) -> String {
     if sockets.is_empty() {
         return "no sockets\n".into();
     }
+    let services: Vec<_> = sockets.iter().filter(|socket| socket.thread.is_none()).collect();
+    let threads: Vec<_> =
+        sockets.iter().filter_map(|s| s.thread.as_ref().map(|thread| (s, thread))).collect();
+    match (services.is_empty(), threads.is_empty()) {
+        (_, true) => render_service_sockets(&services),
+        (true, false) => render_thread_sockets(&threads),
+        (false, false) => {
+            format!("{}\n{}", render_service_sockets(&services), render_thread_sockets(&threads))
+        }
+    }
+}
+
+/// The sockets of a program's threads.
+fn render_thread_sockets(sockets: &[(&SocketAnswer, &ThreadSocketAnswer)]) -> String {
+    let mut table = Table::new(&[
+        ("socket", Right),
+        ("port", Left),
+        ("local", Left),
+        ("peer", Left),
+        ("options", Left),
+        ("rx queue", Right),
+        ("rcvbuf", Right),
+        ("tx queue", Right),
+        ("drops", Right),
+    ]);
+    for (SocketAnswer { local, port, .. }, thread) in sockets {
+        let ThreadSocketAnswer { id, peer, options, rx_queue_bytes, rcvbuf, tx_queue_bytes, drops } = thread;
+        let peer = peer.clone().unwrap_or_else(|| "-".to_owned());
+        let numbers = [rx_queue_bytes, rcvbuf, tx_queue_bytes, drops].map(ToString::to_string);
+        let words = [id.to_string(), port.clone(), local.clone(), peer, list(options)];
+        table.row(words.into_iter().chain(numbers));
+    }
+    table.render()
+}
+
+fn render_service_sockets(sockets: &[&SocketAnswer]) -> String {
     let mut table = Table::new(&[
         ("service", Left),
         ("port", Left),
@@ -194,7 +231,7 @@ fn render_sockets(sockets: &[SocketAnswer]) -> String {
         ("rx packets", Right),
         ("tx packets", Right),
     ]);
-    for SocketAnswer { service, local, port, cpus, multicast_all, rx, tx } in sockets {
+    for SocketAnswer { service, local, port, cpus, multicast_all, rx, tx, .. } in sockets {
         let cpus = list(cpus);
         let all = if *multicast_all { "yes" } else { "no" }.to_owned();
         let counts = [rx, tx].map(ToString::to_string);

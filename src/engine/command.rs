@@ -210,8 +210,30 @@ pub struct SocketAnswer {
     pub multicast_all: bool,
     /// Datagrams delivered to it, copies of what others hear, too, included.
     pub rx: u64,
-    /// Datagrams that it answered.
+    /// Datagrams that it answered, or sent.
     pub tx: u64,
+    /// What only the socket of a program's thread has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<ThreadSocketAnswer>,
+}
+
+/// What the socket of a program's thread has, beside what every socket has.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ThreadSocketAnswer {
+    /// Its number, while it is open.
+    pub id: u32,
+    /// Its peer, if it is connected.
+    pub peer: Option<String>,
+    /// Its options that decide what it receives, if they are set: `reuse_address`, `reuse_port`, `v6only`.
+    pub options: Vec<String>,
+    /// Bytes that wait to be received, as they are charged against `rcvbuf`.
+    pub rx_queue_bytes: u64,
+    /// How many may: `SO_RCVBUF`.
+    pub rcvbuf: u64,
+    /// Bytes that wait to be sent, likewise.
+    pub tx_queue_bytes: u64,
+    /// Datagrams that were dropped for want of room: `RcvbufErrors`.
+    pub drops: u64,
 }
 
 /// One group on one port.

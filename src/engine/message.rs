@@ -8,6 +8,7 @@ use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use super::gmp_gate::{GmpGate, Ticket, share};
 use crate::addr::{Family, V4, V6};
 use crate::io::{DropReason, InterfaceId, PacketBuf, Parts, PortId};
+use crate::socket::Endpoint;
 use crate::stack::gmp::Format;
 use crate::stack::gmp_claim::{self, Subject};
 use crate::stack::groups::GroupTable;
@@ -16,6 +17,7 @@ use crate::stack::icmp::received::Report;
 use crate::stack::interface::Ip;
 use crate::stack::nd;
 use crate::stack::pmtu::TooBig;
+use crate::stack::port_table::{Socket, SocketId};
 use crate::stack::route::Routes;
 use crate::time::Instant;
 
@@ -34,6 +36,21 @@ pub enum ToWorker<B> {
     Pause(PortId),
     /// Take them again: it has been started.
     Resume(PortId),
+    /// A thread's socket is another one now, or is none any more.
+    Socket(Arc<SocketNews>),
+}
+
+/// What is new of a thread's socket.
+#[derive(Debug)]
+pub struct SocketNews {
+    /// The number of the change, one more than that of the change before: see [`Taken`](super::control::Taken).
+    pub change: u64,
+    /// Which.
+    pub id: SocketId,
+    /// Where it is now; `None`: nowhere.
+    pub now: Option<Socket>,
+    /// What receives for it; `None`: nothing any more.
+    pub endpoint: Option<Arc<Endpoint>>,
 }
 
 /// What is new on one side of an interface.

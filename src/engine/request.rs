@@ -1,16 +1,18 @@
-//! Commands on their way from any thread to control, and the answers on their way back.
+//! Commands and threads' calls on their way from any thread to control, and the answers on their way back.
 
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 
 use super::command::{Answer, Command};
+use crate::socket::call::{Ask, Call, Refusal, Reply};
+use crate::stack::port_table::SocketId;
 
-/// A command, and where its answer goes.
+/// What is asked of control, and where the answer goes.
 #[derive(Debug)]
-pub struct Request {
-    /// The command.
-    pub command: Command,
-    /// Where to answer.
-    pub answer: Sender<Answer>,
+pub enum Request {
+    /// A command of the control socket's.
+    Command(Command, Sender<Answer>),
+    /// A call of a thread's, for its socket. Nobody waits if there is no place for the reply.
+    Call(Call, Option<Sender<Reply>>),
 }
 
 /// Whoever asks control. Clones ask the same one.
@@ -20,8 +22,8 @@ pub struct Requests(Sender<Request>);
 /// The queue to control: its end to ask at, and control's own.
 ///
 /// It has no bound of its own: everyone who asks waits for the answer, so that no more can wait in it than there are
-/// threads that ask. A bounded queue of crossbeam's would keep what lies in it when control has gone, and with it those
-/// who asked, for ever.
+/// threads that ask, and closed sockets, of which there are no more than there were open ones. A bounded queue of crossbeam's
+/// would keep what lies in it when control has gone, and with it those who asked, for ever.
 #[must_use]
 pub fn requests() -> (Requests, Receiver<Request>) {
     #[expect(clippy::disallowed_methods, reason = "bounded by the threads that ask, as said above")]
@@ -33,10 +35,26 @@ impl Requests {
     /// Asks control, and waits for the answer: [`Answer::Error`] if control has ended, or ends before it answers.
     #[must_use]
     pub fn ask(&self, command: Command) -> Answer {
-        let (answer, answered) = bounded(1);
-        let sent = self.0.send(Request { command, answer }).is_ok();
-        let answer = sent.then(|| answered.recv().ok()).flatten();
+        let answer = self.wait(|answer| Request::Command(command, answer));
         answer.unwrap_or_else(|| Answer::Error("it is stopping, and does nothing more".to_owned()))
+    }
+
+    /// Sends the request that `make` makes, and waits for its answer. `None`: control has ended, or ends before it answers.
+    fn wait<T>(&self, make: impl FnOnce(Sender<T>) -> Request) -> Option<T> {
+        let (answer, answered) = bounded(1);
+        self.0.send(make(answer)).ok()?;
+        answered.recv().ok()
+    }
+}
+
+impl Ask for Requests {
+    fn ask(&self, call: Call) -> Reply {
+        self.wait(|reply| Request::Call(call, Some(reply))).unwrap_or(Reply::Refused(Refusal::Down))
+    }
+
+    fn close(&self, socket: SocketId) {
+        // Control that has ended has closed it.
+        let _ = self.0.send(Request::Call(Call::Close { socket }, None));
     }
 }
 
@@ -55,7 +73,7 @@ mod tests {
     fn an_answer_comes_back_to_whoever_asked() {
         let (requests, incoming) = requests();
         let asking = thread::spawn(move || requests.ask(Command::Groups));
-        let Request { command, answer } = incoming.recv().unwrap();
+        let Request::Command(command, answer) = incoming.recv().unwrap() else { panic!("a command") };
         assert_eq!(command, Command::Groups);
         answer.send(Answer::Groups(Vec::new())).unwrap();
         assert_eq!(asking.join().unwrap(), Answer::Groups(Vec::new()));
@@ -73,5 +91,21 @@ mod tests {
         drop(incoming);
         assert_eq!(heard.recv_timeout(Duration::from_secs(10)), Ok(stopping()));
         assert_eq!(requests.ask(Command::Stats), stopping());
+        assert!(matches!(Ask::ask(&requests, Call::Open { v6: false }), Reply::Refused(Refusal::Down)));
+        requests.close(0);
+    }
+
+    #[test]
+    fn a_call_is_replied_to_unless_nobody_waits() {
+        let (requests, incoming) = requests();
+        let mine = requests.clone();
+        let asking = thread::spawn(move || Ask::ask(&mine, Call::Open { v6: true }));
+        let Request::Call(Call::Open { v6: true }, Some(reply)) = incoming.recv().unwrap() else {
+            panic!("a call")
+        };
+        reply.send(Reply::PathMtu(1500)).unwrap();
+        assert!(matches!(asking.join().unwrap(), Reply::PathMtu(1500)));
+        requests.close(7);
+        assert!(matches!(incoming.recv(), Ok(Request::Call(Call::Close { socket: 7 }, None))));
     }
 }

@@ -7,10 +7,11 @@ use std::thread;
 use crossbeam::channel::{Receiver, Select, Sender};
 
 use super::command::Answer;
-use super::control::{Control, Submitted, Ticket};
+use super::control::{Called, Control, Submitted, Ticket};
 use super::request::Request;
 use super::worker::Worker;
 use crate::io::Nic;
+use crate::socket::call::Reply;
 use crate::time::Instant;
 
 /// Turns without work before a worker that may rest does so.
@@ -19,6 +20,9 @@ const IDLE_TURNS: u32 = 256;
 /// The first rest of an idle worker, and the longest.
 const REST_MIN: Duration = Duration::from_micros(5);
 const REST_MAX: Duration = Duration::from_micros(100);
+
+/// Calls of threads that control carries out between two looks at packets and timers.
+const CALL_BUDGET: usize = 64;
 
 /// The longest that control sleeps, so that it notices a stop that came without a message.
 const CONTROL_SLEEP_MAX: Duration = Duration::from_millis(500);
@@ -75,8 +79,7 @@ pub fn control_loop<N: Nic>(
     clock: impl Fn() -> Instant,
     inputs: &ControlInputs,
 ) -> Ended {
-    // Whoever waits for an answer that comes later: no more than there are threads that ask.
-    let mut waiting: Vec<(Ticket, Sender<Answer>)> = Vec::new();
+    let mut waiting = Waiting::default();
     loop {
         wait(control, &clock, inputs);
         if let Ok(worker) = inputs.lost.try_recv() {
@@ -86,22 +89,66 @@ pub fn control_loop<N: Nic>(
         if inputs.shutdown.try_recv().is_ok() {
             return Ended::Shutdown;
         }
-        // One command a turn: packets and timers have their turn between two.
-        if let Ok(Request { command, answer }) = inputs.requests.try_recv() {
-            match control.submit(clock(), &command) {
-                // Whoever asked may have gone away: then nobody misses the answer.
-                Submitted::Answered(done) => drop(answer.send(done)),
-                Submitted::Later(ticket) => waiting.push((ticket, answer)),
-            }
-        }
+        waiting.take_requests(control, &clock, &inputs.requests);
         control.turn(clock());
-        for (ticket, done) in control.take_finished() {
-            if let Some(at) = waiting.iter().position(|(other, _)| *other == ticket) {
-                let (_, answer) = waiting.swap_remove(at);
-                let _ = answer.send(done);
+        waiting.answer(control);
+    }
+}
+
+/// Whoever waits for an answer that comes later: no more than there are threads that ask.
+#[derive(Default)]
+struct Waiting {
+    commands: Vec<(Ticket, Sender<Answer>)>,
+    calls: Vec<(Ticket, Sender<Reply>)>,
+}
+
+impl Waiting {
+    /// Carries out one command, or some calls: packets and timers have their turn between two.
+    fn take_requests<N: Nic>(
+        &mut self,
+        control: &mut Control<N>,
+        clock: &impl Fn() -> Instant,
+        requests: &Receiver<Request>,
+    ) {
+        for _ in 0..CALL_BUDGET {
+            // Whoever asked may have gone away: then nobody misses the answer.
+            match requests.try_recv() {
+                Ok(Request::Command(command, answer)) => {
+                    match control.submit(clock(), &command) {
+                        Submitted::Answered(done) => drop(answer.send(done)),
+                        Submitted::Later(ticket) => self.commands.push((ticket, answer)),
+                    }
+                    return;
+                }
+                Ok(Request::Call(call, waits)) => match (control.call(clock(), call), waits) {
+                    (Called::Replied(done), Some(reply)) => drop(reply.send(done)),
+                    (Called::Later(ticket), Some(reply)) => self.calls.push((ticket, reply)),
+                    (Called::Replied(_) | Called::Later(_), None) => {}
+                },
+                Err(_) => return,
             }
         }
     }
+
+    /// Answers what is done.
+    fn answer<N: Nic>(&mut self, control: &mut Control<N>) {
+        for (ticket, done) in control.take_finished() {
+            if let Some(answer) = take(&mut self.commands, ticket) {
+                let _ = answer.send(done);
+            }
+        }
+        for (ticket, done) in control.take_replied() {
+            if let Some(reply) = take(&mut self.calls, ticket) {
+                let _ = reply.send(done);
+            }
+        }
+    }
+}
+
+/// Who waits with this ticket.
+fn take<T>(waiting: &mut Vec<(Ticket, Sender<T>)>, ticket: Ticket) -> Option<Sender<T>> {
+    let at = waiting.iter().position(|(other, _)| *other == ticket)?;
+    Some(waiting.swap_remove(at).1)
 }
 
 /// Has `control` leave its groups, and say so as often as it should. Workers must still turn.

@@ -6,6 +6,7 @@
 pub(super) mod copies;
 mod fan_out;
 mod serve;
+mod sockets;
 
 use arrayvec::ArrayVec;
 use crossbeam::channel::Receiver;
@@ -31,6 +32,7 @@ use crate::stack::port_table::PortTable;
 use crate::stack::reassembly::Limits;
 use crate::time::Instant;
 use fan_out::FanOut;
+pub use sockets::WorkerSockets;
 
 /// Messages that a turn takes from the inbox at most.
 const INBOX_BUDGET: usize = 64;
@@ -89,6 +91,8 @@ pub struct WorkerParts<N: Nic> {
     pub services: Vec<WorkerService<N::Buf>>,
     /// Where each socket's service lives.
     pub homes: Homes<N::Buf>,
+    /// The sockets of threads.
+    pub sockets: WorkerSockets,
     /// Its inbox.
     pub inbox: Receiver<ToWorker<N::Buf>>,
     /// What other workers received for its services.
@@ -118,6 +122,7 @@ pub struct Worker<N: Nic> {
     socket_pages: Vec<SocketPage>,
     services: Vec<WorkerService<N::Buf>>,
     homes: Homes<N::Buf>,
+    sockets: WorkerSockets,
     /// Whether every datagram is for one socket, whose service lives here.
     plain: bool,
     ingress: Ingress,
@@ -140,7 +145,7 @@ impl<N: Nic> Worker<N> {
     /// A worker that has not turned yet.
     #[must_use]
     pub fn new(now: Instant, parts: WorkerParts<N>) -> Self {
-        let WorkerParts { ports, pool, table, socket_pages, services, inbox, punt, .. } = parts;
+        let WorkerParts { ports, pool, table, socket_pages, services, sockets, inbox, punt, .. } = parts;
         let WorkerParts {
             handed_over, to_services, homes, reassembly, burst, level, ingress, mut rng, ..
         } = parts;
@@ -163,6 +168,7 @@ impl<N: Nic> Worker<N> {
             socket_pages,
             services,
             homes,
+            sockets,
             plain,
             ingress,
             fragments,
@@ -354,6 +360,7 @@ impl<N: Nic> Worker<N> {
                     }
                 }
                 ToWorker::Unresolved(id, buf) => self.hear_unresolved(id, &buf),
+                ToWorker::Socket(news) => self.hear_socket(news),
                 ToWorker::Pause(id) => {
                     if let Some(port) = self.port_mut(id) {
                         port.pause();

@@ -8,12 +8,12 @@ use super::{Factories, HostError};
 use crate::addr::Family;
 use crate::config::{GroupSources, IcmpPlan, Plan, ReassemblyPlan, ServicePlan};
 use crate::dpdk::{Dpdk, Mbuf};
-use crate::engine::control::{ControlSocket, InitialMembership, Wanted};
+use crate::engine::control::{ControlSocket, InitialMembership, Taken, Wanted};
 use crate::engine::counters::{CounterPage, SocketPage};
 use crate::engine::fragments::{self, Owners};
 use crate::engine::homes::Homes;
 use crate::engine::message::{self, HandedOver, PuntSenders, ToWorker};
-use crate::engine::worker::{Manner, WorkerParts, WorkerPort, WorkerService};
+use crate::engine::worker::{Manner, WorkerParts, WorkerPort, WorkerService, WorkerSockets};
 use crate::fastpath::Level;
 use crate::io::{Nic, PortId};
 use crate::rng::Rng;
@@ -51,7 +51,7 @@ pub(super) fn workers(
     pairs: Vec<QueuePair<Dpdk>>,
     pool: &<Dpdk as Nic>::Pool,
     punt: &PuntSenders<Mbuf>,
-    clock: WallClock,
+    (clock, taken): (WallClock, &[Taken]),
     rng: &mut Rng,
 ) -> Result<Assembly, HostError> {
     let mut ports: Vec<Vec<WorkerPort<Dpdk>>> = plan.workers.iter().map(|_| Vec::new()).collect();
@@ -68,6 +68,8 @@ pub(super) fn workers(
     share_owners(plan, &ways, &mut ports);
     let (to_homes, datagrams): (Vec<_>, Vec<_>) = plan.workers.iter().map(|_| message::to_services()).unzip();
     let lives_on = lives_on(plan, &sockets);
+    // Those of threads come after those of the configuration.
+    let end = sockets.len() + plan.sockets.max as usize;
     let secret = rng.u64();
     // U14: a flow goes to the same socket, whichever worker receives it.
     let table_seed = rng.u64();
@@ -84,6 +86,7 @@ pub(super) fn workers(
                 its.into_iter().any(|(_, workers)| workers.contains(&me))
             })?,
             homes: Homes::new(me, &lives_on, &to_homes, secret),
+            sockets: taken.get(me).cloned().map(|t| WorkerSockets::new(end, t)).unwrap_or_default(),
             to_services,
             ports,
             pool: pool.clone(),

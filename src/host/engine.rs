@@ -14,11 +14,13 @@ use super::assemble::{self, Assembly, QueuePair};
 use super::{Factories, HostError, secret};
 use crate::addr::{Family, MacAddr};
 use crate::config::plan::{InetPlan, InterfacePlan};
-use crate::config::{ListenPlan, Plan};
+use crate::config::{ListenPlan, Plan, SocketsPlan};
 use crate::ctl::text;
 use crate::dpdk::{Clock, Dpdk, Eal, EalOptions, Mempool, MempoolOptions, Port, StartedPort};
 use crate::engine::command::{Answer, Command, InterfaceAnswer, PoolStats};
-use crate::engine::control::{Control, ControlInterfaceParts, ControlParts, ControlPortParts};
+use crate::engine::control::{
+    Control, ControlInterfaceParts, ControlParts, ControlPortParts, ControlSocketsParts, SocketLimits, Taken,
+};
 use crate::engine::counters::CounterPage;
 use crate::engine::message;
 use crate::engine::request::Request;
@@ -26,9 +28,11 @@ use crate::engine::run::{ControlInputs, Ended, control_loop, last_words, worker_
 use crate::engine::worker::{Worker, WorkerParts};
 use crate::io::{Addressing6, FilterState, InterfaceId, LinkLocal, PortId, PortInfo, Refused, Rung};
 use crate::rng::Rng;
+use crate::socket::{EndpointOptions, Packets, SharedView};
 use crate::stack::hops::Hops;
 use crate::stack::interface::{Inet, Interface, Interfaces};
 use crate::stack::membership::Limits;
+use crate::stack::net_view::NetView;
 use crate::stack::pmtu::{PathMtu, PmtuPolicy};
 use crate::stack::route::{Route, Routes};
 use crate::time::WallClock;
@@ -53,6 +57,7 @@ pub(super) fn run(
     factories: &Factories,
     requests: Receiver<Request>,
     shutdown: Receiver<()>,
+    threads: Option<ForThreads>,
     has_begun: impl FnOnce(),
 ) -> Result<(), HostError> {
     let eal = Eal::init(&eal_options(plan))?;
@@ -79,8 +84,12 @@ pub(super) fn run(
         }
         control_ports.push(control_port(plan, index, started, interfaces, pages));
     }
+    let taken = threads.iter().flat_map(|_| plan.workers.iter().map(|_| Taken::default()));
+    let taken: Vec<_> = taken.collect();
+    let with = (wall_clock(clock), &*taken);
     let Assembly { workers, inboxes, sockets } =
-        assemble::workers(plan, factories, pairs, &pool, &punt, wall_clock(clock), &mut rng)?;
+        assemble::workers(plan, factories, pairs, &pool, &punt, with, &mut rng)?;
+    let threads = threads.map(|threads| control_sockets(plan, threads, taken));
     let pool_counts = pool.clone();
     let mut control = Control::<Dpdk>::new(
         clock.now(),
@@ -88,6 +97,7 @@ pub(super) fn run(
             ports: control_ports,
             services: plan.services.iter().map(|s| s.name.clone()).collect(),
             sockets,
+            threads,
             pool,
             pool_stats: Box::new(move || PoolStats {
                 free: pool_counts.free_count(),
@@ -108,6 +118,38 @@ pub(super) fn run(
     tracing::info!("stopping: the groups are left, then the ports stopped");
     last_words(&mut control, || clock.now());
     lcores.stop(ended)
+}
+
+/// What a host shares with the threads of its program.
+#[derive(Clone, Debug)]
+pub(super) struct ForThreads {
+    /// Where packets come from.
+    pub(super) packets: Arc<Packets>,
+    /// What is seen of the interfaces.
+    pub(super) view: Arc<SharedView<NetView>>,
+}
+
+/// What control is told of the sockets of threads.
+fn control_sockets(plan: &Plan, threads: ForThreads, taken: Vec<Taken>) -> ControlSocketsParts {
+    let SocketsPlan { rcvbuf, rcvbuf_max, sndbuf, sndbuf_max, .. } = plan.sockets;
+    let bytes = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+    ControlSocketsParts {
+        limits: SocketLimits {
+            sockets: bytes(plan.sockets.max),
+            memberships: plan.sockets.memberships_max,
+            sources: plan.sockets.sources_max,
+            sources6: plan.sockets.sources6_max,
+        },
+        packets: threads.packets,
+        options: EndpointOptions {
+            rcvbuf: bytes(rcvbuf),
+            rcvbuf_max: bytes(rcvbuf_max),
+            sndbuf: bytes(sndbuf),
+            sndbuf_max: bytes(sndbuf_max),
+        },
+        view: threads.view,
+        taken,
+    }
 }
 
 /// C10: the core has moments; the time of day is told to it once.

@@ -118,7 +118,7 @@ impl Host {
     /// A sentence that says what could not be done and what to do about it. DPDK can be started once in a process's
     /// life: a second run in one process fails.
     pub fn run(self, shutdown: &Shutdown) -> Result<(), HostError> {
-        Running::start(self, shutdown.clone())?.wait()
+        Running::start(self, shutdown.clone(), None)?.wait()
     }
 }
 

@@ -4,7 +4,8 @@ use std::thread::{Builder, JoinHandle};
 
 use crossbeam::channel::bounded;
 
-use super::{Host, HostError, Shutdown, engine};
+use super::engine::{self, ForThreads};
+use super::{Host, HostError, Shutdown};
 use crate::ctl;
 use crate::engine::request;
 
@@ -25,7 +26,11 @@ struct Threads {
 
 impl Running {
     /// Starts `host`, which stops when `shutdown` is requested. Returns when its workers turn and its control listens.
-    pub(super) fn start(host: Host, shutdown: Shutdown) -> Result<Self, HostError> {
+    pub(super) fn start(
+        host: Host,
+        shutdown: Shutdown,
+        threads: Option<ForThreads>,
+    ) -> Result<Self, HostError> {
         let server = ctl::Server::bind(&host.plan.ctl_socket)?;
         let stopper = server.stopper();
         let (requests, incoming) = request::requests();
@@ -39,7 +44,7 @@ impl Running {
         let asked = shutdown.asked.clone();
         let run = move || {
             let Host { plan, factories } = host;
-            engine::run(&plan, &factories, incoming, asked, || {
+            engine::run(&plan, &factories, incoming, asked, threads, || {
                 // Whoever started it waits for this.
                 let _ = has_begun.send(());
             })

@@ -22,6 +22,7 @@
 //! # }
 //! ```
 
+mod ask;
 pub mod buf;
 pub mod filter;
 pub mod frames;

@@ -3,6 +3,7 @@
 //! The same parts as on a real NIC, by the same constructors: only the devices differ.
 
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use super::buf::{ROOM, SimBuf, SimPool};
 use super::net::LinkOptions;
@@ -11,17 +12,19 @@ use super::router::RouterOptions;
 use crate::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4, V6, Vid};
 use crate::engine::command::PoolStats;
 use crate::engine::control::{
-    Control, ControlInterfaceParts, ControlParts, ControlPortParts, ControlSocket, InitialMembership, Wanted,
+    Control, ControlInterfaceParts, ControlParts, ControlPortParts, ControlSocket, ControlSocketsParts,
+    InitialMembership, SocketLimits, Taken, Wanted,
 };
 use crate::engine::counters::{CounterPage, SocketPage};
 use crate::engine::fragments::{LIMITS, owners};
 use crate::engine::homes::Homes;
 use crate::engine::message::{PuntSenders, hand_over, inbox, punt_queues, to_services};
-use crate::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService};
+use crate::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService, WorkerSockets};
 use crate::fastpath::Level;
 use crate::io::{Addressing6, BURST_MAX, ConflictDetection, IgmpPolicy, InterfaceId, MldPolicy, PortId};
 use crate::rng::Rng;
 use crate::service::{Echo, EchoOptions, Service};
+use crate::socket::{EndpointOptions, Packets, PacketsOptions, SharedView};
 use crate::stack::fragmentation::IdSpace;
 use crate::stack::groups::ServiceId;
 use crate::stack::hops::Hops;
@@ -30,6 +33,7 @@ use crate::stack::ingress::IngressOptions;
 use crate::stack::interface::{Inet, Interface, Interfaces};
 use crate::stack::membership::{Limits as MembershipLimits, SourceFilter};
 use crate::stack::neighbor::ENTRIES_DEFAULT;
+use crate::stack::net_view::NetView;
 use crate::stack::port_table::{PortTable, Socket};
 use crate::stack::reassembly::Limits;
 use crate::stack::route::{Route, Routes};
@@ -229,6 +233,12 @@ pub struct WorldOptions {
     pub room: usize,
     /// How many fragments each worker holds, and how long.
     pub fragments: Limits,
+    /// How many packets the sockets of threads have.
+    pub packets: PacketsOptions,
+    /// How many of those sockets there may be, and how much each may join.
+    pub sockets: SocketLimits,
+    /// What each of those sockets may take.
+    pub endpoints: EndpointOptions,
     /// The level of CPU. What happens does not depend on it.
     pub level: Level,
 }
@@ -244,6 +254,9 @@ impl Default for WorldOptions {
             large: 4,
             room: ROOM,
             fragments: LIMITS,
+            packets: PacketsOptions { small: 512, medium: 128, large: 4 },
+            sockets: SocketLimits { sockets: 4096, memberships: 20, sources: 10, sources6: 64 },
+            endpoints: EndpointOptions::default(),
             level: Level::BASELINE,
         }
     }
@@ -255,6 +268,8 @@ pub(super) struct Host {
     pub(super) devices: Vec<SimDevice>,
     pub(super) workers: Vec<Worker<SimNic>>,
     pub(super) control: Control<SimNic>,
+    pub(super) packets: Arc<Packets>,
+    pub(super) view: Arc<SharedView<NetView>>,
 }
 
 /// The pieces that are collected while ports are opened, one list a worker.
@@ -281,6 +296,7 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
     let lives_on = lives_on(options, &table);
     let mut each = receivers.into_iter().zip(fragments).zip(owners(&ways)).zip(datagrams);
     let mut pages: Vec<Vec<SocketPage>> = vec![Vec::new(); table.sockets().count()];
+    let (first, taken) = (pages.len(), (0..options.workers).map(|_| Taken::default()).collect::<Vec<_>>());
     let mut workers = Vec::new();
     for (worker, mut ports) in (0u16..).zip(worker_ports) {
         let Some((((inbox, handed_over), owners), to_services)) = each.next() else { break };
@@ -296,6 +312,10 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
                 table: table.clone(),
                 socket_pages,
                 services: services(options, usize::from(worker)),
+                sockets: WorkerSockets::new(
+                    first + options.sockets.sockets,
+                    taken[usize::from(worker)].clone(),
+                ),
                 homes: Homes::new(usize::from(worker), &lives_on, &to_homes, secret),
                 to_services,
                 inbox,
@@ -313,12 +333,21 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
         ));
     }
     let sockets = table.sockets().map(|(_, socket)| socket).zip(pages).zip(lives_on);
+    let (packets, view) = (Packets::new(&options.packets), Arc::new(SharedView::new(NetView::default())));
+    let threads = ControlSocketsParts {
+        limits: options.sockets,
+        packets: Arc::clone(&packets),
+        options: options.endpoints,
+        view: Arc::clone(&view),
+        taken,
+    };
     let mut control = Control::new(
         now,
         ControlParts {
             ports: control_ports,
             services: options.services.iter().map(|s| s.name.clone()).collect(),
             sockets: sockets.map(|((socket, pages), cpus)| ControlSocket { socket, cpus, pages }).collect(),
+            threads: Some(threads),
             pool: pool.clone(),
             pool_stats: pool_stats(&pool),
             workers: inboxes,
@@ -327,7 +356,7 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
         },
     );
     control.start(now, memberships(options));
-    Host { pool, devices, workers, control }
+    Host { pool, devices, workers, control, packets, view }
 }
 
 /// The start of the world is midnight.

@@ -6,7 +6,9 @@
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
+use std::sync::Arc;
 
+use super::ask::SimAsk;
 use super::buf::{SimBuf, SimPool};
 use super::frames::{ArpFrame, station_mac};
 use super::machine::Shared;
@@ -21,6 +23,9 @@ use crate::engine::run::LAST_WORDS_INTERVAL;
 use crate::engine::worker::Worker;
 use crate::io::{BufPool, DropReason};
 use crate::rng::Rng;
+use crate::socket::call::Ask;
+use crate::socket::{Packets, SharedView};
+use crate::stack::net_view::NetView;
 use crate::time::{Instant, earliest};
 
 /// Rounds after which a world that still has something to do at one moment will never be quiet.
@@ -49,11 +54,11 @@ struct Site {
 #[derive(Debug)]
 pub struct World {
     seed: u64,
-    /// The time: the machine's, too.
-    now: Instant,
     pool: SimPool,
     sites: Vec<Site>,
     machine: Shared,
+    packets: Arc<Packets>,
+    view: Arc<SharedView<NetView>>,
     /// Buffers that the test took away from the host.
     taken: Vec<SimBuf>,
 }
@@ -66,7 +71,7 @@ impl World {
         let mut rng = Rng::new(seed);
         // Not the start of time: a host that takes zero for "never" shall be found out.
         let now = Instant::from_ns(1_000_000_000 + rng.below(1_000_000_000));
-        let Host { pool, devices, workers, control } = build(now, options, &mut rng);
+        let Host { pool, devices, workers, control, packets, view } = build(now, options, &mut rng);
         let mut sites = Vec::new();
         for (device, port) in devices.into_iter().zip(&options.ports) {
             let mut net = Net::new(port.link, rng.fork());
@@ -86,7 +91,7 @@ impl World {
             });
         }
         let machine = Shared::new(now, workers, control);
-        Self { seed, now, pool, sites, machine, taken: Vec::new() }
+        Self { seed, pool, sites, machine, packets, view, taken: Vec::new() }
     }
 
     /// The seed.
@@ -98,7 +103,7 @@ impl World {
     /// What time it is.
     #[must_use]
     pub fn now(&self) -> Instant {
-        self.now
+        self.machine.lock().now
     }
 
     /// Does all that there is to do at this moment; then every packet must be accounted for.
@@ -115,7 +120,7 @@ impl World {
                 return;
             }
         }
-        panic!("there is no end to what happens at {:?}", self.now);
+        panic!("there is no end to what happens at {:?}", self.now());
     }
 
     /// From now on this worker does not turn of itself, as one that is kept from its CPU; none: all do.
@@ -153,17 +158,17 @@ impl World {
     pub fn step(&mut self) -> Option<Instant> {
         self.settle();
         let next = self.next_event()?;
-        self.set_now(self.now.max(next));
+        self.set_now(self.now().max(next));
         self.settle();
-        Some(self.now)
+        Some(self.now())
     }
 
     /// Lets `duration` pass.
     pub fn run_for(&mut self, duration: Duration) {
-        let until = self.now + duration;
+        let until = self.now() + duration;
         self.settle();
         while let Some(next) = self.next_event().filter(|&next| next <= until) {
-            self.set_now(self.now.max(next));
+            self.set_now(self.now().max(next));
             self.settle();
         }
         self.set_now(until);
@@ -180,13 +185,12 @@ impl World {
 
     /// From now on it is `now`.
     fn set_now(&mut self, now: Instant) {
-        self.now = now;
         self.machine.lock().now = now;
     }
 
     /// What has arrived by now, from the links; and routers whose time has come.
     fn arrivals(&mut self) -> usize {
-        let now = self.now;
+        let now = self.now();
         let mut work = 0;
         for site in &mut self.sites {
             while let Some((to, frame)) = site.net.arrive(now) {
@@ -206,12 +210,12 @@ impl World {
 
     /// What the host's NICs send.
     fn departures(&mut self) -> usize {
-        let mut work = 0;
+        let (now, mut work) = (self.now(), 0);
         for site in &mut self.sites {
             while let Some(frame) = site.device.transmit() {
                 work += 1;
-                site.net.send(self.now, site.host, &frame);
-                site.sent.push((self.now, frame));
+                site.net.send(now, site.host, &frame);
+                site.sent.push((now, frame));
             }
         }
         work
@@ -220,7 +224,8 @@ impl World {
     /// Shuts the host down as the program does: control leaves its groups, the workers send what they have, all stop.
     pub fn shut_down(&mut self) {
         self.settle();
-        self.machine.lock().control.shut_down(self.now);
+        let now = self.now();
+        self.machine.lock().control.shut_down(now);
         self.run_for(LAST_WORDS_INTERVAL);
         while self.repeat_last_words() {
             self.run_for(LAST_WORDS_INTERVAL);
@@ -230,7 +235,8 @@ impl World {
     }
 
     fn repeat_last_words(&self) -> bool {
-        self.machine.lock().control.repeat_last_words(self.now)
+        let now = self.now();
+        self.machine.lock().control.repeat_last_words(now)
     }
 
     /// Stops the host at once: nothing is sent any more, and what arrives stays in the rings.
@@ -287,8 +293,9 @@ impl World {
     /// # Panics
     /// There is no such port.
     pub fn send(&mut self, port: usize, frame: &[u8]) {
+        let now = self.now();
         let site = &mut self.sites[port];
-        site.net.send(self.now, site.tester, frame);
+        site.net.send(now, site.tester, frame);
     }
 
     /// The router of `port` forwards a frame from elsewhere, if it lets it through. Returns whether it did.
@@ -296,10 +303,11 @@ impl World {
     /// # Panics
     /// There is no such port.
     pub fn forward(&mut self, port: usize, frame: &[u8]) -> bool {
+        let now = self.now();
         let site = &mut self.sites[port];
         match &mut site.router {
             Some((station, router)) if router.lets_through(frame) => {
-                site.net.send(self.now, *station, frame);
+                site.net.send(now, *station, frame);
                 true
             }
             _ => false,
@@ -388,26 +396,28 @@ impl World {
     /// # Panics
     /// There is no answer within a minute.
     pub fn execute(&mut self, command: &Command) -> Answer {
-        let submitted = self.machine.lock().control.submit(self.now, command);
+        let now = self.now();
+        let submitted = self.machine.lock().control.submit(now, command);
         self.settle();
         let ticket = match submitted {
             Submitted::Answered(answer) => return answer,
             Submitted::Later(ticket) => ticket,
         };
         // Everyone else who waits has asked through here, too, and has been answered.
-        let until = self.now + ANSWER_PATIENCE;
+        let until = self.now() + ANSWER_PATIENCE;
         loop {
             let finished = self.machine.lock().control.take_finished();
             if let Some((_, answer)) = finished.into_iter().find(|(other, _)| *other == ticket) {
                 return answer;
             }
-            assert!(self.now < until && self.step().is_some(), "no answer to {command:?}");
+            assert!(self.now() < until && self.step().is_some(), "no answer to {command:?}");
         }
     }
 
     /// Has control carry out a command, of which the workers have not heard yet.
     pub fn command(&mut self, command: &Command) -> Answer {
-        self.machine.lock().control.execute(self.now, command)
+        let now = self.now();
+        self.machine.lock().control.execute(now, command)
     }
 
     /// Has the host join `group` on its only port for its only service, from `source` alone if one is named.
@@ -426,6 +436,25 @@ impl World {
     pub fn leave(&mut self, group: Ipv4Addr, source: Option<Ipv4Addr>) {
         let answer = self.execute(&Command::Leave(Membership::of(group).from_source(source)));
         assert!(matches!(answer, Answer::Done(_)), "{answer:?}");
+    }
+
+    /// Whom the sockets of this world's threads ask. A call turns the host until it is replied to, and no time passes meanwhile
+    /// unless a worker is stuck.
+    #[must_use]
+    pub fn asks(&self) -> Arc<dyn Ask> {
+        Arc::new(SimAsk::new(self.machine.clone()))
+    }
+
+    /// The packets of the sockets of this world's threads.
+    #[must_use]
+    pub fn packets(&self) -> &Arc<Packets> {
+        &self.packets
+    }
+
+    /// What threads see of the host's interfaces.
+    #[must_use]
+    pub fn view(&self) -> &Arc<SharedView<NetView>> {
+        &self.view
     }
 
     /// What the host says that it has joined.
@@ -478,7 +507,7 @@ impl Drop for World {
             eprintln!(
                 "sim: seed {:#x}, {:?}, after {} turns",
                 self.seed,
-                self.now,
+                self.now(),
                 self.machine.lock().turns
             );
         }

@@ -5,9 +5,13 @@
 //! datagrams leave or how long its queues are, is in its endpoint and needs no call.
 
 use core::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
+use super::Endpoint;
 use crate::io::InterfaceId;
+use crate::stack::net_view::ChooseError;
 use crate::stack::port_table::SocketId;
+use crate::stack::sockets::Errno;
 
 /// Something to be done for a thread's socket.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -133,7 +137,7 @@ pub enum FilterMode {
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// The new socket, closed if nobody keeps it.
-    Opened(SocketId),
+    Opened(SocketId, Arc<Endpoint>),
     /// It is done, and this is where the socket is now.
     Done(Place),
     /// What is wanted of the group.
@@ -153,6 +157,93 @@ pub enum Refusal {
     /// ENFILE: so many sockets are open as may be.
     #[error("as many sockets are open as may be: the key sockets.max is the limit")]
     TooManySockets,
+    /// EMFILE: the process has no file descriptor left.
+    #[error("the process has no file descriptor left: raise its limit (ulimit -n)")]
+    TooManyFiles,
+    /// EBADF: the socket is closed.
+    #[error("the socket is closed")]
+    Closed,
+    /// EINVAL: bind(2) is for a socket that is not bound.
+    #[error("the socket is bound already")]
+    AlreadyBound,
+    /// EAFNOSUPPORT, or EINVAL of a group: an address of the other IP version.
+    #[error("the address is of the other IP version")]
+    Family,
+    /// EADDRNOTAVAIL: the address is none of this host's.
+    #[error("the address is none of this host's, or not used yet: see `pollcast ctl addresses`")]
+    NotOurs,
+    /// EADDRINUSE: another socket has the place, and one of the two does not share it.
+    #[error("another socket has that address and port")]
+    InUse,
+    /// EADDRINUSE: of port 0, or EAGAIN of sending: no ephemeral port is free.
+    #[error("no ephemeral port is free")]
+    NoPort,
+    /// EINVAL: an option that can only be set before the socket is bound.
+    #[error("this can be set only before the socket is bound")]
+    TooLate,
+    /// ENOPROTOOPT: an option of IPv6, and a socket of IPv4.
+    #[error("this is an option of IPv6's sockets")]
+    NoSuchOption,
+    /// EINVAL: UDP port 0 is nobody's peer.
+    #[error("UDP port 0 cannot be connected to")]
+    PortZero,
+    /// No way leads there; the error says why, and has its errno.
+    #[error(transparent)]
+    NoWay(#[from] ChooseError),
+    /// ENODEV: there is no such interface, or none by which the group is reached.
+    #[error("there is no such interface")]
+    NoInterface,
+    /// EINVAL: the address is no group.
+    #[error("the address is no group's")]
+    NotAGroup,
+    /// EADDRINUSE: the group is joined already.
+    #[error("the socket has joined the group there already")]
+    AlreadyJoined,
+    /// EADDRNOTAVAIL: the group is not joined, or the source not named.
+    #[error("the socket has not joined the group there, or from that source")]
+    NotJoined,
+    /// EINVAL: the membership is of the other mode, or the source is not blocked.
+    #[error("the membership is for other sources than such a change is for")]
+    OtherMode,
+    /// ENOBUFS: so many groups are joined, or sources named, as may be.
+    #[error(
+        "as many groups are joined, or sources named, as may be: see the keys memberships_max, sources_max and groups_max"
+    )]
+    TooMany,
+}
+
+impl Refusal {
+    /// What Linux calls it.
+    #[must_use]
+    pub const fn errno(&self) -> Errno {
+        match self {
+            Self::Down => Errno::ENETDOWN,
+            Self::TooManySockets => Errno::ENFILE,
+            Self::TooManyFiles => Errno::EMFILE,
+            Self::Closed => Errno::EBADF,
+            Self::AlreadyBound | Self::TooLate | Self::PortZero | Self::NotAGroup | Self::OtherMode => {
+                Errno::EINVAL
+            }
+            Self::Family => Errno::EAFNOSUPPORT,
+            Self::NotOurs | Self::NotJoined => Errno::EADDRNOTAVAIL,
+            Self::InUse | Self::NoPort | Self::AlreadyJoined => Errno::EADDRINUSE,
+            Self::NoSuchOption => Errno::ENOPROTOOPT,
+            Self::NoWay(why) => match why {
+                ChooseError::NetworkUnreachable => Errno::ENETUNREACH,
+                ChooseError::Scope => Errno::EINVAL,
+                ChooseError::NoInterface => Errno::ENODEV,
+                ChooseError::AddressNotAvailable => Errno::EADDRNOTAVAIL,
+            },
+            Self::NoInterface => Errno::ENODEV,
+            Self::TooMany => Errno::ENOBUFS,
+        }
+    }
+}
+
+impl From<Refusal> for std::io::Error {
+    fn from(why: Refusal) -> Self {
+        Self::from_raw_os_error(why.errno().number())
+    }
 }
 
 /// Where a socket is, as getsockname(2) and getpeername(2) say.

@@ -42,5 +42,6 @@ pub mod pmtu;
 pub mod port_table;
 pub mod reassembly;
 pub mod route;
+pub mod sockets;
 mod source_filter;
 pub mod waiting;

@@ -111,6 +111,23 @@ echo     p0      [::]:7        1, 2  yes                     3           3
 discard  feed-b  198.18.0.2:9  2     no                 100000           0
 ";
     assert_eq!(text(sockets, Rows::Counted), expected);
+    let threads = r#"{"answer":"sockets","body":[
+        {"service":"thread","local":"198.18.0.2:5000","port":"any","multicast_all":true,"rx":0,"tx":0,
+         "thread":{"id":3,"peer":null,"options":["reuse_address"],"rx_queue_bytes":2304,"rcvbuf":212992,"tx_queue_bytes":0,
+                   "drops":17}},
+        {"service":"echo","local":"0.0.0.0:7","port":"p0","cpus":[1],"multicast_all":true,"rx":12,"tx":11},
+        {"service":"thread","local":"[::]:40000","port":"p0","multicast_all":true,"rx":0,"tx":0,
+         "thread":{"id":12,"peer":"[2001:db8::1]:53","options":[],"rx_queue_bytes":0,"rcvbuf":4096,"tx_queue_bytes":832,
+                   "drops":0}}]}"#;
+    let expected = "\
+service  port  local      cpus  multicast_all  rx packets  tx packets
+echo     p0    0.0.0.0:7  1     yes                    12          11
+
+socket  port  local            peer              options        rx queue  rcvbuf  tx queue  drops
+     3  any   198.18.0.2:5000  -                 reuse_address      2304  212992         0     17
+    12  p0    [::]:40000       [2001:db8::1]:53  -                     0    4096       832      0
+";
+    assert_eq!(text(threads, Rows::Counted), expected);
 
     let groups = r#"{"answer":"groups","body":[
         {"port":"p0","group":"239.1.2.3","mac":"01:00:5e:01:02:03","filter_mode":"exclude","sources":[],

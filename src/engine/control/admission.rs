@@ -24,11 +24,11 @@ use crate::time::{Instant, earliest};
 pub(super) const TELL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How long a report waits for workers to adopt the table that it is about.
-const REPORT_PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const REPORT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The first look whether they have, and the longest time between two.
-const LOOK_MIN: Duration = Duration::from_micros(50);
-const LOOK_MAX: Duration = Duration::from_millis(5);
+pub(super) const LOOK_MIN: Duration = Duration::from_micros(50);
+pub(super) const LOOK_MAX: Duration = Duration::from_millis(5);
 
 /// How long a table that workers have let go of may wait for control to give it back.
 const LET_GO_INTERVAL: Duration = Duration::from_secs(1);

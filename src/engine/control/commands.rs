@@ -13,7 +13,7 @@ use crate::engine::command::{
 };
 use crate::engine::counters::{Counter, Tally};
 use crate::io::{DropReason, InterfaceId, Nic};
-use crate::stack::groups::{HOST, ServiceId};
+use crate::stack::groups::{HOST, ServiceId, socket_of};
 use crate::stack::membership::SourceFilter;
 use crate::time::Instant;
 
@@ -103,6 +103,9 @@ impl<N: Nic> Control<N> {
         if id == HOST {
             return "host".to_owned();
         }
+        if let Some(socket) = socket_of(id) {
+            return self.threads.as_ref().map(|threads| threads.name_of(socket)).unwrap_or_default();
+        }
         self.services.get(id as usize).cloned().unwrap_or_default()
     }
 
@@ -118,9 +121,11 @@ impl<N: Nic> Control<N> {
                 multicast_all: s.socket.multicast_all,
                 rx,
                 tx,
+                thread: None,
             }
         };
-        self.sockets.iter().map(row).collect()
+        let threads = self.threads.iter().flat_map(|threads| threads.rows(|id| self.interface_name(id)));
+        self.sockets.iter().map(row).chain(threads).collect()
     }
 
     /// The groups of each interface, IPv4's before IPv6's.
@@ -143,7 +148,7 @@ impl<N: Nic> Control<N> {
     }
 
     fn member_name(&self, id: ServiceId) -> String {
-        if id == HOST { "host".to_owned() } else { self.service_name(id) }
+        self.service_name(id)
     }
 
     fn drops(&self) -> Vec<DropAnswer> {

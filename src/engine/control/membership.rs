@@ -199,8 +199,12 @@ impl<N: Nic> Control<N> {
         let done = self.services.get(target.service as usize).map_or("?", String::as_str);
         let done = changed.sentence(order, port, target.interface, done);
         let ticket = changed.widens.then(|| tickets.next());
-        let reports =
-            if some { port.apply_change(now, target.interface, &changed, ticket, rng, out) } else { Some(0) };
+        let reports = if some {
+            let (groups, widens) = (&*changed.groups, changed.widens);
+            port.apply_change(now, target.interface, (groups, widens), ticket, rng, out)
+        } else {
+            Some(0)
+        };
         port.assert_balance();
         let answer = Answer::Done(DoneAnswer {
             done,
@@ -372,29 +376,30 @@ impl Port {
         Ok(changed)
     }
 
-    /// Has device, workers and routers follow. How many reports left; none yet if they wait for the workers.
-    fn apply_change<F: Joined, N: Nic>(
+    /// Has device, workers and routers follow that others than before are wanted of `groups`: `widens`, more of some. How many
+    /// reports left; none yet if they wait for the workers.
+    pub(super) fn apply_change<F: Managed, N: Nic>(
         &mut self,
         now: Instant,
         interface: usize,
-        changed: &Changed<F>,
+        (groups, widens): (&[Group<F>], bool),
         ticket: Option<u64>,
         rng: &mut Rng,
         out: &Outlet<N>,
     ) -> Option<u32> {
-        if changed.widens {
+        if widens {
             self.apply_filter(now, Occasion::Change);
         }
         let Self { base, interfaces } = self;
         let interface = interfaces.get_mut(interface)?;
-        if changed.widens {
-            interface.apply_admission::<F, N>(now, &changed.groups, &base.workers, out);
-            interface.report_when_adopted::<F>(now, changed.groups.clone(), ticket);
+        if widens {
+            interface.apply_admission::<F, N>(now, groups, &base.workers, out);
+            interface.report_when_adopted::<F>(now, groups.to_vec(), ticket);
             interface.settle_admission::<F, N>(now, rng, base, out);
             return None;
         }
-        let reports = interface.report::<F, N>(now, &changed.groups, rng, base, out);
-        interface.apply_admission::<F, N>(now, &changed.groups, &base.workers, out);
+        let reports = interface.report::<F, N>(now, groups, rng, base, out);
+        interface.apply_admission::<F, N>(now, groups, &base.workers, out);
         self.apply_filter(now, Occasion::Change);
         Some(reports)
     }

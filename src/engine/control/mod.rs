@@ -9,6 +9,7 @@ mod addresses6;
 mod admission;
 mod commands;
 mod filter;
+mod followers;
 mod gmp;
 mod interface;
 mod membership;
@@ -20,7 +21,9 @@ mod reports;
 mod restart;
 mod routes;
 mod side;
+mod sockets;
 mod spread;
+mod view;
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -41,12 +44,15 @@ use crate::stack::membership::SourceFilter;
 use crate::stack::port_table::Socket;
 use crate::time::{Instant, earliest};
 
+pub use followers::Taken;
 use interface::Interface;
 use membership::choose;
 use neighbors::Frames;
 use port::{Base, Port};
 pub use port::{ControlInterfaceParts, ControlPortParts};
 use side::Managed;
+use sockets::Threads;
+pub use sockets::{Called, ControlSocketsParts, SocketLimits};
 
 /// Packets of each class that a turn takes at most.
 const PUNT_BUDGET: usize = 128;
@@ -109,6 +115,8 @@ pub struct ControlParts<N: Nic> {
     pub services: Vec<String>,
     /// The sockets.
     pub sockets: Vec<ControlSocket>,
+    /// Those of threads, if there may be any.
+    pub threads: Option<ControlSocketsParts>,
     /// Where frames of our own come from.
     pub pool: N::Pool,
     /// How full the pool is.
@@ -132,6 +140,7 @@ pub struct Control<N: Nic> {
     ports: Vec<Port>,
     services: Vec<String>,
     sockets: Vec<ControlSocket>,
+    threads: Option<Threads>,
     punts: PuntReceivers<N::Buf>,
     pool_stats: Box<dyn Fn() -> PoolStats + Send>,
     out: Outlet<N>,
@@ -196,14 +205,18 @@ impl<N: Nic> Control<N> {
     /// Control of ports that are started and workers that are about to turn.
     #[must_use]
     pub fn new(now: Instant, parts: ControlParts<N>) -> Self {
-        let ControlParts { ports, services, sockets, pool, pool_stats, workers, punts, mut rng } = parts;
+        let ControlParts { ports, services, sockets, threads, pool, pool_stats, workers, punts, mut rng } =
+            parts;
         let ports = ports.into_iter().map(|p| Port::new(p, &mut rng)).collect();
+        let fixed = || sockets.iter().map(|s| s.socket).collect();
+        let threads = threads.map(|parts| Threads::new(parts, fixed(), rng.fork()));
         let out = Outlet { pool, workers };
         let next_link_check = now + LINK_INTERVAL;
         Self {
             ports,
             services,
             sockets,
+            threads,
             punts,
             pool_stats,
             out,
@@ -286,6 +299,9 @@ impl<N: Nic> Control<N> {
                 let Interface { v4, v6, .. } = interface;
                 let reports = [v4.admission.take_reported(), v6.admission.take_reported()];
                 for (ticket, reports) in reports.into_iter().flatten() {
+                    if let Some(threads) = &mut self.threads {
+                        threads.reported(ticket);
+                    }
                     reported(&mut self.unfinished, &mut self.finished, ticket, reports);
                 }
             }
@@ -298,6 +314,8 @@ impl<N: Nic> Control<N> {
             }
             port.assert_balance();
         }
+        self.settle_sockets(now);
+        self.publish_view();
         work
     }
 
@@ -333,7 +351,8 @@ impl<N: Nic> Control<N> {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let ports = self.ports.iter().map(Port::next_deadline);
-        ports.fold(earliest(Some(self.next_link_check), self.gmp_pause), earliest)
+        let sockets = self.threads.as_ref().and_then(Threads::next_deadline);
+        ports.fold([Some(self.next_link_check), self.gmp_pause].into_iter().fold(sockets, earliest), earliest)
     }
 
     /// Whether IGMP and MLD wait until [`next_deadline`](Self::next_deadline), however much of them comes.
@@ -344,6 +363,9 @@ impl<N: Nic> Control<N> {
 
     /// A worker is gone: where it sent for control, another one of the port does from now on.
     pub fn worker_lost(&mut self, lost: usize) {
+        if let Some(threads) = &mut self.threads {
+            threads.worker_lost(lost);
+        }
         for port in &mut self.ports {
             let Base { workers, ledger, .. } = &mut port.base;
             workers.retain(|worker| *worker != lost);
@@ -355,6 +377,9 @@ impl<N: Nic> Control<N> {
 
     /// Leaves every group, telling routers. G45: a clean end says so; a crash ages out.
     pub fn shut_down(&mut self, now: Instant) {
+        if let Some(threads) = &mut self.threads {
+            threads.end();
+        }
         self.drop_waiting();
         for port in &mut self.ports {
             port.leave_all(now, &mut self.rng, &self.out);

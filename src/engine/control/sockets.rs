@@ -1,0 +1,354 @@
+//! The sockets of a program's threads: their calls are carried out, and workers, device and routers follow.
+//!
+//! What is so of a socket, [`Sockets`] knows and decides; here every [`Change`] that it makes reaches whoever is to follow, in an
+//! order that loses nothing. Joining: filter, admission, report. Leaving: report, admission, filter. Closing: first the groups are
+//! left, then the place is given up; the number of a closed socket is not used again while some worker still knows it.
+
+mod shown;
+mod truth;
+
+use core::net::IpAddr;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::followers::{Followers, Taken};
+use super::port::Port;
+use super::side::Managed;
+use super::{Control, Outlet, Ticket, find};
+use crate::addr::{Group, V4, V6};
+use crate::engine::message::SocketNews;
+use crate::io::{InterfaceId, Nic};
+use crate::rng::Rng;
+use crate::socket::call::{Call, FilterMode, MemberChange, Place, Refusal, Reply};
+use crate::socket::{Endpoint, EndpointOptions, Packets, SharedView};
+use crate::stack::groups::{ServiceId, socket_member};
+use crate::stack::membership::{SetFilterError, SourceFilter};
+use crate::stack::net_view::NetView;
+use crate::stack::port_table::{Socket, SocketId};
+use crate::time::Instant;
+pub use truth::SocketLimits;
+use truth::{GroupChange, Truth};
+
+/// What becomes of a call.
+#[derive(Debug)]
+pub enum Called {
+    /// It is done.
+    Replied(Reply),
+    /// It has begun; [`Control::take_replied`] will have its reply.
+    Later(Ticket),
+}
+
+/// What control is told of threads' sockets.
+#[derive(Debug)]
+pub struct ControlSocketsParts {
+    /// How many there may be, and how much each may join.
+    pub limits: SocketLimits,
+    /// Where their packets come from.
+    pub packets: Arc<Packets>,
+    /// What each may take.
+    pub options: EndpointOptions,
+    /// What threads see of the interfaces.
+    pub view: Arc<SharedView<NetView>>,
+    /// How far each worker has followed.
+    pub taken: Vec<Taken>,
+}
+
+/// The sockets of threads, and what is under way for them.
+#[derive(Debug)]
+pub(super) struct Threads {
+    sockets: Truth,
+    packets: Arc<Packets>,
+    options: EndpointOptions,
+    pub(super) view: Arc<SharedView<NetView>>,
+    /// The open ones, with what workers were told of each last.
+    open: BTreeMap<SocketId, (Arc<Endpoint>, Option<Socket>)>,
+    /// Closed ones that a worker may still know, by the change that closed them.
+    closing: BTreeMap<u64, (SocketId, Arc<Endpoint>)>,
+    followers: Followers<(Ticket, Reply)>,
+    /// Calls that wait for reports of groups, by their tickets.
+    pub(super) joining: BTreeMap<u64, Reply>,
+    pub(super) replied: Vec<(Ticket, Reply)>,
+}
+
+impl Threads {
+    /// With no socket yet; `fixed` are those of the configuration.
+    pub(super) fn new(parts: ControlSocketsParts, fixed: Vec<Socket>, rng: Rng) -> Self {
+        let ControlSocketsParts { limits, packets, options, view, taken } = parts;
+        Self {
+            sockets: Truth::new(limits, fixed, rng),
+            packets,
+            options,
+            view,
+            open: BTreeMap::new(),
+            closing: BTreeMap::new(),
+            followers: Followers::new(taken),
+            joining: BTreeMap::new(),
+            replied: Vec::new(),
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.followers.next_deadline()
+    }
+
+    /// A worker takes nothing any more.
+    pub(super) fn worker_lost(&mut self, worker: usize) {
+        self.followers.lose(worker);
+    }
+
+    /// The reports have left for which this ticket waits.
+    pub(super) fn reported(&mut self, ticket: u64) {
+        if let Some(reply) = self.joining.remove(&ticket) {
+            self.replied.push((Ticket(ticket), reply));
+        }
+    }
+
+    /// Has every thread know that its socket is of no use any more.
+    pub(super) fn end(&mut self) {
+        self.open.values().for_each(|(endpoint, _)| endpoint.end());
+    }
+
+    /// Has workers know where `id` is now, if they do not, and `waits` wait for them; gives that back if there is nothing to wait for.
+    fn tell<N: Nic>(
+        &mut self,
+        now: Instant,
+        (id, place): (SocketId, Option<Socket>),
+        waits: Option<(Ticket, Reply)>,
+        out: &Outlet<N>,
+    ) -> Option<(Ticket, Reply)> {
+        let Some((endpoint, told)) = self.open.get_mut(&id) else { return waits };
+        if *told == place {
+            return waits;
+        }
+        *told = place;
+        let endpoint = place.is_some().then(|| Arc::clone(endpoint));
+        let news = SocketNews { change: self.followers.next_change(), id, now: place, endpoint };
+        self.followers.tell(now, news, waits, out);
+        None
+    }
+}
+
+impl<N: Nic> Control<N> {
+    /// Carries a thread's call out.
+    pub fn call(&mut self, now: Instant, call: Call) -> Called {
+        let called = match call {
+            Call::Open { v6 } => self.open_socket(v6),
+            Call::PathMtu { interface, dst } => self.path_mtu(now, interface, dst),
+            Call::Close { socket } => self.close_socket(now, socket),
+            Call::Filter { socket, group, interface } => self.filter(socket, group, interface),
+            Call::Member { socket, group, interface, change } => {
+                self.change_member(now, socket, (group, interface), &change)
+            }
+            call => self.decide(call).and_then(|socket| self.follow(now, socket, None)),
+        };
+        called.unwrap_or_else(|why| Called::Replied(Reply::Refused(why)))
+    }
+
+    /// The replies that have become whole since this was last asked.
+    pub fn take_replied(&mut self) -> Vec<(Ticket, Reply)> {
+        self.threads.as_mut().map(|threads| core::mem::take(&mut threads.replied)).unwrap_or_default()
+    }
+
+    fn threads(&mut self) -> Result<&mut Threads, Refusal> {
+        self.threads.as_mut().ok_or(Refusal::Down)
+    }
+
+    fn open_socket(&mut self, v6: bool) -> Result<Called, Refusal> {
+        let threads = self.threads()?;
+        let endpoint = Endpoint::new(Arc::clone(&threads.packets), threads.options);
+        let endpoint = endpoint.map_err(|_| Refusal::TooManyFiles)?;
+        let id = threads.sockets.open(v6)?;
+        threads.open.insert(id, (Arc::clone(&endpoint), None));
+        Ok(Called::Replied(Reply::Opened(id, endpoint)))
+    }
+
+    fn path_mtu(&mut self, now: Instant, interface: InterfaceId, dst: IpAddr) -> Result<Called, Refusal> {
+        let (_, interface) = find(&mut self.ports, interface).ok_or(Refusal::Down)?;
+        let replica = &interface.replica;
+        let mtu = match dst {
+            IpAddr::V4(dst) => replica.v4.paths.path(now, dst).mtu,
+            IpAddr::V6(dst) => replica.v6.paths.path(now, dst).mtu,
+        };
+        Ok(Called::Replied(Reply::PathMtu(mtu)))
+    }
+
+    fn filter(
+        &mut self,
+        socket: SocketId,
+        group: IpAddr,
+        interface: Option<InterfaceId>,
+    ) -> Result<Called, Refusal> {
+        let Threads { sockets, view, .. } = self.threads()?;
+        let (mode, sources) = sockets.filter(socket, group, interface, &view.get())?;
+        Ok(Called::Replied(Reply::Filter(mode, sources.into_iter().collect())))
+    }
+
+    /// Has a socket be where the call says that it is, or what it is to be. Which one it was.
+    fn decide(&mut self, call: Call) -> Result<SocketId, Refusal> {
+        let Threads { sockets, view, .. } = self.threads()?;
+        let view = view.get();
+        match call {
+            Call::Bind { socket, local } => sockets.bind(socket, local, &view).map(|()| socket),
+            Call::Autobind { socket } => sockets.autobind(socket).map(|()| socket),
+            Call::Connect { socket, peer, multicast_interface } => {
+                sockets.connect(socket, peer, multicast_interface, &view).map(|()| socket)
+            }
+            Call::Disconnect { socket } => sockets.disconnect(socket).map(|()| socket),
+            Call::Set { socket, option } => sockets.set(socket, option).map(|()| socket),
+            Call::Open { .. }
+            | Call::Member { .. }
+            | Call::Filter { .. }
+            | Call::PathMtu { .. }
+            | Call::Close { .. } => Err(Refusal::Closed),
+        }
+    }
+
+    fn change_member(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        place: (IpAddr, Option<InterfaceId>),
+        change: &MemberChange,
+    ) -> Result<Called, Refusal> {
+        let Threads { sockets, view, .. } = self.threads()?;
+        let wanted = sockets.member(socket, place, change, &view.get())?;
+        let waits = self.want(now, socket_member(socket), core::slice::from_ref(&wanted))?;
+        self.threads()?.sockets.note(socket, wanted);
+        self.follow(now, socket, waits)
+    }
+
+    /// Has workers know the socket as it is now. The reply comes when they do, and when the reports have left that `waits` is the
+    /// ticket of.
+    fn follow(&mut self, now: Instant, id: SocketId, waits: Option<u64>) -> Result<Called, Refusal> {
+        let ticket = self.tickets.next();
+        let Self { threads, out, .. } = self;
+        let threads = threads.as_mut().ok_or(Refusal::Down)?;
+        let own = threads.sockets.get(id)?;
+        let (local, peer) = own.place();
+        let (place, reply) = (own.socket(id), Reply::Done(Place { local, peer }));
+        let who = waits.is_none().then(|| (Ticket(ticket), reply.clone()));
+        let left = threads.tell(now, (id, place), who, out);
+        if let Some(ticket) = waits {
+            threads.joining.insert(ticket, reply);
+            return Ok(Called::Later(Ticket(ticket)));
+        }
+        Ok(left.map_or(Called::Later(Ticket(ticket)), |(_, reply)| Called::Replied(reply)))
+    }
+
+    /// P05, Linux `ip_mc_drop_socket` before `udp_lib_unhash`: the groups are left first.
+    fn close_socket(&mut self, now: Instant, id: SocketId) -> Result<Called, Refusal> {
+        let sockets = &mut self.threads()?.sockets;
+        let (local, peer) = sockets.get(id)?.place();
+        let groups = sockets.close(id)?;
+        self.want(now, socket_member(id), &groups)?;
+        let ticket = self.tickets.next();
+        let reply = Reply::Done(Place { local, peer });
+        let Self { threads, out, .. } = self;
+        let threads = threads.as_mut().ok_or(Refusal::Down)?;
+        let closes_with = threads.followers.next_change();
+        let left = threads.tell(now, (id, None), Some((Ticket(ticket), reply)), out);
+        let Some((endpoint, _)) = threads.open.remove(&id) else { return Err(Refusal::Closed) };
+        match left {
+            Some((_, reply)) => {
+                // No worker ever knew of it.
+                threads.sockets.forget(id);
+                Ok(Called::Replied(reply))
+            }
+            None => {
+                threads.closing.insert(closes_with, (id, endpoint));
+                Ok(Called::Later(Ticket(ticket)))
+            }
+        }
+    }
+
+    /// Has device, workers and routers follow that `member` wants these `groups` so. The ticket of what is to be waited for, if
+    /// it wants more than before of any.
+    fn want(
+        &mut self,
+        now: Instant,
+        member: ServiceId,
+        groups: &[GroupChange],
+    ) -> Result<Option<u64>, Refusal> {
+        let mut waits = None;
+        let mut interfaces: Vec<_> = groups.iter().map(|(interface, ..)| *interface).collect();
+        interfaces.dedup();
+        for id in interfaces {
+            let here = || groups.iter().filter(move |(interface, ..)| *interface == id);
+            waits = self.want_of::<V4>(now, member, id, of_version(here()))?.or(waits);
+            waits = self.want_of::<V6>(now, member, id, of_version(here()))?.or(waits);
+        }
+        Ok(waits)
+    }
+
+    /// The same of one IP version on one interface.
+    fn want_of<F: Managed>(
+        &mut self,
+        now: Instant,
+        member: ServiceId,
+        id: InterfaceId,
+        wanted: Vec<(Group<F>, SourceFilter<F>)>,
+    ) -> Result<Option<u64>, Refusal> {
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let Self { ports, rng, out, tickets, .. } = self;
+        let (port, index) = place_of(ports, id).ok_or(Refusal::NoInterface)?;
+        let interface = port.interfaces.get_mut(index).ok_or(Refusal::NoInterface)?;
+        let memberships = &mut F::side_mut(interface).memberships;
+        let (mut changed, mut widens) = (Vec::new(), false);
+        for (group, filter) in wanted {
+            let before = memberships.wanted_by(&member, group);
+            match memberships.set_filter(member, group, filter.clone()) {
+                Ok(()) => {}
+                Err(SetFilterError::TooMany(_)) => return Err(Refusal::TooMany),
+                Err(SetFilterError::SourceRequired) => return Err(Refusal::OtherMode),
+            }
+            if before != filter {
+                widens |= !filter.is_within(&before);
+                changed.push(group);
+            }
+        }
+        if changed.is_empty() {
+            return Ok(None);
+        }
+        let ticket = widens.then(|| tickets.next());
+        port.apply_change(now, index, (&changed, widens), ticket, rng, out);
+        port.assert_balance();
+        Ok(ticket)
+    }
+
+    /// Looks how far workers have followed, and lets go of what they do not know any more.
+    pub(super) fn settle_sockets(&mut self, now: Instant) {
+        let Self { threads: Some(threads), out, .. } = self else { return };
+        let followed = threads.followers.settle(now, out);
+        threads.replied.extend(followed.waited);
+        for news in followed.taken {
+            if let Some((id, _last_here)) = threads.closing.remove(&news.change) {
+                threads.sockets.forget(id);
+            }
+        }
+    }
+}
+
+/// Those of `groups` that are of one IP version.
+fn of_version<'a, F: Managed>(
+    groups: impl Iterator<Item = &'a GroupChange>,
+) -> Vec<(Group<F>, SourceFilter<F>)> {
+    let of = |(_, group, (mode, sources)): &GroupChange| {
+        let sources = sources.iter().filter_map(|source| F::of_ip(*source)).collect();
+        let filter = match mode {
+            FilterMode::Include => SourceFilter::Include(sources),
+            FilterMode::Exclude => SourceFilter::Exclude(sources),
+        };
+        Some((Group::new(F::of_ip(*group)?)?, filter))
+    };
+    groups.filter_map(of).collect()
+}
+
+/// The port that has the interface `id`, and the interface's place there.
+fn place_of(ports: &mut [Port], id: InterfaceId) -> Option<(&mut Port, usize)> {
+    ports.iter_mut().find_map(|port| {
+        let index = port.interfaces.iter().position(|interface| interface.replica.id == id)?;
+        Some((port, index))
+    })
+}
