@@ -6,10 +6,14 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::errors::{Errors, QueuedError, concerns, convert};
+use super::options::Options;
 use super::packet::Packet;
 use super::packets::Packets;
 use super::readiness::Readiness;
 use super::receive::{RCVBUF_DEFAULT, RCVBUF_MIN, ReceiveQueue, charge};
+use crate::io::IcmpError;
+use crate::stack::sockets::Errno;
 
 /// The least that `SO_SNDBUF` says: Linux's `SOCK_MIN_SNDBUF`.
 pub(super) const SNDBUF_MIN: usize = 4608;
@@ -42,13 +46,17 @@ impl Default for EndpointOptions {
 #[derive(Debug)]
 pub struct Endpoint {
     packets: Arc<Packets>,
-    options: EndpointOptions,
+    limits: EndpointOptions,
+    options: Options,
     receive: ReceiveQueue,
+    errors: Errors,
     readable: Readiness,
     writable: Readiness,
     /// Bytes charged for what was handed to workers and is not sent yet.
     in_flight: AtomicUsize,
     sndbuf: AtomicUsize,
+    /// Whether it waits until a worker's queue has room again.
+    waits_for_room: AtomicBool,
     /// Whether its host has stopped.
     ended: AtomicBool,
 }
@@ -58,15 +66,18 @@ impl Endpoint {
     ///
     /// # Errors
     /// The process has no file descriptor left (`EMFILE`): a socket has one, as on Linux.
-    pub fn new(packets: Arc<Packets>, options: EndpointOptions) -> io::Result<Arc<Self>> {
+    pub fn new(packets: Arc<Packets>, limits: EndpointOptions) -> io::Result<Arc<Self>> {
         let endpoint = Self {
             packets,
-            options,
-            receive: ReceiveQueue::new(options.rcvbuf),
+            limits,
+            options: Options::default(),
+            receive: ReceiveQueue::new(limits.rcvbuf),
+            errors: Errors::default(),
             readable: Readiness::default(),
             writable: Readiness::default(),
             in_flight: AtomicUsize::new(0),
-            sndbuf: AtomicUsize::new(options.sndbuf),
+            sndbuf: AtomicUsize::new(limits.sndbuf),
+            waits_for_room: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         };
         endpoint.readable.fd()?;
@@ -105,6 +116,62 @@ impl Endpoint {
     /// Something of `len` bytes of payload was sent, or could not be. For workers.
     pub fn sent(&self, len: usize) {
         self.in_flight.fetch_sub(charge(len), Ordering::Relaxed);
+        self.writable.notify();
+    }
+
+    /// What was [reserved](Self::reserve) is not handed over after all.
+    pub(super) fn unreserve(&self, len: usize) {
+        self.in_flight.fetch_sub(charge(len), Ordering::Relaxed);
+    }
+
+    /// The network reports that a datagram of this socket did not arrive: the next call fails with that, if the socket is connected
+    /// and it is an error that Linux calls hard, or if it asked for all (`IP_RECVERR`). For workers.
+    // C15, RFC 1122 4.1.3.3, Linux `__udp4_lib_err`: a socket that sends to many must not be stopped by one.
+    pub fn hear(&self, error: &IcmpError) {
+        let options = self.options.ip(error.peer.is_ipv6());
+        if !concerns(error, options.discovery.get()) {
+            return;
+        }
+        let (errno, is_hard) = convert(error);
+        if options.receive_errors.load(Ordering::Relaxed) {
+            // Of too many, the first are told.
+            let _ = self.errors.push(QueuedError::of(error));
+        } else if !(is_hard && self.options.connected.load(Ordering::Relaxed)) {
+            return;
+        }
+        self.fail(errno);
+    }
+
+    /// The next call fails with `errno`: what a worker could not send. With `detail` for the error queue, if the socket has one.
+    pub fn fail_late(&self, errno: Errno, detail: QueuedError) {
+        if self.options.ip(detail.destination.is_ipv6()).receive_errors.load(Ordering::Relaxed) {
+            let _ = self.errors.push(detail);
+        }
+        self.fail(errno);
+    }
+
+    fn fail(&self, errno: Errno) {
+        self.errors.set_pending(errno);
+        self.readable.notify();
+        self.writable.notify();
+    }
+
+    /// A worker's queue is full: is told by [`has_room`](Self::has_room) when it is not any more. `list` puts the socket on the list of
+    /// those who wait, on which it is once; false: there is no room there either.
+    pub(super) fn wait_for_room(&self, list: impl FnOnce() -> bool) -> bool {
+        if self.waits_for_room.swap(true, Ordering::SeqCst) {
+            return true;
+        }
+        let listed = list();
+        if !listed {
+            self.waits_for_room.store(false, Ordering::SeqCst);
+        }
+        listed
+    }
+
+    /// The worker's queue has room again. For workers.
+    pub(super) fn has_room(&self) {
+        self.waits_for_room.store(false, Ordering::SeqCst);
         self.writable.notify();
     }
 
@@ -147,13 +214,37 @@ impl Endpoint {
 
     /// Sets `SO_RCVBUF`, to the double of what is asked for, within bounds: socket(7).
     pub fn set_rcvbuf(&self, asked: usize) {
-        self.receive.set_limit(doubled(asked, RCVBUF_MIN, self.options.rcvbuf_max));
+        self.receive.set_limit(doubled(asked, RCVBUF_MIN, self.limits.rcvbuf_max));
     }
 
     /// Sets `SO_SNDBUF`, to the double of what is asked for, within bounds: socket(7).
     pub fn set_sndbuf(&self, asked: usize) {
-        self.sndbuf.store(doubled(asked, SNDBUF_MIN, self.options.sndbuf_max), Ordering::Relaxed);
+        self.sndbuf.store(doubled(asked, SNDBUF_MIN, self.limits.sndbuf_max), Ordering::Relaxed);
         self.writable.notify();
+    }
+
+    /// Its options.
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Its errors.
+    pub(super) fn errors(&self) -> &Errors {
+        &self.errors
+    }
+
+    /// The pending error, which is none any more.
+    pub(super) fn take_pending(&self) -> Option<Errno> {
+        let pending = self.errors.take_pending()?;
+        self.readable.taken(|| self.is_readable());
+        Some(pending)
+    }
+
+    /// The oldest of the error queue.
+    pub(super) fn take_queued(&self) -> Option<QueuedError> {
+        let queued = self.errors.pop();
+        self.readable.taken(|| self.is_readable());
+        queued
     }
 
     /// Takes the oldest datagram.
@@ -168,17 +259,25 @@ impl Endpoint {
 
     /// Waits until there is something to receive or to be told; false: the deadline came first.
     pub fn wait_readable(&self, until: Option<Instant>) -> io::Result<bool> {
-        self.readable.wait(|| self.is_readable(), until)
+        // What is in the error queue alone, a call that waits for a datagram is not told.
+        let is_ready = || !self.receive.is_empty() || self.errors.has_pending() || self.has_ended();
+        self.readable.wait(is_ready, until)
     }
 
     /// Waits until it is worth trying to send again; false: the deadline came first.
-    pub fn wait_writable(&self, until: Option<Instant>, has_room: impl Fn() -> bool) -> io::Result<bool> {
-        self.writable.wait(|| self.is_writable() && has_room() || self.has_ended(), until)
+    pub fn wait_writable(&self, until: Option<Instant>) -> io::Result<bool> {
+        self.writable.wait(|| self.is_writable(), until)
+    }
+
+    /// Sending was not possible: whoever waits outside is told when it is worth trying again.
+    pub(super) fn found_no_room(&self) {
+        self.writable.found_nothing(|| self.is_writable());
     }
 
     /// The descriptor that is readable while there is something to receive or to be told.
-    pub fn readable_fd(&self) -> io::Result<BorrowedFd<'_>> {
-        self.readable.register(|| self.is_readable())
+    #[must_use]
+    pub fn readable_fd(&self) -> BorrowedFd<'_> {
+        self.readable.register(|| self.is_readable()).expect("it was made with the endpoint")
     }
 
     /// The descriptor that is readable while it is worth trying to send.
@@ -187,11 +286,12 @@ impl Endpoint {
     }
 
     fn is_readable(&self) -> bool {
-        !self.receive.is_empty() || self.has_ended()
+        !self.receive.is_empty() || !self.errors.is_empty() || self.has_ended()
     }
 
     fn is_writable(&self) -> bool {
-        self.in_flight() < self.sndbuf() || self.has_ended()
+        let has_room = self.in_flight() < self.sndbuf() && !self.waits_for_room.load(Ordering::SeqCst);
+        has_room || self.errors.has_pending() || self.has_ended()
     }
 }
 

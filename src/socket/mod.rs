@@ -26,15 +26,26 @@
 
 pub mod call;
 mod endpoint;
+mod errors;
+mod failure;
+mod message;
+mod options;
 mod packet;
 mod packets;
 mod readiness;
 mod receive;
+mod send_queue;
+mod udp;
 mod view;
 
 pub use endpoint::{Endpoint, EndpointOptions, Full};
+pub use errors::{ErrorOrigin, QueuedError, convert};
+pub use failure::{OptionError, RecvError, SendError};
+pub use message::{PacketInfo, Received, RecvFlags, SendControl, SendFlags};
 pub use packet::{Arrived, Packet, SizeClass};
 pub use packets::{Packets, PacketsOptions};
 pub use readiness::Readiness;
 pub use receive::{ReceiveQueue, charge};
+pub use send_queue::{Outgoing, SendQueue, SendQueues, Unqueued};
+pub use udp::{Level, RecvMessage, SendMessage, Sockets, UdpSocket};
 pub use view::SharedView;

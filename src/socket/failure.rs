@@ -1,0 +1,172 @@
+//! What sending and receiving may fail with: one enum each, every value with Linux's errno.
+
+use std::io;
+
+use super::call::Refusal;
+use crate::stack::net_view::ChooseError;
+use crate::stack::sockets::Errno;
+
+/// Why nothing was received.
+#[derive(Debug, thiserror::Error)]
+pub enum RecvError {
+    /// EAGAIN: nothing is there, and the socket does not block, or not for longer (`SO_RCVTIMEO`).
+    #[error("nothing has arrived")]
+    WouldBlock,
+    /// What the network reported of a datagram that this socket sent: its pending error.
+    #[error("of a datagram that was sent before, the network reports: {0}")]
+    Reported(Errno),
+    /// ENETDOWN: the host has stopped.
+    #[error("the host has stopped, and its sockets with it")]
+    Down,
+    /// Waiting failed: the process has no file descriptor left.
+    #[error("cannot wait: {0}")]
+    Wait(#[source] io::Error),
+}
+
+/// Why nothing was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// EAGAIN: as much is on its way as may be (`SO_SNDBUF`), or the worker has as much to do as it can take.
+    #[error("as much is on its way as may be: wait until some of it is sent")]
+    WouldBlock,
+    /// ENOBUFS: there is no packet left, or no room in the worker's queue and none to wait for it.
+    #[error("no packet is free: the keys sockets.packets_256, packets_2048 and packets_65536 say how many there are")]
+    NoBuffers,
+    /// EDESTADDRREQ: the socket has no peer, and none was named.
+    #[error("to whom? connect the socket, or name an address")]
+    DestinationRequired,
+    /// EAFNOSUPPORT: an IPv6 address, and a socket of IPv4.
+    #[error("a socket of IPv4 cannot send to an IPv6 address")]
+    Family,
+    /// EINVAL: UDP port 0, or a source that is not ours.
+    #[error("UDP port 0 cannot be sent to")]
+    PortZero,
+    /// EINVAL: `IP_PKTINFO` names a source that is no address of this host's.
+    #[error("the source is no address of this host")]
+    SourceNotOurs,
+    /// EACCES: to a broadcast address, without `SO_BROADCAST`.
+    #[error("this is a broadcast address: set_broadcast(true) permits it")]
+    Broadcast,
+    /// EMSGSIZE: longer than a datagram can be, or than the path carries while it is not to be cut.
+    #[error("longer than a datagram to there can be")]
+    TooLong,
+    /// ENETUNREACH: IPv4 by a socket that is for IPv6 alone, or bound to an IPv6 address; or the other way.
+    #[error("the socket is bound to an address of the other IP version, or for IPv6 alone")]
+    OtherVersion,
+    /// No way leads there: the error says why.
+    #[error(transparent)]
+    NoWay(#[from] ChooseError),
+    /// What the network reported of a datagram that this socket sent earlier: its pending error.
+    #[error("of a datagram that was sent before, the network reports: {0}")]
+    Reported(Errno),
+    /// ENETDOWN: the host has stopped.
+    #[error("the host has stopped, and its sockets with it")]
+    Down,
+    /// The socket is not bound, and binding it failed.
+    #[error("cannot bind the socket: {0}")]
+    Autobind(#[source] Refusal),
+    /// Waiting failed: the process has no file descriptor left.
+    #[error("cannot wait: {0}")]
+    Wait(#[source] io::Error),
+}
+
+impl RecvError {
+    /// What Linux calls it.
+    #[must_use]
+    pub const fn errno(&self) -> Errno {
+        match self {
+            Self::WouldBlock => Errno::EAGAIN,
+            Self::Reported(errno) => *errno,
+            Self::Down => Errno::ENETDOWN,
+            Self::Wait(_) => Errno::EMFILE,
+        }
+    }
+}
+
+impl SendError {
+    /// What Linux calls it.
+    #[must_use]
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::WouldBlock => Errno::EAGAIN,
+            Self::NoBuffers => Errno::ENOBUFS,
+            Self::DestinationRequired => Errno::EDESTADDRREQ,
+            Self::Family => Errno::EAFNOSUPPORT,
+            Self::PortZero | Self::SourceNotOurs => Errno::EINVAL,
+            Self::Broadcast => Errno::EACCES,
+            Self::TooLong => Errno::EMSGSIZE,
+            Self::OtherVersion => Errno::ENETUNREACH,
+            Self::NoWay(why) => errno_of(*why),
+            Self::Reported(errno) => *errno,
+            Self::Down => Errno::ENETDOWN,
+            Self::Autobind(why) => why.errno(),
+            Self::Wait(_) => Errno::EMFILE,
+        }
+    }
+}
+
+/// What Linux calls the want of a way.
+const fn errno_of(why: ChooseError) -> Errno {
+    match why {
+        ChooseError::NetworkUnreachable => Errno::ENETUNREACH,
+        ChooseError::Scope => Errno::EINVAL,
+        ChooseError::NoInterface => Errno::ENODEV,
+        ChooseError::AddressNotAvailable => Errno::EADDRNOTAVAIL,
+    }
+}
+
+impl From<RecvError> for io::Error {
+    fn from(error: RecvError) -> Self {
+        Self::from_raw_os_error(error.errno().number())
+    }
+}
+
+impl From<SendError> for io::Error {
+    fn from(error: SendError) -> Self {
+        Self::from_raw_os_error(error.errno().number())
+    }
+}
+
+/// Why an option could not be set, or got.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum OptionError {
+    /// ENOPROTOOPT: an option of IPv6, and a socket of IPv4.
+    #[error("this is an option of IPv6's sockets")]
+    NoSuchOption,
+    /// EINVAL.
+    #[error("the option cannot have that value")]
+    Invalid,
+    /// EADDRNOTAVAIL: no interface has that address, or none has that number.
+    #[error("no interface of this host's has it")]
+    NotOurs,
+    /// ENODEV.
+    #[error("there is no such interface")]
+    NoInterface,
+    /// ENOTCONN.
+    #[error("the socket has no peer: connect it")]
+    NotConnected,
+    /// Control does not do it: the error says why.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+impl OptionError {
+    /// What Linux calls it.
+    #[must_use]
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::NoSuchOption => Errno::ENOPROTOOPT,
+            Self::Invalid => Errno::EINVAL,
+            Self::NotOurs => Errno::EADDRNOTAVAIL,
+            Self::NoInterface => Errno::ENODEV,
+            Self::NotConnected => Errno::ENOTCONN,
+            Self::Refused(why) => why.errno(),
+        }
+    }
+}
+
+impl From<OptionError> for io::Error {
+    fn from(error: OptionError) -> Self {
+        Self::from_raw_os_error(error.errno().number())
+    }
+}
