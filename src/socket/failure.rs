@@ -30,7 +30,9 @@ pub enum SendError {
     #[error("as much is on its way as may be: wait until some of it is sent")]
     WouldBlock,
     /// ENOBUFS: there is no packet left, or no room in the worker's queue and none to wait for it.
-    #[error("no packet is free: the keys sockets.packets_256, packets_2048 and packets_65536 say how many there are")]
+    #[error(
+        "no packet is free: the keys sockets.packets_256, packets_2048 and packets_65536 say how many there are"
+    )]
     NoBuffers,
     /// EDESTADDRREQ: the socket has no peer, and none was named.
     #[error("to whom? connect the socket, or name an address")]

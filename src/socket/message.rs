@@ -158,7 +158,9 @@ pub(super) fn mapped(addr: SocketAddr) -> SocketAddr {
 /// An address as it is on the wire: IPv4 if that is what it maps.
 // P10, RFC 3493 3.7.
 pub(super) fn unmapped(addr: SocketAddr) -> SocketAddr {
-    let v4 = |v6: &SocketAddrV6| v6.ip().to_ipv4_mapped().map(|v4: Ipv4Addr| SocketAddr::new(v4.into(), v6.port()));
+    let v4 = |v6: &SocketAddrV6| {
+        v6.ip().to_ipv4_mapped().map(|v4: Ipv4Addr| SocketAddr::new(v4.into(), v6.port()))
+    };
     match addr {
         SocketAddr::V6(v6) => v4(&v6).unwrap_or(addr),
         SocketAddr::V4(_) => addr,
