@@ -4,13 +4,14 @@
 //! fills and takes from. Fields are reached by the offsets that the shim exports, for their names move between releases.
 
 use core::mem::{ManuallyDrop, align_of, size_of};
+use core::net::SocketAddr;
 use core::ptr::NonNull;
 use core::slice;
 use core::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use dpdk_sys as sys;
 
-use crate::io::{ChecksumStatus, PacketBuf, RxMeta, TxChecksum};
+use crate::io::{CLIENT_LEN, ChecksumStatus, PacketBuf, RxMeta, TxChecksum, client_bytes, client_of};
 
 /// An `rte_mbuf` and the duty to free it.
 ///
@@ -205,6 +206,21 @@ impl Mbuf {
         true
     }
 
+    /// Where in the buffer the real client is noted: at its start, which a driver that puts a tag or a header of its own before
+    /// the frame does not reach; or, where the frame begins there, at its end. `None`: there is no room beside the frame.
+    fn client_place(&self) -> Option<*mut [u8; CLIENT_LEN]> {
+        let (start, len) = (usize::from(self.read::<u16>(sys::SHIM_MBUF_DATA_OFF)), self.data_len());
+        let room = usize::from(self.read::<u16>(sys::SHIM_MBUF_BUF_LEN));
+        let at = if start >= CLIENT_LEN + usize::from(TAG_LEN) {
+            0
+        } else {
+            room.checked_sub(CLIENT_LEN).filter(|at| start + len <= *at)?
+        };
+        let base = self.read::<*mut u8>(sys::SHIM_MBUF_BUF_ADDR);
+        // SAFETY: `at + CLIENT_LEN` is at most where the frame begins, or the buffer's length: both lie inside the buffer.
+        Some(unsafe { base.add(at) }.cast())
+    }
+
     /// Whether this handle is the only one, whatever the number of segments.
     #[inline]
     fn is_unshared(&self) -> bool {
@@ -384,6 +400,19 @@ impl PacketBuf for Mbuf {
         unsafe { self.field::<u16>(sys::SHIM_MBUF_VLAN_TCI).write(tci) };
         // SAFETY: as above.
         unsafe { self.field::<u32>(sys::SHIM_MBUF_RSS).write(rss) };
+    }
+
+    fn set_real_client(&mut self, client: SocketAddr) -> bool {
+        let Some(place) = self.client_place().filter(|_| self.is_unshared()) else { return false };
+        // SAFETY: inside the buffer and beside the frame, of which nobody else has a handle; bytes need no alignment.
+        unsafe { place.write(client_bytes(client)) };
+        true
+    }
+
+    fn real_client(&self) -> Option<SocketAddr> {
+        // SAFETY: inside the buffer; only who has the one handle to it writes there, with `&mut`. A pool's memory is
+        // initialised: DPDK maps it, and the kernel hands out zeros.
+        client_of(&unsafe { self.client_place()?.read() })
     }
 
     #[inline]

@@ -1,5 +1,7 @@
 //! Packet buffers and where they come from.
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
 /// What the device says of a checksum. DESIGN: the four values of an mbuf's `ol_flags`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ChecksumStatus {
@@ -111,6 +113,15 @@ pub trait PacketBuf: Sized + Send + core::fmt::Debug + 'static {
     /// if this one is shared.
     fn copy_rx_meta(&mut self, other: &Self);
 
+    /// Notes beside the frame that it was `client` who sent what it carries: its IP source only forwards. False, and nothing
+    /// noted, if the packet is shared, or there is no room beside the frame. Whoever notes it says so in its
+    /// [`Parts`](super::Parts::with_real_client).
+    fn set_real_client(&mut self, client: SocketAddr) -> bool;
+
+    /// Who was noted as the real client of what the frame carries. Of a packet of which nobody was, it says nothing that is true:
+    /// ask its [`Parts`](super::Parts::has_real_client) first.
+    fn real_client(&self) -> Option<SocketAddr>;
+
     /// Asks the device to fill in checksums on transmission; `None` asks for none. Also forgets what the device said
     /// on reception. A received buffer asks for nothing until this is called.
     fn set_tx_checksum(&mut self, request: Option<TxChecksum>);
@@ -125,6 +136,32 @@ pub trait PacketBuf: Sized + Send + core::fmt::Debug + 'static {
 
     /// Hints that the packet's bookkeeping and first bytes will be needed soon.
     fn prefetch(&self);
+}
+
+/// Bytes of a [`PacketBuf::real_client`] in memory.
+pub(crate) const CLIENT_LEN: usize = 20;
+
+/// A real client as it is kept in memory: an address, an IPv4 one among IPv6's by RFC 4291 2.5.5.2, and a port.
+pub(crate) fn client_bytes(client: SocketAddr) -> [u8; CLIENT_LEN] {
+    let mut bytes = [0; CLIENT_LEN];
+    let addr = match client.ip() {
+        IpAddr::V4(addr) => addr.to_ipv6_mapped(),
+        IpAddr::V6(addr) => addr,
+    };
+    if let Some((front, back)) = bytes.split_first_chunk_mut::<16>() {
+        *front = addr.octets();
+        back.iter_mut().zip(client.port().to_be_bytes()).for_each(|(to, from)| *to = from);
+    }
+    bytes
+}
+
+/// The real client that [`client_bytes`] made these of.
+// V05: no client has such an address itself, as no packet may.
+pub(crate) fn client_of(bytes: &[u8; CLIENT_LEN]) -> Option<SocketAddr> {
+    let (addr, port) = bytes.split_first_chunk::<16>()?;
+    let addr = Ipv6Addr::from(*addr);
+    let ip = addr.to_ipv4_mapped().map_or(IpAddr::V6(addr), |v4: Ipv4Addr| v4.into());
+    Some(SocketAddr::new(ip, port.first_chunk().map(|port| u16::from_be_bytes(*port))?))
 }
 
 /// Where buffers come from. Any thread may take from it.
@@ -165,4 +202,17 @@ pub fn linearise<P: BufPool>(buf: &P::Buf, len: usize, pool: &P) -> Option<(P::B
     let copied = buf.copy_out(0, whole.unique()?);
     whole.copy_rx_meta(buf);
     (copied == len).then_some((whole, is_large))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_in_memory_is_the_client() {
+        for client in ["203.0.113.9:8080", "0.0.0.0:0", "[2001:db8::9]:65535", "[::]:1"] {
+            let client: SocketAddr = client.parse().unwrap();
+            assert_eq!(client_of(&client_bytes(client)), Some(client));
+        }
+    }
 }

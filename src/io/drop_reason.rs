@@ -143,6 +143,10 @@ drop_reasons! {
     FragmentQueueFull = "fragment_queue_full" => Some("IpReasmFails");
     /// An IP protocol that this host does not speak; an ICMP protocol unreachable was sent or withheld by its rules.
     ProtocolUnknown = "protocol_unknown" => Some("IpInUnknownProtos");
+    /// The balancers' option protocol from someone who is none (`uoa.trusted`): told like a protocol that nobody knows.
+    OptionProtocolUntrusted = "option_protocol_untrusted" => None;
+    /// The header of a balancer's option protocol has a length that cannot be, or an unknown version.
+    OptionProtocolInvalid = "option_protocol_invalid" => None;
     /// The UDP header is cut short, or its length field cannot be.
     UdpLengthInvalid = "udp_length_invalid" => Some("UdpInErrors");
     /// The UDP checksum is wrong.

@@ -40,6 +40,9 @@ const TOP: u64 = 1 << 63;
 const L4_SHIFT: u32 = 16;
 const INTERFACE_SHIFT: u32 = 32;
 const L3_SHIFT: u32 = 48;
+/// An IP header begins behind at most 22 bytes, so that seven bits are enough for its place.
+const L3_MASK: u64 = 0x7f;
+const REAL_CLIENT_SHIFT: u32 = 55;
 const CAST_SHIFT: u32 = 56;
 const TAGGED_SHIFT: u32 = 58;
 const BODY_SHIFT: u32 = 59;
@@ -58,12 +61,12 @@ const fn nonzero(word: u64) -> NonZeroU64 {
 }
 
 impl Parts {
-    /// The IP header begins at `l3`, the UDP header at `l4`, and the UDP length field says `udp_len`. Unicast, without a
+    /// The IP header begins at `l3`, below 128, the UDP header at `l4`, and the UDP length field says `udp_len`. Unicast, without a
     /// sum, over IPv4, on interface 0, for socket 0, unless said otherwise.
     #[inline]
     #[must_use]
     pub const fn new(l3: u8, l4: u16, udp_len: u16) -> Self {
-        let word = (l3 as u64) << L3_SHIFT | (l4 as u64) << L4_SHIFT | udp_len as u64;
+        let word = (l3 as u64 & L3_MASK) << L3_SHIFT | (l4 as u64) << L4_SHIFT | udp_len as u64;
         Self { word: nonzero(word), socket: 0 }
     }
 
@@ -116,6 +119,13 @@ impl Parts {
         self.with(OTHERS_SHIFT, 0x1, others as u64)
     }
 
+    /// Has a buffer that says who its real client is, if `has`.
+    #[inline]
+    #[must_use]
+    pub const fn with_real_client(self, has: bool) -> Self {
+        self.with(REAL_CLIENT_SHIFT, 0x1, has as u64)
+    }
+
     /// Is for `socket`: an index into the worker's sockets.
     #[inline]
     #[must_use]
@@ -134,7 +144,15 @@ impl Parts {
     #[inline]
     #[must_use]
     pub fn l3(self) -> usize {
-        usize::from(self.word.get().to_le_bytes()[6])
+        usize::from(self.word.get().to_le_bytes()[6] & 0x7f)
+    }
+
+    /// Whether the packet's buffer says who its real client is ([`PacketBuf::real_client`](super::PacketBuf::real_client)): the
+    /// IP source is a balancer.
+    #[inline]
+    #[must_use]
+    pub const fn has_real_client(self) -> bool {
+        self.word.get() >> REAL_CLIENT_SHIFT & 1 != 0
     }
 
     /// Offset of the UDP header: in the frame, or in the body if the datagram [is there](Self::is_in_body).
@@ -204,11 +222,11 @@ impl Parts {
         self.socket
     }
 
-    /// Whether `self` differs from `other` in length, interface and socket at most: one compare.
+    /// Whether `self` differs from `other` in length, interface, socket and what is known of the client at most: one compare.
     #[inline]
     #[must_use]
     pub const fn is_shaped_like(self, other: Self) -> bool {
-        const SHAPE: u64 = !(0xffff << INTERFACE_SHIFT | 0xffff);
+        const SHAPE: u64 = !(1 << REAL_CLIENT_SHIFT | 0xffff << INTERFACE_SHIFT | 0xffff);
         (self.word.get() ^ other.word.get()) & SHAPE == 0
     }
 
@@ -238,6 +256,7 @@ impl core::fmt::Debug for Parts {
             .field("interface", &self.interface())
             .field("socket", &self.socket)
             .field("others", &self.has_others())
+            .field("real_client", &self.has_real_client())
             .finish()
     }
 }
@@ -266,6 +285,9 @@ mod tests {
                 assert!(!p.is_shaped_like(p.in_body()));
                 let ipv6 = p.over_ipv6(true);
                 assert!(ipv6.is_ipv6() && !p.is_ipv6() && !ipv6.over_ipv6(false).is_ipv6());
+                let forwarded = p.with_real_client(true);
+                assert!(forwarded.has_real_client() && !p.has_real_client() && forwarded.l3() == 22);
+                assert!(p.is_shaped_like(forwarded) && forwarded.with_real_client(false) == p);
                 assert!(!p.is_shaped_like(ipv6) && ipv6.cast() == cast && ipv6.udp_len() == 0xfffd);
                 assert!(!p.is_shaped_like(Parts::new(14, 0xfffe, 0xfffd).to(cast).with_sum(sum)));
             }

@@ -96,6 +96,14 @@ impl<B: PacketBuf> Datagram<B> {
         self.socket_addr((12, 8), self.source_port())
     }
 
+    /// The client that sent it, if its [`source`](Self::source) is a balancer that said so (DPVS's UOA, from the prefixes of
+    /// `uoa.trusted`), of either IP version, whatever the packet is of. To be told to people, and looked at by policies: an
+    /// answer goes to the source, who knows the way on.
+    #[must_use]
+    pub fn real_client(&self) -> Option<SocketAddr> {
+        if self.parts.has_real_client() { self.buf.real_client() } else { None }
+    }
+
     /// The address and port that it was sent to: ours, a group, or broadcast; with its scope, as of the [`source`](Self::source).
     #[inline]
     #[must_use]

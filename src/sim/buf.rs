@@ -4,6 +4,7 @@
 //! packet can never be taken for one of a new packet (E09), and waits there for the next allocation: nothing is asked
 //! of the heap after the start.
 
+use core::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::io::{BufPool, LARGE_ROOM, PacketBuf, RxMeta, TxChecksum};
@@ -27,6 +28,7 @@ struct Storage {
     rx: RxMeta,
     tx: Option<TxChecksum>,
     tx_vlan: Option<u16>,
+    client: Option<SocketAddr>,
 }
 
 impl Storage {
@@ -40,6 +42,7 @@ impl Storage {
             rx: RxMeta::default(),
             tx: None,
             tx_vlan: None,
+            client: None,
         }
     }
 
@@ -53,12 +56,12 @@ impl Storage {
 
     /// Makes it as good as new. Returns its body.
     fn clear(&mut self) -> Option<SimBuf> {
-        let Self { bytes, len, touched, segment, body, rx, tx, tx_vlan } = self;
+        let Self { bytes, len, touched, segment, body, rx, tx, tx_vlan, client } = self;
         if let Some(used) = bytes.get_mut(..*touched) {
             used.fill(POISON);
         }
         (*len, *touched, *segment, *rx) = (0, 0, None, RxMeta::default());
-        (*tx, *tx_vlan) = (None, None);
+        (*tx, *tx_vlan, *client) = (None, None, None);
         body.take()
     }
 }
@@ -179,6 +182,15 @@ impl PacketBuf for SimBuf {
 
     fn copy_rx_meta(&mut self, other: &Self) {
         self.set_rx_meta(other.rx_meta());
+    }
+
+    fn set_real_client(&mut self, client: SocketAddr) -> bool {
+        let storage = self.storage.as_mut().and_then(Arc::get_mut);
+        storage.map(|storage| storage.client = Some(client)).is_some()
+    }
+
+    fn real_client(&self) -> Option<SocketAddr> {
+        self.storage.as_deref()?.client
     }
 
     fn set_tx_checksum(&mut self, request: Option<TxChecksum>) {

@@ -44,4 +44,5 @@ pub mod reassembly;
 pub mod route;
 pub mod sockets;
 mod source_filter;
+pub mod uoa;
 pub mod waiting;

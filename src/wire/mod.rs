@@ -49,4 +49,5 @@ pub mod mld;
 pub mod ndisc;
 pub mod quote;
 pub mod udp;
+pub mod uoa;
 pub mod vlan;

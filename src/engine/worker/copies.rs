@@ -9,13 +9,21 @@ use crate::service::Datagram;
 /// A copy of the datagram in `buf` that nobody shares. `None`: no buffer was free.
 // U13: what one reader does to its copy, no other sees.
 pub(in crate::engine) fn private_copy<P: BufPool>(buf: &P::Buf, parts: Parts, pool: &P) -> Option<P::Buf> {
-    if !parts.is_in_body() {
+    let (mut copy, _) = if parts.is_in_body() {
+        linearise(buf, buf.data().len(), pool)?
+    } else {
         // What fills a minimum frame up is no part of the datagram.
-        let end = parts.l4() + usize::from(parts.udp_len());
-        return linearise(buf, end, pool).map(|(copy, _)| copy);
+        linearise(buf, parts.l4() + usize::from(parts.udp_len()), pool)?
+    };
+    if let Some(client) = buf.real_client().filter(|_| parts.has_real_client()) {
+        // A copy has the room that its pool's buffers have.
+        copy.set_real_client(client);
     }
+    if !parts.is_in_body() {
+        return Some(copy);
+    }
+    let mut head = copy;
     let body = buf.body()?;
-    let (mut head, _) = linearise(buf, buf.data().len(), pool)?;
     let mut copy = pool.alloc_large()?;
     if !copy.set_len(body.len()) {
         return None;

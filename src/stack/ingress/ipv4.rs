@@ -2,7 +2,9 @@
 
 use super::link::{Link, LinkCast};
 use super::udp::{self, Datagram};
+use super::uoa::{self, Said};
 use super::{Decision, IcmpQuestion, Punted};
+use crate::addr::V4;
 use crate::io::{Cast, ChecksumStatus, DropReason, RxMeta};
 use crate::stack::egress::L4;
 use crate::stack::icmp::answer::Question;
@@ -10,12 +12,19 @@ use crate::stack::icmp::{Complaint, Problem, received};
 use crate::stack::interface::{Destination, Interface, Source};
 use crate::stack::port_table::PortTable;
 use crate::stack::reassembly::Fragment;
+use crate::stack::uoa::Trusted;
 use crate::wire::icmpv4::{self, Icmpv4};
 use crate::wire::ipv4::{BadOption, Ipv4, Ipv4Error, PROTOCOL_ICMP, PROTOCOL_IGMP, PROTOCOL_UDP};
 
 /// The packet in `link`, or why it is refused; then its protocol.
 /// Its payload is in `body`, if it has one.
-pub(super) fn decide(link: &Link<'_>, body: Option<&[u8]>, meta: RxMeta, table: &PortTable) -> Decision {
+pub(super) fn decide(
+    link: &Link<'_>,
+    body: Option<&[u8]>,
+    meta: RxMeta,
+    trusted: &Trusted,
+    table: &PortTable,
+) -> Decision {
     let interface = link.interface;
     match admit(link, body, meta) {
         Ok((ip, cast)) => {
@@ -24,25 +33,37 @@ pub(super) fn decide(link: &Link<'_>, body: Option<&[u8]>, meta: RxMeta, table: 
                 return Decision::Fragment(fragment);
             }
             let l4 = if body.is_some() { 0 } else { l4_offset(link, &ip) };
+            let datagram = |said| Datagram::<V4> {
+                src: ip.src(),
+                dst: ip.dst(),
+                cast,
+                bytes: ip.payload(),
+                l3: link.l3_offset,
+                l4,
+                in_body: body.is_some(),
+                said,
+            };
             match ip.protocol() {
                 PROTOCOL_UDP => {
-                    let datagram = Datagram {
-                        src: ip.src(),
-                        dst: ip.dst(),
-                        cast,
-                        bytes: ip.payload(),
-                        l3: link.l3_offset,
-                        l4,
-                        in_body: body.is_some(),
-                    };
-                    udp::decide(&datagram, meta, interface, &interface.v4, table)
+                    let said = uoa::of_header(&ip, trusted, interface);
+                    udp::decide(&datagram(said), meta, interface, &interface.v4, table)
                 }
                 PROTOCOL_ICMP => icmp(&ip, (l4, body.is_some()), link, cast, table),
                 // RFC 9776 4.1.8: no query is longer than its link carries, nor anything else that a host has to hear.
                 PROTOCOL_IGMP if body.is_some() => Decision::Drop(DropReason::IgmpUnwanted),
                 PROTOCOL_IGMP => Decision::Punt(Punted::Igmp),
                 // I18, RFC 1122 3.2.2.1: told to one host, never to many.
-                _ => refuse(link, DropReason::ProtocolUnknown, Complaint::ProtocolUnreachable),
+                protocol => {
+                    let unknown = |why| refuse(link, why, Complaint::ProtocolUnreachable);
+                    match uoa::is_spoken::<V4>(protocol, ip.src(), trusted) {
+                        Ok(true) => {
+                            uoa::decide(datagram(Said::Nothing), meta, interface, table)
+                                .unwrap_or_else(|| unknown(DropReason::ProtocolUnknown))
+                        }
+                        Ok(false) => unknown(DropReason::ProtocolUnknown),
+                        Err(why) => unknown(why),
+                    }
+                }
             }
         }
         Err(Refused::Silently(why)) => Decision::Drop(why),

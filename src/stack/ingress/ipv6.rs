@@ -5,6 +5,7 @@ use core::net::Ipv6Addr;
 use super::icmpv6::is_mld;
 use super::link::{Link, LinkCast};
 use super::udp::{self, Datagram};
+use super::uoa::{self, Said};
 use super::{Decision, icmpv6};
 use crate::addr::{Group, V6};
 use crate::io::{Cast, DropReason, RxMeta};
@@ -12,6 +13,7 @@ use crate::stack::icmp::{Complaint, Problem};
 use crate::stack::interface::{Destination, Interface, Source};
 use crate::stack::port_table::PortTable;
 use crate::stack::reassembly::Fragment;
+use crate::stack::uoa::Trusted;
 use crate::wire::icmpv6::TYPE_MLD_QUERY;
 use crate::wire::ipv6::ext::{self, Chain, ExtError, FragmentHeader, Tell};
 use crate::wire::ipv6::{
@@ -44,7 +46,13 @@ impl Packet<'_> {
 }
 
 /// The packet in `link`, or why it is refused; then its protocol. What its header precedes is in `body`, if it has one.
-pub(super) fn decide(link: &Link<'_>, body: Option<&[u8]>, meta: RxMeta, table: &PortTable) -> Decision {
+pub(super) fn decide(
+    link: &Link<'_>,
+    body: Option<&[u8]>,
+    meta: RxMeta,
+    trusted: &Trusted,
+    table: &PortTable,
+) -> Decision {
     let interface = link.interface;
     // Where IPv6 is off, this is a type of which nothing is known.
     if !interface.v6.is_on {
@@ -58,18 +66,24 @@ pub(super) fn decide(link: &Link<'_>, body: Option<&[u8]>, meta: RxMeta, table: 
     if let Some(part) = packet.chain.part() {
         return fragment(&packet, part, link);
     }
+    let Packet { ip, cast, bytes, l4, in_body, .. } = packet;
+    let (src, dst, l3) = (ip.src(), ip.dst(), link.l3_offset);
+    let datagram = Datagram::<V6> { src, dst, cast, bytes, l3, l4, in_body, said: Said::Nothing };
     match packet.chain.protocol {
-        NEXT_HEADER_UDP => {
-            let Packet { ip, cast, bytes, l4, in_body, .. } = packet;
-            let (src, dst, l3) = (ip.src(), ip.dst(), link.l3_offset);
-            let datagram = Datagram::<V6> { src, dst, cast, bytes, l3, l4, in_body };
-            udp::decide(&datagram, meta, interface, &interface.v6, table)
-        }
+        NEXT_HEADER_UDP => udp::decide(&datagram, meta, interface, &interface.v6, table),
         NEXT_HEADER_ICMPV6 => icmpv6::decide(&packet, link, table),
         // V08, RFC 8200 4.7: nothing follows, and nobody is told.
         NEXT_HEADER_NONE => Decision::Drop(DropReason::Ipv6NoNextHeader),
         // V08, RFC 8200 4: the pointer is to the field that names it.
-        _ => complain(link, DropReason::Ipv6NextHeaderUnknown, Problem::NextHeader, packet.chain.named_at),
+        protocol => {
+            let unknown = |why| complain(link, why, Problem::NextHeader, packet.chain.named_at);
+            match uoa::is_spoken::<V6>(protocol, src, trusted) {
+                Ok(true) => uoa::decide(datagram, meta, interface, table)
+                    .unwrap_or_else(|| unknown(DropReason::Ipv6NextHeaderUnknown)),
+                Ok(false) => unknown(DropReason::Ipv6NextHeaderUnknown),
+                Err(why) => unknown(why),
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod ipv4;
 mod ipv6;
 mod link;
 mod udp;
+mod uoa;
 
 use crate::io::{BufPool, Cast, DropReason, InterfaceId, PacketBuf, Parts, linearise};
 use crate::rng::Rng;
@@ -20,6 +21,7 @@ use crate::stack::icmp_limit::{IcmpLimit, IcmpRates, Rate, TokenBucket};
 use crate::stack::interface::{Interface, Interfaces};
 use crate::stack::port_table::PortTable;
 use crate::stack::reassembly::Fragment;
+use crate::stack::uoa::{Seen, Trusted};
 use crate::time::{Instant, WallClock};
 use crate::wire::arp::Packet;
 use crate::wire::ethernet::{ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6};
@@ -27,6 +29,7 @@ use crate::wire::ipv4::Ipv4;
 use crate::wire::ipv6::{HEADER_LEN as IPV6_HEADER_LEN, PAYLOAD_LEN_OFFSET};
 use crate::wire::vlan::untag;
 use link::Link;
+use uoa::Said;
 
 /// What a frame turned out to be for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,7 +69,7 @@ pub enum Verdict<B> {
 /// What the frame's bytes alone decide: a verdict that owns nothing yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Decision {
-    Deliver(Parts),
+    Deliver(Parts, Said),
     Answer(IcmpQuestion, Question),
     Report(Report),
     Punt(Punted),
@@ -107,6 +110,8 @@ pub struct Ingress {
     rng: Rng,
     /// The identifications of ICMP messages.
     ids: Ids,
+    trusted: Trusted,
+    seen: Seen,
 }
 
 impl Ingress {
@@ -117,7 +122,19 @@ impl Ingress {
         let icmp_limit = IcmpLimit::new(now, &mut rng, options.icmp_rates);
         let ids = Ids::new(options.ids, &mut rng);
         let group_echoes = TokenBucket::full(now, GROUP_ECHOES);
-        Self { icmp_limit, group_echoes, clock: options.clock, rng, ids }
+        let (trusted, seen) = (Trusted::default(), Seen::default());
+        Self { icmp_limit, group_echoes, clock: options.clock, rng, ids, trusted, seen }
+    }
+
+    /// The same, which believes what these balancers say of their clients.
+    #[must_use]
+    pub fn trusting(self, trusted: Trusted) -> Self {
+        Self { trusted, ..self }
+    }
+
+    /// What packets said of clients since this was last asked.
+    pub fn take_seen(&mut self) -> Seen {
+        core::mem::take(&mut self.seen)
     }
 
     /// What becomes of `buf`, received on the port of `interfaces`.
@@ -137,7 +154,7 @@ impl Ingress {
                 None => return Verdict::Drop(DropReason::NoBuffer),
             }
         }
-        let (interface, decision) = match decide(&buf, interfaces, table) {
+        let (interface, decision) = match decide(&buf, interfaces, &self.trusted, table) {
             Ok(decided) => decided,
             Err(why) => return Verdict::Drop(why),
         };
@@ -145,14 +162,14 @@ impl Ingress {
             // F11: the few large buffers are for what is put together. A neighbour whose frames are longer than our link
             // carries may not have them held for as long as a datagram, or control, takes.
             Decision::Fragment(_) | Decision::Punt(_) if is_large => Verdict::Drop(DropReason::NoBuffer),
-            Decision::Deliver(parts) if is_large => {
+            Decision::Deliver(parts, said) if is_large => {
                 // U03: no more of it than its UDP length says is needed, for its answer may be held.
                 match linearise(&buf, parts.l4() + usize::from(parts.udp_len()), pool) {
-                    Some((short, false)) => Verdict::Deliver(short, parts),
-                    _ => Verdict::Deliver(buf, parts),
+                    Some((short, false)) => self.deliver(short, parts, said),
+                    _ => self.deliver(buf, parts, said),
                 }
             }
-            Decision::Deliver(parts) => Verdict::Deliver(buf, parts),
+            Decision::Deliver(parts, said) => self.deliver(buf, parts, said),
             Decision::Punt(to) => Verdict::Punt(to, interface.id, buf),
             Decision::Fragment(fragment) => Verdict::Fragment(fragment, buf),
             Decision::Drop(why) => Verdict::Drop(why),
@@ -170,6 +187,18 @@ impl Ingress {
                 }
             }
         }
+    }
+
+    /// Delivers a datagram, with what a balancer said of its client.
+    fn deliver<B: PacketBuf>(&mut self, mut buf: B, parts: Parts, said: Said) -> Verdict<B> {
+        let noted = match said {
+            Said::Client(client) => buf.set_real_client(client),
+            _ => false,
+        };
+        // Without room to note a client, it is as if it could not have been read.
+        let said = if matches!(said, Said::Client(_)) && !noted { Said::Missed } else { said };
+        said.count(&mut self.seen);
+        Verdict::Deliver(buf, parts.with_real_client(noted))
     }
 
     /// The frame that tells the sender of `about` what is wrong with it. `None` if the rate limit or an empty pool withholds
@@ -268,13 +297,14 @@ pub fn ipv4_packet(frame: &[u8]) -> Option<Ipv4<'_>> {
 fn decide<'a, B: PacketBuf>(
     buf: &B,
     interfaces: &'a Interfaces,
+    trusted: &Trusted,
     table: &PortTable,
 ) -> Result<(&'a Interface, Decision), DropReason> {
     let meta = buf.rx_meta();
     let link = Link::parse(buf.data(), meta, interfaces)?;
     let decision = match link.ethertype {
-        ETHERTYPE_IPV4 => ipv4::decide(&link, buf.body(), meta, table),
-        ETHERTYPE_IPV6 => ipv6::decide(&link, buf.body(), meta, table),
+        ETHERTYPE_IPV4 => ipv4::decide(&link, buf.body(), meta, trusted, table),
+        ETHERTYPE_IPV6 => ipv6::decide(&link, buf.body(), meta, trusted, table),
         ETHERTYPE_ARP => arp::decide(&link),
         // E13: what is below 0x600 is an 802.3 length and no type; it is among the unknown.
         _ => Decision::Drop(DropReason::EtherTypeUnknown),

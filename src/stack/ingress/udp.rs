@@ -1,6 +1,7 @@
 //! UDP on arrival, over either IP version: is it whole, and which socket is it for?
 
 use super::Decision;
+use super::uoa::Said;
 use crate::addr::{Family, V6};
 use crate::io::{Cast, ChecksumStatus, DropReason, InterfaceId, Parts, PayloadSum, RxMeta};
 use crate::stack::audience::{self, First, ForMany};
@@ -23,6 +24,8 @@ pub(super) struct Datagram<'a, F: Over> {
     pub(super) l4: u16,
     /// Whether `bytes` are the packet's body.
     pub(super) in_body: bool,
+    /// What a balancer says of who sent it.
+    pub(super) said: Said,
 }
 
 pub(super) fn decide<F: Over>(
@@ -42,7 +45,8 @@ pub(super) fn decide<F: Over>(
             let parts = Parts::new(l3, l4, udp.length()).on(interface.id).tagged(interface.vlan.is_some());
             let parts = parts.over_ipv6(F::VERSION == V6::VERSION);
             let parts = if datagram.in_body { parts.in_body() } else { parts };
-            Decision::Deliver(parts.to(cast).with_sum(sum).with_others(others).for_socket(socket))
+            let parts = parts.to(cast).with_sum(sum).with_others(others).for_socket(socket);
+            Decision::Deliver(parts, datagram.said)
         }
         // U09, C01, RFC 1122 4.1.3.1: told to one host, never to many.
         Err(DropReason::UdpNoPort) => {
