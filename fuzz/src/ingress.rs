@@ -180,6 +180,11 @@ impl Host {
             burst: 32,
             level: build.level,
             ingress: IngressOptions::default(),
+            uoa: Some(UoaParts {
+                trusted: balancers(),
+                limits: TableLimits { flows: 8, timeout: Duration::from_secs(10) },
+                exchange: Exchange::of(1).remove(0),
+            }),
             rng: Rng::new(1),
         };
         let now = Instant::from_ns(1_000_000_000);

@@ -46,7 +46,8 @@ pub use kinds::{Kind, Kinds, OptionError};
 pub use machine::Machine;
 pub use plan::{
     Checksum, EalPlan, GroupPlan, GroupSources, Hugepages, IcmpPlan, Idle, InetPlan, InterfacePlan,
-    ListenPlan, MbufPlan, Plan, PortPlan, ReassemblyPlan, RoutePlan, ServicePlan, SocketsPlan, WorkerPlan,
+    ListenPlan, MbufPlan, Plan, PortPlan, ReassemblyPlan, RoutePlan, ServicePlan, SocketsPlan, UoaPlan,
+    WorkerPlan,
 };
 
 use error::{Place, Problems};

@@ -33,6 +33,8 @@ pub struct Plan {
     pub reassembly: ReassemblyPlan,
     /// How many ICMP errors are sent.
     pub icmp: IcmpPlan,
+    /// The clients behind balancers.
+    pub uoa: UoaPlan,
     /// The sockets of a program's threads.
     pub sockets: SocketsPlan,
     /// The services.
@@ -78,6 +80,27 @@ pub struct SocketsPlan {
     pub sources_max: usize,
     /// And of IPv6.
     pub sources6_max: usize,
+}
+
+/// The clients behind balancers: the table `[uoa]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UoaPlan {
+    /// O06: the balancers that are believed, of IPv4. Without any, of either version, UOA is off.
+    pub trusted4: Vec<Prefix<V4>>,
+    /// And of IPv6.
+    pub trusted6: Vec<Prefix<V6>>,
+    /// O09: the most flows whose client each worker remembers.
+    pub table_max: u32,
+    /// O09: how long after its last packet a flow is remembered.
+    pub timeout: Duration,
+}
+
+impl UoaPlan {
+    /// Whether any balancer is believed.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        !self.trusted4.is_empty() || !self.trusted6.is_empty()
+    }
 }
 
 /// How DPDK's environment abstraction layer is started.

@@ -15,6 +15,7 @@ pub(super) struct Raw {
     pub(super) workers: RawWorkers,
     pub(super) reassembly: RawReassembly,
     pub(super) icmp: RawIcmp,
+    pub(super) uoa: RawUoa,
     pub(super) sockets: RawSockets,
     pub(super) ports: Vec<RawPort>,
     pub(super) services: Vec<RawService>,
@@ -54,6 +55,14 @@ pub(super) struct RawIcmp {
     pub(super) errors_burst: Option<At<i64>>,
     pub(super) errors_per_second_per_peer: Option<At<i64>>,
     pub(super) errors_burst_per_peer: Option<At<i64>>,
+}
+
+/// `[uoa]`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RawUoa {
+    pub(super) trusted: Option<At<Vec<At<String>>>>,
+    pub(super) table_max: Option<At<i64>>,
+    pub(super) timeout_s: Option<At<i64>>,
 }
 
 /// `[sockets]`.
@@ -203,6 +212,7 @@ impl Raw {
         let workers = reader.table("workers");
         let reassembly = reader.table("reassembly");
         let icmp = reader.table("icmp");
+        let uoa = reader.table("uoa");
         let sockets = reader.table("sockets");
         let ports = reader.tables("port", "[[port]]");
         let services = reader.tables("service", "[[service]]");
@@ -213,6 +223,7 @@ impl Raw {
             workers: workers.map(|at| RawWorkers::read(at, problems)).unwrap_or_default(),
             reassembly: reassembly.map(|at| RawReassembly::read(at, problems)).unwrap_or_default(),
             icmp: icmp.map(|at| RawIcmp::read(at, problems)).unwrap_or_default(),
+            uoa: uoa.map(|at| RawUoa::read(at, problems)).unwrap_or_default(),
             sockets: sockets.map(|at| RawSockets::read(at, problems)).unwrap_or_default(),
             ports: ports.into_iter().map(|at| RawPort::read(at, problems)).collect(),
             services: services.into_iter().map(|at| RawService::read(at, problems)).collect(),
@@ -280,6 +291,19 @@ impl RawIcmp {
             errors_burst: reader.get("errors_burst"),
             errors_per_second_per_peer: reader.get("errors_per_second_per_peer"),
             errors_burst_per_peer: reader.get("errors_burst_per_peer"),
+        };
+        reader.finish();
+        raw
+    }
+}
+
+impl RawUoa {
+    fn read(at: At<&DeTable<'_>>, problems: &mut Problems) -> Self {
+        let mut reader = TableReader::new(at.value, at.place, problems);
+        let raw = Self {
+            trusted: reader.list("trusted"),
+            table_max: reader.get("table_max"),
+            timeout_s: reader.get("timeout_s"),
         };
         reader.finish();
         raw

@@ -5,7 +5,7 @@ use core::fmt;
 use super::mbufs;
 use super::plan::{
     Checksum, GroupPlan, GroupSources, Hugepages, IcmpPlan, Idle, InetPlan, InterfacePlan, ListenPlan,
-    MbufPlan, Plan, PortPlan, ReassemblyPlan, ServicePlan, SocketsPlan,
+    MbufPlan, Plan, PortPlan, ReassemblyPlan, ServicePlan, SocketsPlan, UoaPlan,
 };
 use crate::addr::{Family, Unicast};
 use crate::io::{
@@ -19,6 +19,7 @@ impl fmt::Display for Plan {
         self.write_ports(f)?;
         self.write_services(f)?;
         write_limits(self.reassembly, self.icmp, f)?;
+        write_uoa(&self.uoa, f)?;
         write_sockets(&self.sockets, f)?;
         write_mbufs(&self.mbufs, f)?;
         self.write_memory(f)?;
@@ -300,6 +301,22 @@ fn write_limits(reassembly: ReassemblyPlan, icmp: IcmpPlan, f: &mut fmt::Formatt
     writeln!(f, "ICMP errors")?;
     writeln!(f, "  {errors_per_second} a second, {errors_burst} at once, all workers together")?;
     writeln!(f, "  {errors_per_second_per_peer} a second, {errors_burst_per_peer} at once, to one host")
+}
+
+/// Nothing where no balancer is trusted.
+fn write_uoa(uoa: &UoaPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let UoaPlan { trusted4, trusted6, table_max, timeout } = uoa;
+    if !uoa.is_on() {
+        return Ok(());
+    }
+    let trusted = trusted4.iter().map(ToString::to_string).chain(trusted6.iter().map(ToString::to_string));
+    writeln!(f, "real clients (UOA)")?;
+    writeln!(f, "  as balancers say in {}", trusted.collect::<Vec<_>>().join(", "))?;
+    writeln!(
+        f,
+        "  each worker remembers {table_max} flows, for {} s after their last packet",
+        timeout.as_secs()
+    )
 }
 
 fn write_sockets(sockets: &SocketsPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -87,6 +87,24 @@ counters! {
     IcmpWithheld = "icmp_withheld";
     /// ICMP errors received about datagrams that a socket here may have sent.
     IcmpReports = "icmp_reports";
+    /// Datagrams in whose packet a balancer named the client.
+    UoaNamed = "uoa_named";
+    /// Plain datagrams of a balancer of whose client an earlier one told.
+    UoaFound = "uoa_found";
+    /// Datagrams of a balancer of whose client nothing is known; they are delivered all the same, as is whatever is counted below.
+    UoaUnknown = "uoa_unknown";
+    /// Packets of a balancer whose client address cannot be read: of another length than 8 or 20, or among broken options; or
+    /// there is none in its option protocol.
+    UoaMiss = "uoa_miss";
+    /// Packets of a balancer that name a client who cannot be: a group, loopback, reserved, or ourselves.
+    UoaClientInvalid = "uoa_client_invalid";
+    /// Packets that name a client, from a source that is not in `uoa.trusted`: that was not read.
+    UoaUntrusted = "uoa_untrusted";
+    /// Flows that were forgotten before their time, because there were more than `uoa.table_max`.
+    UoaEvicted = "uoa_evicted";
+    /// Clients of which another worker could not be told, because its queue was full; it is with the next packet that names
+    /// them.
+    UoaUntold = "uoa_untold";
 }
 
 /// The numbers of one worker on one port.

@@ -29,6 +29,7 @@ mod port_io;
 pub mod request;
 pub mod run;
 mod sort;
+pub mod uoa;
 pub mod worker;
 
 pub use counters::Counter;

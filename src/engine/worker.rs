@@ -18,6 +18,7 @@ use super::homes::Homes;
 use super::message::{HandedOver, PuntSenders, ToService, ToWorker};
 use super::port_io::PortIo;
 use super::sort::{Long, Sorter};
+use super::uoa::{Clients, UoaParts};
 use crate::addr::{V4, V6};
 use crate::fastpath::{self, Level, Lookup, Sink};
 use crate::io::{BURST_MAX, Burst, DropReason, InterfaceId, Nic, PacketBuf, PortId, ReplyPath, RxQueue};
@@ -109,6 +110,8 @@ pub struct WorkerParts<N: Nic> {
     pub level: Level,
     /// What ingress is told at the start.
     pub ingress: IngressOptions,
+    /// The clients behind balancers; `None`: no balancer is trusted.
+    pub uoa: Option<UoaParts>,
     /// Its own chance.
     pub rng: Rng,
 }
@@ -127,6 +130,7 @@ pub struct Worker<N: Nic> {
     plain: bool,
     ingress: Ingress,
     fragments: Fragments<N::Buf>,
+    clients: Option<Clients>,
     inbox: Receiver<ToWorker<N::Buf>>,
     handed_over: Receiver<HandedOver<N::Buf>>,
     to_services: Receiver<ToService<N::Buf>>,
@@ -147,7 +151,16 @@ impl<N: Nic> Worker<N> {
     pub fn new(now: Instant, parts: WorkerParts<N>) -> Self {
         let WorkerParts { ports, pool, table, socket_pages, services, sockets, inbox, punt, .. } = parts;
         let WorkerParts {
-            handed_over, to_services, homes, reassembly, burst, level, ingress, mut rng, ..
+            handed_over,
+            to_services,
+            homes,
+            reassembly,
+            burst,
+            level,
+            ingress,
+            uoa,
+            mut rng,
+            ..
         } = parts;
         let mut ids = || Ids::new(ingress.ids, &mut rng);
         let open = |mut port: WorkerPort<N>| {
@@ -157,7 +170,9 @@ impl<N: Nic> Worker<N> {
         };
         let ports = ports.into_iter().map(open).collect();
         let fragments = Fragments::new(reassembly, ingress.ids.secret, &mut rng);
-        let ingress = Ingress::new(now, &mut rng, ingress);
+        let trusted = uoa.as_ref().map(|uoa| uoa.trusted.clone()).unwrap_or_default();
+        let ingress = Ingress::new(now, &mut rng, ingress).trusting(trusted);
+        let clients = uoa.map(|uoa| Clients::new(uoa, rng.u64()));
         let burst = burst.clamp(1, BURST_MAX);
         let fan_out = FanOut::new(table.audience_max());
         let plain = table.audience_max() == 1 && homes.are_all_here();
@@ -172,6 +187,7 @@ impl<N: Nic> Worker<N> {
             plain,
             ingress,
             fragments,
+            clients,
             inbox,
             handed_over,
             to_services,
@@ -197,6 +213,9 @@ impl<N: Nic> Worker<N> {
             // The transmit burst is empty when a received one is sorted: it may need all of it.
             self.ports.iter_mut().for_each(PortIo::flush);
             self.tell_services(now);
+        }
+        if let Some(clients) = &mut self.clients {
+            work += clients.hear(now);
         }
         work += self.take_handed_over(now);
         work += self.take_for_services(now);
@@ -330,6 +349,9 @@ impl<N: Nic> Worker<N> {
         };
         // What another worker handed over, that one has counted.
         sorter.finish(if handed_in { 0 } else { bytes });
+        if let Some(clients) = &mut self.clients {
+            clients.see(now, &mut self.delivered, self.ingress.take_seen(), tally);
+        }
         for Long { interface, buf, out } in self.long.drain(..) {
             port.send_in_fragments(&buf, &out, (interface, ReplyPath::Reflect), &self.pool);
         }

@@ -6,13 +6,14 @@ use crossbeam::channel::{Receiver, Sender};
 
 use super::{Factories, HostError};
 use crate::addr::Family;
-use crate::config::{GroupSources, IcmpPlan, Plan, ReassemblyPlan, ServicePlan};
+use crate::config::{GroupSources, IcmpPlan, Plan, ReassemblyPlan, ServicePlan, UoaPlan};
 use crate::dpdk::{Dpdk, Mbuf};
 use crate::engine::control::{ControlSocket, InitialMembership, Taken, Wanted};
 use crate::engine::counters::{CounterPage, SocketPage};
 use crate::engine::fragments::{self, Owners};
 use crate::engine::homes::Homes;
 use crate::engine::message::{self, HandedOver, PuntSenders, ToWorker};
+use crate::engine::uoa::{Exchange, UoaParts};
 use crate::engine::worker::{Manner, WorkerParts, WorkerPort, WorkerService, WorkerSockets};
 use crate::fastpath::Level;
 use crate::io::{Nic, PortId};
@@ -25,6 +26,7 @@ use crate::stack::interface::Interfaces;
 use crate::stack::membership::SourceFilter;
 use crate::stack::port_table::{PortTable, Socket};
 use crate::stack::reassembly::Limits;
+use crate::stack::uoa::{TableLimits, Trusted};
 use crate::time::WallClock;
 
 /// A port's queue pair for one worker, with that worker's replica of its interfaces.
@@ -70,6 +72,7 @@ pub(super) fn workers(
     let lives_on = lives_on(plan, &sockets);
     // Those of threads come after those of the configuration.
     let end = sockets.len() + plan.sockets.max as usize;
+    let mut exchanges = Exchange::of(plan.workers.len()).into_iter();
     let secret = rng.u64();
     // U14: a flow goes to the same socket, whichever worker receives it.
     let table_seed = rng.u64();
@@ -103,6 +106,7 @@ pub(super) fn workers(
                 clock,
                 ids: IdSpace { secret, worker, workers: of },
             },
+            uoa: exchanges.next().and_then(|exchange| uoa(plan, exchange)),
             rng: rng.fork(),
         });
     }
@@ -127,6 +131,14 @@ fn share_owners(plan: &Plan, ways: &[Sender<HandedOver<Mbuf>>], ports: &mut [Vec
 const fn limits(plan: &Plan) -> Limits {
     let ReassemblyPlan { timeout, timeout6, fragments, fragments_per_source } = plan.reassembly;
     Limits { timeout, timeout6, fragments, fragments_per_source }
+}
+
+/// O06: the balancers that a worker believes, if any.
+fn uoa(plan: &Plan, exchange: Exchange) -> Option<UoaParts> {
+    let UoaPlan { trusted4, trusted6, table_max, timeout } = &plan.uoa;
+    let trusted = Trusted::new(trusted4.clone(), trusted6.clone());
+    let limits = TableLimits { flows: *table_max, timeout: *timeout };
+    trusted.is_on().then_some(UoaParts { trusted, limits, exchange })
 }
 
 /// C05: of the whole host.

@@ -29,8 +29,8 @@ mod policy;
 mod port;
 
 pub use addressing6::{Addressing6, LinkLocal, StableSecret};
-pub(crate) use buf::{CLIENT_LEN, client_bytes, client_of};
 pub use buf::{BufPool, ChecksumStatus, LARGE_ROOM, PacketBuf, RxMeta, TxChecksum, linearise};
+pub(crate) use buf::{CLIENT_LEN, client_bytes, client_of};
 pub use burst::{BURST_MAX, Burst};
 pub use choice::{ConflictDetection, PmtuDiscovery, ReplyPath};
 pub use departure::Departure;

@@ -104,6 +104,14 @@ impl<B: PacketBuf> Datagram<B> {
         if self.parts.has_real_client() { self.buf.real_client() } else { None }
     }
 
+    /// Notes who the real client is. False if there is no room for that. For the engine.
+    #[inline]
+    pub(crate) fn set_real_client(&mut self, client: SocketAddr) -> bool {
+        let noted = self.buf.set_real_client(client);
+        self.parts = self.parts.with_real_client(noted);
+        noted
+    }
+
     /// The address and port that it was sent to: ours, a group, or broadcast; with its scope, as of the [`source`](Self::source).
     #[inline]
     #[must_use]

@@ -19,6 +19,7 @@ use crate::engine::counters::{CounterPage, SocketPage};
 use crate::engine::fragments::{LIMITS, owners};
 use crate::engine::homes::Homes;
 use crate::engine::message::{PuntSenders, hand_over, inbox, punt_queues, to_services};
+use crate::engine::uoa::{Exchange, UoaParts};
 use crate::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService, WorkerSockets};
 use crate::fastpath::Level;
 use crate::io::{Addressing6, BURST_MAX, ConflictDetection, IgmpPolicy, InterfaceId, MldPolicy, PortId};
@@ -37,6 +38,7 @@ use crate::stack::net_view::NetView;
 use crate::stack::port_table::{PortTable, Socket};
 use crate::stack::reassembly::Limits;
 use crate::stack::route::{Route, Routes};
+use crate::stack::uoa::{TableLimits, Trusted};
 use crate::time::{Instant, WallClock};
 
 /// One port of the host, and the link that it is on.
@@ -239,6 +241,8 @@ pub struct WorldOptions {
     pub sockets: SocketLimits,
     /// What each of those sockets may take.
     pub endpoints: EndpointOptions,
+    /// The balancers whose word is taken for who their clients are, and how much is remembered of that.
+    pub uoa: Option<(Trusted, TableLimits)>,
     /// The level of CPU. What happens does not depend on it.
     pub level: Level,
 }
@@ -257,6 +261,7 @@ impl Default for WorldOptions {
             packets: PacketsOptions { small: 512, medium: 128, large: 4 },
             sockets: SocketLimits { sockets: 4096, memberships: 20, sources: 10, sources6: 64 },
             endpoints: EndpointOptions::default(),
+            uoa: None,
             level: Level::BASELINE,
         }
     }
@@ -291,6 +296,7 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
     let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..options.workers).map(|_| inbox()).unzip();
     let (ways, fragments): (Vec<_>, Vec<_>) = (0..options.workers).map(|_| hand_over()).unzip();
     let (to_homes, datagrams): (Vec<_>, Vec<_>) = (0..options.workers).map(|_| to_services()).unzip();
+    let mut exchanges = Exchange::of(options.workers.into()).into_iter();
     let secret = rng.u64();
     let (punt, punts) = punt_queues(secret);
     let lives_on = lives_on(options, &table);
@@ -328,6 +334,7 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
                     now,
                     IdSpace { secret, worker: worker.into(), workers: options.workers.into() },
                 ),
+                uoa: options.uoa.clone().zip(exchanges.next()).map(uoa_parts),
                 rng: rng.fork(),
             },
         ));
@@ -357,6 +364,10 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
     );
     control.start(now, memberships(options));
     Host { pool, devices, workers, control, packets, view }
+}
+
+fn uoa_parts(((trusted, limits), exchange): ((Trusted, TableLimits), Exchange)) -> UoaParts {
+    UoaParts { trusted, limits, exchange }
 }
 
 /// The start of the world is midnight.

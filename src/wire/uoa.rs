@@ -212,7 +212,11 @@ mod tests {
         assert_eq!(named(&[31]), Err(BadOption));
         assert_eq!(named(&[7, 9, 4, 0]), Err(BadOption), "another option that cannot be");
         let [first, second] = ["203.0.113.9:1", "203.0.113.9:2"].map(|a| option(addr(a)));
-        assert_eq!(named(&[&first[..], &second].concat()), Ok(Some(addr("203.0.113.9:1"))), "the first of two");
+        assert_eq!(
+            named(&[&first[..], &second].concat()),
+            Ok(Some(addr("203.0.113.9:1"))),
+            "the first of two"
+        );
     }
 
     // O02, DPVS uoa.h: version and reserved bits, protocol, length of header and options.
@@ -224,7 +228,11 @@ mod tests {
         assert_eq!(client(header.options()), Ok(Some(addr("203.0.113.9:8080"))));
         let nat64 = [&[0x2f, 17, 0, 24][..], &v6()].concat();
         let header = Header::parse(&nat64).unwrap();
-        assert_eq!(client(header.options()), Ok(Some(addr("[2001:db8::9]:8080"))), "reserved bits mean nothing");
+        assert_eq!(
+            client(header.options()),
+            Ok(Some(addr("[2001:db8::9]:8080"))),
+            "reserved bits mean nothing"
+        );
         assert!(header.payload().is_empty());
         let bare = Header::parse(&[0x10, 17, 0, 4, 1, 2]).unwrap();
         assert_eq!((client(bare.options()), bare.payload()), (Ok(None), &[1, 2][..]));

@@ -16,6 +16,7 @@ mod ports;
 mod routes;
 mod services;
 mod sockets;
+mod uoa;
 mod workers;
 
 use super::error::{At, Problems};
@@ -47,6 +48,7 @@ pub(super) fn plan(raw: &Raw, machine: &Machine, kinds: &Kinds, problems: &mut P
         interfaces,
         reassembly,
         icmp: limits::icmp(&raw.icmp, problems),
+        uoa: uoa::check(&raw.uoa, problems),
         sockets: sockets::check(&raw.sockets, problems),
         services,
         mbufs,

@@ -27,6 +27,7 @@ pub mod mld;
 pub mod ndp;
 pub mod udp;
 pub mod udp6;
+pub mod uoa;
 
 pub use arp::ArpFrame;
 pub use icmp::IcmpFrame;
@@ -37,6 +38,7 @@ pub use mld::{MldMessage, MldQuery, MldReport, mld_frame};
 pub use ndp::{NdpFrame, NdpMessage, NdpOption, Prefix, RouterAdvertisement};
 pub use udp::{UdpFrame, UdpSum};
 pub use udp6::UdpFrame6;
+pub use uoa::{Carrier, UoaFrame, uoa_option};
 
 use core::net::Ipv4Addr;
 

@@ -118,7 +118,7 @@ impl UdpFrame {
         ethernet.frame(&ip.packet(&self.datagram()))
     }
 
-    fn datagram(&self) -> Vec<u8> {
+    pub(super) fn datagram(&self) -> Vec<u8> {
         let len = 8 + self.payload.len();
         let mut datagram = [self.source.port().to_be_bytes(), self.destination.port().to_be_bytes()].concat();
         datagram.extend(len16(len));

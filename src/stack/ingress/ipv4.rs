@@ -56,10 +56,8 @@ pub(super) fn decide(
                 protocol => {
                     let unknown = |why| refuse(link, why, Complaint::ProtocolUnreachable);
                     match uoa::is_spoken::<V4>(protocol, ip.src(), trusted) {
-                        Ok(true) => {
-                            uoa::decide(datagram(Said::Nothing), meta, interface, table)
-                                .unwrap_or_else(|| unknown(DropReason::ProtocolUnknown))
-                        }
+                        Ok(true) => uoa::decide(datagram(Said::Nothing), meta, interface, table)
+                            .unwrap_or_else(|| unknown(DropReason::ProtocolUnknown)),
                         Ok(false) => unknown(DropReason::ProtocolUnknown),
                         Err(why) => unknown(why),
                     }

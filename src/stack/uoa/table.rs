@@ -390,7 +390,8 @@ mod tests {
                 }
             } else {
                 let c = u16::try_from(rng.below(3)).unwrap();
-                let oldest = model.iter().min_by_key(|(_, (_, used))| *used).map(|(n, (_, used))| (*n, *used));
+                let oldest =
+                    model.iter().min_by_key(|(_, (_, used))| *used).map(|(n, (_, used))| (*n, *used));
                 let is_new = !model.contains_key(&n);
                 if is_new
                     && let Some((oldest, used)) = oldest
