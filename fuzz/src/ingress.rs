@@ -9,12 +9,13 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pollcast::addr::{Cidr, Group, Ipv4Cidr, MacAddr, Unicast, V4, V6};
+use pollcast::addr::{Cidr, Group, Ipv4Cidr, MacAddr, Prefix, Unicast, V4, V6};
 use pollcast::engine::Counter;
 use pollcast::engine::counters::{CounterPage, SocketPage};
 use pollcast::engine::fragments::LIMITS;
 use pollcast::engine::homes::Homes;
 use pollcast::engine::message::{PuntReceivers, hand_over, inbox, punt_queues, to_services};
+use pollcast::engine::uoa::{Exchange, UoaParts};
 use pollcast::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService};
 use pollcast::fastpath::Level;
 use pollcast::io::{InterfaceId, PortId};
@@ -31,6 +32,7 @@ use pollcast::stack::interface::{Inet, Interface};
 use pollcast::stack::membership::SourceFilter;
 use pollcast::stack::port_table::{PortTable, Socket};
 use pollcast::stack::reassembly::Limits;
+use pollcast::stack::uoa::{TableLimits, Trusted};
 use pollcast::time::Instant;
 
 use super::script::Step;
@@ -53,6 +55,16 @@ const POOL: usize = 128;
 
 /// Longer than a datagram in fragments may take.
 const FRAGMENT_PATIENCE: Duration = Duration::from_secs(121);
+
+/// The peer is a balancer, and the host remembers few of its clients, so that a few frames reach the bounds.
+fn clients(exchange: Exchange) -> UoaParts {
+    let trusted = Trusted::new(
+        vec![Prefix::of(Ipv4Addr::new(198, 18, 0, 0), 28)],
+        vec![Prefix::of(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 124)],
+    );
+    let limits = TableLimits { flows: 4, timeout: Duration::from_secs(10) };
+    UoaParts { trusted, limits, exchange }
+}
 
 /// What may differ between two hosts that must send the same.
 #[derive(Clone, Copy, Debug)]
@@ -180,11 +192,7 @@ impl Host {
             burst: 32,
             level: build.level,
             ingress: IngressOptions::default(),
-            uoa: Some(UoaParts {
-                trusted: balancers(),
-                limits: TableLimits { flows: 8, timeout: Duration::from_secs(10) },
-                exchange: Exchange::of(1).remove(0),
-            }),
+            uoa: Exchange::of(1).pop().map(clients),
             rng: Rng::new(1),
         };
         let now = Instant::from_ns(1_000_000_000);

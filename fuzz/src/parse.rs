@@ -3,7 +3,7 @@
 //! Nothing panics; whatever a view shows lies inside what it was given; what is parsed and written again is what was
 //! read; and the wide checksum is the one of RFC 1071, word by word.
 
-use pollcast::wire::{arp, checksum, ethernet, icmpv4, icmpv6, igmp, ipv4, ipv6, mld, ndisc, udp, vlan};
+use pollcast::wire::{arp, checksum, ethernet, icmpv4, icmpv6, igmp, ipv4, ipv6, mld, ndisc, udp, uoa, vlan};
 
 /// Whether `part` lies inside `whole`.
 fn is_inside(part: &[u8], whole: &[u8]) -> bool {
@@ -30,6 +30,7 @@ pub fn fuzz_parse(data: &[u8]) {
     icmp(data);
     group_management(data);
     datagram(data);
+    forwarded(data);
 }
 
 fn link(data: &[u8]) {
@@ -70,8 +71,10 @@ fn network(data: &[u8]) {
     if let Err(bad) = packet.scan_options() {
         assert!((20..60).contains(&bad.pointer) && usize::from(bad.pointer) < packet.header_len());
     }
+    client_is_in(packet.options(), packet.option_bytes());
     icmp(packet.payload());
     group_management(packet.payload());
+    forwarded(packet.payload());
     if let Some(udp) = datagram(packet.payload()) {
         let pseudo = [&data[12..20], &[0, 17], &udp.length().to_be_bytes()].concat();
         let whole = [&pseudo, &packet.payload()[..usize::from(udp.length())]].concat();
@@ -106,6 +109,7 @@ fn network6(data: &[u8]) {
         assert_eq!(data[usize::from(header.at)], header.next_header);
     }
     let carried = &data[offset..end];
+    forwarded(carried);
     if let Ok(message) = icmpv6::Icmpv6::parse(carried) {
         let len = u32::try_from(carried.len()).unwrap_or_default().to_be_bytes();
         let whole = [&data[8..40], &len, &[0, 0, 0, ipv6::NEXT_HEADER_ICMPV6], carried].concat();
@@ -184,6 +188,23 @@ fn datagram(data: &[u8]) -> Option<udp::Udp<'_>> {
     assert!(is_inside(udp.payload(), data));
     assert_eq!(udp.payload().len() + udp::HEADER_LEN, usize::from(udp.length()));
     Some(udp)
+}
+
+// O01 to O04: what a balancer says of its client is in the bytes, or is not said.
+fn forwarded(data: &[u8]) {
+    client_is_in(ipv4::Options::of(data), data);
+    let Ok(header) = uoa::Header::parse(data) else { return };
+    assert!(is_inside(header.payload(), data) && (4..=44).contains(&header.len()));
+    assert_eq!(header.len() + header.payload().len(), data.len());
+    client_is_in(header.options(), &data[uoa::HEADER_LEN..header.len()]);
+    datagram(header.payload());
+}
+
+fn client_is_in(options: ipv4::Options<'_>, bytes: &[u8]) {
+    if let Ok(Some(client)) = uoa::client(options) {
+        let option = uoa::option(client);
+        assert!(bytes.windows(option.len()).any(|window| *window == option[..]), "a client made up");
+    }
 }
 
 fn icmp(data: &[u8]) {
