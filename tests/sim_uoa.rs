@@ -222,8 +222,8 @@ fn an_option_that_cannot_be_read_costs_its_client_alone() {
             client(world, &seen, &frame(&forwarded))
         };
         for len in 2..=40u8 {
-            let mut options = vec![0; usize::from(len).max(8)];
-            options[..8].copy_from_slice(&right);
+            let mut options = vec![0; usize::from(len)];
+            options.iter_mut().zip(&right).for_each(|(to, from)| *to = *from);
             options[1] = len;
             assert_eq!(
                 named(&mut world, &options).is_some(),
