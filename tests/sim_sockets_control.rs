@@ -7,10 +7,11 @@ use std::sync::Arc;
 use pollcast::engine::command::{Answer, Command, SocketAnswer};
 use pollcast::io::InterfaceId;
 use pollcast::sim::frames::igmp::IgmpMessage;
+use pollcast::sim::frames::{IcmpFrame, UdpFrame};
 use pollcast::sim::setup::WorldOptions;
 use pollcast::sim::world::World;
 use pollcast::socket::Endpoint;
-use pollcast::socket::call::{Call, MemberChange, Place, Refusal, Reply};
+use pollcast::socket::call::{Call, MemberChange, Place, Refusal, Reply, SocketOption};
 use pollcast::stack::port_table::SocketId;
 
 const GROUP: &str = "239.1.2.3";
@@ -136,6 +137,42 @@ fn thousands_of_sockets_come_and_go() {
     world.run_for(Duration::from_secs(2));
     assert!(all.iter().all(|(_, endpoint)| Arc::strong_count(endpoint) == 1));
     assert_eq!((world.packets().free(), sockets(&mut world).len()), (free, 0));
+}
+
+// U13: every socket that hears a group has its copy; U20, P05: what arrives after the call has returned finds the socket.
+#[test]
+fn what_arrives_after_a_call_has_returned_finds_the_socket() {
+    let mut world = world(2);
+    let (socket, endpoint) = bound(&world, "198.18.0.2:5000");
+    let frame = |to: &str, payload: &[u8]| UdpFrame::new("198.18.0.1:40000", to, payload).frame();
+    world.exchange(0, &frame("198.18.0.2:5000", b"hello"));
+    let packet = endpoint.receive().pop().expect("it arrived");
+    assert_eq!((packet.payload(), packet.arrived.ttl), (&b"hello"[..], 64));
+    assert_eq!(packet.arrived.source, "198.18.0.1:40000".parse().unwrap());
+    assert_eq!(packet.arrived.local, "198.18.0.2".parse::<IpAddr>().unwrap());
+    world.packets().give(packet);
+
+    let hearers: Vec<_> = (0..20).map(|_| shared(&world, "0.0.0.0:6000")).collect();
+    hearers.iter().for_each(|(socket, _)| drop(done(&world, joins(*socket, GROUP))));
+    for _ in 0..32 {
+        world.inject(0, &frame("239.1.2.3:6000", b"to all"));
+    }
+    world.settle();
+    for (_, endpoint) in &hearers {
+        assert_eq!(endpoint.receive().len(), 32);
+    }
+    done(&world, Call::Close { socket });
+    let answers = world.exchange(0, &frame("198.18.0.2:5000", b"anyone?"));
+    assert!(answers.iter().any(|answer| IcmpFrame::read(answer).is_ok()), "nobody: a port unreachable");
+    assert_eq!(endpoint.receive().len(), 0);
+}
+
+/// A socket that shares its place.
+fn shared(world: &World, local: &str) -> (SocketId, Arc<Endpoint>) {
+    let (socket, endpoint) = open(world);
+    done(world, Call::Set { socket, option: SocketOption::ReuseAddress(true) });
+    done(world, Call::Bind { socket, local: local.parse().unwrap() });
+    (socket, endpoint)
 }
 
 #[test]

@@ -16,7 +16,7 @@ use pollcast::engine::fragments::LIMITS;
 use pollcast::engine::homes::Homes;
 use pollcast::engine::message::{PuntReceivers, hand_over, inbox, punt_queues, to_services};
 use pollcast::engine::uoa::{Exchange, UoaParts};
-use pollcast::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService};
+use pollcast::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService, WorkerSockets};
 use pollcast::fastpath::Level;
 use pollcast::io::{InterfaceId, PortId};
 use pollcast::rng::Rng;
@@ -182,6 +182,7 @@ impl Host {
             table,
             socket_pages: vec![SocketPage::default(); 4],
             services: vec![echo(0), echo(1)],
+            sockets: WorkerSockets::default(),
             homes: Homes::new(0, &vec![vec![0]; 4], &[], 1),
             to_services: to_services().1,
             inbox: inbox().1,

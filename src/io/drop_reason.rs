@@ -276,6 +276,10 @@ drop_reasons! {
     PuntQueueFull = "punt_queue_full" => None;
     /// The queue to the worker on which a datagram's service lives was full.
     HandOverQueueFull = "hand_over_queue_full" => Some("UdpRcvbufErrors");
+    /// The receive queue of a thread's socket is full: its program does not keep up, or its `SO_RCVBUF` is too small.
+    SocketQueueFull = "socket_queue_full" => Some("UdpRcvbufErrors");
+    /// There is no packet left in which a thread's socket could have it: the keys `packets_256` and so on of `[sockets]`.
+    SocketNoPacket = "socket_no_packet" => Some("UdpRcvbufErrors");
     /// The queue to the worker that sends for control was full.
     InboxFull = "inbox_full" => None;
     /// No buffer was free: for an answer, for a service's own copy, for a report or request of our own, or for what fragments or segments make up.

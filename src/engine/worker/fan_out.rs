@@ -43,8 +43,15 @@ pub(super) struct Copy<B> {
 impl<B: PacketBuf> FanOut<B> {
     /// For bursts whose datagrams are for at most `audience_max` sockets each.
     pub(super) fn new(audience_max: usize) -> Self {
-        let room = if audience_max > 1 { BURST_MAX * audience_max } else { BURST_MAX };
-        Self { pending: ArrayVec::new(), sockets: Vec::with_capacity(room), from: 0 }
+        let mut fan_out = Self { pending: ArrayVec::new(), sockets: Vec::new(), from: 0 };
+        fan_out.make_room(audience_max);
+        fan_out
+    }
+
+    /// From now on, datagrams may be for so many sockets each. For between two bursts, and a change of the sockets: the heap is
+    /// asked for something only if no audience was ever so large.
+    pub(super) fn make_room(&mut self, audience_max: usize) {
+        self.sockets.reserve(BURST_MAX * audience_max.max(1));
     }
 
     /// Makes room for another burst.

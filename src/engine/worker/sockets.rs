@@ -1,13 +1,22 @@
-//! What a worker is told of the sockets of threads.
+//! The sockets of threads as a worker has them: what it is told of them, and what it delivers to them.
+//!
+//! A thread has a copy of what arrives, in a packet of its own: the buffer goes home at once, however slow the thread is.
 
+use core::net::IpAddr;
 use std::sync::Arc;
 
 use super::Worker;
+use super::serve::split;
+use crate::addr::{V4, V6};
 use crate::engine::control::Taken;
+use crate::engine::counters::Counter;
 use crate::engine::message::SocketNews;
-use crate::io::Nic;
-use crate::socket::Endpoint;
+use crate::io::{DropReason, Nic, PacketBuf};
+use crate::service::Datagram;
+use crate::socket::{Arrived, Endpoint};
+use crate::stack::interface::{Interfaces, Ip};
 use crate::stack::port_table::SocketId;
+use crate::time::Instant;
 
 /// The sockets of threads, as a worker knows them.
 #[derive(Debug, Default)]
@@ -44,9 +53,74 @@ impl<N: Nic> Worker<N> {
             // What was there before, control has until every worker has taken this.
             place.clone_from(endpoint);
         }
-        // From now on, datagrams may be for several.
-        self.plain = false;
+        let audience_max = self.table.audience_max();
+        self.fan_out.make_room(audience_max);
+        self.plain = audience_max == 1 && self.homes.are_all_here();
         drop(news);
         self.sockets.taken.set(change);
     }
+}
+
+impl<N: Nic> Worker<N> {
+    /// Lets the thread's socket `id` have what was delivered for it; the rest stays.
+    // U23: what finds no room in its queue is dropped, the newest first, and nobody is told. U11: an empty datagram is one, too.
+    #[inline(never)]
+    pub(super) fn deliver_to_thread(&mut self, now: Instant, index: usize, id: SocketId) {
+        let Self { delivered, batch, ports, sockets, .. } = self;
+        split(delivered, batch, |datagram: &Datagram<N::Buf>| datagram.parts().socket() == id);
+        let (Some(port), Some(endpoint)) = (ports.get_mut(index), sockets.get(id)) else {
+            return;
+        };
+        port.tally.add(Counter::Delivered, batch.len() as u64);
+        for datagram in batch.drain(..) {
+            match deliver(now, &datagram, endpoint, &port.interfaces) {
+                Ok(()) => port.tally.add(Counter::Consumed, 1),
+                Err(why) => port.tally.drop(why),
+            }
+        }
+        endpoint.notify();
+    }
+}
+
+fn deliver<B: PacketBuf>(
+    now: Instant,
+    datagram: &Datagram<B>,
+    endpoint: &Endpoint,
+    interfaces: &Interfaces,
+) -> Result<(), DropReason> {
+    let packets = endpoint.packets();
+    let mut packet = packets.copy(datagram.payload()).ok_or(DropReason::SocketNoPacket)?;
+    packet.arrived = Arrived {
+        source: datagram.source(),
+        destination: datagram.destination(),
+        local: local_of(datagram, interfaces),
+        interface: datagram.interface(),
+        ttl: datagram.ttl(),
+        tos: datagram.tos(),
+        vlan: interfaces.get(datagram.interface()).and_then(|i| i.vlan).map(crate::addr::Vid::get),
+        received_at: now,
+        real_client: None,
+        cast: datagram.cast(),
+    };
+    endpoint.deliver(packet).map_err(|packet| {
+        packets.give(packet);
+        DropReason::SocketQueueFull
+    })
+}
+
+/// From which address an answer would leave: U21, U29, ip(7) `ipi_spec_dst`.
+fn local_of<B: PacketBuf>(datagram: &Datagram<B>, interfaces: &Interfaces) -> IpAddr {
+    match (datagram.source().ip(), datagram.destination().ip()) {
+        (_, to) if datagram.cast() == crate::io::Cast::Unicast => to,
+        (IpAddr::V4(source), to) => source_towards::<V4>(source, datagram, interfaces).map_or(to, IpAddr::V4),
+        (IpAddr::V6(source), to) => source_towards::<V6>(source, datagram, interfaces).map_or(to, IpAddr::V6),
+    }
+}
+
+fn source_towards<F: Ip>(
+    source: F::Addr,
+    datagram: &Datagram<impl PacketBuf>,
+    interfaces: &Interfaces,
+) -> Option<F::Addr> {
+    F::inet(interfaces.get(datagram.interface())?).routes.source_towards(source)
 }
