@@ -99,7 +99,7 @@ fn deliver<B: PacketBuf>(
         tos: datagram.tos(),
         vlan: interfaces.get(datagram.interface()).and_then(|i| i.vlan).map(crate::addr::Vid::get),
         received_at: now,
-        real_client: None,
+        real_client: datagram.real_client(),
         cast: datagram.cast(),
     };
     endpoint.deliver(packet).map_err(|packet| {
