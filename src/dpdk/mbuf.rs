@@ -127,6 +127,8 @@ impl Mbuf {
     fn data_ptr(&self) -> *mut u8 {
         let base = self.read::<*mut u8>(sys::SHIM_MBUF_BUF_ADDR);
         let offset = self.read::<u16>(sys::SHIM_MBUF_DATA_OFF);
+        // SAFETY: a buffer is somewhere: that saves whoever makes a slice of it an `Option` to look into.
+        unsafe { core::hint::assert_unchecked(!base.is_null()) };
         // SAFETY: the data begin inside the buffer, by the type's invariant.
         unsafe { base.add(usize::from(offset)) }
     }

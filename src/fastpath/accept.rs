@@ -98,8 +98,7 @@ fn accept_wide<W: Wide>(
     }
     let (front, _) = frame.split_first_chunk::<FRONT>()?;
     let (head, _) = front.split_first_chunk::<HEAD>()?;
-    if !wide.is_like(front, template) || !begins_like(front, own) || head.load64::<6>() & MAC_MASK == own.mac
-    {
+    if !wide.is_like(front, template) || !begins_like(front, own) || is_from(head, own.mac) {
         return None;
     }
     // I03, U01, U02: as in `accept`.
@@ -125,16 +124,23 @@ fn accept_wide<W: Wide>(
     if fold(ip_sum) != 0xffff || !udp_sum.is_whole() || head.load16::<40>() == 0 {
         return None;
     }
-    let parts = memo.parts.with_len(udp_len);
+    let parts = memo.parts.or_len(udp_len);
     // The address is that of the template.
     if memo.udp_port == u32::from(head.load16::<36>()) {
         return Some(parts);
     }
     let found = look_up(lookup, memo, head, parts)?;
     if memo.key == to_key(head) {
-        (memo.parts, memo.udp_port) = (found, u32::from(head.load16::<36>()));
+        (memo.parts, memo.udp_port) = (found.with_len(0), u32::from(head.load16::<36>()));
     }
     Some(found)
+}
+
+/// Whether the source is this MAC. Most are told from it by the first four bytes.
+#[inline(always)]
+fn is_from(head: &[u8; HEAD], mac: u64) -> bool {
+    let [a, b, c, d, e, f, ..] = mac.to_le_bytes();
+    head.load32::<6>() == u32::from_le_bytes([a, b, c, d]) && head.load16::<10>() == u16::from_be_bytes([e, f])
 }
 
 /// The sum of what `udp` has behind the front.

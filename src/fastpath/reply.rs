@@ -10,6 +10,9 @@ use crate::stack::interface::Interfaces;
 use crate::wire::checksum::udp_nonzero;
 use crate::wire::ethernet::MIN_FRAME;
 
+/// What is plain, and was sent to us alone.
+const UNICAST: Parts = Parts::new(14, 34, 0).with_sum(PayloadSum::Valid);
+
 /// Turns the request in `buf` into its answer. False, and nothing changed, if it is not of the plain shape or cannot
 /// be answered: then `stack::egress` has the word.
 #[inline(always)]
@@ -20,10 +23,8 @@ pub(super) fn in_place<B: PacketBuf, W: Wide>(
     view: &View,
     interfaces: &Interfaces,
 ) -> bool {
-    const UNICAST: Parts = Parts::new(14, 34, 0).with_sum(PayloadSum::Valid);
-    let unicast = parts.is_shaped_like(UNICAST);
-    if !unicast && !parts.is_shaped_like(UNICAST.to(Cast::Multicast)) {
-        return reply6::in_place(buf, parts, view, interfaces);
+    if !parts.is_shaped_like(UNICAST) {
+        return to_others(buf, parts, view, interfaces);
     }
     let Some(frame) = buf.unique() else { return false };
     let len = frame.len();
@@ -34,15 +35,34 @@ pub(super) fn in_place<B: PacketBuf, W: Wide>(
     if !fits || head.load16::<34>() == 0 || addrs & 0xffff_ffff == 0 {
         return false;
     }
-    // U21, RFC 1122 4.1.3.5: from the address that was asked; from our own if that was a group.
-    if W::IS_WIDE && unicast {
+    // U21, RFC 1122 4.1.3.5: from the address that was asked.
+    if W::IS_WIDE {
         let (total_len, checksum) = computed(addrs, parts.udp_len());
         wide.turn(head, &view.link, total_len, checksum);
     } else {
-        let turned = if unicast { Some(addrs.rotate_left(32)) } else { readdress(head, addrs, interfaces) };
-        let Some(addrs) = turned else { return false };
-        compose(head, view, addrs, parts.udp_len());
+        compose(head, view, addrs.rotate_left(32), parts.udp_len());
     }
+    let end = 34 + usize::from(parts.udp_len());
+    end == len && len >= MIN_FRAME || trim(buf, end)
+}
+
+/// The same of a request to a group, or over IPv6.
+// U21, RFC 1122 4.1.3.5: from our own address if that was a group.
+#[inline(never)]
+fn to_others<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, interfaces: &Interfaces) -> bool {
+    if !parts.is_shaped_like(UNICAST.to(Cast::Multicast)) {
+        return reply6::in_place(buf, parts, view, interfaces);
+    }
+    let Some(frame) = buf.unique() else { return false };
+    let len = frame.len();
+    let Some((head, _)) = frame.split_first_chunk_mut::<HEAD>() else { return false };
+    let addrs = head.load64::<26>();
+    let fits = parts.udp_len() <= view.udp_len_max;
+    if !fits || head.load16::<34>() == 0 || addrs & 0xffff_ffff == 0 {
+        return false;
+    }
+    let Some(addrs) = readdress(head, addrs, interfaces) else { return false };
+    compose(head, view, addrs, parts.udp_len());
     let end = 34 + usize::from(parts.udp_len());
     end == len && len >= MIN_FRAME || trim(buf, end)
 }

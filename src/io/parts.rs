@@ -140,6 +140,13 @@ impl Parts {
         self.with(0, 0xffff, udp_len as u64)
     }
 
+    /// With a UDP length, where that was 0 so far: one operation.
+    #[inline]
+    #[must_use]
+    pub fn or_len(self, udp_len: u16) -> Self {
+        Self { word: self.word | udp_len as u64, ..self }
+    }
+
     /// Offset of the IP header.
     #[inline]
     #[must_use]

@@ -332,7 +332,7 @@ impl<N: Nic> Requests<N::Buf> for Decided<'_, N> {
                 self.run.end(self.batch.len() + 1);
                 self.run.socket = parts.socket();
             }
-            if action == Action::Reply {
+            if matches!(action, Action::Reply) {
                 return Some((buf, parts));
             }
             self.run.unanswered += 1;
