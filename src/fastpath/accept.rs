@@ -5,7 +5,7 @@ use core::net::Ipv4Addr;
 use super::accept6::{self, Memo6};
 use super::dispatch::{Level, sum_long};
 use super::head::Words;
-use super::wide::{FRONT, Template, UDP_IN_FRONT, Wide, begins_like};
+use super::wide::{FRONT, Narrow, Template, UDP_IN_FRONT, Wide, begins_like};
 use super::{HEAD, MAC_MASK, Own, View, fold};
 use crate::addr::V4;
 use crate::io::{Burst, Cast, ChecksumStatus, PacketBuf, Parts, PayloadSum, RxMeta};
@@ -68,6 +68,9 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
             bytes += buf.data().len() as u64;
             match accept_wide(level, wide, buf.data(), (own, &template), lookup, &mut memo) {
                 Some(parts) => Some(parts),
+                None if accept6::is_ipv6(buf.data()) => {
+                    accept6::accept::<B, W, true>(level, wide, &buf, lookup, &mut memo.v6)
+                }
                 None => accept_plain(level, &buf, own, lookup, &mut memo),
             }
         } else {
@@ -118,7 +121,7 @@ fn accept_wide<W: Wide>(
     let rest = u64::from(src & 0xffff) + 0x1100 + u64::from(udp_len.swap_bytes());
     let mut udp_sum = Sum::ZERO.add_words(udp_sum + rest);
     if usize::from(udp_len) > UDP_IN_FRONT {
-        udp_sum = udp_sum + rest_of(level, frame, usize::from(udp_len));
+        udp_sum = udp_sum + rest_of(level, frame.get(34..).unwrap_or_default(), usize::from(udp_len));
     }
     // I02, RFC 1122 3.2.1.2; U04, RFC 1122 4.1.3.4: 0 is no checksum, and then the sum says nothing.
     if fold(ip_sum) != 0xffff || !udp_sum.is_whole() || head.load16::<40>() == 0 {
@@ -140,13 +143,14 @@ fn accept_wide<W: Wide>(
 #[inline(always)]
 fn is_from(head: &[u8; HEAD], mac: u64) -> bool {
     let [a, b, c, d, e, f, ..] = mac.to_le_bytes();
-    head.load32::<6>() == u32::from_le_bytes([a, b, c, d]) && head.load16::<10>() == u16::from_be_bytes([e, f])
+    head.load32::<6>() == u32::from_le_bytes([a, b, c, d])
+        && head.load16::<10>() == u16::from_be_bytes([e, f])
 }
 
-/// The sum of what `udp` has behind the front.
+/// The sum of what a datagram of `udp_len` bytes has behind the front, of a frame that has `udp` from its UDP header on.
 #[inline(always)]
-fn rest_of(level: Level, frame: &[u8], udp_len: usize) -> Sum {
-    let udp = frame.get(34..34 + udp_len).unwrap_or_default();
+pub(super) fn rest_of(level: Level, udp: &[u8], udp_len: usize) -> Sum {
+    let udp = udp.get(..udp_len).unwrap_or_default();
     let rest = udp.get(UDP_IN_FRONT..).unwrap_or_default();
     if rest.len() < SHORT { short_sum(rest, udp) } else { sum_long(level, rest) }
 }
@@ -199,7 +203,7 @@ fn accept<B: PacketBuf, const PLAIN: bool>(
     let src_mac = head.load64::<6>() & MAC_MASK;
     if unlike != 0 || src_mac & 1 != 0 || src_mac == own.mac {
         // Whether it is IPv6 is asked of nothing that is IPv4.
-        return accept6::accept::<B, PLAIN>(level, buf, lookup, &mut memo.v6);
+        return accept6::accept::<B, Narrow, PLAIN>(level, Narrow, buf, lookup, &mut memo.v6);
     }
 
     // I03, U01, U02: the lengths agree and lie inside the frame. Other legal lengths (U03) take the slow path.

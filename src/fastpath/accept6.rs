@@ -1,14 +1,17 @@
 //! Which IPv6 packets the fast path takes. Called for what is not plain IPv4, which so pays nothing for it.
 
 use super::MAC_MASK;
-use super::accept::{Lookup, sum_of, swapped};
+use super::accept::{Lookup, rest_of, sum_of, swapped};
 use super::dispatch::Level;
 use super::head::Words;
 use super::view6::{Addr6, TYPE_MASK, addr};
+use super::wide::{FRONT6, UDP_IN_FRONT, Wide};
 use crate::addr::V6;
 use crate::io::{Cast, ChecksumStatus, PacketBuf, Parts, PayloadSum, RxMeta};
 use crate::stack::audience::{self, First, ForMany};
 use crate::stack::port_table::{Flow, Found, SocketId};
+use crate::wire::checksum::Sum;
+use crate::wire::ethernet::ETHERTYPE_IPV6;
 
 /// Ethernet, IPv6 without extension headers, and UDP: bytes before the payload.
 pub(super) const HEAD6: usize = 62;
@@ -28,10 +31,17 @@ impl Memo6 {
     }
 }
 
+/// Whether the frame says that it is IPv6.
+#[inline(always)]
+pub(super) fn is_ipv6(frame: &[u8]) -> bool {
+    frame.get(12..).and_then(|rest| rest.first_chunk()) == Some(&ETHERTYPE_IPV6.to_be_bytes())
+}
+
 /// The parts of `buf`, if it is a plain UDP datagram over IPv6 with nothing wrong and a socket that wants it.
 #[inline(never)]
-pub(super) fn accept<B: PacketBuf, const PLAIN: bool>(
+pub(super) fn accept<B: PacketBuf, W: Wide, const PLAIN: bool>(
     level: Level,
+    wide: W,
     buf: &B,
     lookup: Lookup<'_>,
     memo: &mut Memo6,
@@ -55,13 +65,18 @@ pub(super) fn accept<B: PacketBuf, const PLAIN: bool>(
         return None;
     }
     let addrs_and_udp = frame.get(22..)?.get(..32 + usize::from(udp_len))?;
+    let front = frame.first_chunk::<FRONT6>().filter(|_| W::IS_WIDE && PLAIN);
 
     // V03 to V05: no group, not ::, ::1 or what stands for IPv4. Whatever begins with 64 zeros is for the slow path to judge.
     let src = [head.load64::<22>(), head.load64::<30>()];
     if src[0] == 0 || src[0] & 0xff == 0xff || view.is_own(src) {
         return None;
     }
-    let sum = udp_sum(level, meta, addrs_and_udp, head.load32::<58>() >> 16, udp_len)?;
+    let field = head.load32::<58>() >> 16;
+    let sum = match front {
+        Some(front) => wide_sum(level, wide, (front, field), addrs_and_udp, udp_len)?,
+        None => udp_sum(level, meta, addrs_and_udp, field, udp_len)?,
+    };
     let parts = Parts::new(14, 54, udp_len).over_ipv6(true).on(lookup.interface.id).with_sum(sum);
     let dst = [head.load64::<38>(), head.load64::<46>()];
     let (dst_mac, ports) = (head.load64::<0>() & MAC_MASK, head.load32::<54>());
@@ -69,6 +84,24 @@ pub(super) fn accept<B: PacketBuf, const PLAIN: bool>(
         return Some(parts.for_socket(memo.socket));
     }
     look_up(lookup, memo, (src, dst), dst_mac, ports, parts)
+}
+
+/// The same as [`udp_sum`] where the device said nothing, for a frame that has a front.
+#[inline(always)]
+fn wide_sum<W: Wide>(
+    level: Level,
+    wide: W,
+    (front, field): (&[u8; FRONT6], u32),
+    addrs_and_udp: &[u8],
+    udp_len: u16,
+) -> Option<PayloadSum> {
+    let len = usize::from(udp_len);
+    let words = wide.sum6(front, len) + 0x1100 + u64::from(udp_len.swap_bytes());
+    let mut sum = Sum::ZERO.add_words(words);
+    if len > UDP_IN_FRONT {
+        sum += rest_of(level, addrs_and_udp.get(32..).unwrap_or_default(), len);
+    }
+    (field != 0 && sum.is_whole()).then_some(PayloadSum::Valid)
 }
 
 /// What the UDP checksum field, which was loaded as `field`, is worth; `None` if it is wrong. Not 0, as it must not be

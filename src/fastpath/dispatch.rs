@@ -153,7 +153,7 @@ mod v3 {
     use super::{FRONT, Template, Wide};
     use crate::fastpath::HEAD;
     use crate::fastpath::head::Words;
-    use crate::fastpath::wide::{IP_AT, IP_HEADER, UDP_AT, up_to};
+    use crate::fastpath::wide::{FRONT6, IP_AT, IP_HEADER, UDP_AT, UDP6, up_to};
 
     /// Holding one proves that this CPU has them: it is made only where the whole function was compiled for them.
     #[derive(Clone, Copy)]
@@ -175,6 +175,12 @@ mod v3 {
         }
 
         #[inline(always)]
+        fn sum6(self, front: &[u8; FRONT6], len: usize) -> u64 {
+            // SAFETY: as above.
+            unsafe { sum6(front, up_to(len)) }
+        }
+
+        #[inline(always)]
         fn turn(self, head: &mut [u8; HEAD], link: &[u8; 16], total_len: u16, checksum: u16) {
             // SAFETY: as above.
             unsafe { turn(head, link, total_len, checksum) }
@@ -182,8 +188,8 @@ mod v3 {
     }
 
     #[inline(always)]
-    fn load<const AT: usize>(bytes: &[u8; FRONT]) -> __m256i {
-        const { assert!(AT + 32 <= FRONT) };
+    fn load<const AT: usize, const LEN: usize>(bytes: &[u8; LEN]) -> __m256i {
+        const { assert!(AT + 32 <= LEN) };
         load_all(bytes.get(AT..).and_then(|part| part.first_chunk()).unwrap_or(&[0; 32]))
     }
 
@@ -196,7 +202,7 @@ mod v3 {
     #[target_feature(enable = "avx2")]
     #[inline]
     fn is_like(front: &[u8; FRONT], template: &Template) -> bool {
-        let unlike = _mm256_xor_si256(load::<IP_AT>(front), load_all(&template.0));
+        let unlike = _mm256_xor_si256(load::<IP_AT, FRONT>(front), load_all(&template.0));
         _mm256_testz_si256(unlike, load_all(&Template::MASK)) == 1
     }
 
@@ -204,8 +210,8 @@ mod v3 {
     #[inline]
     #[expect(clippy::cast_sign_loss, reason = "the bits are what is wanted")]
     fn sums(front: &[u8; FRONT], mask: &[u8; 32]) -> (u64, u64) {
-        let ip = _mm256_and_si256(load::<IP_AT>(front), load_all(&IP_HEADER));
-        let udp = _mm256_and_si256(load::<UDP_AT>(front), load_all(mask));
+        let ip = _mm256_and_si256(load::<IP_AT, FRONT>(front), load_all(&IP_HEADER));
+        let udp = _mm256_and_si256(load::<UDP_AT, FRONT>(front), load_all(mask));
         let low = _mm256_set1_epi32(0xffff);
         // Each half of every word apart, so that nothing overflows.
         let words = |v| _mm256_add_epi32(_mm256_and_si256(v, low), _mm256_srli_epi32::<16>(v));
@@ -213,6 +219,21 @@ mod v3 {
         let both = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256::<1>(both));
         (_mm_cvtsi128_si64(both) as u64, _mm_extract_epi64::<1>(both) as u64)
     }
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    #[expect(clippy::cast_sign_loss, reason = "the bits are what is wanted")]
+    fn sum6(front: &[u8; FRONT6], mask: &[u8; 32]) -> u64 {
+        let addrs = load::<22, FRONT6>(front);
+        let last = _mm256_and_si256(load::<{ FRONT6 - 32 }, FRONT6>(front), load_all(mask));
+        let udp = _mm256_and_si256(last, load_all(&UDP6));
+        let low = _mm256_set1_epi32(0xffff);
+        let words = |v| _mm256_add_epi32(_mm256_and_si256(v, low), _mm256_srli_epi32::<16>(v));
+        let both = _mm256_add_epi32(words(addrs), words(udp));
+        let half = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256::<1>(both));
+        let quarter = _mm_add_epi32(half, _mm_shuffle_epi32::<0b1110>(half));
+        _mm_cvtsi128_si64(quarter) as u64
+    }
+
     #[inline(always)]
     fn load16<const AT: usize>(bytes: &[u8; HEAD]) -> __m128i {
         const { assert!(AT + 16 <= HEAD) };

@@ -24,7 +24,8 @@ pub(super) fn in_place<B: PacketBuf, W: Wide>(
     interfaces: &Interfaces,
 ) -> bool {
     if !parts.is_shaped_like(UNICAST) {
-        return to_others(buf, parts, view, interfaces);
+        let others = if parts.is_ipv6() { reply6::in_place } else { to_group };
+        return others(buf, parts, view, interfaces);
     }
     let Some(frame) = buf.unique() else { return false };
     let len = frame.len();
@@ -46,12 +47,12 @@ pub(super) fn in_place<B: PacketBuf, W: Wide>(
     end == len && len >= MIN_FRAME || trim(buf, end)
 }
 
-/// The same of a request to a group, or over IPv6.
+/// The same of a request to a group.
 // U21, RFC 1122 4.1.3.5: from our own address if that was a group.
 #[inline(never)]
-fn to_others<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, interfaces: &Interfaces) -> bool {
+fn to_group<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, interfaces: &Interfaces) -> bool {
     if !parts.is_shaped_like(UNICAST.to(Cast::Multicast)) {
-        return reply6::in_place(buf, parts, view, interfaces);
+        return false;
     }
     let Some(frame) = buf.unique() else { return false };
     let len = frame.len();

@@ -11,6 +11,9 @@ use crate::wire::ethernet::MIN_FRAME;
 /// Bytes of a frame that has the least length: Ethernet, IPv4 without options, UDP, and 18 of its payload.
 pub(super) const FRONT: usize = MIN_FRAME;
 
+/// The same over IPv6, with as much of the payload.
+pub(super) const FRONT6: usize = FRONT + 20;
+
 /// Bytes of UDP in the front, header included.
 pub(super) const UDP_IN_FRONT: usize = FRONT - 34;
 
@@ -33,6 +36,9 @@ pub(super) trait Wide: Copy {
     /// source address, the destination, and UDP. Each in two words of 32 bits that do not overflow.
     fn sums(self, front: &[u8; FRONT], len: usize) -> (u64, u64);
 
+    /// The sum of the addresses of an IPv6 front, and of up to `len` bytes of its UDP.
+    fn sum6(self, front: &[u8; FRONT6], len: usize) -> u64;
+
     /// Turns the front of a request to one of our addresses round, which has `total_len` and this header checksum
     /// then, both as they are stored; `link` is what its first 16 bytes have of ours.
     fn turn(self, head: &mut [u8; HEAD], link: &[u8; 16], total_len: u16, checksum: u16);
@@ -53,6 +59,11 @@ impl Wide for Narrow {
     #[inline(always)]
     fn sums(self, _: &[u8; FRONT], _: usize) -> (u64, u64) {
         (0, 0)
+    }
+
+    #[inline(always)]
+    fn sum6(self, _: &[u8; FRONT6], _: usize) -> u64 {
+        0
     }
 
     #[inline(always)]
@@ -110,6 +121,17 @@ pub(super) const IP_HEADER: [u8; 32] = {
     let mut mask = [0xff; 32];
     let mut at = 0;
     while at < 14 - IP_AT {
+        mask[at] = 0;
+        at += 1;
+    }
+    mask
+};
+
+/// Of the last 32 bytes of an IPv6 front, those of UDP.
+pub(super) const UDP6: [u8; 32] = {
+    let mut mask = [0xff; 32];
+    let mut at = 0;
+    while at < 32 - UDP_IN_FRONT {
         mask[at] = 0;
         at += 1;
     }
