@@ -4,7 +4,7 @@
 //! [`first`] is asked once a datagram and says whether there are more; [`all`] names every one. Both are the same walk.
 
 use super::groups::{GroupTable, Members};
-use super::port_table::{Flow, PortTable, Socket, SocketId};
+use super::port_table::{Flow, Hearer, PortTable, SocketId};
 use crate::addr::{Family, V4};
 use crate::io::{Cast, DropReason, InterfaceId};
 
@@ -22,7 +22,7 @@ pub struct ForMany<F: Family> {
 /// The first of an audience.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct First {
-    /// The socket with the smallest id.
+    /// Of several, any one.
     pub socket: SocketId,
     /// Whether there are others.
     pub others: bool,
@@ -39,6 +39,15 @@ pub fn first<F: Family>(
     groups: &GroupTable<F>,
     table: &PortTable,
 ) -> Result<First, DropReason> {
+    // The common case at the price of its two look-ups: one socket on the port, whose service joined the group. What its
+    // filter wants the interface's does, too.
+    if datagram.cast == Cast::Multicast
+        && let Some(only) = table.only_hearer::<F>(datagram.interface, &datagram.flow)
+        && let Some(filter) = groups.members(datagram.flow.dst).and_then(|m| m.filter(only.service))
+        && filter.allows(datagram.flow.src)
+    {
+        return Ok(First { socket: only.socket, others: false });
+    }
     first_of_all(datagram, groups, table)
 }
 
@@ -63,7 +72,7 @@ fn first_of_all<F: Family>(
     found.ok_or(why)
 }
 
-/// Every socket that hears `datagram`, by id.
+/// Every socket that hears `datagram`, in no order.
 #[inline]
 pub fn all<'a, F: Family>(
     datagram: &'a ForMany<F>,
@@ -104,32 +113,31 @@ enum Hears {
     No,
 }
 
-/// Every socket on the port that could hear `datagram`, by id, and whether it does.
+/// Every socket on the port that could hear `datagram`, and whether it does.
 #[inline]
 fn walk<'a, F: Family>(
     datagram: &'a ForMany<F>,
     members: Option<&'a Members<F>>,
     table: &'a PortTable,
 ) -> impl Iterator<Item = (SocketId, Hears)> + 'a {
-    let ForMany { interface, flow, cast } = *datagram;
-    let is_group = cast == Cast::Multicast;
-    table.hearers::<F>(interface, flow).map(move |(id, socket)| {
-        // I13: a broadcast is for every socket that is bound to no address.
-        let hears = if is_group { hears::<F>(&socket, members, flow.src) } else { Hears::Yes };
-        (id, hears)
+    let ForMany { interface, flow, cast } = datagram;
+    let is_group = *cast == Cast::Multicast;
+    table.hearers::<F>(*interface, flow).map(move |hearer| {
+        // I13: a broadcast is for every socket that is bound to no address, or to that one.
+        let hears = if is_group { hears::<F>(hearer, members, flow.src) } else { Hears::Yes };
+        (hearer.socket, hears)
     })
 }
 
-/// Whether `socket` hears what `source` sends to a group that has these members, if any.
+/// Whether `hearer` hears what `source` sends to a group that has these members, if any.
 // U16, RFC 3678 3: a socket with a membership is ruled by its own filter. U17, ip(7) IP_MULTICAST_ALL: one without hears
 // what others joined the group for, unless it does not want to. U18: the members are those of one interface.
 #[inline]
-fn hears<F: Family>(socket: &Socket, members: Option<&Members<F>>, source: F::Addr) -> Hears {
-    let all = if F::VERSION == V4::VERSION { socket.multicast_all } else { socket.multicast_all6 };
-    match members.and_then(|members| members.filter(socket.service)) {
+fn hears<F: Family>(hearer: Hearer, members: Option<&Members<F>>, source: F::Addr) -> Hears {
+    match members.and_then(|members| members.filter(hearer.service)) {
         Some(filter) if filter.allows(source) => Hears::Yes,
         Some(_) => Hears::NotThisSource,
-        None if all => Hears::Yes,
+        None if hearer.multicast_all => Hears::Yes,
         None => Hears::No,
     }
 }

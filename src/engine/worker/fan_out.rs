@@ -61,7 +61,7 @@ impl<B: PacketBuf> FanOut<B> {
         self.from = 0;
     }
 
-    /// Adds a datagram and its sockets, in the order of their services. It comes back if there is none, or too much.
+    /// Adds a datagram and its sockets, in any order. It comes back if there is none, or too much.
     pub(super) fn add(
         &mut self,
         buf: B,
@@ -73,6 +73,9 @@ impl<B: PacketBuf> FanOut<B> {
         let room = self.sockets.capacity() - next;
         self.sockets.extend(sockets.take(room));
         let end = self.sockets.len();
+        if let Some(added) = self.sockets.get_mut(next..) {
+            added.sort_unstable();
+        }
         if next == end {
             return Err(buf);
         }

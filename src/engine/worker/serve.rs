@@ -213,7 +213,7 @@ impl<N: Nic> Worker<N> {
 }
 
 fn service_of(table: &PortTable, socket: SocketId) -> Option<ServiceId> {
-    table.get(socket).map(|s| s.service)
+    table.service(socket)
 }
 
 /// Adds `datagram`, which several sockets hear, with all of them.
