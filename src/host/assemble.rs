@@ -1,6 +1,7 @@
 //! From a plan and started ports to the parts of workers and control. Generic over the world, and without a device.
 
 use core::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender};
 
@@ -18,6 +19,7 @@ use crate::engine::worker::{Manner, WorkerParts, WorkerPort, WorkerService, Work
 use crate::fastpath::Level;
 use crate::io::{Nic, PortId};
 use crate::rng::Rng;
+use crate::socket::SendQueue;
 use crate::stack::fragmentation::IdSpace;
 use crate::stack::groups::ServiceId;
 use crate::stack::icmp_limit::{IcmpRates, Rate};
@@ -53,7 +55,7 @@ pub(super) fn workers(
     pairs: Vec<QueuePair<Dpdk>>,
     pool: &<Dpdk as Nic>::Pool,
     punt: &PuntSenders<Mbuf>,
-    (clock, taken): (WallClock, &[Taken]),
+    (clock, for_threads): (WallClock, &[(Taken, Arc<SendQueue>)]),
     rng: &mut Rng,
 ) -> Result<Assembly, HostError> {
     let mut ports: Vec<Vec<WorkerPort<Dpdk>>> = plan.workers.iter().map(|_| Vec::new()).collect();
@@ -89,7 +91,7 @@ pub(super) fn workers(
                 its.into_iter().any(|(_, workers)| workers.contains(&me))
             })?,
             homes: Homes::new(me, &lives_on, &to_homes, secret),
-            sockets: taken.get(me).cloned().map(|t| WorkerSockets::new(end, t)).unwrap_or_default(),
+            sockets: for_threads.get(me).map(|of| WorkerSockets::new(end, of.clone())).unwrap_or_default(),
             to_services,
             ports,
             pool: pool.clone(),

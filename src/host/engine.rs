@@ -28,7 +28,7 @@ use crate::engine::run::{ControlInputs, Ended, control_loop, last_words, worker_
 use crate::engine::worker::{Worker, WorkerParts};
 use crate::io::{Addressing6, FilterState, InterfaceId, LinkLocal, PortId, PortInfo, Refused, Rung};
 use crate::rng::Rng;
-use crate::socket::{EndpointOptions, Packets, SharedView};
+use crate::socket::{EndpointOptions, Packets, PacketsOptions, SendQueue, SendQueues, SharedView};
 use crate::stack::hops::Hops;
 use crate::stack::interface::{Inet, Interface, Interfaces};
 use crate::stack::membership::Limits;
@@ -84,11 +84,12 @@ pub(super) fn run(
         }
         control_ports.push(control_port(plan, index, started, interfaces, pages));
     }
-    let taken = threads.iter().flat_map(|_| plan.workers.iter().map(|_| Taken::default()));
-    let taken: Vec<_> = taken.collect();
-    let with = (wall_clock(clock), &*taken);
+    let send = threads.as_ref().map(|threads| threads.send.as_slice()).unwrap_or_default();
+    let of_workers: Vec<_> = send.iter().map(|send| (Taken::default(), Arc::clone(send))).collect();
+    let with = (wall_clock(clock), &*of_workers);
     let Assembly { workers, inboxes, sockets } =
         assemble::workers(plan, factories, pairs, &pool, &punt, with, &mut rng)?;
+    let taken = of_workers.into_iter().map(|(taken, _)| taken).collect();
     let threads = threads.map(|threads| control_sockets(plan, threads, taken));
     let pool_counts = pool.clone();
     let mut control = Control::<Dpdk>::new(
@@ -127,6 +128,29 @@ pub(super) struct ForThreads {
     pub(super) packets: Arc<Packets>,
     /// What is seen of the interfaces.
     pub(super) view: Arc<SharedView<NetView>>,
+    /// What each worker is to send.
+    send: Vec<Arc<SendQueue>>,
+}
+
+impl ForThreads {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let [small, medium, large] = plan.sockets.packets.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        Self {
+            packets: Packets::new(&PacketsOptions { small, medium, large }),
+            view: Arc::new(SharedView::new(NetView::default())),
+            send: plan.workers.iter().map(|_| Arc::default()).collect(),
+        }
+    }
+
+    /// The ways to the workers: of each interface, to those that serve its port.
+    pub(super) fn ways(&self, plan: &Plan) -> SendQueues {
+        let workers =
+            |interface: &InterfacePlan| plan.ports.get(interface.port.index()).map(|port| &port.workers);
+        let queues = |interface: &InterfacePlan| {
+            workers(interface).into_iter().flatten().filter_map(|worker| self.send.get(*worker).cloned())
+        };
+        SendQueues::new(plan.interfaces.iter().map(|interface| queues(interface).collect()).collect())
+    }
 }
 
 /// What control is told of the sockets of threads.

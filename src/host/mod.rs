@@ -33,15 +33,19 @@ mod secret;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::Path;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use crate::config::{Kind, Kinds, Plan, ServicePlan};
+use crate::config::{Config, ConfigErrors, Kind, Kinds, Machine, Plan, ServicePlan};
 use crate::dpdk::Mbuf;
+use crate::engine::request;
 use crate::service::{Echo, EchoOptions, Service};
 
+pub use crate::socket::{Sockets, UdpSocket};
 pub use error::HostError;
 pub use running::Running;
+use running::Threads;
 
 /// Makes one instance of a service, for one worker.
 type Factory = Box<dyn Fn(&ServicePlan) -> Result<Box<dyn Service<Mbuf>>, String> + Send + Sync>;
@@ -89,6 +93,16 @@ impl core::fmt::Debug for Host {
 }
 
 impl Host {
+    /// The host that the configuration file at `path` describes, on this machine, with the built-in kinds of service. It needs no
+    /// `[[service]]` if the program brings sockets of its own.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, each with its place and remedy.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ConfigErrors> {
+        let config = Config::load(path.as_ref())?;
+        Ok(Self::new(config.check(&Machine::here(), &builtin_kinds())?))
+    }
+
     /// The host of `plan`, with the built-in kinds of service.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
@@ -118,7 +132,27 @@ impl Host {
     /// A sentence that says what could not be done and what to do about it. DPDK can be started once in a process's
     /// life: a second run in one process fails.
     pub fn run(self, shutdown: &Shutdown) -> Result<(), HostError> {
-        Running::start(self, shutdown.clone(), None)?.wait()
+        Threads::start(self, request::requests(), shutdown, None)?.wait()
+    }
+
+    /// Starts it, and returns when it runs: for a program that has sockets of its own, with or without services.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let host = pollcast::host::Host::load("tap.toml")?.start()?;
+    /// let socket = host.sockets().bind("0.0.0.0:7".parse()?)?;
+    /// let mut buf = [0; 65536];
+    /// loop {
+    ///     let (len, peer) = socket.recv_from(&mut buf)?;
+    ///     socket.send_to(&buf[..len], peer)?;
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As of [`run`](Self::run), if it could not start.
+    pub fn start(self) -> Result<Running, HostError> {
+        Running::start(self)
     }
 }
 

@@ -1,64 +1,55 @@
 //! A host at work: its threads, and the handle by which a program has it.
 
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
-use crossbeam::channel::bounded;
+use crossbeam::channel::{Receiver, bounded};
 
 use super::engine::{self, ForThreads};
 use super::{Host, HostError, Shutdown};
 use crate::ctl;
-use crate::engine::request;
+use crate::engine::request::{self, Request, Requests};
+use crate::socket::Sockets;
 
 /// A running [`Host`]. Dropped, it has the host stop, and waits until it has.
+///
+/// Its [`sockets`](Self::sockets) are for any thread, from the start on. An address that is still asked for (duplicate address
+/// detection, RFC 4862 5.4; `conflict_detection = "probe"`) can be bound to when it is used:
+/// [`Sockets::interfaces`] says which are.
 #[derive(Debug)]
 pub struct Running {
+    sockets: Sockets,
     shutdown: Shutdown,
-    threads: Option<Threads>,
+    threads: Threads,
 }
 
 /// The threads that have an end to be waited for; the workers are the engine's own.
 #[derive(Debug)]
-struct Threads {
-    engine: JoinHandle<Result<(), HostError>>,
-    ctl: JoinHandle<()>,
+pub(super) struct Threads {
+    engine: Option<JoinHandle<Result<(), HostError>>>,
+    ctl: Option<JoinHandle<()>>,
     stopper: ctl::Stopper,
 }
 
 impl Running {
-    /// Starts `host`, which stops when `shutdown` is requested. Returns when its workers turn and its control listens.
-    pub(super) fn start(
-        host: Host,
-        shutdown: Shutdown,
-        threads: Option<ForThreads>,
-    ) -> Result<Self, HostError> {
-        let server = ctl::Server::bind(&host.plan.ctl_socket)?;
-        let stopper = server.stopper();
+    pub(super) fn start(host: Host) -> Result<Self, HostError> {
+        let shutdown = Shutdown::default();
         let (requests, incoming) = request::requests();
-        let control_cpu = host.plan.control_cpu;
-        let serve = move || {
-            engine::pin(control_cpu);
-            server.run(|command| requests.ask(command));
-        };
-        let ctl = Builder::new().name("ctl".into()).spawn(serve)?;
-        let (has_begun, begun) = bounded::<()>(1);
-        let asked = shutdown.asked.clone();
-        let run = move || {
-            let Host { plan, factories } = host;
-            engine::run(&plan, &factories, incoming, asked, threads, || {
-                // Whoever started it waits for this.
-                let _ = has_begun.send(());
-            })
-        };
-        // EAL pins the thread that starts it: one made for it.
-        let engine = Builder::new().name("control".into()).spawn(run);
-        let engine = engine.inspect_err(|_| stopper.stop())?;
-        let threads = Threads { engine, ctl, stopper };
-        // It says so, or it is gone, and its end says why.
-        if begun.recv().is_err() {
-            threads.wait()?;
-            return Ok(Self { shutdown, threads: None });
-        }
-        Ok(Self { shutdown, threads: Some(threads) })
+        let shared = ForThreads::new(&host.plan);
+        let sockets = Sockets::new(
+            Arc::new(requests.clone()),
+            Arc::clone(&shared.view),
+            shared.ways(&host.plan).into(),
+        );
+        let threads = Threads::start(host, (requests, incoming), &shutdown, Some(shared))?;
+        Ok(Self { sockets, shutdown, threads })
+    }
+
+    /// Where sockets are opened: a handle for as many threads as like. What it opened ends with the host: every call fails then
+    /// with ENETDOWN, also one that waits.
+    #[must_use]
+    pub fn sockets(&self) -> Sockets {
+        self.sockets.clone()
     }
 
     /// What stops the host: clones of it may go to other threads, or to a signal's handler.
@@ -72,27 +63,61 @@ impl Running {
     /// # Errors
     /// Why it could not go on.
     pub fn wait(mut self) -> Result<(), HostError> {
-        self.threads.take().map_or(Ok(()), Threads::wait)
+        self.threads.wait()
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(threads) = self.threads.take() {
-            self.shutdown.request();
-            if let Err(e) = threads.wait() {
-                tracing::error!("{e}");
-            }
+        self.shutdown.request();
+        if let Err(e) = self.threads.wait() {
+            tracing::error!("{e}");
         }
     }
 }
 
 impl Threads {
-    fn wait(self) -> Result<(), HostError> {
-        let Self { engine, ctl, stopper } = self;
-        let result = engine.join().unwrap_or_else(|panic| Err(HostError::panicked("control", &*panic)));
-        stopper.stop();
-        let served = ctl.join().map_err(|panic| HostError::panicked("ctl", &*panic));
-        result.and(served)
+    /// Starts `host`, which stops when `shutdown` is requested. Returns when its workers turn and its control listens.
+    pub(super) fn start(
+        host: Host,
+        (requests, incoming): (Requests, Receiver<Request>),
+        shutdown: &Shutdown,
+        shared: Option<ForThreads>,
+    ) -> Result<Self, HostError> {
+        let server = ctl::Server::bind(&host.plan.ctl_socket)?;
+        let stopper = server.stopper();
+        let control_cpu = host.plan.control_cpu;
+        let serve = move || {
+            engine::pin(control_cpu);
+            server.run(|command| requests.ask(command));
+        };
+        let ctl = Builder::new().name("ctl".into()).spawn(serve)?;
+        let (has_begun, begun) = bounded::<()>(1);
+        let asked = shutdown.asked.clone();
+        let run = move || {
+            let Host { plan, factories } = host;
+            engine::run(&plan, &factories, incoming, asked, shared, || {
+                // Whoever started it waits for this.
+                let _ = has_begun.send(());
+            })
+        };
+        // EAL pins the thread that starts it: one made for it.
+        let engine = Builder::new().name("control".into()).spawn(run);
+        let engine = engine.inspect_err(|_| stopper.stop())?;
+        let mut threads = Self { engine: Some(engine), ctl: Some(ctl), stopper };
+        // It says so, or it is gone, and its end says why.
+        if begun.recv().is_err() {
+            threads.wait()?;
+        }
+        Ok(threads)
+    }
+
+    /// Waits until the host has stopped; at once, if that was waited for before.
+    pub(super) fn wait(&mut self) -> Result<(), HostError> {
+        let engine = self.engine.take().map_or(Ok(Ok(())), JoinHandle::join);
+        let result = engine.unwrap_or_else(|panic| Err(HostError::panicked("control", &*panic)));
+        self.stopper.stop();
+        let served = self.ctl.take().map_or(Ok(()), JoinHandle::join);
+        result.and(served.map_err(|panic| HostError::panicked("ctl", &*panic)))
     }
 }

@@ -25,7 +25,7 @@ use crate::fastpath::Level;
 use crate::io::{Addressing6, BURST_MAX, ConflictDetection, IgmpPolicy, InterfaceId, MldPolicy, PortId};
 use crate::rng::Rng;
 use crate::service::{Echo, EchoOptions, Service};
-use crate::socket::{EndpointOptions, Packets, PacketsOptions, SharedView};
+use crate::socket::{EndpointOptions, Packets, PacketsOptions, SendQueue, SendQueues, SharedView};
 use crate::stack::fragmentation::IdSpace;
 use crate::stack::groups::ServiceId;
 use crate::stack::hops::Hops;
@@ -275,6 +275,7 @@ pub(super) struct Host {
     pub(super) control: Control<SimNic>,
     pub(super) packets: Arc<Packets>,
     pub(super) view: Arc<SharedView<NetView>>,
+    pub(super) ways: Arc<SendQueues>,
 }
 
 /// The pieces that are collected while ports are opened, one list a worker.
@@ -302,7 +303,8 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
     let lives_on = lives_on(options, &table);
     let mut each = receivers.into_iter().zip(fragments).zip(owners(&ways)).zip(datagrams);
     let mut pages: Vec<Vec<SocketPage>> = vec![Vec::new(); table.sockets().count()];
-    let (first, taken) = (pages.len(), (0..options.workers).map(|_| Taken::default()).collect::<Vec<_>>());
+    let first = pages.len();
+    let of_workers: Vec<(Taken, Arc<SendQueue>)> = (0..options.workers).map(|_| Default::default()).collect();
     let mut workers = Vec::new();
     for (worker, mut ports) in (0u16..).zip(worker_ports) {
         let Some((((inbox, handed_over), owners), to_services)) = each.next() else { break };
@@ -320,7 +322,7 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
                 services: services(options, usize::from(worker)),
                 sockets: WorkerSockets::new(
                     first + options.sockets.sockets,
-                    taken[usize::from(worker)].clone(),
+                    of_workers[usize::from(worker)].clone(),
                 ),
                 homes: Homes::new(usize::from(worker), &lives_on, &to_homes, secret),
                 to_services,
@@ -346,8 +348,12 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
         packets: Arc::clone(&packets),
         options: options.endpoints,
         view: Arc::clone(&view),
-        taken,
+        taken: of_workers.iter().map(|(taken, _)| taken.clone()).collect(),
     };
+    // Every worker serves every port.
+    let all: Vec<_> = of_workers.iter().map(|(_, send)| Arc::clone(send)).collect();
+    let interfaces = options.ports.iter().map(|port| 1 + port.vlans.len()).sum::<usize>();
+    let ways = Arc::new(SendQueues::new(vec![all; interfaces]));
     let mut control = Control::new(
         now,
         ControlParts {
@@ -363,7 +369,7 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
         },
     );
     control.start(now, memberships(options));
-    Host { pool, devices, workers, control, packets, view }
+    Host { pool, devices, workers, control, packets, view, ways }
 }
 
 fn uoa_parts(((trusted, limits), exchange): ((Trusted, TableLimits), Exchange)) -> UoaParts {

@@ -24,7 +24,7 @@ use crate::engine::worker::Worker;
 use crate::io::{BufPool, DropReason};
 use crate::rng::Rng;
 use crate::socket::call::Ask;
-use crate::socket::{Packets, SharedView};
+use crate::socket::{Packets, SendQueues, SharedView, Sockets};
 use crate::stack::net_view::NetView;
 use crate::time::{Instant, earliest};
 
@@ -59,6 +59,7 @@ pub struct World {
     machine: Shared,
     packets: Arc<Packets>,
     view: Arc<SharedView<NetView>>,
+    ways: Arc<SendQueues>,
     /// Buffers that the test took away from the host.
     taken: Vec<SimBuf>,
 }
@@ -71,7 +72,7 @@ impl World {
         let mut rng = Rng::new(seed);
         // Not the start of time: a host that takes zero for "never" shall be found out.
         let now = Instant::from_ns(1_000_000_000 + rng.below(1_000_000_000));
-        let Host { pool, devices, workers, control, packets, view } = build(now, options, &mut rng);
+        let Host { pool, devices, workers, control, packets, view, ways } = build(now, options, &mut rng);
         let mut sites = Vec::new();
         for (device, port) in devices.into_iter().zip(&options.ports) {
             let mut net = Net::new(port.link, rng.fork());
@@ -91,7 +92,7 @@ impl World {
             });
         }
         let machine = Shared::new(now, workers, control);
-        Self { seed, pool, sites, machine, packets, view, taken: Vec::new() }
+        Self { seed, pool, sites, machine, packets, view, ways, taken: Vec::new() }
     }
 
     /// The seed.
@@ -436,6 +437,13 @@ impl World {
     pub fn leave(&mut self, group: Ipv4Addr, source: Option<Ipv4Addr>) {
         let answer = self.execute(&Command::Leave(Membership::of(group).from_source(source)));
         assert!(matches!(answer, Answer::Done(_)), "{answer:?}");
+    }
+
+    /// Where sockets of this world are opened, as by threads of its host. They do not block: what they send leaves, and what is
+    /// sent to them arrives, when the world [settles](Self::settle), or time passes.
+    #[must_use]
+    pub fn sockets(&self) -> Sockets {
+        Sockets::new(self.asks(), Arc::clone(&self.view), Arc::clone(&self.ways))
     }
 
     /// Whom the sockets of this world's threads ask. A call turns the host until it is replied to, and no time passes meanwhile

@@ -13,7 +13,7 @@ use crate::engine::counters::Counter;
 use crate::engine::message::SocketNews;
 use crate::io::{DropReason, Nic, PacketBuf};
 use crate::service::Datagram;
-use crate::socket::{Arrived, Endpoint};
+use crate::socket::{Arrived, Endpoint, SendQueue};
 use crate::stack::interface::{Interfaces, Ip};
 use crate::stack::port_table::SocketId;
 use crate::time::Instant;
@@ -25,15 +25,25 @@ pub struct WorkerSockets {
     endpoints: Vec<Option<Arc<Endpoint>>>,
     /// Where it says how far it has followed.
     taken: Taken,
+    /// What threads have for it to send.
+    outgoing: Arc<SendQueue>,
 }
 
 impl WorkerSockets {
-    /// Of a worker that says by `taken` how far it has followed. The ids of sockets are below `end`.
+    /// Of a worker that says by [`Taken`] how far it has followed, and sends what is in the queue. The ids of sockets are below
+    /// `end`.
     #[must_use]
-    pub fn new(end: usize, taken: Taken) -> Self {
+    pub fn new(end: usize, (taken, outgoing): (Taken, Arc<SendQueue>)) -> Self {
         let mut endpoints = Vec::new();
         endpoints.resize_with(end, || None);
-        Self { endpoints, taken }
+        Self { endpoints, taken, outgoing }
+    }
+
+    /// What threads have for it to send.
+    #[inline]
+    #[must_use]
+    pub const fn outgoing(&self) -> &Arc<SendQueue> {
+        &self.outgoing
     }
 
     /// What receives for the socket `id`.
