@@ -172,6 +172,7 @@ fn the_tap_file_names_every_key() {
         "[reassembly]",
         "[sockets]",
         "[icmp]",
+        "[uoa]",
         "[[port]]",
         "[[service]]\nkind = \"echo\"",
     ] {

@@ -25,12 +25,12 @@ mod kinds6;
 #[path = "common/read.rs"]
 mod read;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use judge::Judge;
 use kinds6::{HOST6, LOCAL6, SECOND6};
-use pollcast::addr::{Cidr, Ipv4Cidr, MacAddr, Unicast, V6};
+use pollcast::addr::{Cidr, Ipv4Cidr, MacAddr, Prefix, Unicast, V6};
 use pollcast::engine::Counter;
 use pollcast::fastpath::Level;
 use pollcast::io::Addressing6;
@@ -40,6 +40,7 @@ use pollcast::sim::nic::Reception;
 use pollcast::sim::offload::RxChecksum;
 use pollcast::sim::setup::{PortOptions, ServiceOptions, WorldOptions};
 use pollcast::sim::world::World;
+use pollcast::stack::uoa::{TableLimits, Trusted};
 
 const HOST: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
 const SECOND: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 3);
@@ -78,6 +79,14 @@ fn world(seed: u64, build: &Build) -> World {
         ports: vec![port],
         services: vec![service],
         workers: build.workers,
+        // The peers of the corpus are balancers, and few of their clients are remembered.
+        uoa: Some((
+            Trusted::new(
+                vec![Prefix::of(Ipv4Addr::new(198, 18, 0, 10), 32)],
+                vec![Prefix::of(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x10), 128)],
+            ),
+            TableLimits { flows: 4, timeout: Duration::from_secs(10) },
+        )),
         level: Level::detect(),
         ..WorldOptions::default()
     };

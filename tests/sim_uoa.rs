@@ -10,7 +10,7 @@ use pollcast::addr::{Cidr, Group, Prefix, Unicast};
 use pollcast::engine::Counter;
 use pollcast::io::{Addressing6, DropReason, InterfaceId, LinkLocal, PacketBuf};
 use pollcast::rng::Rng;
-use pollcast::service::{Cx, Datagram, Service};
+use pollcast::service::{Cx, Datagram, EchoOptions, Service};
 use pollcast::sim::buf::SimBuf;
 use pollcast::sim::filter::Abilities;
 use pollcast::sim::frames::fragment::{cut, cut_evenly, join};
@@ -511,6 +511,55 @@ fn a_group_of_ipv6_hears_of_clients() {
     let sent = world.exchange(0, &UoaFrame { destination_mac: Some(mac), ..forwarded }.frame());
     assert_eq!(clients(&seen), [Some(CLIENT6.to_owned())]);
     assert_eq!(UdpFrame6::read(&sent[0]).unwrap().destination.to_string(), BALANCER6);
+}
+
+// O01, O05: an echo that describes its senders says who the client is, in the words of DPVS's example server, to the balancer.
+#[test]
+fn an_echo_names_the_client() {
+    let echo = EchoOptions { describe_sender: true, ..EchoOptions::default() };
+    let echo = ServiceOptions::echo_with(echo).dual_stack();
+    let mut world = started(16, &options(vec![echo.wanting(InterfaceId(0), GROUP, SourceFilter::ANY)]));
+    let read = |sent: Vec<Vec<u8>>| {
+        let [answer] = sent.try_into().expect("an answer");
+        let answer = UdpFrame::read(&answer).expect("a datagram");
+        (answer.destination.to_string(), String::from_utf8(answer.payload).unwrap())
+    };
+    let says = |line: &str| (BALANCER.to_owned(), line.to_owned());
+    let plain = |payload| UdpFrame::new(BALANCER, OWN, payload).frame();
+    assert_eq!(
+        read(world.exchange(0, &plain(b"hello"))),
+        says("Receive 5 bytes from 198.18.0.1:4000 -- hello\n")
+    );
+    for forwarded in [header(CLIENT), protocol(CLIENT)] {
+        let line = "Receive 5 bytes from 198.18.0.1:4000 -- hello\n  real client 203.0.113.9:8080\n";
+        assert_eq!(read(world.exchange(0, &frame(&forwarded))), says(line));
+    }
+    let line = "Receive 0 bytes from 198.18.0.1:4000 -- \n  real client 203.0.113.9:8080\n";
+    assert_eq!(read(world.exchange(0, &plain(b""))), says(line), "a plain one of the same flow");
+    let line = "Receive 5 bytes from 198.18.0.1:4000 -- hello\n  real client 2001:db8:9::9:8080\n";
+    assert_eq!(read(world.exchange(0, &frame(&protocol(CLIENT6)))), says(line));
+    let to_group = UoaFrame::new(Carrier::Header, CLIENT, BALANCER, "239.1.2.3:7", b"hello").frame();
+    assert_eq!(read(world.exchange(0, &to_group)).1.lines().count(), 2);
+    // A payload that is longer than the text, in one buffer and in several.
+    for len in [1400, 5000] {
+        let forwarded = UoaFrame { payload: vec![b'x'; len], ..protocol(CLIENT) };
+        for piece in cut_evenly(&frame(&forwarded), 7, 1200) {
+            world.inject(0, &piece);
+        }
+        world.settle();
+        let (to, text) = read(world.take_sent(0));
+        let shown = "x".repeat(256);
+        let line = format!("Receive {len} bytes from 198.18.0.1:4000 -- {shown}\n  real client {CLIENT}\n");
+        assert_eq!((to.as_str(), text), (BALANCER, line));
+    }
+    let sent = world.exchange(0, &frame(&protocol6(CLIENT6)));
+    let answer = UdpFrame6::read(&sent[0]).unwrap();
+    assert_eq!(answer.destination.to_string(), BALANCER6);
+    assert_eq!(
+        answer.payload,
+        b"Receive 5 bytes from 2001:db8::1:4000 -- hello\n  real client 2001:db8:9::9:8080\n"
+    );
+    assert_eq!(world.all_drops(), []);
 }
 
 // O03, O04: whatever is in the options, whoever it is from, nothing is lost or counted twice, and every datagram that is delivered is

@@ -82,6 +82,27 @@ impl<B: PacketBuf> Datagram<B> {
         Some(bytes)
     }
 
+    /// Puts `payload` in the place of its payload, before a [`reply`](Self::reply), whatever the length of both. False, and
+    /// nothing changed, if another socket shares it, or its buffer has no room.
+    pub fn set_payload(&mut self, payload: &[u8]) -> bool {
+        let start = self.payload_range().0;
+        let (end, in_body) = (start + payload.len(), self.parts.is_in_body());
+        let Ok(udp_len) = u16::try_from(UDP_HEADER + payload.len()) else { return false };
+        if !in_body && !self.buf.set_len(end) {
+            return false;
+        }
+        let bytes = if in_body { self.buf.body_mut() } else { self.buf.unique() };
+        let Some(datagram) = bytes.and_then(|bytes| bytes.get_mut(self.parts.l4()..end)) else {
+            return false;
+        };
+        let Some((header, behind)) = datagram.split_first_chunk_mut::<UDP_HEADER>() else { return false };
+        behind.copy_from_slice(payload);
+        let [l0, l1] = udp_len.to_be_bytes();
+        (header[4], header[5]) = (l0, l1);
+        self.parts = self.parts.with_len(udp_len).with_sum(PayloadSum::Absent);
+        true
+    }
+
     /// Whether it came over IPv6.
     #[inline]
     #[must_use]

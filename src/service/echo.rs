@@ -2,6 +2,8 @@
 //!
 //! Built on the public [`Service`] trait alone: whatever it can do, a service of yours can do.
 
+mod sender;
+
 use core::time::Duration;
 
 use serde::Deserialize;
@@ -74,6 +76,8 @@ pub struct EchoOptions {
     pub group_answers_per_second: u32,
     /// The most answers a second, on each worker, to one source address; 0 for no cap.
     pub replies_per_second_per_source: u32,
+    /// Whether an answer is a text that says who sent what, and who the real client is, in place of what was sent.
+    pub describe_sender: bool,
     /// Source ports that are never answered.
     pub refuse_source_ports: RefuseSourcePorts,
 }
@@ -85,6 +89,7 @@ impl Default for EchoOptions {
             answer_broadcast: false,
             group_answers_per_second: 10_000,
             replies_per_second_per_source: 0,
+            describe_sender: false,
             refuse_source_ports: RefuseSourcePorts::default(),
         }
     }
@@ -97,6 +102,7 @@ impl EchoOptions {
         "answer_broadcast",
         "group_answers_per_second",
         "replies_per_second_per_source",
+        "describe_sender",
         "refuse_source_ports",
     ];
 }
@@ -193,7 +199,7 @@ impl Echo {
 impl<B: PacketBuf> Service<B> for Echo {
     /// X01, RFC 862: what goes back is what came.
     fn writes_payloads(&self) -> bool {
-        false
+        self.options.describe_sender
     }
 
     #[inline]
@@ -206,12 +212,25 @@ impl<B: PacketBuf> Service<B> for Echo {
                 datagram.refuse(DropReason::EchoReflectorPort);
                 continue;
             }
-            // X05, RFC 8085 3: one request, at most one reply, and that no longer: the total never exceeds what came in.
+            // X05, RFC 8085 3: one request, at most one reply, and that no longer, unless a text was asked for: the total never
+            // exceeds what came in.
             match self.may_answer(cx.now, datagram) {
+                Ok(()) if self.options.describe_sender => describe(datagram),
                 Ok(()) => datagram.reply(),
                 Err(why) => datagram.refuse(why),
             }
         }
+    }
+}
+
+/// Answers with what is known of the sender.
+#[cold]
+fn describe<B: PacketBuf>(datagram: &mut Datagram<B>) {
+    let text = sender::describe(datagram);
+    if datagram.set_payload(&text) {
+        datagram.reply();
+    } else {
+        datagram.refuse(DropReason::ReplyImpossible);
     }
 }
 

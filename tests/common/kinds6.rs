@@ -7,8 +7,8 @@ use std::net::{Ipv6Addr, SocketAddrV6};
 use pollcast::addr::MacAddr;
 use pollcast::sim::frames::fragment6::{cut6, cut6_evenly};
 use pollcast::sim::frames::{
-    Ethernet, Extension, HeaderOption, Ipv6, MldQuery, NdpFrame, NdpMessage, NdpOption, Prefix,
-    RouterAdvertisement, UdpFrame6, mac_for6, mld_frame, sealed6, solicited_node,
+    Carrier, Ethernet, Extension, HeaderOption, Ipv6, MldQuery, NdpFrame, NdpMessage, NdpOption, Prefix,
+    RouterAdvertisement, UdpFrame6, UoaFrame, mac_for6, mld_frame, sealed6, solicited_node,
 };
 
 use super::frames::{ETHERTYPE_IPV6, tagged};
@@ -37,8 +37,8 @@ type Named = (&'static str, Vec<Vec<u8>>);
 
 /// The kinds.
 pub fn kinds6() -> Vec<Kind> {
-    let rooms: [fn() -> Vec<Named>; 9] =
-        [udp, addresses, headers, extensions, fragments, icmps, errors, ndp, mld];
+    let rooms: [fn() -> Vec<Named>; 10] =
+        [udp, addresses, headers, extensions, fragments, forwarded, icmps, errors, ndp, mld];
     rooms.iter().flat_map(|room| room()).map(|(name, frames)| Kind { name, frames }).collect()
 }
 
@@ -68,6 +68,22 @@ fn datagram(ip: &Ipv6, sport: u16, dport: u16, payload: &[u8]) -> Vec<u8> {
 
 fn hello(ip: &Ipv6) -> Vec<u8> {
     send(ip, &datagram(ip, 4000, 7, b"hello"))
+}
+
+/// What a balancer makes of a client's datagram.
+fn forwarded() -> Vec<Named> {
+    let by = |from: &str, client: &str, to: &str| {
+        let forwarded = UoaFrame::new(Carrier::Protocol, client, from, to, b"hello");
+        UoaFrame { destination_mac: Some(MacAddr(HOST.mac)), ..forwarded }
+    };
+    let (peer, own, client) = ("[2001:db8::10]:4000", "[2001:db8::2]:7", "[2001:db8:9::9]:8080");
+    let good = by(peer, client, own);
+    vec![
+        ("option protocol over IPv6", vec![good.frame(), by("[2001:db8::99]:4000", client, own).frame()]),
+        ("option protocol over IPv6, client of IPv4", vec![by(peer, "203.0.113.9:8080", own).frame()]),
+        ("option protocol over IPv6, client that cannot be", vec![by(peer, "[ff02::1]:1", own).frame()]),
+        ("option protocol over IPv6, length too large", vec![UoaFrame { length: Some(200), ..good }.frame()]),
+    ]
 }
 
 fn knock(ip: &Ipv6) -> Vec<u8> {
