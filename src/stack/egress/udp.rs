@@ -131,6 +131,7 @@ fn sending<F: Emit, B: PacketBuf>(
 }
 
 /// U21, RFC 1122 4.1.3.5: from the address that was asked; from our own if that was a group or broadcast address.
+// O05: to the IP source, a balancer's too; whoever it says that it speaks for is reached through it alone.
 fn addresses<F: Emit>(frame: &[u8], parts: Parts, interface: &Interface) -> Option<(F::Addr, F::Addr)> {
     let (asking, asked) = F::addresses(frame.get(parts.l3()..)?)?;
     let own = match parts.cast() {
