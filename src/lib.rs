@@ -24,7 +24,7 @@
 //! struct Shout;
 //!
 //! impl<B: PacketBuf> Service<B> for Shout {
-//!     fn datagrams(&mut self, _cx: &mut Cx, burst: &mut [Datagram<B>]) {
+//!     fn datagrams(&mut self, _cx: &mut Cx<'_, B>, burst: &mut [Datagram<B>]) {
 //!         for datagram in burst {
 //!             if let Some(payload) = datagram.payload_mut() {
 //!                 payload.make_ascii_uppercase();

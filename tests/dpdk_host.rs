@@ -23,7 +23,7 @@ struct NoOptions {}
 struct Shout;
 
 impl<B: PacketBuf> Service<B> for Shout {
-    fn datagrams(&mut self, _cx: &mut Cx, burst: &mut [Datagram<B>]) {
+    fn datagrams(&mut self, _cx: &mut Cx<'_, B>, burst: &mut [Datagram<B>]) {
         for datagram in burst {
             if let Some(payload) = datagram.payload_mut() {
                 payload.make_ascii_uppercase();
@@ -37,7 +37,7 @@ impl<B: PacketBuf> Service<B> for Shout {
 struct Broken;
 
 impl<B: PacketBuf> Service<B> for Broken {
-    fn datagrams(&mut self, _cx: &mut Cx, _burst: &mut [Datagram<B>]) {
+    fn datagrams(&mut self, _cx: &mut Cx<'_, B>, _burst: &mut [Datagram<B>]) {
         panic!("a defect of the service");
     }
 }

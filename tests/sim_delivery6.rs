@@ -39,7 +39,7 @@ impl<B: PacketBuf> Service<B> for Recorder {
         false
     }
 
-    fn datagrams(&mut self, _cx: &mut Cx, burst: &mut [Datagram<B>]) {
+    fn datagrams(&mut self, _cx: &mut Cx<'_, B>, burst: &mut [Datagram<B>]) {
         for datagram in burst {
             let saw = (self.instance, datagram.source(), datagram.payload().to_vec());
             self.seen.lock().unwrap().push(saw);

@@ -432,11 +432,11 @@ fn an_mtu_that_cannot_be_is_ignored() {
 struct Listening(Arc<Mutex<Vec<IcmpError>>>);
 
 impl Service<SimBuf> for Listening {
-    fn datagrams(&mut self, _cx: &mut Cx, burst: &mut [Datagram<SimBuf>]) {
+    fn datagrams(&mut self, _cx: &mut Cx<'_, SimBuf>, burst: &mut [Datagram<SimBuf>]) {
         burst.iter_mut().for_each(Datagram::reply);
     }
 
-    fn icmp_error(&mut self, _cx: &mut Cx, error: &IcmpError) {
+    fn icmp_error(&mut self, _cx: &mut Cx<'_, SimBuf>, error: &IcmpError) {
         self.0.lock().unwrap().push(*error);
     }
 }

@@ -29,11 +29,11 @@ const OTHER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 10);
 struct Listening(Arc<Mutex<Vec<IcmpError>>>);
 
 impl Service<SimBuf> for Listening {
-    fn datagrams(&mut self, _cx: &mut Cx, burst: &mut [Datagram<SimBuf>]) {
+    fn datagrams(&mut self, _cx: &mut Cx<'_, SimBuf>, burst: &mut [Datagram<SimBuf>]) {
         burst.iter_mut().for_each(Datagram::reply);
     }
 
-    fn icmp_error(&mut self, _cx: &mut Cx, error: &IcmpError) {
+    fn icmp_error(&mut self, _cx: &mut Cx<'_, SimBuf>, error: &IcmpError) {
         self.0.lock().unwrap().push(*error);
     }
 }

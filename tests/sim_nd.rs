@@ -247,11 +247,11 @@ fn an_answer_by_route_waits_for_its_neighbour() {
 struct Listening(Arc<Mutex<Vec<IcmpError>>>);
 
 impl Service<SimBuf> for Listening {
-    fn datagrams(&mut self, _cx: &mut Cx, burst: &mut [Datagram<SimBuf>]) {
+    fn datagrams(&mut self, _cx: &mut Cx<'_, SimBuf>, burst: &mut [Datagram<SimBuf>]) {
         burst.iter_mut().for_each(Datagram::reply);
     }
 
-    fn icmp_error(&mut self, _cx: &mut Cx, error: &IcmpError) {
+    fn icmp_error(&mut self, _cx: &mut Cx<'_, SimBuf>, error: &IcmpError) {
         self.0.lock().unwrap().push(*error);
     }
 }

@@ -126,6 +126,8 @@ pub enum ToService<B> {
         buf: B,
         /// Where its parts lie, and which socket it is for.
         parts: Parts,
+        /// When it was received.
+        received_at: Instant,
     },
     /// An ICMP error about a datagram that the service may have sent.
     Error(Report),

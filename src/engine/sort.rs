@@ -55,7 +55,7 @@ pub(super) struct Sorter<'a, P: BufPool> {
 impl<P: BufPool> Sink<P::Buf> for Sorter<'_, P> {
     #[inline(always)]
     fn deliver(&mut self, buf: P::Buf, parts: Parts) {
-        self.push(Datagram::new(buf, parts));
+        self.push(Datagram::new(buf, parts, self.now));
     }
 
     #[inline(never)]
@@ -64,7 +64,7 @@ impl<P: BufPool> Sink<P::Buf> for Sorter<'_, P> {
         match verdict {
             Verdict::Deliver(buf, parts) => {
                 self.slowly += 1;
-                self.push(Datagram::new(buf, parts));
+                self.push(Datagram::new(buf, parts, self.now));
             }
             Verdict::Hairpin(buf) => {
                 self.tally.add(Counter::IcmpEcho, 1);

@@ -5,6 +5,7 @@
 
 pub(super) mod copies;
 mod fan_out;
+mod outlet;
 mod serve;
 mod sockets;
 
@@ -23,7 +24,7 @@ use crate::addr::{V4, V6};
 use crate::fastpath::{self, Level, Lookup, Sink};
 use crate::io::{BURST_MAX, Burst, DropReason, InterfaceId, Nic, PacketBuf, PortId, ReplyPath, RxQueue};
 use crate::rng::Rng;
-use crate::service::{Cx, Datagram, Service};
+use crate::service::{Datagram, Service};
 use crate::stack::fragmentation::Ids;
 use crate::stack::groups::ServiceId;
 use crate::stack::icmp::received::{self, Report};
@@ -33,6 +34,7 @@ use crate::stack::port_table::PortTable;
 use crate::stack::reassembly::Limits;
 use crate::time::Instant;
 use fan_out::FanOut;
+use outlet::Hosted;
 pub use sockets::WorkerSockets;
 
 /// Messages that a turn takes from the inbox at most.
@@ -123,7 +125,7 @@ pub struct Worker<N: Nic> {
     pool: N::Pool,
     table: PortTable,
     socket_pages: Vec<SocketPage>,
-    services: Vec<WorkerService<N::Buf>>,
+    services: Vec<Hosted<N::Buf>>,
     homes: Homes<N::Buf>,
     sockets: WorkerSockets,
     /// Whether every datagram is for one socket, whose service lives here.
@@ -175,6 +177,7 @@ impl<N: Nic> Worker<N> {
         let clients = uoa.map(|uoa| Clients::new(uoa, rng.u64()));
         let burst = burst.clamp(1, BURST_MAX);
         let fan_out = FanOut::new(table.audience_max());
+        let services = services.into_iter().map(|service| Hosted::new(service, &table)).collect();
         let plain = table.audience_max() == 1 && homes.are_all_here();
         let mut worker = Self {
             ports,
@@ -201,7 +204,7 @@ impl<N: Nic> Worker<N> {
             batch: ArrayVec::new(),
             fan_out,
         };
-        worker.services.iter_mut().for_each(|s| s.service.started(&mut Cx { now }));
+        worker.call_all(now, |service, cx| service.started(cx));
         worker
     }
 
@@ -219,6 +222,7 @@ impl<N: Nic> Worker<N> {
         }
         work += self.take_handed_over(now);
         work += self.take_for_services(now);
+        work += self.fire_timers(now);
         for index in 0..self.ports.len() {
             work += self.poll_port(now, index);
         }
@@ -247,14 +251,16 @@ impl<N: Nic> Worker<N> {
                 fragments::count(&given_up.account, &mut port.tally);
             }
         }
-        self.services.iter_mut().for_each(|s| s.service.stopped(&mut Cx { now }));
+        self.call_all(now, |service, cx| service.stopped(cx));
+        self.ports.iter_mut().for_each(PortIo::flush);
         self.ports.iter_mut().for_each(PortIo::publish);
     }
 
     /// When [`turn`](Self::turn) has something to do, if nothing arrives before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.fragments.poll_timeout()
+        let timers = self.services.iter().filter_map(|s| s.timer).min();
+        timers.into_iter().chain(self.fragments.poll_timeout()).min()
     }
 
     /// The sum of its counters over all ports.

@@ -10,7 +10,7 @@
 //! # use pollcast::service::{Cx, Datagram, Service};
 //! # struct Shout;
 //! # impl<B: PacketBuf> Service<B> for Shout {
-//! #     fn datagrams(&mut self, _cx: &mut Cx, _burst: &mut [Datagram<B>]) {}
+//! #     fn datagrams(&mut self, _cx: &mut Cx<'_, B>, _burst: &mut [Datagram<B>]) {}
 //! # }
 //! # #[derive(serde::Deserialize)]
 //! # struct Options {}

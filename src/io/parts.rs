@@ -197,6 +197,13 @@ impl Parts {
         self.word.get() >> IPV6_SHIFT & 1 != 0
     }
 
+    /// Whether it came in by a tagged interface.
+    #[inline]
+    #[must_use]
+    pub const fn is_tagged(self) -> bool {
+        self.word.get() >> TAGGED_SHIFT & 1 != 0
+    }
+
     /// To whom it was addressed.
     #[inline]
     #[must_use]

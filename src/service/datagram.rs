@@ -2,7 +2,10 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
+use super::Kept;
+use crate::addr::Vid;
 use crate::io::{Cast, DropReason, InterfaceId, PacketBuf, Parts, PayloadSum};
+use crate::time::Instant;
 
 /// What a service decided.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,8 +21,10 @@ pub enum Action {
 /// A UDP datagram for a service: its payload in place, and what the packet says of it.
 #[derive(Debug)]
 pub struct Datagram<B> {
-    buf: B,
+    /// `None` once it is kept.
+    buf: Option<B>,
     parts: Parts,
+    received_at: Instant,
     action: Action,
 }
 
@@ -27,32 +32,32 @@ pub struct Datagram<B> {
 const UDP_HEADER: usize = 8;
 
 impl<B: PacketBuf> Datagram<B> {
-    /// The datagram at `parts` of `buf`. For the engine, and for tests of services.
+    /// The datagram at `parts` of `buf`, which was received at that moment. For the engine, and for tests of services.
     #[inline]
     #[must_use]
-    pub fn new(buf: B, parts: Parts) -> Self {
-        Self { buf, parts, action: Action::Consume }
+    pub const fn new(buf: B, parts: Parts, received_at: Instant) -> Self {
+        Self { buf: Some(buf), parts, received_at, action: Action::Consume }
     }
 
-    /// The pieces, for the engine to carry the decision out.
+    /// The pieces, for the engine to carry the decision out; no buffer if it was kept.
     #[inline]
     #[must_use]
-    pub fn into_parts(self) -> (B, Parts, Action) {
+    pub fn into_parts(self) -> (Option<B>, Parts, Action) {
         (self.buf, self.parts, self.action)
     }
 
-    /// The packet that carried it.
+    /// The packet that carried it; `None` once it is [kept](Self::keep).
     #[inline]
     #[must_use]
-    pub fn buf(&self) -> &B {
-        &self.buf
+    pub const fn buf(&self) -> Option<&B> {
+        self.buf.as_ref()
     }
 
     /// The packet that carried it, to be changed. For the engine.
     #[inline]
     #[must_use]
-    pub(crate) fn buf_mut(&mut self) -> &mut B {
-        &mut self.buf
+    pub(crate) const fn buf_mut(&mut self) -> Option<&mut B> {
+        self.buf.as_mut()
     }
 
     /// Where its parts lie.
@@ -76,8 +81,8 @@ impl<B: PacketBuf> Datagram<B> {
     #[must_use]
     pub fn payload_mut(&mut self) -> Option<&mut [u8]> {
         let (start, end) = self.payload_range();
-        let in_body = self.parts.is_in_body();
-        let bytes = if in_body { self.buf.body_mut()? } else { self.buf.unique()? }.get_mut(start..end)?;
+        let (in_body, buf) = (self.parts.is_in_body(), self.buf.as_mut()?);
+        let bytes = if in_body { buf.body_mut()? } else { buf.unique()? }.get_mut(start..end)?;
         self.parts = self.parts.with_sum(PayloadSum::Absent);
         Some(bytes)
     }
@@ -170,6 +175,48 @@ impl<B: PacketBuf> Datagram<B> {
         self.parts.interface()
     }
 
+    /// The socket of the service that it is for, by its number.
+    #[inline]
+    #[must_use]
+    pub fn socket(&self) -> u32 {
+        self.parts.socket()
+    }
+
+    /// The VLAN that it came in by; `None`: the interface has none.
+    // E12, 802.1Q: in the frame, or taken off by the device.
+    #[must_use]
+    pub fn vlan(&self) -> Option<Vid> {
+        const VID: u16 = 0x0fff;
+        if !self.parts.is_tagged() {
+            return None;
+        }
+        let stripped = self.buf.as_ref().and_then(|buf| buf.rx_meta().stripped_tci);
+        // Of tags in the frame, the last one before the packet: behind it is the packet's type.
+        let before_l3 = self.parts.l3().checked_sub(4).filter(|at| *at >= 12);
+        let tag = || self.data().get(before_l3?..)?.first_chunk().map(|b| u16::from_be_bytes(*b));
+        Vid::new(stripped.or_else(tag)? & VID)
+    }
+
+    /// When it was received: the moment of the turn of the worker that took it from the device.
+    #[inline]
+    #[must_use]
+    pub const fn received_at(&self) -> Instant {
+        self.received_at
+    }
+
+    /// Whether its payload is longer than what is here of it. What the host delivers never is: what no buffer has room for is
+    /// dropped, and counted.
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        self.bytes().len() < self.payload_range().1
+    }
+
+    /// Its congestion mark (RFC 3168): the low two bits of [`tos`](Self::tos).
+    #[must_use]
+    pub fn ecn(&self) -> u8 {
+        self.tos() & 0x3
+    }
+
     /// Its time to live, or hop limit, on arrival.
     // P11, RFC 3542 6.3: both families under one name.
     #[must_use]
@@ -192,6 +239,14 @@ impl<B: PacketBuf> Datagram<B> {
         self.action = Action::Reply;
     }
 
+    /// Keeps it for later, with all that came with it; to the burst it counts as consumed. `None` if it is kept already.
+    #[must_use = "what is kept and dropped is consumed"]
+    pub fn keep(&mut self) -> Option<Kept<B>> {
+        let Self { parts, received_at, .. } = *self;
+        self.action = Action::Consume;
+        self.buf.take().map(|buf| Kept::new(Self::new(buf, parts, received_at)))
+    }
+
     /// Drops it for `reason`, which is counted.
     #[inline]
     pub fn refuse(&mut self, reason: DropReason) {
@@ -201,7 +256,17 @@ impl<B: PacketBuf> Datagram<B> {
     /// What the UDP header and the payload lie in.
     #[inline]
     fn bytes(&self) -> &[u8] {
-        if self.parts.is_in_body() { self.buf.body().unwrap_or_default() } else { self.buf.data() }
+        match &self.buf {
+            Some(buf) if self.parts.is_in_body() => buf.body().unwrap_or_default(),
+            Some(buf) => buf.data(),
+            None => &[],
+        }
+    }
+
+    /// What the link and IP headers lie in.
+    #[inline]
+    fn data(&self) -> &[u8] {
+        self.buf.as_ref().map_or(&[], PacketBuf::data)
     }
 
     #[inline]
@@ -211,7 +276,7 @@ impl<B: PacketBuf> Datagram<B> {
     }
 
     fn byte(&self, at: usize) -> u8 {
-        self.buf.data().get(at).copied().unwrap_or_default()
+        self.data().get(at).copied().unwrap_or_default()
     }
 
     /// The address at one of these offsets of an IPv4 or IPv6 header, and `port`.
@@ -230,7 +295,7 @@ impl<B: PacketBuf> Datagram<B> {
 
     #[inline]
     fn octets_at<const N: usize>(&self, offset: usize) -> [u8; N] {
-        let bytes = self.buf.data().get(self.parts.l3() + offset..);
+        let bytes = self.data().get(self.parts.l3() + offset..);
         bytes.and_then(|b| b.first_chunk()).copied().unwrap_or([0; N])
     }
 }

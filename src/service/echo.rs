@@ -203,7 +203,7 @@ impl<B: PacketBuf> Service<B> for Echo {
     }
 
     #[inline]
-    fn datagrams(&mut self, cx: &mut Cx, burst: &mut [Datagram<B>]) {
+    fn datagrams(&mut self, cx: &mut Cx<'_, B>, burst: &mut [Datagram<B>]) {
         for datagram in burst {
             // X02, X06: two echoes, whatever port they share, or an echo and a chargen, would never stop. U10: port 0 cannot
             // be answered.
@@ -238,7 +238,7 @@ fn describe<B: PacketBuf>(datagram: &mut Datagram<B>) {
 mod tests {
     use super::*;
     use crate::io::{BufPool, InterfaceId, Parts};
-    use crate::service::Action;
+    use crate::service::{Action, Mock};
     use crate::sim::buf::{ROOM, SimBuf, SimPool};
     use crate::sim::frames::UdpFrame;
 
@@ -246,7 +246,7 @@ mod tests {
     fn datagram(from: &str, to: u16, cast: Cast) -> Datagram<SimBuf> {
         let frame = UdpFrame::new(from, &format!("198.18.0.2:{to}"), b"hello").frame();
         let buf = SimPool::new(1, ROOM).alloc_copy(&frame).unwrap();
-        Datagram::new(buf, Parts::new(14, 34, 13).to(cast).on(InterfaceId(0)))
+        Datagram::new(buf, Parts::new(14, 34, 13).to(cast).on(InterfaceId(0)), Instant::ZERO)
     }
 
     /// What `echo` decides of `burst`.
@@ -255,7 +255,7 @@ mod tests {
         now: Instant,
         mut burst: [Datagram<SimBuf>; N],
     ) -> [Action; N] {
-        echo.datagrams(&mut Cx { now }, &mut burst);
+        echo.datagrams(&mut Mock::new(SimPool::new(1, ROOM)).cx(now), &mut burst);
         burst.map(|datagram| datagram.into_parts().2)
     }
 

@@ -1,8 +1,9 @@
 //! Services: what runs on a socket.
 //!
 //! A [`Service`] runs on the lcore, inside the worker's turn: it is handed a burst of datagrams for its sockets, in
-//! place, and says what becomes of each. One instance lives on each worker, so it needs no locks. It must not block,
-//! and should not allocate per datagram.
+//! place, and says what becomes of each: answered in place, dropped, or [kept](Datagram::keep) for later. Through its
+//! [`Cx`] it sends datagrams of its own and sets a timer. One instance lives on each worker, so it needs no locks. It must
+//! not block, and should not allocate per datagram.
 //!
 //! What is built on the trait, and on nothing else, lives here too: [`Echo`] first.
 //!
@@ -14,7 +15,7 @@
 //! struct Shout;
 //!
 //! impl<B: PacketBuf> Service<B> for Shout {
-//!     fn datagrams(&mut self, _cx: &mut Cx, burst: &mut [Datagram<B>]) {
+//!     fn datagrams(&mut self, _cx: &mut Cx<'_, B>, burst: &mut [Datagram<B>]) {
 //!         for datagram in burst {
 //!             if let Some(payload) = datagram.payload_mut() {
 //!                 payload.make_ascii_uppercase();
@@ -25,23 +26,23 @@
 //! }
 //! ```
 
+mod cx;
 mod datagram;
 mod echo;
+mod kept;
+mod message;
+mod mock;
 mod source_limit;
 
 pub use crate::io::{Cast, DropReason, IcmpError, IcmpErrorKind, Parts, PayloadSum};
+pub use cx::{Cx, Engine, LocalSocket, SendError, SendOptions};
 pub use datagram::{Action, Datagram};
 pub use echo::{Echo, EchoOptions, RefuseSourcePorts};
+pub use kept::Kept;
+pub use message::{Message, Place};
+pub use mock::{Mock, Sent};
 
 use crate::io::PacketBuf;
-use crate::time::Instant;
-
-/// What a service is told beside its datagrams.
-#[derive(Clone, Copy, Debug)]
-pub struct Cx {
-    /// The moment of this turn of the worker.
-    pub now: Instant,
-}
 
 /// Something that answers datagrams, on the lcore.
 ///
@@ -55,7 +56,7 @@ pub trait Service<B: PacketBuf>: Send {
     /// Datagrams arrived for the service's sockets, in the order of their arrival: 1 to
     /// [`BURST_MAX`](crate::io::BURST_MAX) of them. What is neither answered nor refused is consumed: it counts as
     /// delivered, and its buffer goes home.
-    fn datagrams(&mut self, cx: &mut Cx, burst: &mut [Datagram<B>]);
+    fn datagrams(&mut self, cx: &mut Cx<'_, B>, burst: &mut [Datagram<B>]);
 
     /// Whether [`datagrams`](Self::datagrams) changes payloads in place. Asked once, when the worker starts.
     ///
@@ -73,17 +74,22 @@ pub trait Service<B: PacketBuf>: Send {
     /// told, or, if none lives there, one of them: which one that is, the device's distribution decides, and it need not be the
     /// one that sent the datagram.
     // C15, RFC 1122 4.1.3.3: passed up to whoever asks for it; a socket that answers many must not be stopped by one.
-    fn icmp_error(&mut self, cx: &mut Cx, error: &IcmpError) {
+    fn icmp_error(&mut self, cx: &mut Cx<'_, B>, error: &IcmpError) {
         let _ = (cx, error);
     }
 
+    /// The deadline that [`Cx::set_timer`] set has come. It is not set any more.
+    fn timer(&mut self, cx: &mut Cx<'_, B>) {
+        let _ = cx;
+    }
+
     /// Called once when the worker starts, before the first datagram.
-    fn started(&mut self, cx: &mut Cx) {
+    fn started(&mut self, cx: &mut Cx<'_, B>) {
         let _ = cx;
     }
 
     /// Called once when the worker stops, after the last datagram.
-    fn stopped(&mut self, cx: &mut Cx) {
+    fn stopped(&mut self, cx: &mut Cx<'_, B>) {
         let _ = cx;
     }
 }

@@ -54,7 +54,7 @@ impl<B: PacketBuf> Service<B> for Recorder {
         self.habit == Habit::Shout
     }
 
-    fn datagrams(&mut self, _cx: &mut Cx, burst: &mut [Datagram<B>]) {
+    fn datagrams(&mut self, _cx: &mut Cx<'_, B>, burst: &mut [Datagram<B>]) {
         for datagram in burst {
             let std::net::SocketAddr::V4(source) = datagram.source() else { panic!("IPv4 alone") };
             self.seen.lock().unwrap().push((self.worker, source, datagram.payload().to_vec()));
@@ -71,7 +71,7 @@ impl<B: PacketBuf> Service<B> for Recorder {
         }
     }
 
-    fn icmp_error(&mut self, _cx: &mut Cx, _error: &IcmpError) {
+    fn icmp_error(&mut self, _cx: &mut Cx<'_, B>, _error: &IcmpError) {
         self.errors.lock().unwrap().push(self.worker);
     }
 }

@@ -98,7 +98,7 @@ impl Host {
     #[track_caller]
     pub fn delivers(&mut self, frame: &[u8]) -> Datagram<SimBuf> {
         match self.see(frame) {
-            Verdict::Deliver(buf, parts) => Datagram::new(buf, parts),
+            Verdict::Deliver(buf, parts) => Datagram::new(buf, parts, Instant::ZERO),
             other => panic!("expected a delivery, got {other:?} for {frame:02x?}"),
         }
     }

@@ -40,7 +40,7 @@ struct Shout {
 }
 
 impl<B: PacketBuf> Service<B> for Shout {
-    fn datagrams(&mut self, _cx: &mut Cx, burst: &mut [Datagram<B>]) {
+    fn datagrams(&mut self, _cx: &mut Cx<'_, B>, burst: &mut [Datagram<B>]) {
         for datagram in burst {
             // Whoever answers anything answers no echo and no other shout: they would never stop.
             if datagram.source_port() < 1024 {

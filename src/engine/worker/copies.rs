@@ -40,13 +40,15 @@ pub(super) fn make_private<P: BufPool>(
     tally: &mut Tally,
 ) {
     batch.retain(|datagram| {
-        if datagram.buf_mut().is_private() {
+        let (parts, received_at) = (datagram.parts(), datagram.received_at());
+        // Nothing is kept before its service was asked.
+        let Some(buf) = datagram.buf_mut() else { return true };
+        if buf.is_private() {
             return true;
         }
-        let parts = datagram.parts();
-        let copy = private_copy(datagram.buf_mut(), parts, pool);
+        let copy = private_copy(buf, parts, pool);
         count(copy.is_some(), tally);
-        copy.map(|copy| *datagram = Datagram::new(copy, parts)).is_some()
+        copy.map(|copy| *datagram = Datagram::new(copy, parts, received_at)).is_some()
     });
 }
 

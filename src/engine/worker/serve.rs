@@ -4,6 +4,7 @@ use arrayvec::ArrayVec;
 
 use super::copies::make_private;
 use super::fan_out::{Copy, FanOut};
+use super::outlet::Outlet;
 use super::{Manner, Worker};
 use crate::addr::{V4, V6};
 use crate::engine::counters::{Counter, SocketPage};
@@ -11,7 +12,7 @@ use crate::engine::message::ToService;
 use crate::engine::port_io::PortIo;
 use crate::fastpath::{self, Level, Requests, View};
 use crate::io::{BURST_MAX, DropReason, Nic, PacketBuf, Parts, PortId};
-use crate::service::{Action, Cx, Datagram};
+use crate::service::{Action, Datagram};
 use crate::stack::audience::{self, ForMany};
 use crate::stack::egress::Emit;
 use crate::stack::groups::ServiceId;
@@ -59,9 +60,11 @@ impl<N: Nic> Worker<N> {
                     make_private(batch, &self.pool, &mut port.tally);
                 }
                 port.tally.add(Counter::Delivered, batch.len() as u64);
-                s.service.datagrams(&mut Cx { now }, batch);
+                let outlet = Outlet { now, ports: &mut self.ports, pool: &self.pool };
+                s.call(outlet, |service, cx| service.datagrams(cx, batch));
                 manner = s.manner;
             }
+            let Some(port) = self.ports.get_mut(index) else { return };
             carry_out(now, port, &self.socket_pages, (self.level, manner), batch, &self.pool);
         }
     }
@@ -76,11 +79,11 @@ impl<N: Nic> Worker<N> {
                 let Some(port) = self.ports.get_mut(index) else { return };
                 port.tally.add(Counter::Shared, u64::from(copy.shared));
                 if !self.homes.is_here(copy.parts.socket()) {
-                    self.hand_over(index, copy);
+                    self.hand_over(now, index, copy);
                     continue;
                 }
                 // NOTE(push): it was emptied, and whenever it was full it was served.
-                self.delivered.push(Datagram::new(copy.buf, copy.parts));
+                self.delivered.push(Datagram::new(copy.buf, copy.parts, now));
                 if self.delivered.is_full() {
                     self.serve_here(now, index);
                 }
@@ -99,6 +102,8 @@ impl<N: Nic> Worker<N> {
             let parts = datagram.parts();
             let added = if !parts.has_others() {
                 let (buf, parts, _) = datagram.into_parts();
+                // Nothing is kept before a service was asked.
+                let Some(buf) = buf else { continue };
                 let socket = parts.socket();
                 fan_out.add(
                     buf,
@@ -118,7 +123,7 @@ impl<N: Nic> Worker<N> {
 
     /// Hands a datagram to the worker on which its service lives.
     // U23: its queue is full, and that is all that it is: nobody waits, and no other copy is touched.
-    fn hand_over(&mut self, index: usize, copy: Copy<N::Buf>) {
+    fn hand_over(&mut self, now: Instant, index: usize, copy: Copy<N::Buf>) {
         let Some(port) = self.ports.get_mut(index) else { return };
         let Copy { buf, parts, .. } = copy;
         let way = if parts.is_ipv6() {
@@ -126,7 +131,7 @@ impl<N: Nic> Worker<N> {
         } else {
             self.homes.way(parts.socket(), flow::<V4, _>(&buf, parts))
         };
-        let message = ToService::Datagram { port: port.id, buf, parts };
+        let message = ToService::Datagram { port: port.id, buf, parts, received_at: now };
         if way.is_some_and(|way| way.try_send(message).is_ok()) {
             port.tally.add(Counter::HandedOut, 1);
         } else {
@@ -146,7 +151,7 @@ impl<N: Nic> Worker<N> {
             taken += 1;
             match message {
                 ToService::Error(report) => self.tell_service(now, report),
-                ToService::Datagram { port, buf, parts } => {
+                ToService::Datagram { port, buf, parts, received_at } => {
                     let Some(index) = self.index_of(port) else { continue };
                     if index != of_port || self.delivered.is_full() {
                         self.serve_here(now, of_port);
@@ -154,7 +159,7 @@ impl<N: Nic> Worker<N> {
                     }
                     if let Some(port) = self.ports.get_mut(index) {
                         port.tally.add(Counter::HandedIn, 1);
-                        self.delivered.push(Datagram::new(buf, parts));
+                        self.delivered.push(Datagram::new(buf, parts, received_at));
                     }
                 }
             }
@@ -203,7 +208,8 @@ impl<N: Nic> Worker<N> {
     fn tell_service(&mut self, now: Instant, report: Report) {
         let service = service_of(&self.table, report.socket);
         if let Some(s) = self.services.iter_mut().find(|s| Some(s.id) == service) {
-            s.service.icmp_error(&mut Cx { now }, &report.error);
+            let outlet = Outlet { now, ports: &mut self.ports, pool: &self.pool };
+            s.call(outlet, |service, cx| service.icmp_error(cx, &report.error));
         }
     }
 
@@ -225,6 +231,8 @@ fn add_everyone<F: Emit, B: PacketBuf>(
 ) -> Result<(), B> {
     let for_many = for_many::<F, B>(&datagram);
     let (buf, parts, _) = datagram.into_parts();
+    // Nothing is kept before a service was asked.
+    let Some(buf) = buf else { return Ok(()) };
     let groups = interfaces.get(parts.interface()).map(|interface| &F::inet(interface).groups);
     let everyone = for_many.iter().zip(groups).flat_map(|(d, groups)| audience::all(d, groups, table));
     let with_service = |socket| service_of(table, socket).map(|service| (service, socket));
@@ -233,7 +241,7 @@ fn add_everyone<F: Emit, B: PacketBuf>(
 
 /// What decides who hears `datagram`.
 fn for_many<F: Emit, B: PacketBuf>(datagram: &Datagram<B>) -> Option<ForMany<F>> {
-    let (src, dst) = F::addresses(datagram.buf().data().get(datagram.parts().l3()..)?)?;
+    let (src, dst) = F::addresses(datagram.buf()?.data().get(datagram.parts().l3()..)?)?;
     let (sport, dport) = datagram.ports();
     let (interface, cast) = (datagram.interface(), datagram.cast());
     Some(ForMany { interface, flow: Flow { src, sport, dst, dport }, cast })
@@ -332,7 +340,9 @@ impl<N: Nic> Requests<N::Buf> for Decided<'_, N> {
                 self.run.end(self.batch.len() + 1);
                 self.run.socket = parts.socket();
             }
-            if matches!(action, Action::Reply) {
+            if matches!(action, Action::Reply)
+                && let Some(buf) = buf
+            {
                 return Some((buf, parts));
             }
             self.run.unanswered += 1;
