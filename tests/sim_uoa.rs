@@ -48,7 +48,7 @@ impl<B: PacketBuf> Service<B> for Witness {
         self.writes
     }
 
-    fn datagrams(&mut self, _cx: &mut Cx, burst: &mut [Datagram<B>]) {
+    fn datagrams(&mut self, _cx: &mut Cx<'_, B>, burst: &mut [Datagram<B>]) {
         for datagram in burst {
             let saw = (datagram.source(), datagram.real_client(), datagram.payload().to_vec());
             self.seen.lock().unwrap().push(saw);

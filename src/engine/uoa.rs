@@ -115,7 +115,7 @@ impl Clients {
         datagram: &mut Datagram<B>,
         counts: &mut Counts,
     ) {
-        let packet = datagram.buf().data().get(datagram.parts().l3()..);
+        let packet = datagram.buf().and_then(|buf| buf.data().get(datagram.parts().l3()..));
         let Some((src, dst)) =
             packet.and_then(F::addresses).filter(|(src, _)| self.trusted.trusts::<F>(*src))
         else {

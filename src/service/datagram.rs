@@ -127,13 +127,13 @@ impl<B: PacketBuf> Datagram<B> {
     /// answer goes to the source, who knows the way on.
     #[must_use]
     pub fn real_client(&self) -> Option<SocketAddr> {
-        if self.parts.has_real_client() { self.buf.real_client() } else { None }
+        if self.parts.has_real_client() { self.buf.as_ref()?.real_client() } else { None }
     }
 
     /// Notes who the real client is. False if there is no room for that. For the engine.
     #[inline]
     pub(crate) fn set_real_client(&mut self, client: SocketAddr) -> bool {
-        let noted = self.buf.set_real_client(client);
+        let noted = self.buf.as_mut().is_some_and(|buf| buf.set_real_client(client));
         self.parts = self.parts.with_real_client(noted);
         noted
     }
