@@ -93,10 +93,11 @@ impl<B: PacketBuf> Datagram<B> {
         let start = self.payload_range().0;
         let (end, in_body) = (start + payload.len(), self.parts.is_in_body());
         let Ok(udp_len) = u16::try_from(UDP_HEADER + payload.len()) else { return false };
-        if !in_body && !self.buf.set_len(end) {
+        let Some(buf) = &mut self.buf else { return false };
+        if !in_body && !buf.set_len(end) {
             return false;
         }
-        let bytes = if in_body { self.buf.body_mut() } else { self.buf.unique() };
+        let bytes = if in_body { buf.body_mut() } else { buf.unique() };
         let Some(datagram) = bytes.and_then(|bytes| bytes.get_mut(self.parts.l4()..end)) else {
             return false;
         };
