@@ -75,6 +75,45 @@ fn a_body_of_65515_bytes_lives_and_dies_with_its_head() {
     });
 }
 
+// O01: who the real client is lies beside the frame: before it, or behind it where it begins with the buffer; and nowhere in it.
+#[test]
+fn a_real_client_is_noted_beside_the_frame() {
+    alone("a_real_client_is_noted_beside_the_frame", || {
+        let eal = Eal::init(&options(&[])).unwrap();
+        let pool = pool(&eal, 63);
+        for client in ["203.0.113.9:8080", "[2001:db8::9]:65535"].map(|client| client.parse().unwrap()) {
+            let frame: Vec<u8> = (0..=255).cycle().take(1514).collect();
+            let mut buf = pool.alloc_copy(&frame).unwrap();
+            assert!(buf.set_real_client(client));
+            assert_eq!((buf.real_client(), buf.data()), (Some(client), &frame[..]));
+            // A tag may be put before the frame, and the frame may grow.
+            assert!(buf.set_tx_vlan(Some(7)) && buf.set_len(2000));
+            assert_eq!((buf.real_client(), &buf.data()[..1514]), (Some(client), &frame[..]));
+            let mut shared = buf.share();
+            assert!(!shared.set_real_client("198.18.0.1:1".parse().unwrap()));
+            drop(buf);
+            assert_eq!(shared.real_client(), Some(client));
+            assert!(shared.set_real_client("198.18.0.1:1".parse().unwrap()));
+            drop(shared);
+
+            let mut large = pool.alloc_large().unwrap();
+            assert!(large.set_len(65_515) && large.set_real_client(client));
+            assert_eq!(large.real_client(), Some(client));
+            assert!(large.data().iter().all(|byte| *byte == 0));
+            assert!(large.set_len(65_516) && !large.set_real_client(client), "there is no room");
+            drop(large);
+
+            let (mut head, mut body) = (pool.alloc_copy(&[7; 34]).unwrap(), pool.alloc_large().unwrap());
+            assert!(body.set_len(65_515));
+            head.attach(body).unwrap();
+            assert!(head.set_real_client(client));
+            assert_eq!((head.real_client(), head.data()), (Some(client), &[7; 34][..]));
+        }
+        drop(pool);
+        eal.cleanup().unwrap();
+    });
+}
+
 #[test]
 fn a_full_ring_refuses_and_what_it_refused_stays_in_the_burst() {
     alone("a_full_ring_refuses_and_what_it_refused_stays_in_the_burst", || {

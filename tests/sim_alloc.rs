@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 
-use pollcast::addr::Unicast;
+use pollcast::addr::{Prefix, Unicast};
 use pollcast::engine::Counter;
 use pollcast::engine::command::{Command, Membership};
 use pollcast::engine::worker::Manner;
@@ -17,11 +17,14 @@ use pollcast::fastpath::Level;
 use pollcast::io::{DropReason, ReplyPath};
 use pollcast::rng::Rng;
 use pollcast::service::EchoOptions;
-use pollcast::sim::frames::{ArpFrame, IcmpFrame, IgmpQuery, UdpFrame, UdpSum, fragment, station_mac};
+use pollcast::sim::frames::{
+    ArpFrame, Carrier, IcmpFrame, IgmpQuery, UdpFrame, UdpSum, UoaFrame, fragment, station_mac,
+};
 use pollcast::sim::nic::NicOptions;
 use pollcast::sim::offload::RxChecksum;
 use pollcast::sim::setup::{PortOptions, ServiceOptions, WorldOptions};
 use pollcast::sim::world::World;
+use pollcast::stack::uoa::{TableLimits, Trusted};
 
 thread_local! {
     /// Of this thread alone: tests run beside each other.
@@ -89,6 +92,10 @@ fn world(seed: u64, nic: NicOptions) -> World {
 }
 
 fn world_with(seed: u64, nic: NicOptions, echo: EchoOptions) -> World {
+    world_of(seed, nic, echo, None)
+}
+
+fn world_of(seed: u64, nic: NicOptions, echo: EchoOptions, uoa: Option<(Trusted, TableLimits)>) -> World {
     let port = PortOptions::new(0);
     let nic = NicOptions { name: port.nic.name.clone(), mac: port.nic.mac, ..nic };
     let mut world = World::new(
@@ -97,6 +104,7 @@ fn world_with(seed: u64, nic: NicOptions, echo: EchoOptions) -> World {
             ports: vec![PortOptions { nic, ..port }],
             services: vec![ServiceOptions::echo_with(echo).joining(GROUP, &[])],
             level: Level::detect(),
+            uoa,
             ..WorldOptions::default()
         },
     );
@@ -296,6 +304,31 @@ fn a_flood_of_sources_each_with_its_cap() {
     // All at one moment: no source is sent more than its cap, and nothing is sent twice.
     assert!(sent > 0 && sent <= 3 * 6000, "{sent}");
     assert!(sent + refused <= 40 * 6000 && refused >= 37 * 6000, "{sent} sent, {refused} refused");
+}
+
+// O09: more flows than the table has room for, each named, looked up, and named again by another client: the table is made once. The
+// text in which an echo names them is not of the heap either.
+#[test]
+fn a_flood_of_clients_behind_a_balancer() {
+    let frames: Vec<_> = (0..300u16)
+        .flat_map(|i| {
+            let source = format!("198.18.0.1:{}", 20_000 + i);
+            let carrier = if i % 2 == 0 { Carrier::Header } else { Carrier::Protocol };
+            let named =
+                UoaFrame::new(carrier, &format!("203.0.113.9:{i}"), &source, "198.18.0.2:7", b"flood");
+            [named.frame(), UdpFrame::new(&source, "198.18.0.2:7", b"flood").frame()]
+        })
+        .collect();
+    for describe_sender in [false, true] {
+        let balancer = Prefix::new(Ipv4Addr::new(198, 18, 0, 1), 32).unwrap();
+        let limits = TableLimits { flows: 100, timeout: std::time::Duration::from_secs(360) };
+        let uoa = Some((Trusted::new(vec![balancer], Vec::new()), limits));
+        let echo = EchoOptions { describe_sender, ..EchoOptions::default() };
+        let mut world = world_of(13, NicOptions::default(), echo, uoa);
+        assert_eq!(assert_none(&mut world, &frames), 39 * 600);
+        assert_eq!(world.count(Counter::UoaFound), 40 * 300);
+        assert!(world.count(Counter::UoaEvicted) >= 39 * 300);
+    }
 }
 
 #[test]
