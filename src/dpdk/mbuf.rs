@@ -366,6 +366,23 @@ impl PacketBuf for Mbuf {
     }
 
     #[inline]
+    fn trim_front(&mut self, len: usize) -> bool {
+        let (old, offset) = (self.data_len(), self.read::<u16>(sys::SHIM_MBUF_DATA_OFF));
+        let (Ok(by), Some(rest)) = (u16::try_from(len), old.checked_sub(len)) else { return false };
+        let (Ok(rest), Some(offset)) = (u16::try_from(rest), offset.checked_add(by)) else { return false };
+        if !self.is_unique() {
+            return false;
+        }
+        // SAFETY: an aligned field of a unique buffer; the data end where they did, and begin no later than that.
+        unsafe { self.field::<u16>(sys::SHIM_MBUF_DATA_OFF).write(offset) };
+        // SAFETY: as above.
+        unsafe { self.field::<u16>(sys::SHIM_MBUF_DATA_LEN).write(rest) };
+        // SAFETY: as above; the buffer has one segment, so the packet is as long.
+        unsafe { self.field::<u32>(sys::SHIM_MBUF_PKT_LEN).write(u32::from(rest)) };
+        true
+    }
+
+    #[inline]
     fn share(&self) -> Self {
         // SAFETY: an aligned field that everybody uses as an atomic of this width or a load of its word.
         let references = unsafe { AtomicU16::from_ptr(self.field::<u16>(sys::SHIM_MBUF_REFCNT)) };

@@ -128,6 +128,8 @@ pub enum ToService<B> {
         parts: Parts,
         /// When it was received.
         received_at: Instant,
+        /// Whether this host sent it itself, and never a device had it.
+        local: bool,
     },
     /// An ICMP error about a datagram that the service may have sent.
     Error(Report),

@@ -20,6 +20,7 @@ mod answer;
 pub mod command;
 pub mod control;
 pub mod counters;
+pub mod depart;
 pub mod fragments;
 mod gmp_gate;
 pub mod homes;

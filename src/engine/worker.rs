@@ -5,6 +5,7 @@
 
 pub(super) mod copies;
 mod fan_out;
+mod local;
 mod outlet;
 mod serve;
 mod sockets;
@@ -14,6 +15,7 @@ use crossbeam::channel::Receiver;
 
 pub use super::answer::Manner;
 use super::counters::{Counter, CounterPage, SocketPage, Tally};
+use super::depart::Local;
 use super::fragments::{self, Fragments, Owners};
 use super::homes::Homes;
 use super::message::{HandedOver, PuntSenders, ToService, ToWorker};
@@ -30,6 +32,7 @@ use crate::stack::groups::ServiceId;
 use crate::stack::icmp::received::{self, Report};
 use crate::stack::ingress::{Ingress, IngressOptions};
 use crate::stack::interface::Interfaces;
+use crate::stack::net_view::NetView;
 use crate::stack::port_table::PortTable;
 use crate::stack::reassembly::Limits;
 use crate::time::Instant;
@@ -145,6 +148,12 @@ pub struct Worker<N: Nic> {
     reports: ArrayVec<Report, BURST_MAX>,
     batch: ArrayVec<Datagram<N::Buf>, BURST_MAX>,
     fan_out: FanOut<N::Buf>,
+    /// The addresses and routes of its interfaces.
+    view: NetView,
+    /// What it sent to this host itself.
+    local: Local<N::Buf>,
+    /// Whether what is being served came from this host itself, and its answers go there.
+    serving_local: bool,
 }
 
 impl<N: Nic> Worker<N> {
@@ -170,13 +179,14 @@ impl<N: Nic> Worker<N> {
             port.interfaces.set_flow_secret(!ingress.ids.secret.rotate_left(32));
             PortIo::new(port, PuntSenders::clone(&punt), ids())
         };
-        let ports = ports.into_iter().map(open).collect();
+        let ports: Vec<_> = ports.into_iter().map(open).collect();
         let fragments = Fragments::new(reassembly, ingress.ids.secret, &mut rng);
         let trusted = uoa.as_ref().map(|uoa| uoa.trusted.clone()).unwrap_or_default();
         let ingress = Ingress::new(now, &mut rng, ingress).trusting(trusted);
         let clients = uoa.map(|uoa| Clients::new(uoa, rng.u64()));
         let burst = burst.clamp(1, BURST_MAX);
         let fan_out = FanOut::new(table.audience_max());
+        let view = outlet::view_of(&ports);
         let services = services.into_iter().map(|service| Hosted::new(service, &table)).collect();
         let plain = table.audience_max() == 1 && homes.are_all_here();
         let mut worker = Self {
@@ -203,6 +213,9 @@ impl<N: Nic> Worker<N> {
             reports: ArrayVec::new(),
             batch: ArrayVec::new(),
             fan_out,
+            view,
+            local: Local::default(),
+            serving_local: false,
         };
         worker.call_all(now, |service, cx| service.started(cx));
         worker
@@ -223,6 +236,7 @@ impl<N: Nic> Worker<N> {
         work += self.take_handed_over(now);
         work += self.take_for_services(now);
         work += self.fire_timers(now);
+        work += self.take_local(now);
         for index in 0..self.ports.len() {
             work += self.poll_port(now, index);
         }
@@ -259,8 +273,12 @@ impl<N: Nic> Worker<N> {
     /// When [`turn`](Self::turn) has something to do, if nothing arrives before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        let timers = self.services.iter().filter_map(|s| s.timer).min();
-        timers.into_iter().chain(self.fragments.poll_timeout()).min()
+        if self.local.len() > 0 {
+            // What this host sent itself is there.
+            return Some(Instant::ZERO);
+        }
+        let timers = self.services.iter().filter_map(|s| s.timer);
+        timers.chain(self.fragments.poll_timeout()).min()
     }
 
     /// The sum of its counters over all ports.
@@ -326,6 +344,10 @@ impl<N: Nic> Worker<N> {
 
     /// Sorts the burst: datagrams to `delivered`, answers of the stack to the transmit burst, the rest to its counters.
     fn sort(&mut self, now: Instant, index: usize, handed_in: bool) {
+        // The transmit burst is empty when a received one is sorted.
+        if self.local.take_sent() {
+            self.ports.iter_mut().for_each(PortIo::flush);
+        }
         let Some(port) = self.ports.get_mut(index) else { return };
         let PortIo { id, interfaces, view, tx_burst, tally, owners, .. } = port;
         let mut sorter = Sorter {
@@ -380,11 +402,13 @@ impl<N: Nic> Worker<N> {
                 ToWorker::V4(id, news) => {
                     if let Some(port) = self.port_of(id) {
                         port.hear::<V4>(id, news);
+                        self.see_routes(id);
                     }
                 }
                 ToWorker::V6(id, news) => {
                     if let Some(port) = self.port_of(id) {
                         port.hear::<V6>(id, news);
+                        self.see_routes(id);
                     }
                 }
                 ToWorker::Unresolved(id, buf) => self.hear_unresolved(id, &buf),

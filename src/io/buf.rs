@@ -97,6 +97,10 @@ pub trait PacketBuf: Sized + Send + core::fmt::Debug + 'static {
     // E09, CVE-2003-0001: what is appended is zeros, never what lay there before.
     fn set_len(&mut self, len: usize) -> bool;
 
+    /// Lets the frame begin `len` bytes later. False, and nothing changed, if the buffer is shared, has several segments, or
+    /// holds fewer. `rte_pktmbuf_adj`.
+    fn trim_front(&mut self, len: usize) -> bool;
+
     /// Another handle to the same bytes. From then on neither is [`unique`](Self::unique).
     fn share(&self) -> Self;
 

@@ -129,12 +129,9 @@ pub enum SendError {
     /// A link-local address without its scope, or with another one than the interface to send by.
     #[error("an address of one link needs the scope id of its interface")]
     Scope,
-    /// There is no such interface.
-    #[error("there is no such interface")]
+    /// There is no such interface, or this worker does not serve its port.
+    #[error("there is no such interface, or its port is not one of this worker's: see `workers`")]
     NoInterface,
-    /// It would leave by an interface whose port this worker does not serve.
-    #[error("it would leave by a port that this worker does not serve: see `workers`")]
-    InterfaceElsewhere,
     /// The source is no address of ours, or there is none to send from.
     #[error("no address of ours can be the source")]
     AddressNotAvailable,

@@ -172,6 +172,13 @@ impl PacketBuf for SimBuf {
         true
     }
 
+    fn trim_front(&mut self, len: usize) -> bool {
+        let Some(storage) = self.storage_mut().filter(|s| len <= s.len) else { return false };
+        storage.bytes.copy_within(len..storage.len, 0);
+        storage.len -= len;
+        true
+    }
+
     fn share(&self) -> Self {
         Self { storage: self.storage.clone(), pool: Arc::clone(&self.pool) }
     }

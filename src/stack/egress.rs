@@ -4,6 +4,7 @@
 //! tag is the interface's. What the two IP versions write differently is in [`header`].
 
 pub mod header;
+pub mod send;
 mod udp;
 
 use core::net::IpAddr;
@@ -100,6 +101,8 @@ pub struct Answer<'a, F: Emit> {
     pub protocol: u8,
     /// With this type of service, or traffic class.
     pub tos: u8,
+    /// With this time to live, or hop limit; `None`: the interface's.
+    pub hop_limit: Option<u8>,
     /// And what this IP version alone says.
     pub own: F::Own<'a>,
 }

@@ -1,12 +1,17 @@
 //! What a service may ask of its worker, and when: the other side of a [`Cx`].
 
 use core::net::SocketAddr;
+use std::sync::Arc;
 
 use super::{Manner, Worker, WorkerService};
+use crate::engine::counters::SocketPage;
+use crate::engine::depart::{Depart, DepartError};
 use crate::engine::port_io::PortIo;
-use crate::io::{BufPool, Nic, PacketBuf};
-use crate::service::{Cx, Engine, LocalSocket, Message, SendError, SendOptions, Service};
+use crate::io::{BufPool, Departure, InterfaceId, Nic, PacketBuf};
+use crate::service::{Cx, Engine, LocalSocket, Message, Place, SendError, SendOptions, Service};
+use crate::stack::fragmentation::Payload;
 use crate::stack::groups::ServiceId;
+use crate::stack::net_view::{ChooseError, Constraints, NetView, ViewInterface, Way};
 use crate::stack::port_table::PortTable;
 use crate::time::Instant;
 
@@ -45,7 +50,7 @@ impl<B: PacketBuf> Hosted<B> {
         call: impl FnOnce(&mut dyn Service<B>, &mut Cx<'_, B>),
     ) {
         let Self { service, sockets, timer, manner, .. } = self;
-        let now = with.now;
+        let now = with.depart.now;
         let mut asked = Asked { with, sockets, timer, manner: *manner };
         call(service.as_mut(), &mut Cx::new(now, &mut asked));
     }
@@ -53,9 +58,9 @@ impl<B: PacketBuf> Hosted<B> {
 
 /// The parts of a worker that a service may use.
 pub(super) struct Outlet<'a, N: Nic> {
-    pub(super) now: Instant,
-    pub(super) ports: &'a mut [PortIo<N>],
-    pub(super) pool: &'a N::Pool,
+    pub(super) depart: Depart<'a, N>,
+    pub(super) view: &'a NetView,
+    pub(super) pages: &'a [SocketPage],
 }
 
 /// The same for one service.
@@ -72,11 +77,11 @@ impl<N: Nic> Engine<N::Buf> for Asked<'_, N> {
     }
 
     fn alloc(&mut self) -> Option<N::Buf> {
-        self.with.pool.alloc()
+        self.with.depart.pool.alloc()
     }
 
     fn alloc_large(&mut self) -> Option<N::Buf> {
-        self.with.pool.alloc_large()
+        self.with.depart.pool.alloc_large()
     }
 
     fn send(
@@ -85,8 +90,24 @@ impl<N: Nic> Engine<N::Buf> for Asked<'_, N> {
         to: SocketAddr,
         options: &SendOptions,
     ) -> Result<(), SendError> {
-        let _ = (message, to, options, &self.manner, &self.with.ports);
-        Err(SendError::NetworkUnreachable)
+        let (buf, place) = message.into_parts().ok_or(SendError::NoBuffer)?;
+        let (socket, way) = self.choose(to, options)?;
+        let udp = payload(place).ok_or(SendError::TooBig { max: Message::<N::Buf>::LEN_MAX })?;
+        let departure = Departure {
+            interface: way.interface,
+            src: SocketAddr::new(way.src, socket.local.port()),
+            dst: to,
+            ttl: options.ttl,
+            tos: options.tos,
+            discovery: options.discovery.unwrap_or(self.manner.path_mtu_discovery),
+            checksum: options.checksum,
+            loopback: options.loopback,
+        };
+        self.with.depart.send(buf, udp, &departure).map_err(refused)?;
+        if let Some(page) = self.with.pages.get(socket.id as usize) {
+            page.add(0, 1);
+        }
+        Ok(())
     }
 
     fn set_timer(&mut self, at: Option<Instant>) {
@@ -94,16 +115,112 @@ impl<N: Nic> Engine<N::Buf> for Asked<'_, N> {
     }
 }
 
+impl<N: Nic> Asked<'_, N> {
+    /// The socket from which `to` is sent to, and the way there.
+    // I21, RFC 1122 4.1.3.5: the address that the caller named, or the socket is bound to, or the routes say. A group's socket
+    // lends its port and its interface: no datagram comes from a group.
+    fn choose(&self, to: SocketAddr, options: &SendOptions) -> Result<(LocalSocket, Way), SendError> {
+        if to.port() == 0 {
+            return Err(SendError::DestinationInvalid);
+        }
+        let speaks = |s: &&LocalSocket| s.local.is_ipv4() == to.is_ipv4();
+        let mut all = self.sockets.iter().filter(speaks);
+        let named = match options.socket {
+            Some(id) => Some(all.find(|s| s.id == id).ok_or(SendError::NoSocket)?),
+            None => None,
+        };
+        let bound = |socket: &LocalSocket| {
+            let ip = socket.local.ip();
+            (!ip.is_unspecified() && !ip.is_multicast()).then_some(ip)
+        };
+        let constraints = Constraints {
+            interface: options.interface,
+            src: options.source.or_else(|| named.and_then(bound)),
+            mc_interface: named.or_else(|| self.sockets.iter().find(speaks)).and_then(|s| s.interface),
+            scope_id: if let SocketAddr::V6(to) = to { to.scope_id() } else { 0 },
+        };
+        let way = self.with.view.choose(to.ip(), constraints).map_err(no_way)?;
+        if let Some(socket) = named {
+            return Ok((*socket, way));
+        }
+        // Of several, one that receives where it sends, and from the address that it is bound to.
+        let fits = |s: &&LocalSocket| {
+            let here = s.interface.is_none_or(|id| id == way.interface);
+            here && bound(s).is_none_or(|ip| ip == way.src)
+        };
+        let mut its = self.sockets.iter().filter(speaks);
+        let socket = its.clone().find(fits).or_else(|| its.next()).ok_or(SendError::NoSocket)?;
+        let own = bound(socket).filter(|ip| options.source.is_none() && self.with.view.owner(*ip).is_some());
+        Ok((*socket, Way { src: own.unwrap_or(way.src), ..way }))
+    }
+}
+
+/// Where the datagram lies whose payload is at `place`: with room for its header.
+fn payload(place: Place) -> Option<Payload> {
+    const HEADER: usize = 8;
+    let offset = u16::try_from(place.start.checked_sub(HEADER)?).ok()?;
+    Some(Payload { in_body: place.in_body, offset, len: u16::try_from(place.len + HEADER).ok()? })
+}
+
+const fn no_way(why: ChooseError) -> SendError {
+    match why {
+        ChooseError::NetworkUnreachable => SendError::NetworkUnreachable,
+        ChooseError::Scope => SendError::Scope,
+        ChooseError::NoInterface => SendError::NoInterface,
+        ChooseError::AddressNotAvailable => SendError::AddressNotAvailable,
+    }
+}
+
+const fn refused(why: DepartError) -> SendError {
+    match why {
+        DepartError::NoInterface => SendError::NoInterface,
+        DepartError::NetworkUnreachable => SendError::NetworkUnreachable,
+        DepartError::Invalid => SendError::DestinationInvalid,
+        DepartError::TooBig { max } => SendError::TooBig { max },
+        DepartError::NoBuffer => SendError::NoBuffer,
+        DepartError::QueueFull => SendError::QueueFull,
+    }
+}
+
+/// The interfaces of `ports`.
+pub(super) fn view_of<N: Nic>(ports: &[PortIo<N>]) -> NetView {
+    let all = ports.iter().flat_map(|port| port.interfaces.iter());
+    let interfaces = all.map(|interface| ViewInterface {
+        id: interface.id,
+        name: String::new(),
+        mtu: interface.mtu,
+        mac: interface.mac,
+        v4: Arc::clone(&interface.v4.routes),
+        v6: Arc::clone(&interface.v6.routes),
+        v4_on: interface.v4.is_on,
+        v6_on: interface.v6.is_on,
+    });
+    NetView { interfaces: interfaces.collect() }
+}
+
 impl<N: Nic> Worker<N> {
+    /// The addresses and routes of the interface `id` may be others now.
+    pub(super) fn see_routes(&mut self, id: InterfaceId) {
+        let Self { ports, view, .. } = self;
+        let interface = ports.iter().find_map(|port| port.interfaces.get(id));
+        let known = view.interfaces.iter_mut().find(|known| known.id == id);
+        if let (Some(interface), Some(known)) = (interface, known) {
+            known.mtu = interface.mtu;
+            known.v4.clone_from(&interface.v4.routes);
+            known.v6.clone_from(&interface.v6.routes);
+        }
+    }
+
     /// Calls every service once: at the start, and at the end.
     pub(super) fn call_all(
         &mut self,
         now: Instant,
         mut call: impl FnMut(&mut dyn Service<N::Buf>, &mut Cx<'_, N::Buf>),
     ) {
-        let Self { services, ports, pool, .. } = self;
+        let Self { services, ports, pool, table, local, view, socket_pages: pages, .. } = self;
         for hosted in services {
-            hosted.call(Outlet { now, ports, pool }, &mut call);
+            let depart = Depart { now, ports, pool, table, local };
+            hosted.call(Outlet { depart, view, pages }, &mut call);
         }
     }
 
@@ -115,16 +232,15 @@ impl<N: Nic> Worker<N> {
 
     #[inline(never)]
     fn fire(&mut self, now: Instant) -> usize {
-        let Self { services, ports, pool, .. } = self;
+        let Self { services, ports, pool, table, local, view, socket_pages: pages, .. } = self;
         let mut fired = 0;
         for hosted in services {
             if hosted.timer.take_if(|at| *at <= now).is_some() {
                 fired += 1;
-                hosted.call(Outlet { now, ports, pool }, |service, cx| service.timer(cx));
+                let depart = Depart { now, ports, pool, table, local };
+                hosted.call(Outlet { depart, view, pages }, |service, cx| service.timer(cx));
             }
         }
-        // The transmit burst is empty when a received one is sorted.
-        self.ports.iter_mut().for_each(PortIo::flush);
         fired
     }
 }

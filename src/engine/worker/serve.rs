@@ -5,9 +5,10 @@ use arrayvec::ArrayVec;
 use super::copies::make_private;
 use super::fan_out::{Copy, FanOut};
 use super::outlet::Outlet;
-use super::{Manner, Worker};
+use super::{Manner, Worker, local};
 use crate::addr::{V4, V6};
 use crate::engine::counters::{Counter, SocketPage};
+use crate::engine::depart::Depart;
 use crate::engine::message::ToService;
 use crate::engine::port_io::PortIo;
 use crate::fastpath::{self, Level, Requests, View};
@@ -60,9 +61,16 @@ impl<N: Nic> Worker<N> {
                     make_private(batch, &self.pool, &mut port.tally);
                 }
                 port.tally.add(Counter::Delivered, batch.len() as u64);
-                let outlet = Outlet { now, ports: &mut self.ports, pool: &self.pool };
+                let Self { ports, pool, table, local, .. } = self;
+                let (view, pages) = (&self.view, self.socket_pages.as_slice());
+                let outlet = Outlet { depart: Depart { now, ports, pool, table, local }, view, pages };
                 s.call(outlet, |service, cx| service.datagrams(cx, batch));
                 manner = s.manner;
+                if self.serving_local {
+                    let depart = Depart { now, ports, pool, table, local };
+                    local::carry_out(depart, index, (pages, manner), batch);
+                    continue;
+                }
             }
             let Some(port) = self.ports.get_mut(index) else { return };
             carry_out(now, port, &self.socket_pages, (self.level, manner), batch, &self.pool);
@@ -131,7 +139,8 @@ impl<N: Nic> Worker<N> {
         } else {
             self.homes.way(parts.socket(), flow::<V4, _>(&buf, parts))
         };
-        let message = ToService::Datagram { port: port.id, buf, parts, received_at: now };
+        let message =
+            ToService::Datagram { port: port.id, buf, parts, received_at: now, local: self.serving_local };
         if way.is_some_and(|way| way.try_send(message).is_ok()) {
             port.tally.add(Counter::HandedOut, 1);
         } else {
@@ -145,17 +154,19 @@ impl<N: Nic> Worker<N> {
             return 0;
         }
         let (mut taken, mut of_port) = (0, 0);
+        let mut of_local = false;
         while taken < TO_SERVICES_BUDGET
             && let Ok(message) = self.to_services.try_recv()
         {
             taken += 1;
             match message {
                 ToService::Error(report) => self.tell_service(now, report),
-                ToService::Datagram { port, buf, parts, received_at } => {
+                ToService::Datagram { port, buf, parts, received_at, local } => {
                     let Some(index) = self.index_of(port) else { continue };
-                    if index != of_port || self.delivered.is_full() {
+                    if (index, local) != (of_port, of_local) || self.delivered.is_full() {
+                        self.serving_local = of_local;
                         self.serve_here(now, of_port);
-                        of_port = index;
+                        (of_port, of_local) = (index, local);
                     }
                     if let Some(port) = self.ports.get_mut(index) {
                         port.tally.add(Counter::HandedIn, 1);
@@ -165,7 +176,9 @@ impl<N: Nic> Worker<N> {
             }
         }
         if taken > 0 {
+            self.serving_local = of_local;
             self.serve_here(now, of_port);
+            self.serving_local = false;
             // The transmit burst is empty when a received one is sorted.
             self.ports.iter_mut().for_each(PortIo::flush);
         }
@@ -208,7 +221,9 @@ impl<N: Nic> Worker<N> {
     fn tell_service(&mut self, now: Instant, report: Report) {
         let service = service_of(&self.table, report.socket);
         if let Some(s) = self.services.iter_mut().find(|s| Some(s.id) == service) {
-            let outlet = Outlet { now, ports: &mut self.ports, pool: &self.pool };
+            let Self { ports, pool, table, local, .. } = self;
+            let depart = Depart { now, ports, pool, table, local };
+            let outlet = Outlet { depart, view: &self.view, pages: &self.socket_pages };
             s.call(outlet, |service, cx| service.icmp_error(cx, &report.error));
         }
     }

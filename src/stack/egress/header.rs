@@ -41,6 +41,9 @@ pub trait Emit: Ip {
         interface: &Interface,
     ) -> Self::Own<'static>;
 
+    /// The same of a packet that never is on a wire.
+    fn own_local() -> Self::Own<'static>;
+
     /// Writes the header of `answer`, which precedes `len` bytes, to the front of `out`, and returns what follows.
     fn emit<'o>(
         answer: &Answer<'_, Self>,
@@ -122,19 +125,23 @@ impl Emit for V4 {
         Options4 { cutting, options: &[] }
     }
 
+    fn own_local() -> Options4<'static> {
+        Options4 { cutting: Cutting::Never, options: &[] }
+    }
+
     fn emit<'o>(
         answer: &Answer<'_, Self>,
         len: u16,
         interface: &Interface,
         out: &'o mut [u8],
     ) -> Option<&'o mut [u8]> {
-        let Answer { src, dst, protocol, tos, own: Options4 { cutting, options } } = *answer;
+        let Answer { src, dst, protocol, tos, hop_limit, own: Options4 { cutting, options } } = *answer;
         let (dont_fragment, id) = cutting.fields();
         let header = ipv4::Repr {
             tos,
             id,
             dont_fragment,
-            ttl: interface.v4.hop_limit,
+            ttl: hop_limit.unwrap_or(interface.v4.hop_limit),
             protocol,
             src,
             dst,
@@ -190,19 +197,23 @@ impl Emit for V6 {
         FlowLabel(interface.flow_labels.of(src, dst, protocol, ports))
     }
 
+    fn own_local() -> FlowLabel {
+        FlowLabel(0)
+    }
+
     fn emit<'o>(
         answer: &Answer<'_, Self>,
         len: u16,
         interface: &Interface,
         out: &'o mut [u8],
     ) -> Option<&'o mut [u8]> {
-        let Answer { src, dst, protocol, tos, own: FlowLabel(flow_label) } = *answer;
+        let Answer { src, dst, protocol, tos, hop_limit, own: FlowLabel(flow_label) } = *answer;
         let header = ipv6::Repr {
             traffic_class: tos,
             flow_label,
             payload_len: len,
             next_header: protocol,
-            hop_limit: interface.v6.hop_limit,
+            hop_limit: hop_limit.unwrap_or(interface.v6.hop_limit),
             src,
             dst,
         };

@@ -39,7 +39,7 @@ fn reply<F: Emit, B: PacketBuf>(
     let Some((src, dst)) = addresses::<F>(buf.data(), parts, interface) else { return false };
     let Some(ports) = turned_in_place(buf, l4).filter(|_| dst != F::UNSPECIFIED) else { return false };
     let own = F::own((src, dst), PROTOCOL_UDP, ports, dont_fragment, ids, interface);
-    let answer = Answer::<F> { src, dst, protocol: PROTOCOL_UDP, tos: 0, own };
+    let answer = Answer::<F> { src, dst, protocol: PROTOCOL_UDP, tos: 0, hop_limit: None, own };
     if !send_back(buf, l4, answer, interface) {
         return false;
     }
@@ -90,7 +90,7 @@ fn reply_to_cut<F: Emit, B: PacketBuf>(
         udp.get_mut(6..8)?.copy_from_slice(&sum.to_be_bytes());
     }
     let own = F::own((src, dst), PROTOCOL_UDP, ports, dont_fragment, ids, interface);
-    let answer = Answer::<F> { src, dst, protocol: PROTOCOL_UDP, tos: 0, own };
+    let answer = Answer::<F> { src, dst, protocol: PROTOCOL_UDP, tos: 0, hop_limit: None, own };
     to_cut(mac, answer, payload, mtu, ids, interface)
 }
 

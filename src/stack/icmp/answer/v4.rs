@@ -39,7 +39,7 @@ impl Head {
         let Self { own, peer, tos, ref options } = *self;
         let cutting = Cutting::Allowed(ids.draw(own, peer, PROTOCOL_ICMP));
         let own_part = Options4 { cutting, options: options.as_bytes() };
-        Answer { src: own, dst: peer, protocol: PROTOCOL_ICMP, tos, own: own_part }
+        Answer { src: own, dst: peer, protocol: PROTOCOL_ICMP, tos, hop_limit: None, own: own_part }
     }
 }
 

@@ -36,6 +36,13 @@ fn reply<B: PacketBuf>(buf: &mut B, question: Question, telling: Telling<'_>, id
     let [kind, code, _, _, id @ ..] = *message.first_chunk::<6>()?;
     let flow = [kind, code, id[0], id[1]];
     let own_part = V6::own((own, peer), NEXT_HEADER_ICMPV6, flow, true, ids, interface);
-    let answer = Answer::<V6> { src: own, dst: peer, protocol: NEXT_HEADER_ICMPV6, tos, own: own_part };
+    let answer = Answer::<V6> {
+        src: own,
+        dst: peer,
+        protocol: NEXT_HEADER_ICMPV6,
+        tos,
+        hop_limit: None,
+        own: own_part,
+    };
     Some(send_back(buf, question, answer, telling, ids))
 }
