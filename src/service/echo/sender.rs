@@ -60,6 +60,7 @@ mod tests {
     use crate::io::{BufPool, Parts};
     use crate::sim::buf::{ROOM, SimBuf, SimPool};
     use crate::sim::frames::{UdpFrame, UdpFrame6};
+    use crate::time::Instant;
 
     fn text(mut datagram: Datagram<SimBuf>, client: Option<&str>) -> String {
         if let Some(client) = client {
@@ -70,13 +71,14 @@ mod tests {
 
     fn v4(from: &str, payload: &[u8]) -> Datagram<SimBuf> {
         let buf = SimPool::new(1, ROOM).alloc_copy(&UdpFrame::new(from, "198.18.0.2:7", payload).frame());
-        Datagram::new(buf.unwrap(), Parts::new(14, 34, u16::try_from(8 + payload.len()).unwrap()))
+        let parts = Parts::new(14, 34, u16::try_from(8 + payload.len()).unwrap());
+        Datagram::new(buf.unwrap(), parts, Instant::ZERO)
     }
 
     fn v6(from: &str, payload: &[u8]) -> Datagram<SimBuf> {
         let buf = SimPool::new(1, ROOM).alloc_copy(&UdpFrame6::new(from, "[2001:db8::2]:7", payload).frame());
         let parts = Parts::new(14, 54, u16::try_from(8 + payload.len()).unwrap());
-        Datagram::new(buf.unwrap(), parts.over_ipv6(true))
+        Datagram::new(buf.unwrap(), parts.over_ipv6(true), Instant::ZERO)
     }
 
     // O01, DPVS kmod/uoa/example/udp_serv.c.
