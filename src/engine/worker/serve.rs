@@ -219,6 +219,10 @@ impl<N: Nic> Worker<N> {
     }
 
     fn tell_service(&mut self, now: Instant, report: Report) {
+        if let Some(endpoint) = self.sockets.get(report.socket) {
+            endpoint.hear(&report.error);
+            return;
+        }
         let service = service_of(&self.table, report.socket);
         if let Some(s) = self.services.iter_mut().find(|s| Some(s.id) == service) {
             let Self { ports, pool, table, local, .. } = self;
