@@ -194,7 +194,7 @@ fn a_dual_stack_socket_hears_both_versions() {
     assert_eq!(received.source(), addr("[::ffff:198.18.0.1]:40000"));
     assert_eq!(received.packet_info().local, ip("::ffff:198.18.0.2"));
     let frame = UdpFrame6::new("[2001:db8::1]:40000", &format!("[{own6}]:5000"), b"over IPv6");
-    world.exchange(0, &frame.frame());
+    world.exchange(0, &frame.to_mac(PortOptions::new(0).nic.mac).frame());
     assert_eq!(recv_msg(&socket, 64).source(), addr("[2001:db8::1]:40000"));
     drop(socket);
     let only = sockets(&world).udp6().unwrap();

@@ -9,6 +9,7 @@ mod local;
 mod outlet;
 mod serve;
 mod sockets;
+mod threads;
 
 use arrayvec::ArrayVec;
 use crossbeam::channel::Receiver;
@@ -240,6 +241,7 @@ impl<N: Nic> Worker<N> {
         for index in 0..self.ports.len() {
             work += self.poll_port(now, index);
         }
+        work += self.send_for_threads(now);
         work += self.expire(now);
         for port in &mut self.ports {
             port.flush();
@@ -260,6 +262,7 @@ impl<N: Nic> Worker<N> {
             }
         }
         self.give_up_for_services();
+        self.give_up_for_threads();
         while let Some(given_up) = self.fragments.give_up() {
             if let Some(port) = self.port_of(given_up.interface) {
                 fragments::count(&given_up.account, &mut port.tally);

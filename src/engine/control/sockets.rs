@@ -64,6 +64,8 @@ pub(super) struct Threads {
     open: BTreeMap<SocketId, (Arc<Endpoint>, Option<Socket>)>,
     /// Closed ones that a worker may still know, by the change that closed them.
     closing: BTreeMap<u64, (SocketId, Arc<Endpoint>)>,
+    /// Closed ones of which a worker has something to send still: it is not to be the last to hold them.
+    sending: Vec<Arc<Endpoint>>,
     followers: Followers<(Ticket, Reply)>,
     /// Calls that wait for reports of groups, by their tickets.
     pub(super) joining: BTreeMap<u64, Reply>,
@@ -81,6 +83,7 @@ impl Threads {
             view,
             open: BTreeMap::new(),
             closing: BTreeMap::new(),
+            sending: Vec::new(),
             followers: Followers::new(taken),
             joining: BTreeMap::new(),
             replied: Vec::new(),
@@ -322,9 +325,13 @@ impl<N: Nic> Control<N> {
         let Self { threads: Some(threads), out, .. } = self else { return };
         let followed = threads.followers.settle(now, out);
         threads.replied.extend(followed.waited);
+        threads.sending.retain(|endpoint| Arc::strong_count(endpoint) > 1);
         for news in followed.taken {
-            if let Some((id, _last_here)) = threads.closing.remove(&news.change) {
+            if let Some((id, endpoint)) = threads.closing.remove(&news.change) {
                 threads.sockets.forget(id);
+                if endpoint.in_flight() > 0 {
+                    threads.sending.push(endpoint);
+                }
             }
         }
     }
