@@ -7,14 +7,12 @@ use std::thread;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pollcast::addr::{Cidr, Unicast};
 use pollcast::io::{Addressing6, DropReason, InterfaceId};
+use pollcast::sim::frames::IcmpFrame;
 use pollcast::sim::frames::udp::UdpFrame;
 use pollcast::sim::frames::udp6::UdpFrame6;
-use pollcast::sim::frames::IcmpFrame;
 use pollcast::sim::setup::{PortOptions, WorldOptions};
 use pollcast::sim::world::World;
-use pollcast::socket::{
-    ErrorOrigin, Level, Received, RecvError, RecvFlags, RecvMessage, Sockets, UdpSocket,
-};
+use pollcast::socket::{ErrorOrigin, Level, Received, RecvError, RecvFlags, RecvMessage, Sockets, UdpSocket};
 use pollcast::stack::sockets::Errno;
 use std::os::fd::AsFd;
 
@@ -182,8 +180,11 @@ fn all_that_is_known_of_a_datagram_is_told() {
 fn a_dual_stack_socket_hears_both_versions() {
     let own6 = "2001:db8::2";
     let unicast = Unicast::new(own6.parse().unwrap()).unwrap();
-    let static6 =
-        Addressing6 { statics: vec![Cidr::new(unicast, 64).unwrap()], router_discovery: false, ..Addressing6::new() };
+    let static6 = Addressing6 {
+        statics: vec![Cidr::new(unicast, 64).unwrap()],
+        router_discovery: false,
+        ..Addressing6::new()
+    };
     let port = PortOptions { addressing6: Some(static6), ..PortOptions::new(0) };
     let options = WorldOptions { services: Vec::new(), ports: vec![port], ..WorldOptions::default() };
     let mut world = World::new(12, &options);
