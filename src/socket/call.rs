@@ -184,9 +184,12 @@ pub enum Refusal {
     /// ENOPROTOOPT: an option of IPv6, and a socket of IPv4.
     #[error("this is an option of IPv6's sockets")]
     NoSuchOption,
-    /// EINVAL: UDP port 0 is nobody's peer.
-    #[error("UDP port 0 cannot be connected to")]
-    PortZero,
+    /// EINVAL: an IPv4 address, which is shorter than what a socket of IPv6 is bound to.
+    #[error("a socket of IPv6 is bound to an IPv6 address, as [::ffff:198.18.0.2]")]
+    TooShort,
+    /// EINVAL: an IPv4-mapped address, and the socket is for IPv6 alone.
+    #[error("the socket is for IPv6 alone: set_v6only(false) changes that")]
+    V6Only,
     /// No way leads there; the error says why, and has its errno.
     #[error(transparent)]
     NoWay(#[from] ChooseError),
@@ -221,9 +224,12 @@ impl Refusal {
             Self::TooManySockets => Errno::ENFILE,
             Self::TooManyFiles => Errno::EMFILE,
             Self::Closed => Errno::EBADF,
-            Self::AlreadyBound | Self::TooLate | Self::PortZero | Self::NotAGroup | Self::OtherMode => {
-                Errno::EINVAL
-            }
+            Self::AlreadyBound
+            | Self::TooLate
+            | Self::TooShort
+            | Self::V6Only
+            | Self::NotAGroup
+            | Self::OtherMode => Errno::EINVAL,
             Self::Family => Errno::EAFNOSUPPORT,
             Self::NotOurs | Self::NotJoined => Errno::EADDRNOTAVAIL,
             Self::InUse | Self::NoPort | Self::AlreadyJoined => Errno::EADDRINUSE,

@@ -8,7 +8,7 @@ use crate::io::InterfaceId;
 use crate::rng::Rng;
 use crate::socket::call::{FilterMode, MemberChange, Refusal, SocketOption};
 use crate::stack::groups::socket_member;
-use crate::stack::net_view::{Constraints, NetView};
+use crate::stack::net_view::{ChooseError, Constraints, NetView};
 use crate::stack::port_table::{Socket, SocketId, Versions};
 
 /// U25, Linux `ip_local_port_range`.
@@ -43,7 +43,10 @@ pub(super) struct Own {
     device: Option<InterfaceId>,
     multicast_all: bool,
     multicast_all6: bool,
-    /// Where bind(2) put it; None: nowhere yet.
+    /// The address that bind(2) named, and whether it named a port, too: what connect to AF_UNSPEC leaves.
+    named: Option<SocketAddr>,
+    named_port: bool,
+    /// Where it is bound; None: nowhere yet.
     bound: Option<SocketAddr>,
     /// With the address that connect(2) chose, if bind left that open.
     local: SocketAddr,
@@ -95,6 +98,8 @@ impl Truth {
             device: None,
             multicast_all: true,
             multicast_all6: true,
+            named: None,
+            named_port: false,
             bound: None,
             local: SocketAddr::new(unspecified(v6), 0),
             peer: None,
@@ -119,17 +124,30 @@ impl Truth {
             return Err(Refusal::AlreadyBound);
         }
         if local.is_ipv6() != own.v6 {
-            return Err(Refusal::Family);
+            return Err(if own.v6 { Refusal::TooShort } else { Refusal::Family });
         }
+        let scope = scope_of(local, own.device)?;
         let addr = local.ip().to_canonical();
         // U26: an address of ours, any, or a group.
         let is_everyone = addr == IpAddr::V4(Ipv4Addr::BROADCAST);
         let is_usable =
             addr.is_unspecified() || addr.is_multicast() || is_everyone || view.owner(addr).is_some();
-        if !is_usable || own.v6only && addr.is_ipv4() {
+        // Linux `__inet6_bind`.
+        if own.v6only && addr.is_ipv4() {
+            return Err(Refusal::V6Only);
+        }
+        if !is_usable {
             return Err(Refusal::NotOurs);
         }
-        self.place(id, local)
+        if let Some(scope_id) = scope {
+            let device = view.of_scope(scope_id).ok_or(Refusal::NoInterface)?.id;
+            self.get_mut(id)?.device = Some(device);
+        }
+        self.place(id, local)?;
+        let own = self.get_mut(id)?;
+        own.named = Some(local);
+        own.named_port = local.port() != 0;
+        Ok(())
     }
 
     /// What sending does to a socket that is not bound.
@@ -138,7 +156,9 @@ impl Truth {
         if own.bound.is_some() {
             return Ok(());
         }
-        self.place(id, SocketAddr::new(unspecified(own.v6), 0))
+        let mut local = own.named.unwrap_or_else(|| SocketAddr::new(unspecified(own.v6), 0));
+        local.set_port(0);
+        self.place(id, local)
     }
 
     /// Puts a socket at `local`, on a free port if that is 0.
@@ -191,11 +211,12 @@ impl Truth {
         view: &NetView,
     ) -> Result<(), Refusal> {
         let own = self.get(id)?;
-        if peer.is_ipv6() && !own.v6 {
+        // Linux `ip4_datagram_connect`, `__ip6_datagram_connect`.
+        if peer.is_ipv6() && !own.v6 || peer.is_ipv4() && own.v6only {
             return Err(Refusal::Family);
         }
-        if peer.port() == 0 {
-            return Err(Refusal::PortZero);
+        if peer.ip().to_canonical().is_ipv4() && own.v6only {
+            return Err(Refusal::NoWay(ChooseError::NetworkUnreachable));
         }
         let scope_id = if let SocketAddr::V6(peer) = peer { peer.scope_id() } else { 0 };
         let bound = own.bound.map(|bound| bound.ip().to_canonical());
@@ -215,14 +236,26 @@ impl Truth {
         Ok(())
     }
 
-    /// P09: connect(2) to AF_UNSPEC.
+    /// P09, Linux `__udp_disconnect`: connect(2) to AF_UNSPEC. What bind(2) did not name is given up: the port, too.
     pub(super) fn disconnect(&mut self, id: SocketId) -> Result<(), Refusal> {
         let own = self.get_mut(id)?;
         own.peer = None;
-        if let Some(bound) = own.bound {
-            own.local = bound;
+        own.local = own.named.unwrap_or_else(|| SocketAddr::new(unspecified(own.v6), 0));
+        if !own.named_port
+            && let Some(bound) = own.bound.take()
+        {
+            self.give_up_port(id, bound.port());
         }
         Ok(())
+    }
+
+    fn give_up_port(&mut self, id: SocketId, udp_port: u16) {
+        if let Some(there) = self.ports.get_mut(&udp_port) {
+            there.retain(|other| *other != id);
+            if there.is_empty() {
+                self.ports.remove(&udp_port);
+            }
+        }
     }
 
     pub(super) fn set(&mut self, id: SocketId, option: SocketOption) -> Result<(), Refusal> {
@@ -272,11 +305,12 @@ impl Truth {
         }
         let interface = Self::interface_of(group, interface, view)?;
         let had = own.groups.get(&(interface, group));
+        let wanted = changed(had, change)?;
+        // P03, Linux `__ip_mc_join_group`: of IPv4 alone.
         let count = own.groups.keys().filter(|(_, other)| other.is_ipv4()).count();
         if had.is_none() && group.is_ipv4() && count >= self.limits.memberships {
             return Err(Refusal::TooMany);
         }
-        let wanted = changed(had, change)?;
         let most = if group.is_ipv4() { self.limits.sources } else { self.limits.sources6 };
         if wanted.1.len() > most {
             return Err(Refusal::TooMany);
@@ -315,13 +349,8 @@ impl Truth {
     /// close(2): the groups that it leaves. Its number stays taken until [`forget`](Self::forget).
     pub(super) fn close(&mut self, id: SocketId) -> Result<Vec<GroupChange>, Refusal> {
         let own = self.open.remove(&id).ok_or(Refusal::Closed)?;
-        if let Some(bound) = own.bound
-            && let Some(there) = self.ports.get_mut(&bound.port())
-        {
-            there.retain(|other| *other != id);
-            if there.is_empty() {
-                self.ports.remove(&bound.port());
-            }
+        if let Some(bound) = own.bound {
+            self.give_up_port(id, bound.port());
         }
         Ok(own.groups.into_keys().map(|(interface, group)| (interface, group, NONE)).collect())
     }
@@ -361,6 +390,22 @@ impl Own {
     }
 }
 
+/// The scope that an address of one link names; None: it is of no link, or the socket is on one interface already.
+// P12, Linux `__inet6_bind`: such an address needs one.
+fn scope_of(local: SocketAddr, device: Option<InterfaceId>) -> Result<Option<u32>, Refusal> {
+    let SocketAddr::V6(local) = local else { return Ok(None) };
+    if !local.ip().is_unicast_link_local() {
+        return Ok(None);
+    }
+    match (local.scope_id(), device) {
+        (0, None) => Err(Refusal::NoWay(ChooseError::Scope)),
+        (0, Some(_)) => Ok(None),
+        (scope_id, None) => Ok(Some(scope_id)),
+        (scope_id, Some(device)) if device.scope_id() == scope_id => Ok(None),
+        (_, Some(_)) => Err(Refusal::NoWay(ChooseError::Scope)),
+    }
+}
+
 const fn unspecified(v6: bool) -> IpAddr {
     if v6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) }
 }
@@ -388,11 +433,13 @@ fn is_in_the_way(one: &Socket, other: &Socket) -> bool {
 fn changed(had: Option<&Wanted>, change: &MemberChange) -> Result<Wanted, Refusal> {
     let sources = |wanted: &Wanted| wanted.1.clone();
     match (change, had) {
-        (MemberChange::SetFilter(mode, sources), _) => Ok((*mode, sources.iter().copied().collect())),
+        // Linux `ip_mc_msfilter`, `ip_mc_source`: all but a join are for a group that is joined.
+        (MemberChange::SetFilter(mode, sources), Some(_)) => Ok((*mode, sources.iter().copied().collect())),
+        (MemberChange::SetFilter(..) | MemberChange::LeaveSource(_), None) => Err(Refusal::OtherMode),
         (MemberChange::Join, None) => Ok(ANY),
         (MemberChange::Join, Some(_)) => Err(Refusal::AlreadyJoined),
         (MemberChange::Leave, Some(_)) => Ok(NONE),
-        (MemberChange::Leave | MemberChange::LeaveSource(_), None) => Err(Refusal::NotJoined),
+        (MemberChange::Leave, None) => Err(Refusal::NotJoined),
         (MemberChange::JoinSource(source), None) => Ok((FilterMode::Include, [*source].into())),
         (MemberChange::JoinSource(source), Some(had)) => {
             // Linux: of a group joined for any source, an empty list may become one of sources.
@@ -404,7 +451,7 @@ fn changed(had: Option<&Wanted>, change: &MemberChange) -> Result<Wanted, Refusa
         }
         (MemberChange::LeaveSource(source), Some(had)) => {
             let mut all = sources(had);
-            if had.0 == FilterMode::Exclude {
+            if had.0 == FilterMode::Exclude && !had.1.is_empty() {
                 return Err(Refusal::OtherMode);
             }
             if all.remove(source) { Ok((FilterMode::Include, all)) } else { Err(Refusal::NotJoined) }
@@ -427,3 +474,6 @@ fn changed(had: Option<&Wanted>, change: &MemberChange) -> Result<Wanted, Refusa
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
