@@ -486,6 +486,24 @@ impl<F: Family> Cidr<F> {
     }
 }
 
+/// A string that is not an address with its prefix.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "not an address of a host with the prefix of its link: write it as in 198.18.0.1/24 or 2001:db8::1/64"
+)]
+pub struct ParseCidrError;
+
+impl<F: Family<Addr: FromStr>> FromStr for Cidr<F> {
+    type Err = ParseCidrError;
+
+    fn from_str(s: &str) -> Result<Self, ParseCidrError> {
+        let (addr, prefix) = s.split_once('/').ok_or(ParseCidrError)?;
+        let addr = addr.parse().ok().and_then(Unicast::new).ok_or(ParseCidrError)?;
+        let prefix = prefix.parse().map_err(|_| ParseCidrError)?;
+        Self::new(addr, prefix).ok_or(ParseCidrError)
+    }
+}
+
 impl<F: Family> fmt::Display for Cidr<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.addr, self.prefix)

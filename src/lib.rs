@@ -63,6 +63,7 @@
 #![deny(unsafe_code)]
 
 pub mod addr;
+pub mod bench;
 pub mod config;
 pub mod ctl;
 pub mod engine;

@@ -21,7 +21,7 @@ const LINES_MAX: usize = 650;
 const CORE: [&str; 8] = ["addr", "time", "rng", "wire", "io", "stack", "fastpath", "service"];
 
 /// Which rooms a room may name, beside itself. `config::plan` is a part of a room.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("addr", &[]),
     ("time", &[]),
     ("rng", &[]),
@@ -35,6 +35,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("dpdk", &["io", "addr", "time", "config::plan"]),
     ("sim", &["io", "engine", "stack", "fastpath", "service", "socket", "addr", "time", "rng"]),
     ("config", &["addr", "io"]),
+    ("bench", &["wire", "io", "addr", "time", "dpdk", "config"]),
     ("ctl", &["engine", "config", "io", "addr", "time"]),
     ("host", &["*"]),
     ("cli", &["*"]),
@@ -266,7 +267,7 @@ const FOREIGN: [(&str, &[&str]); 10] = [
     ("tracing_subscriber", &["cli", "main"]),
     ("strsim", &["config", "cli"]),
     ("core_affinity", &["engine", "dpdk", "host", "cli", "config"]),
-    ("crossbeam", &["engine", "sim", "host", "ctl", "dpdk", "socket"]),
+    ("crossbeam", &["engine", "sim", "host", "ctl", "dpdk", "socket", "bench", "cli"]),
     ("rustix", &["socket"]),
     ("tracing", &["engine", "dpdk", "host", "ctl", "cli", "main", "config"]),
     ("socket2", &["ctl", "host", "cli"]),

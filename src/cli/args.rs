@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::bench_args::{self, BenchArgs};
 use crate::addr::{Unicast, V4, V6};
 use crate::ctl::DEFAULT_SOCKET;
 use crate::engine::command::GroupRange;
@@ -24,6 +25,7 @@ Examples:
   pollcast devices --vdev net_tap0,iface=t0   what DPDK sees on this machine, and a tap beside it
   pollcast ctl stats                          ask the running one
   pollcast ctl join 239.1.2.3                 have it join a group
+  pollcast bench --help                       send traffic to one, and count what comes back
 
 Exit status:
   0  clean
@@ -108,6 +110,9 @@ pub(super) enum Action {
     /// List the devices that DPDK sees
     #[command(long_about = DEVICES_ABOUT, after_help = DEVICES_EXAMPLES)]
     Devices(DevicesArgs),
+    /// Send UDP traffic by a port, and say what became of it
+    #[command(long_about = bench_args::ABOUT, after_help = bench_args::EXAMPLES)]
+    Bench(Box<BenchArgs>),
     /// Ask the running pollcast
     #[command(long_about = CTL_ABOUT, after_help = CTL_EXAMPLES)]
     Ctl(CtlArgs),

@@ -1,4 +1,4 @@
-//! The command line: `pollcast run`, `check`, `devices` and `ctl`.
+//! The command line: `pollcast run`, `check`, `devices`, `ctl` and `bench`.
 //!
 //! Here: arguments in, text and an exit status out. Everything that is done, is done by the rooms below; what is worth
 //! knowing without a terminal does not belong here. No signal is handled and the process is not left: that is `main.rs`'s
@@ -12,6 +12,8 @@
 //! ```
 
 mod args;
+mod bench;
+mod bench_args;
 mod check;
 mod ctl;
 mod devices;
@@ -32,7 +34,7 @@ use crate::host::Shutdown;
 /// Carries out the command line `args`, whose first is the program's name, and returns its exit status: 0 clean, 1 failed
 /// while running, 2 a bad command line or configuration.
 ///
-/// `before_run` is called once before `pollcast run` starts, with what stops it: the place to connect signals to it.
+/// `before_run` is called once before `pollcast run` or `bench` starts, with what stops it: the place to connect signals to it.
 pub fn main<I, T>(args: I, before_run: impl FnOnce(&Shutdown) -> io::Result<()>) -> ExitCode
 where
     I: IntoIterator<Item = T>,
@@ -55,6 +57,7 @@ where
             return status(run::run(&args, before_run));
         }
         Action::Check(args) => check::check(&args, &mut out),
+        Action::Bench(args) => bench::bench(&args, &mut out, before_run),
         Action::Devices(args) => devices::devices(&args, &mut out),
         Action::Ctl(args) => ctl::ctl(&args, &mut out),
     };

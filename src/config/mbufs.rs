@@ -130,8 +130,9 @@ fn pool_size(needed: u32) -> u32 {
     (needed + 1).next_power_of_two() - 1
 }
 
-/// One frame fits into one segment.
-pub(super) fn data_room(mtu: u16) -> u16 {
+/// Bytes of data in an mbuf, headroom included, that one frame of an IP packet of `mtu` bytes fits into.
+#[must_use]
+pub fn data_room(mtu: u16) -> u16 {
     let data = (u32::from(mtu) + FRAME_OVERHEAD).next_multiple_of(DATA_STEP).max(DATA_MIN);
     u16::try_from(HEADROOM + data).unwrap_or(u16::MAX)
 }

@@ -77,6 +77,12 @@ impl Shutdown {
         // Full: someone asked already.
         let _ = self.ask.try_send(());
     }
+
+    /// Where a request arrives.
+    #[cfg(feature = "cli")]
+    pub(crate) const fn asked(&self) -> &Receiver<()> {
+        &self.asked
+    }
 }
 
 /// A UDP host on DPDK.
