@@ -5,10 +5,67 @@
 //! meets the world through the traits of [`io`], which two worlds fill: `dpdk` (the real one, and the only home of
 //! `unsafe`) and `sim` (a seeded one, for tests).
 //!
-//! # A service of your own
+//! # An echo from a thread
 //!
-//! What runs on a socket implements [`service::Service`]; a configuration file says where it listens ([`config`]), and
-//! `host` puts the two together on DPDK and runs them until it is told to stop.
+//! A program's own threads have sockets that behave as Linux's do; the host turns on threads of its own. `examples/echo.rs`:
+//!
+//! ```no_run
+//! # #[cfg(not(feature = "dpdk"))]
+//! # fn main() {}
+//! # #[cfg(feature = "dpdk")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use pollcast::host::Host;
+//!
+//! let host = Host::load("config/tap.toml")?.start()?;
+//! let socket = host.sockets().bind("[::]:7777".parse()?)?;
+//! let mut buf = [0; 65536];
+//! loop {
+//!     let (len, peer) = socket.recv_from(&mut buf)?;
+//!     socket.send_to(&buf[..len], peer)?;
+//! }
+//! # }
+//! ```
+//!
+//! `recv_msg` tells more of a datagram: the address that was asked, TTL and TOS, when it came, who the real client behind a
+//! balancer is. What it takes to answer from the address that was asked is `received.reply_control()`: `examples/udp_serv.rs`. A
+//! receiver of groups with named sources is `examples/multicast.rs`.
+//!
+//! # A client
+//!
+//! A connected socket hears its peer alone, and what the network reports of what it sent. `examples/client.rs`:
+//!
+//! ```no_run
+//! # #[cfg(not(feature = "dpdk"))]
+//! # fn main() {}
+//! # #[cfg(feature = "dpdk")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let host = pollcast::host::Host::load("config/tap.toml")?.start()?;
+//! use std::time::Duration;
+//!
+//! use pollcast::socket::RecvError;
+//!
+//! let socket = host.sockets().udp4()?;
+//! socket.connect("198.18.0.1:7".parse()?)?;
+//! socket.set_read_timeout(Some(Duration::from_millis(500)));
+//! let mut buf = [0; 65536];
+//! let answer = loop {
+//!     socket.send(b"who is there?")?;
+//!     match socket.recv(&mut buf) {
+//!         Ok(len) => break &buf[..len],
+//!         Err(RecvError::WouldBlock) => continue,
+//!         Err(e) => return Err(e.into()),
+//!     }
+//! };
+//! # let _ = answer;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # An echo on the lcore
+//!
+//! Faster, and without a copy: a service runs on the workers themselves, and is handed datagrams in bursts. What runs there
+//! implements [`service::Service`]; a configuration file says where it listens ([`config`]), and `host` puts the two together on
+//! DPDK and runs them until it is told to stop.
 //!
 //! ```no_run
 //! # #[cfg(not(feature = "dpdk"))]

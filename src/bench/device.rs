@@ -16,7 +16,8 @@ use super::traffic::{Traffic, TrafficError};
 use crate::addr::{Group, MacAddr};
 use crate::config::{EalPlan, PortPlan};
 use crate::dpdk::{
-    Clock, Dpdk, Eal, EalError, EalOptions, LcoreError, Mempool, MempoolError, MempoolOptions, Port, PortError, StartedPort,
+    Clock, Dpdk, Eal, EalError, EalOptions, LcoreError, Mempool, MempoolError, MempoolOptions, Port,
+    PortError, StartedPort,
 };
 use crate::io::{Occasion, PortControl};
 
@@ -61,7 +62,9 @@ pub enum BenchError {
     #[error("the port has no queue")]
     NoQueue,
     /// Whoever is to be sent to does not say where it is.
-    #[error("{0} did not answer within ten seconds by which Ethernet address it goes: is it up, and on this link? Name it with --peer-mac")]
+    #[error(
+        "{0} did not answer within ten seconds by which Ethernet address it goes: is it up, and on this link? Name it with --peer-mac"
+    )]
     Unresolved(String),
 }
 
@@ -83,7 +86,11 @@ const TURNS: u32 = 64;
 ///
 /// # Errors
 /// Why there is nothing to report.
-pub fn run(setup: &Setup, stop: &Receiver<()>, each_second: impl FnMut(&Progress)) -> Result<Report, BenchError> {
+pub fn run(
+    setup: &Setup,
+    stop: &Receiver<()>,
+    each_second: impl FnMut(&Progress),
+) -> Result<Report, BenchError> {
     setup.traffic.check_mtu(setup.port.mtu)?;
     let eal = Eal::init(&EalOptions {
         plan: setup.eal.clone(),
@@ -207,7 +214,8 @@ impl Tale {
         let seconds = at.saturating_sub(self.at) as f64 / 1e9;
         (self.counts, self.at) = (counts, at);
         let told = since.sent > 0 || since.answered > 0;
-        let progress = Progress { at_s: at as f64 / 1e9, seconds, counts: since, latency_ns: Latency::of(latency) };
+        let progress =
+            Progress { at_s: at as f64 / 1e9, seconds, counts: since, latency_ns: Latency::of(latency) };
         told.then(|| {
             self.progress.push(progress);
             progress
@@ -255,7 +263,8 @@ fn send_and_hear(
                 && let Ok(empty) = spares.try_recv()
             {
                 tell_at = now - start;
-                let _ = news.try_send(News::Second(tell_at, generator.counts(), generator.take_latency(empty)));
+                let _ =
+                    news.try_send(News::Second(tell_at, generator.counts(), generator.take_latency(empty)));
             }
         }
     }

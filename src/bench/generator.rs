@@ -198,7 +198,8 @@ impl<N: Nic> Generator<N> {
     /// Makes the packets, now that it is known where they go.
     fn begin(&mut self, now: Instant) {
         let Self { traffic, neighbors, templates, run, link, .. } = self;
-        let all = traffic.destinations.iter().flat_map(|to| traffic.sizes.iter().map(move |size| (*to, *size)));
+        let all =
+            traffic.destinations.iter().flat_map(|to| traffic.sizes.iter().map(move |size| (*to, *size)));
         templates.extend(all.filter_map(|(to, size)| {
             let dst = neighbors.mac_towards(to.ip(), traffic)?;
             let header = LinkHeader { src: link.mac, dst, vlan: traffic.vlan };
@@ -267,7 +268,10 @@ impl<N: Nic> Generator<N> {
 
     /// The template and the source port of a packet of `flow` of the round that has the size of this place.
     fn place(&self, flow: u32, size: usize) -> (usize, u16) {
-        #[expect(clippy::cast_possible_truncation, reason = "fewer than flows, which are of 32 bits; ports were counted")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "fewer than flows, which are of 32 bits; ports were counted"
+        )]
         let (destinations, first) = (self.traffic.destinations.len() as u32, self.traffic.source_port);
         let (nth, destination) = (flow / destinations, flow % destinations);
         let port = first.saturating_add(u16::try_from(nth).unwrap_or(u16::MAX));
@@ -365,7 +369,11 @@ impl<N: Nic> Generator<N> {
             let is_answer = self.traffic.destinations.iter().any(|to| to.port() == src.port())
                 && self.traffic.source_for(dst.ip()) == Some(dst.ip())
                 && stamp_of(udp.payload()).is_none_or(|(run, _)| run == self.run);
-            if is_answer { self.counts.wrong += 1 } else { self.counts.other += 1 }
+            if is_answer {
+                self.counts.wrong += 1
+            } else {
+                self.counts.other += 1
+            }
             return;
         };
         let flow = number % u64::from(self.traffic.flows);
@@ -390,7 +398,9 @@ impl<N: Nic> Generator<N> {
 
     /// Whether a datagram between `src` and `dst` is what an answer to one from `port` to `to` may be.
     fn has_come_back(&self, (src, dst): (SocketAddr, SocketAddr), to: SocketAddr, port: u16) -> bool {
-        let Some(own) = self.traffic.source_for(to.ip()).map(|ip| SocketAddr::new(ip, port)) else { return false };
+        let Some(own) = self.traffic.source_for(to.ip()).map(|ip| SocketAddr::new(ip, port)) else {
+            return false;
+        };
         match self.traffic.answers {
             Answers::None => false,
             Answers::Same => (src, dst) == (own, to),
@@ -432,7 +442,11 @@ impl<N: Nic> Generator<N> {
 
 /// Slots for all packets that may be under way.
 fn slots(traffic: &Traffic) -> usize {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is bounded below")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates, and is bounded below"
+    )]
     let wanted = match (traffic.in_flight, traffic.rate) {
         (Some(most), _) => usize::try_from(most).unwrap_or(SLOTS.1).saturating_mul(2),
         (None, Rate::PerSecond(rate)) => (rate * traffic.patience.as_secs_f64() * 1.25) as usize,

@@ -21,9 +21,9 @@
 //! assert!(traffic.check().is_ok());
 //! ```
 
+mod counts;
 #[cfg(feature = "dpdk")]
 pub mod device;
-mod counts;
 mod generator;
 mod heard;
 mod neighbors;

@@ -99,7 +99,8 @@ pub(super) fn question(target: IpAddr, own: LinkHeader, traffic: &Traffic, out: 
         (IpAddr::V6(target), IpAddr::V6(source)) => {
             let group = Group::solicited_node(target);
             let link = LinkHeader { dst: group.mac(), ..own };
-            let message = ndisc::Repr::NeighborSolicitation { target, source_mac: Some(own.src), nonce: None };
+            let message =
+                ndisc::Repr::NeighborSolicitation { target, source_mac: Some(own.src), nonce: None };
             nd_frame(message, (source, group.addr()), link, out)
         }
         _ => None,
@@ -121,8 +122,12 @@ pub(super) fn nd_answer(
     // N05, RFC 4861 7.2.4: who looks for duplicates has no address; all are told.
     let solicited = !to.is_unspecified();
     let (to, mac) = if solicited { (to, mac) } else { (V6_ALL_NODES, MacAddr([0x33, 0x33, 0, 0, 0, 1])) };
-    let message =
-        ndisc::Repr::NeighborAdvertisement { target, target_mac: Some(own.src), solicited, override_flag: true };
+    let message = ndisc::Repr::NeighborAdvertisement {
+        target,
+        target_mac: Some(own.src),
+        solicited,
+        override_flag: true,
+    };
     nd_frame(message, (target, to), LinkHeader { dst: mac, ..own }, out)
 }
 

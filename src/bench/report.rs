@@ -166,7 +166,15 @@ impl fmt::Display for Report {
         if l.count == 0 {
             return writeln!(f, "latency     none was measured");
         }
-        let figures = [("min", l.min), ("p50", l.p50), ("p90", l.p90), ("p99", l.p99), ("p99.9", l.p999), ("p99.99", l.p9999), ("max", l.max)];
+        let figures = [
+            ("min", l.min),
+            ("p50", l.p50),
+            ("p90", l.p90),
+            ("p99", l.p99),
+            ("p99.9", l.p999),
+            ("p99.99", l.p9999),
+            ("max", l.max),
+        ];
         write!(f, "latency    ")?;
         figures.iter().try_for_each(|(name, ns)| write!(f, " {name} {}", time(*ns)))?;
         writeln!(f)
@@ -213,10 +221,15 @@ mod tests {
     fn a_report_has_its_figures_in_both_forms() {
         let mut latency = new_histogram();
         (1..=1000).for_each(|us| latency.saturating_record(us * 1000));
-        let counts = Counts { sent: 2000, answered: 1000, lost: 1000, sent_bytes: 120_000, ..Counts::default() };
+        let counts =
+            Counts { sent: 2000, answered: 1000, lost: 1000, sent_bytes: 120_000, ..Counts::default() };
         let report = Report::new(counts, 2_000_000_000, &latency, Vec::new());
         let text = report.to_string();
-        for part in ["sent        2000 in 2.000 s: 1000 packets/s, 480.0 k bit/s", "lost        1000 (50.0000 %)", "p50 500"] {
+        for part in [
+            "sent        2000 in 2.000 s: 1000 packets/s, 480.0 k bit/s",
+            "lost        1000 (50.0000 %)",
+            "p50 500",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         let json = serde_json::to_value(&report).unwrap();

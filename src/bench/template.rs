@@ -176,7 +176,8 @@ mod tests {
     use super::*;
     use crate::sim::frames::{UdpFrame, UdpFrame6};
 
-    const LINK: LinkHeader = LinkHeader { src: MacAddr([2, 0, 0, 0, 0, 1]), dst: MacAddr([2, 0, 0, 0, 0, 2]), vlan: None };
+    const LINK: LinkHeader =
+        LinkHeader { src: MacAddr([2, 0, 0, 0, 0, 1]), dst: MacAddr([2, 0, 0, 0, 0, 2]), vlan: None };
 
     fn frame(src: &str, dst: &str, size: u16, number: u64) -> Vec<u8> {
         let ip = IpHeader { src: src.parse().unwrap(), ttl: 64, tos: 0 };
@@ -194,9 +195,14 @@ mod tests {
                 let bytes = frame("198.18.0.1", "198.18.0.2:7", size, number);
                 let read = UdpFrame::read(&bytes).unwrap();
                 assert_eq!(bytes.len(), usize::from(size));
-                assert_eq!((read.source.to_string(), read.destination.to_string()), ("198.18.0.1:4000".into(), "198.18.0.2:7".into()));
+                assert_eq!(
+                    (read.source.to_string(), read.destination.to_string()),
+                    ("198.18.0.1:4000".into(), "198.18.0.2:7".into())
+                );
                 assert_eq!(stamp_of(&read.payload), Some((0x1234_5678, number)));
-                assert!(read.payload.iter().enumerate().skip(STAMP_LEN).all(|(i, b)| usize::from(*b) == i % 256));
+                assert!(
+                    read.payload.iter().enumerate().skip(STAMP_LEN).all(|(i, b)| usize::from(*b) == i % 256)
+                );
             }
             let bytes = frame("2001:db8::1", "[2001:db8::2]:7", 80, number);
             assert_eq!(stamp_of(&UdpFrame6::read(&bytes).unwrap().payload), Some((0x1234_5678, number)));

@@ -85,7 +85,8 @@ fn traffic(to: &[&str], count: u64) -> Traffic {
 
 #[test]
 fn over_a_perfect_link_every_packet_is_answered_once_and_in_order() {
-    let mut bench = Bench::new(1, Traffic { flows: 16, sizes: vec![60, 61, 1514], ..traffic(&["198.18.0.2:7"], 1000) });
+    let mut bench =
+        Bench::new(1, Traffic { flows: 16, sizes: vec![60, 61, 1514], ..traffic(&["198.18.0.2:7"], 1000) });
     let counts = bench.run(LinkOptions::PERFECT);
     let wanted = Counts { sent: 1000, answered: 1000, ..Counts::default() };
     assert_eq!(Counts { sent_bytes: 0, answered_bytes: 0, other: 0, ..counts }, wanted);
@@ -137,11 +138,14 @@ fn loss_alone_is_what_the_link_lost() {
 
 #[test]
 fn what_comes_after_its_time_is_lost_and_late() {
-    let mut bench = Bench::new(6, Traffic {
-        patience: Duration::from_millis(2),
-        rate: Rate::PerSecond(1000.0),
-        ..traffic(&["198.18.0.2:7"], 50)
-    });
+    let mut bench = Bench::new(
+        6,
+        Traffic {
+            patience: Duration::from_millis(2),
+            rate: Rate::PerSecond(1000.0),
+            ..traffic(&["198.18.0.2:7"], 50)
+        },
+    );
     bench.until(Stage::Sending);
     bench.world.set_link(0, LinkOptions { delay: Duration::from_millis(3), ..LinkOptions::PERFECT });
     // There and back is six milliseconds; the last packet goes out long after the first is given up.
@@ -153,7 +157,8 @@ fn what_comes_after_its_time_is_lost_and_late() {
 
 #[test]
 fn no_more_are_under_way_than_may_be() {
-    let mut bench = Bench::new(7, Traffic { rate: Rate::Max, in_flight: Some(5), ..traffic(&["198.18.0.2:7"], 200) });
+    let mut bench =
+        Bench::new(7, Traffic { rate: Rate::Max, in_flight: Some(5), ..traffic(&["198.18.0.2:7"], 200) });
     bench.until(Stage::Sending);
     while bench.generator.stage() == Stage::Sending {
         bench.turn();
@@ -167,7 +172,10 @@ fn no_more_are_under_way_than_may_be() {
 fn a_host_that_is_not_there_is_named() {
     let mut bench = Bench::new(8, traffic(&["198.18.0.200:7"], 1));
     bench.until(Stage::Unresolved);
-    assert_eq!(bench.generator.unresolved().collect::<Vec<_>>(), ["198.18.0.200".parse::<core::net::IpAddr>().unwrap()]);
+    assert_eq!(
+        bench.generator.unresolved().collect::<Vec<_>>(),
+        ["198.18.0.200".parse::<core::net::IpAddr>().unwrap()]
+    );
     assert_eq!(bench.generator.counts().sent, 0);
 }
 

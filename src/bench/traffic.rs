@@ -118,10 +118,14 @@ pub enum TrafficError {
     #[error("no destination is given: name one, as 198.18.0.2:7 or [2001:db8::2]:7")]
     NoDestination,
     /// A destination that no packet may have.
-    #[error("{0} is no destination: its address is unspecified, a loopback or broadcast address, or its port 0")]
+    #[error(
+        "{0} is no destination: its address is unspecified, a loopback or broadcast address, or its port 0"
+    )]
     Destination(SocketAddr),
     /// No address of the destination's IP version.
-    #[error("{to} is of IPv{version}, and no IPv{version} address is given to send from: add --from ADDRESS/PREFIX")]
+    #[error(
+        "{to} is of IPv{version}, and no IPv{version} address is given to send from: add --from ADDRESS/PREFIX"
+    )]
     NoSource {
         /// To whom.
         to: SocketAddr,
@@ -129,7 +133,9 @@ pub enum TrafficError {
         version: u8,
     },
     /// A destination off the link.
-    #[error("{to} is not on the link of {link}, and no router is given: add --gateway ADDRESS, or --peer-mac MAC")]
+    #[error(
+        "{to} is not on the link of {link}, and no router is given: add --gateway ADDRESS, or --peer-mac MAC"
+    )]
     OffLink {
         /// To whom.
         to: SocketAddr,
@@ -137,7 +143,9 @@ pub enum TrafficError {
         link: String,
     },
     /// Another number of flows than can be.
-    #[error("{flows} flows to {destinations} destinations from ports {first} and up cannot be: there are between one a destination and {most}")]
+    #[error(
+        "{flows} flows to {destinations} destinations from ports {first} and up cannot be: there are between one a destination and {most}"
+    )]
     Flows {
         /// Asked for.
         flows: u32,
@@ -149,7 +157,9 @@ pub enum TrafficError {
         most: u64,
     },
     /// Another frame size than can be.
-    #[error("a frame to {to} has {min} to {max} bytes, not {size}: an Ethernet header, IP, UDP, and a number of 12 bytes; the MTU is {mtu}")]
+    #[error(
+        "a frame to {to} has {min} to {max} bytes, not {size}: an Ethernet header, IP, UDP, and a number of 12 bytes; the MTU is {mtu}"
+    )]
     Size {
         /// Asked for.
         size: u16,
@@ -174,7 +184,12 @@ impl Traffic {
         let destinations: Vec<_> = destinations.into_iter().collect();
         Self {
             flows: u32::try_from(destinations.len()).unwrap_or(u32::MAX),
-            sizes: destinations.iter().map(|to| if to.is_ipv4() { 60 } else { 80 }).max().into_iter().collect(),
+            sizes: destinations
+                .iter()
+                .map(|to| if to.is_ipv4() { 60 } else { 80 })
+                .max()
+                .into_iter()
+                .collect(),
             destinations,
             source4: None,
             source6: None,
@@ -226,7 +241,10 @@ impl Traffic {
             (self.sizes.is_empty(), "no frame size is given"),
             (!(1..=BURST_MAX).contains(&self.burst), "a burst has 1 to 64 packets"),
             (self.in_flight == Some(0), "with no packet under way nothing is sent: give at least 1"),
-            (self.in_flight.is_some() && self.answers == Answers::None, "no answer is waited for, so that none can be counted as under way"),
+            (
+                self.in_flight.is_some() && self.answers == Answers::None,
+                "no answer is waited for, so that none can be counted as under way",
+            ),
             (self.duration.is_none() && self.count.is_none(), "it would not end: give a time or a count"),
             (self.ttl == Some(0), "with a TTL of 0 nothing leaves"),
         ];
@@ -245,7 +263,11 @@ impl Traffic {
             return Err(TrafficError::NoSource { to, version: if to.is_ipv4() { 4 } else { 6 } });
         }
         if self.peer_mac.is_none() && !to.ip().is_multicast() && self.next_hop(to.ip()).is_none() {
-            let link = if to.is_ipv4() { self.source4.map(|s| s.to_string()) } else { self.source6.map(|s| s.to_string()) };
+            let link = if to.is_ipv4() {
+                self.source4.map(|s| s.to_string())
+            } else {
+                self.source6.map(|s| s.to_string())
+            };
             return Err(TrafficError::OffLink { to, link: link.unwrap_or_default() });
         }
         let min = size_min(to.ip());
@@ -258,7 +280,11 @@ impl Traffic {
 
     /// The address from which something is sent to `to`.
     pub(super) fn source_for(&self, to: IpAddr) -> Option<IpAddr> {
-        if to.is_ipv4() { self.source4.map(|s| s.addr().into()) } else { self.source6.map(|s| s.addr().into()) }
+        if to.is_ipv4() {
+            self.source4.map(|s| s.addr().into())
+        } else {
+            self.source6.map(|s| s.addr().into())
+        }
     }
 
     /// To whom a packet to the host `to` is handed.
@@ -269,7 +295,10 @@ impl Traffic {
             }
             IpAddr::V6(addr) => {
                 let link_local = addr.is_unicast_link_local();
-                (link_local || self.source6.is_some_and(|s| s.contains(addr)), self.gateway6.map(IpAddr::from))
+                (
+                    link_local || self.source6.is_some_and(|s| s.contains(addr)),
+                    self.gateway6.map(IpAddr::from),
+                )
             }
         };
         if on_link { Some(to) } else { gateway }
@@ -313,7 +342,8 @@ mod tests {
 
     #[test]
     fn who_is_off_the_link_is_reached_by_the_router() {
-        let by_router = Traffic { gateway4: Some(Ipv4Addr::new(198, 18, 0, 9)), ..traffic(&["198.19.0.2:7"]) };
+        let by_router =
+            Traffic { gateway4: Some(Ipv4Addr::new(198, 18, 0, 9)), ..traffic(&["198.19.0.2:7"]) };
         assert_eq!(by_router.check(), Ok(()));
         assert_eq!(by_router.next_hop("198.19.0.2".parse().unwrap()), Some("198.18.0.9".parse().unwrap()));
         assert_eq!(by_router.next_hop("198.18.0.2".parse().unwrap()), Some("198.18.0.2".parse().unwrap()));

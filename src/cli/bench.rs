@@ -92,7 +92,8 @@ fn traffic(args: &BenchArgs) -> Traffic {
 }
 
 fn from_arguments(args: &BenchArgs, traffic: &mut Traffic) -> Result<(EalPlan, PortPlan)> {
-    let twice = |what: &str| Failure::Asking(format!("{what} is given twice for one IP version: give one of each"));
+    let twice =
+        |what: &str| Failure::Asking(format!("{what} is given twice for one IP version: give one of each"));
     for from in &args.from {
         let had = match *from {
             SourceArg::V4(cidr) => traffic.source4.replace(cidr).is_some(),
@@ -142,7 +143,11 @@ fn from_config(args: &BenchArgs, machine: &Machine, traffic: &mut Traffic) -> Re
     let Some((interface, port)) = found.and_then(|i| Some((i, plan.ports.get(i.port.index())?))) else {
         let names: Vec<_> = plan.interfaces.iter().map(|i| i.name.as_str()).collect();
         let wanted = args.port.clone().unwrap_or_default();
-        return Err(Failure::Asking(format!("{} has no port {wanted}: it has {}", path.display(), names.join(", "))));
+        return Err(Failure::Asking(format!(
+            "{} has no port {wanted}: it has {}",
+            path.display(),
+            names.join(", ")
+        )));
     };
     traffic.source4 = interface.v4.addresses.first().copied();
     traffic.source6 = interface.v6.addresses.first().copied();

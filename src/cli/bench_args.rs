@@ -160,7 +160,8 @@ pub(super) enum SourceArg {
 }
 
 fn parse_from(text: &str) -> Result<SourceArg, String> {
-    let parsed = if text.contains(':') { text.parse().map(SourceArg::V6) } else { text.parse().map(SourceArg::V4) };
+    let parsed =
+        if text.contains(':') { text.parse().map(SourceArg::V6) } else { text.parse().map(SourceArg::V4) };
     parsed.map_err(|e| e.to_string())
 }
 

@@ -183,6 +183,11 @@ impl Pollcast {
         &self.socket
     }
 
+    /// What it said so far on stdout.
+    pub fn stdout(&self) -> String {
+        fs::read_to_string(self.dir.join("stdout")).unwrap_or_default()
+    }
+
     /// What it said so far on stderr.
     pub fn stderr(&self) -> String {
         fs::read_to_string(self.dir.join("stderr")).unwrap_or_default()

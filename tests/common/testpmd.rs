@@ -1,4 +1,4 @@
-//! dpdk-testpmd as a bridge: it passes frames between two devices, and changes nothing.
+//! dpdk-testpmd as a bridge, which passes frames between two devices and changes nothing; or in another forward mode.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -19,24 +19,26 @@ pub struct Bridge {
 impl Bridge {
     /// Between the virtual devices `one` and `other`, in the namespace. Waits until it forwards.
     pub fn start(netns: &Netns, name: &str, one: &str, other: &str) -> Self {
+        Self::forwarding(netns, name, "io", &[one, other])
+    }
+
+    /// Of `devices`, in the forward mode `mode`: what one alone receives, it sends there again.
+    pub fn forwarding(netns: &Netns, name: &str, mode: &str, devices: &[&str]) -> Self {
         let prefix = format!("pollcast-test-{}-{name}", std::process::id());
         let log = std::env::temp_dir().join(format!("{prefix}.log"));
         let child = netns.spawn("dpdk-testpmd", |command| {
             // Memory that the other end of a vhost pair can map, without hugepages. It polls on CPU 0: the worker of
             // the program under test has the last one.
             command.args(["--no-huge", "-m", "512", "--no-shconf", "--single-file-segments", "--no-pci"]);
+            command.args(["--lcores", "0@0,1@0", "--file-prefix", &prefix]);
+            devices.iter().for_each(|device| drop(command.args(["--vdev", device])));
             command.args([
-                "--lcores",
-                "0@0,1@0",
-                "--file-prefix",
-                &prefix,
-                "--vdev",
-                one,
-                "--vdev",
-                other,
                 "--",
+                &format!("--forward-mode={mode}"),
+                "--total-num-mbufs=8192",
+                "--auto-start",
+                "--no-flush-rx",
             ]);
-            command.args(["--forward-mode=io", "--total-num-mbufs=8192", "--auto-start", "--no-flush-rx"]);
             // Without this it ends with its standard input.
             command.args(["--stats-period=1000", "--no-lsc-interrupt"]);
             command.stdin(Stdio::null());

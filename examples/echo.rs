@@ -1,0 +1,16 @@
+//! A UDP echo server: `cargo run --example echo -- config/tap.toml`.
+
+use pollcast::host::Host;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let config = std::env::args().nth(1).ok_or("usage: echo CONFIG")?;
+    let host = Host::load(config)?.start()?;
+    let socket = host.sockets().bind("[::]:7777".parse()?)?;
+    let mut buf = [0; 65536];
+    loop {
+        let (len, peer) = socket.recv_from(&mut buf)?;
+        if let Err(e) = socket.send_to(&buf[..len], peer) {
+            eprintln!("no answer to {peer}: {e}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Receives what certain senders send to a group: `cargo run --example multicast -- 232.1.2.3:5000 198.18.0.1 config/tap.toml`.
+//!
+//! Named sources only: the router, the switch and the NIC are told so (IGMPv3, MLDv2), and what others send there never reaches
+//! the program. It ends after ten datagrams; the socket's end leaves the group, and the host's stops the port.
+
+use std::net::{IpAddr, SocketAddr};
+
+use pollcast::host::Host;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [group, sources @ .., config] = &args[..] else {
+        return Err("usage: multicast GROUP:PORT SOURCE... CONFIG".into());
+    };
+    let group: SocketAddr = group.parse()?;
+    let sources = sources.iter().map(|source| source.parse()).collect::<Result<Vec<IpAddr>, _>>()?;
+
+    let host = Host::load(config)?.start()?;
+    // Bound to the group, it hears nothing else that is sent to this port.
+    let socket = host.sockets().bind(group)?;
+    for source in &sources {
+        socket.join_source(group.ip(), *source, None)?;
+    }
+    if sources.is_empty() {
+        socket.join(group.ip(), None)?;
+    }
+    println!("joined {}", group.ip());
+
+    let mut buf = [0; 65536];
+    for _ in 0..10 {
+        let (len, from) = socket.recv_from(&mut buf)?;
+        println!("{from}: {}", String::from_utf8_lossy(&buf[..len]));
+    }
+    Ok(())
+}

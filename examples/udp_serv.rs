@@ -1,0 +1,43 @@
+//! What DPVS's example server does, without a kernel module: says who sent what, to which address, and who the real client behind
+//! a balancer is; and answers from the address that was asked. `cargo run --example udp_serv -- 6000 config/tap.toml`.
+//!
+//! The balancers that are believed are the configuration's: `[uoa] trusted = ["198.18.0.0/24"]`. One socket serves both IP versions.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use pollcast::host::Host;
+use pollcast::socket::{RecvFlags, SendFlags};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [port, config] = &args[..] else { return Err("usage: udp_serv PORT CONFIG".into()) };
+
+    let host = Host::load(config)?.start()?;
+    let socket = host.sockets().bind((Ipv6Addr::UNSPECIFIED, port.parse()?).into())?;
+    let mut buf = [0; 65536];
+    loop {
+        let received = socket.recv_msg(&mut buf, RecvFlags::default())?;
+        let (peer, payload) = (received.source(), &buf[..received.len]);
+        println!(
+            "Receive {} bytes from {} -- {}",
+            payload.len(),
+            plain(peer),
+            String::from_utf8_lossy(payload)
+        );
+        println!("  to {}", plain(received.destination()));
+        if let Some(client) = received.real_client() {
+            println!("  real client {}", plain(client));
+        }
+        // From the address that was asked, by the interface that it came in by.
+        let way = received.reply_control();
+        if let Err(e) = socket.send_msg(payload, Some(peer), &way, SendFlags::default()) {
+            println!("  no answer: {e}");
+        }
+    }
+}
+
+/// An IPv4 address as such, and not as IPv6 writes it.
+fn plain(addr: SocketAddr) -> SocketAddr {
+    let ip: IpAddr = addr.ip().to_canonical();
+    SocketAddr::new(ip, addr.port())
+}
