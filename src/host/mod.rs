@@ -40,7 +40,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use crate::config::{Config, ConfigErrors, Kind, Kinds, Machine, Plan, ServicePlan};
 use crate::dpdk::Mbuf;
 use crate::engine::request;
-use crate::service::{Echo, EchoOptions, Service};
+use crate::service::{Discard, DiscardOptions, Echo, EchoOptions, Relay, RelayOptions, Service};
 
 pub use crate::socket::{Sockets, UdpSocket};
 pub use error::HostError;
@@ -50,10 +50,13 @@ use running::Threads;
 /// Makes one instance of a service, for one worker.
 type Factory = Box<dyn Fn(&ServicePlan) -> Result<Box<dyn Service<Mbuf>>, String> + Send + Sync>;
 
-/// The kinds of service that every host has: `echo`.
+/// The kinds of service that every host has: `echo`, `discard` and `relay`.
 #[must_use]
 pub fn builtin_kinds() -> Kinds {
-    Kinds::new().with(Kind::of::<EchoOptions>("echo", EchoOptions::KEYS))
+    Kinds::new()
+        .with(Kind::of::<EchoOptions>("echo", EchoOptions::KEYS))
+        .with(Kind::of::<DiscardOptions>("discard", DiscardOptions::KEYS))
+        .with(Kind::of::<RelayOptions>("relay", RelayOptions::KEYS))
 }
 
 /// Asks a running [`Host`] to stop. Clones ask the same one.
@@ -112,11 +115,15 @@ impl Host {
     /// The host of `plan`, with the built-in kinds of service.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
-        Self { plan, factories: BTreeMap::new() }.service_kind("echo", |service| {
-            let options: EchoOptions =
-                service.options.clone().try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
-            Ok(Box::new(Echo::new(options).with_seed(RandomState::new().build_hasher().finish())))
-        })
+        Self { plan, factories: BTreeMap::new() }
+            .service_kind("echo", |service| {
+                let echo = Echo::new(options::<EchoOptions>(service)?);
+                Ok(Box::new(echo.with_seed(RandomState::new().build_hasher().finish())))
+            })
+            .service_kind("discard", |service| {
+                options::<DiscardOptions>(service).map(|_| Box::new(Discard) as Box<dyn Service<Mbuf>>)
+            })
+            .service_kind("relay", |service| Ok(Box::new(Relay::new(options::<RelayOptions>(service)?))))
     }
 
     /// Adds a kind of service, or takes the place of one. `make` is called once for each worker that serves it, with the
@@ -160,6 +167,11 @@ impl Host {
     pub fn start(self) -> Result<Running, HostError> {
         Running::start(self)
     }
+}
+
+/// The keys of a service's own kind.
+fn options<T: serde::de::DeserializeOwned>(service: &ServicePlan) -> Result<T, String> {
+    service.options.clone().try_into().map_err(|e: toml::de::Error| e.message().to_owned())
 }
 
 /// The kinds of service, by name.

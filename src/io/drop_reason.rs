@@ -260,6 +260,8 @@ drop_reasons! {
     EchoGroupRate = "echo_group_rate" => None;
     /// The echo service's cap on answers to one source was reached.
     EchoSourceRate = "echo_source_rate" => None;
+    /// The relay service sends nothing back to where it came from, and no packet of its own on.
+    RelayLoop = "relay_loop" => None;
     /// An answer is longer than the way to its receiver carries, and was not to be fragmented.
     ReplyTooBig = "reply_too_big" => None;
     /// A service asked for an answer that cannot be sent: to port 0, or larger than the link.

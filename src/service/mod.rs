@@ -5,7 +5,7 @@
 //! [`Cx`] it sends datagrams of its own and sets a timer. One instance lives on each worker, so it needs no locks. It must
 //! not block, and should not allocate per datagram.
 //!
-//! What is built on the trait, and on nothing else, lives here too: [`Echo`] first.
+//! What is built on the trait, and on nothing else, lives here too: [`Echo`], [`Discard`] and [`Relay`].
 //!
 //! ```
 //! use pollcast::io::PacketBuf;
@@ -28,19 +28,23 @@
 
 mod cx;
 mod datagram;
+mod discard;
 mod echo;
 mod kept;
 mod message;
 mod mock;
+mod relay;
 mod source_limit;
 
 pub use crate::io::{Cast, DropReason, IcmpError, IcmpErrorKind, Parts, PayloadSum};
 pub use cx::{Cx, Engine, LocalSocket, SendError, SendOptions};
 pub use datagram::{Action, Datagram};
+pub use discard::{Discard, DiscardOptions};
 pub use echo::{Echo, EchoOptions, RefuseSourcePorts};
 pub use kept::Kept;
 pub use message::{Message, Place};
 pub use mock::{Mock, Sent};
+pub use relay::{Relay, RelayOptions};
 
 use crate::io::PacketBuf;
 
