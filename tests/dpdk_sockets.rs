@@ -17,6 +17,7 @@ use pollcast::host::{Host, Running, builtin_kinds};
 use pollcast::io::InterfaceId;
 use pollcast::socket::RecvError;
 use pollcast::socket::call::Refusal;
+use pollcast::stack::sockets::Errno;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -117,6 +118,53 @@ fn a_thread_receives_what_the_kernel_sends() {
             again.leave(Ipv4Addr::new(239, 1, 2, 3).into(), Some(InterfaceId(0))).unwrap_err(),
             Refusal::NotJoined
         );
+    });
+}
+
+// The ten lines of the front page: a thread answers the kernel, from the address that it was asked at, and asks it by itself.
+#[test]
+fn a_thread_answers_the_kernel_and_asks_it() {
+    let test = "a_thread_answers_the_kernel_and_asks_it";
+    if !may_make_namespaces(test) {
+        return;
+    }
+    alone(test, || {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let host = host(&folder);
+        let (sockets, kernel) = (host.sockets(), kernel());
+        let socket = sockets.bind(at("0.0.0.0:7")).unwrap();
+        let echo = thread::spawn(move || {
+            let mut buf = [0; 65_536];
+            loop {
+                let Ok((len, peer)) = socket.recv_from(&mut buf) else { return };
+                socket.send_to(&buf[..len], peer).unwrap();
+            }
+        });
+        let mut buf = [0; 65_536];
+        kernel.connect("198.18.0.2:7").unwrap();
+        // The last in fragments, both ways.
+        for len in [0, 1, 100, 1472, 9000] {
+            kernel.send(&vec![7; len]).unwrap();
+            assert_eq!(kernel.recv(&mut buf).unwrap(), len);
+        }
+        // Another thread, with a socket that is connected: it gets a port by itself.
+        let server = UdpSocket::bind("198.18.0.1:0").unwrap();
+        server.set_read_timeout(Some(PATIENCE)).unwrap();
+        let client = sockets.udp4().unwrap();
+        client.set_read_timeout(Some(PATIENCE));
+        client.connect(server.local_addr().unwrap()).unwrap();
+        client.send(b"question").unwrap();
+        let (len, from) = server.recv_from(&mut buf).unwrap();
+        assert_eq!((&buf[..len], from), (&b"question"[..], client.local_addr()));
+        server.send_to(b"answer", from).unwrap();
+        assert_eq!(client.recv(&mut buf).unwrap(), 6);
+        // C15: nobody is there any more, and the next call says so.
+        drop(server);
+        client.send(b"still there?").unwrap();
+        assert!(matches!(client.recv(&mut buf), Err(RecvError::Reported(Errno::ECONNREFUSED))));
+        drop(host);
+        echo.join().unwrap();
     });
 }
 
