@@ -18,11 +18,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let host = Host::load(config)?.start()?;
     // Bound to the group, it hears nothing else that is sent to this port.
     let socket = host.sockets().bind(group)?;
+    // On the first interface. With `None` it would be the one that a route leads to the group by, as on Linux.
+    let interface = host.sockets().interfaces().interfaces.first().map(|interface| interface.id);
     for source in &sources {
-        socket.join_source(group.ip(), *source, None)?;
+        socket.join_source(group.ip(), *source, interface)?;
     }
     if sources.is_empty() {
-        socket.join(group.ip(), None)?;
+        socket.join(group.ip(), interface)?;
     }
     println!("joined {}", group.ip());
 

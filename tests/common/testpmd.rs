@@ -31,7 +31,9 @@ impl Bridge {
             // the program under test has the last one.
             command.args(["--no-huge", "-m", "512", "--no-shconf", "--single-file-segments", "--no-pci"]);
             command.args(["--lcores", "0@0,1@0", "--file-prefix", &prefix]);
-            devices.iter().for_each(|device| drop(command.args(["--vdev", device])));
+            for device in devices {
+                command.args(["--vdev", device]);
+            }
             command.args([
                 "--",
                 &format!("--forward-mode={mode}"),
