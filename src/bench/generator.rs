@@ -203,7 +203,7 @@ impl<N: Nic> Generator<N> {
         templates.extend(all.filter_map(|(to, size)| {
             let dst = neighbors.mac_towards(to.ip(), traffic)?;
             let header = LinkHeader { src: link.mac, dst, vlan: traffic.vlan };
-            let ttl = traffic.ttl.unwrap_or(if to.ip().is_multicast() { 1 } else { 64 });
+            let ttl = traffic.ttl.unwrap_or_else(|| if to.ip().is_multicast() { 1 } else { 64 });
             let ip = IpHeader { src: traffic.source_for(to.ip())?, ttl, tos: traffic.tos };
             Template::new(header, ip, to, size, *run)
         }));
