@@ -17,6 +17,7 @@ use pollcast::host::{Host, Running, builtin_kinds};
 use pollcast::io::InterfaceId;
 use pollcast::socket::RecvError;
 use pollcast::socket::call::Refusal;
+use pollcast::stack::sockets::{BindError, MemberError};
 use pollcast::stack::sockets::Errno;
 
 /// Longer than anything here takes.
@@ -98,8 +99,8 @@ fn a_thread_receives_what_the_kernel_sends() {
         let (sockets, kernel) = (host.sockets(), kernel());
         let socket = sockets.bind(at("198.18.0.2:5000")).unwrap();
         socket.set_read_timeout(Some(PATIENCE));
-        assert_eq!(sockets.bind(at("0.0.0.0:5000")).unwrap_err(), Refusal::InUse);
-        assert_eq!(sockets.bind(at("198.18.0.3:5000")).unwrap_err(), Refusal::NotOurs);
+        assert_eq!(sockets.bind(at("0.0.0.0:5000")).unwrap_err(), Refusal::Bind(BindError::InUse));
+        assert_eq!(sockets.bind(at("198.18.0.3:5000")).unwrap_err(), Refusal::Bind(BindError::NotOurs));
         let mut buf = [0; 2048];
         for n in 0..100u8 {
             kernel.send_to(&[n; 100], "198.18.0.2:5000").unwrap();
@@ -116,7 +117,7 @@ fn a_thread_receives_what_the_kernel_sends() {
         again.leave(Ipv4Addr::new(239, 1, 2, 3).into(), Some(InterfaceId(0))).unwrap();
         assert_eq!(
             again.leave(Ipv4Addr::new(239, 1, 2, 3).into(), Some(InterfaceId(0))).unwrap_err(),
-            Refusal::NotJoined
+            Refusal::Member(MemberError::NotJoined)
         );
     });
 }

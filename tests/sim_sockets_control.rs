@@ -40,7 +40,10 @@ fn done(world: &World, call: Call) -> Place {
 fn bound(world: &World, local: &str) -> (SocketId, Arc<Endpoint>) {
     let (socket, endpoint) = open(world);
     let local: SocketAddr = local.parse().unwrap();
-    assert_eq!(done(world, Call::Bind { socket, local }), Place { local, peer: None });
+    assert_eq!(
+        done(world, Call::Bind { socket, local }),
+        Place { local, peer: None, device: None, v6only: false }
+    );
     (socket, endpoint)
 }
 

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use super::Endpoint;
 use crate::io::InterfaceId;
-use crate::stack::net_view::ChooseError;
 use crate::stack::port_table::SocketId;
-use crate::stack::sockets::Errno;
+use crate::stack::sockets::{BindError, Closed, ConnectError, Errno, MemberError, OpenError, SetError};
+pub use crate::stack::sockets::{ConnectOptions, FilterMode, MemberChange, Place, SocketOption};
 
 /// Something to be done for a thread's socket.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,8 +39,8 @@ pub enum Call {
         socket: SocketId,
         /// Its only peer from now on.
         peer: SocketAddr,
-        /// `IP_MULTICAST_IF`: by which interface groups are sent to, if it was chosen.
-        multicast_interface: Option<InterfaceId>,
+        /// What its options say of how it sends.
+        options: ConnectOptions,
     },
     /// connect(2) to AF_UNSPEC (P09): no peer any more.
     Disconnect {
@@ -88,51 +88,6 @@ pub enum Call {
     },
 }
 
-/// An option that decides who receives what.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SocketOption {
-    /// `SO_REUSEADDR`.
-    ReuseAddress(bool),
-    /// `SO_REUSEPORT`.
-    ReusePort(bool),
-    /// `IPV6_V6ONLY`.
-    V6Only(bool),
-    /// `SO_BINDTODEVICE`: one interface, or every.
-    Device(Option<InterfaceId>),
-    /// `IP_MULTICAST_ALL`.
-    MulticastAll(bool),
-    /// `IPV6_MULTICAST_ALL`.
-    MulticastAll6(bool),
-}
-
-/// What changes of a membership.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum MemberChange {
-    /// `MCAST_JOIN_GROUP`, `IP_ADD_MEMBERSHIP`: from any source.
-    Join,
-    /// `MCAST_LEAVE_GROUP`, `IP_DROP_MEMBERSHIP`.
-    Leave,
-    /// `MCAST_JOIN_SOURCE_GROUP`, `IP_ADD_SOURCE_MEMBERSHIP`: from this source, too.
-    JoinSource(IpAddr),
-    /// `MCAST_LEAVE_SOURCE_GROUP`, `IP_DROP_SOURCE_MEMBERSHIP`: from it no more.
-    LeaveSource(IpAddr),
-    /// `MCAST_BLOCK_SOURCE`: of a group joined for any source, not from this one.
-    Block(IpAddr),
-    /// `MCAST_UNBLOCK_SOURCE`: from it again.
-    Unblock(IpAddr),
-    /// `MCAST_MSFILTER`, `IP_MSFILTER`: exactly this.
-    SetFilter(FilterMode, Vec<IpAddr>),
-}
-
-/// RFC 3678 3: how a list of sources is meant.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FilterMode {
-    /// `MCAST_INCLUDE`: from these alone.
-    Include,
-    /// `MCAST_EXCLUDE`: from all but these.
-    Exclude,
-}
-
 /// What a [`Call`] came to.
 #[derive(Clone, Debug)]
 pub enum Reply {
@@ -144,6 +99,8 @@ pub enum Reply {
     Filter(FilterMode, Vec<IpAddr>),
     /// Bytes.
     PathMtu(u16),
+    /// It cannot be done, and this is where the socket is now: connect(2) binds it, though no way leads to the peer.
+    Failed(Refusal, Place),
     /// It cannot be done.
     Refused(Refusal),
 }
@@ -154,65 +111,45 @@ pub enum Refusal {
     /// ENETDOWN: the host has ended, or is about to.
     #[error("the host has stopped, and its sockets with it")]
     Down,
-    /// ENFILE: so many sockets are open as may be.
-    #[error("as many sockets are open as may be: the key sockets.max is the limit")]
-    TooManySockets,
     /// EMFILE: the process has no file descriptor left.
     #[error("the process has no file descriptor left: raise its limit (ulimit -n)")]
     TooManyFiles,
     /// EBADF: the socket is closed.
     #[error("the socket is closed")]
     Closed,
-    /// EINVAL: bind(2) is for a socket that is not bound.
-    #[error("the socket is bound already")]
-    AlreadyBound,
-    /// EAFNOSUPPORT, or EINVAL of a group: an address of the other IP version.
-    #[error("the address is of the other IP version")]
-    Family,
-    /// EADDRNOTAVAIL: the address is none of this host's.
-    #[error("the address is none of this host's, or not used yet: see `pollcast ctl addresses`")]
-    NotOurs,
-    /// EADDRINUSE: another socket has the place, and one of the two does not share it.
-    #[error("another socket has that address and port")]
-    InUse,
-    /// EADDRINUSE: of port 0, or EAGAIN of sending: no ephemeral port is free.
-    #[error("no ephemeral port is free")]
-    NoPort,
-    /// EINVAL: an option that can only be set before the socket is bound.
-    #[error("this can be set only before the socket is bound")]
-    TooLate,
-    /// ENOPROTOOPT: an option of IPv6, and a socket of IPv4.
-    #[error("this is an option of IPv6's sockets")]
-    NoSuchOption,
-    /// EINVAL: an IPv4 address, which is shorter than what a socket of IPv6 is bound to.
-    #[error("a socket of IPv6 is bound to an IPv6 address, as [::ffff:198.18.0.2]")]
-    TooShort,
-    /// EINVAL: an IPv4-mapped address, and the socket is for IPv6 alone.
-    #[error("the socket is for IPv6 alone: set_v6only(false) changes that")]
-    V6Only,
-    /// No way leads there; the error says why, and has its errno.
-    #[error(transparent)]
-    NoWay(#[from] ChooseError),
-    /// ENODEV: there is no such interface, or none by which the group is reached.
+    /// ENODEV: there is no such interface.
     #[error("there is no such interface")]
     NoInterface,
-    /// EINVAL: the address is no group.
-    #[error("the address is no group's")]
-    NotAGroup,
-    /// EADDRINUSE: the group is joined already.
-    #[error("the socket has joined the group there already")]
-    AlreadyJoined,
-    /// EADDRNOTAVAIL: the group is not joined, or the source not named.
-    #[error("the socket has not joined the group there, or from that source")]
-    NotJoined,
-    /// EINVAL: the membership is of the other mode, or the source is not blocked.
-    #[error("the membership is for other sources than such a change is for")]
-    OtherMode,
-    /// ENOBUFS: so many groups are joined, or sources named, as may be.
-    #[error(
-        "as many groups are joined, or sources named, as may be: see the keys memberships_max, sources_max and groups_max"
-    )]
-    TooMany,
+    /// ENOBUFS: so many groups are joined on the interface as may be.
+    #[error("as many groups are joined on the interface as may be: the key groups_max is the limit")]
+    TooManyGroups,
+    /// EINVAL: by this host's policy, the group is for those who name its sources.
+    #[error("the group is one whose sources are to be named, by this host's policy")]
+    SourceRequired,
+    /// socket(2).
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// bind(2).
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// What sending does to a socket that is not bound: EAGAIN, where bind(2) has EADDRINUSE.
+    #[error("the socket is not bound, and cannot be: {0}")]
+    Autobind(BindError),
+    /// connect(2).
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// setsockopt(2).
+    #[error(transparent)]
+    Set(#[from] SetError),
+    /// setsockopt(2) of a group, or getsockopt(2) of its sources.
+    #[error(transparent)]
+    Member(#[from] MemberError),
+}
+
+impl From<Closed> for Refusal {
+    fn from(Closed: Closed) -> Self {
+        Self::Closed
+    }
 }
 
 impl Refusal {
@@ -221,27 +158,17 @@ impl Refusal {
     pub const fn errno(&self) -> Errno {
         match self {
             Self::Down => Errno::ENETDOWN,
-            Self::TooManySockets => Errno::ENFILE,
             Self::TooManyFiles => Errno::EMFILE,
             Self::Closed => Errno::EBADF,
-            Self::AlreadyBound
-            | Self::TooLate
-            | Self::TooShort
-            | Self::V6Only
-            | Self::NotAGroup
-            | Self::OtherMode => Errno::EINVAL,
-            Self::Family => Errno::EAFNOSUPPORT,
-            Self::NotOurs | Self::NotJoined => Errno::EADDRNOTAVAIL,
-            Self::InUse | Self::NoPort | Self::AlreadyJoined => Errno::EADDRINUSE,
-            Self::NoSuchOption => Errno::ENOPROTOOPT,
-            Self::NoWay(why) => match why {
-                ChooseError::NetworkUnreachable => Errno::ENETUNREACH,
-                ChooseError::Scope => Errno::EINVAL,
-                ChooseError::NoInterface => Errno::ENODEV,
-                ChooseError::AddressNotAvailable => Errno::EADDRNOTAVAIL,
-            },
             Self::NoInterface => Errno::ENODEV,
-            Self::TooMany => Errno::ENOBUFS,
+            Self::TooManyGroups => Errno::ENOBUFS,
+            Self::SourceRequired => Errno::EINVAL,
+            Self::Open(why) => why.errno(),
+            Self::Autobind(BindError::NoPort) => Errno::EAGAIN,
+            Self::Bind(why) | Self::Autobind(why) => why.errno(),
+            Self::Connect(why) => why.errno(),
+            Self::Set(why) => why.errno(),
+            Self::Member(why) => why.errno(),
         }
     }
 }
@@ -250,15 +177,6 @@ impl From<Refusal> for std::io::Error {
     fn from(why: Refusal) -> Self {
         Self::from_raw_os_error(why.errno().number())
     }
-}
-
-/// Where a socket is, as getsockname(2) and getpeername(2) say.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Place {
-    /// Its address and UDP port; unspecified, port 0: it is not bound.
-    pub local: SocketAddr,
-    /// Its peer, if it is connected.
-    pub peer: Option<SocketAddr>,
 }
 
 /// Whoever does what threads ask for their sockets: control, from any thread.

@@ -18,7 +18,7 @@ pub use options::Level;
 
 use self::cork::Corked;
 use self::send::CachedWay;
-use super::call::{Ask, Call, Place, Refusal, Reply};
+use super::call::{Ask, Call, ConnectOptions, Place, Refusal, Reply};
 use super::endpoint::Endpoint;
 use super::errors::QueuedError;
 use super::message::{mapped, unmapped};
@@ -118,7 +118,7 @@ struct State {
 impl UdpSocket {
     fn new(id: SocketId, is_v6: bool, endpoint: Arc<Endpoint>, host: Sockets) -> Self {
         let any = if is_v6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
-        let place = Place { local: SocketAddr::new(any, 0), peer: None };
+        let place = Place { local: SocketAddr::new(any, 0), peer: None, device: None, v6only: false };
         Self {
             id,
             is_v6,
@@ -148,8 +148,13 @@ impl UdpSocket {
     // U20, connect(2): what is in the queue already, stays there. P09: a group may be one, and nothing arrives then.
     pub fn connect(&self, peer: SocketAddr) -> Result<(), Refusal> {
         let is_v6 = unmapped(peer).is_ipv6();
-        let multicast_interface = self.endpoint.options().ip(is_v6).multicast_interface.get();
-        self.settle(Call::Connect { socket: self.id, peer, multicast_interface })
+        let options = self.endpoint.options();
+        let options = ConnectOptions {
+            multicast_interface: options.ip(is_v6).multicast_interface.get(),
+            multicast_source: options.multicast_source(),
+            broadcast: options.broadcast.load(Ordering::Relaxed),
+        };
+        self.settle(Call::Connect { socket: self.id, peer, options })
     }
 
     /// Takes its peer away. connect(2) with `AF_UNSPEC`.
@@ -217,15 +222,19 @@ impl UdpSocket {
 
     /// Asks for a change, and takes note of where it is then.
     fn settle(&self, call: Call) -> Result<(), Refusal> {
-        let place = match self.host.ask.ask(call) {
-            Reply::Done(place) => place,
+        let (place, result) = match self.host.ask.ask(call) {
+            Reply::Done(place) => (place, Ok(())),
+            Reply::Failed(why, place) => (place, Err(why)),
             Reply::Refused(why) => return Err(why),
             _ => return Err(Refusal::Down),
         };
         let mut state = self.state();
         *state = State { place, way: None };
-        self.endpoint.options().connected.store(place.peer.is_some(), Ordering::Relaxed);
-        Ok(())
+        let options = self.endpoint.options();
+        options.connected.store(place.peer.is_some(), Ordering::Relaxed);
+        options.device.set(place.device);
+        self.v6only.store(place.v6only, Ordering::Relaxed);
+        result
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

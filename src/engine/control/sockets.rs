@@ -5,7 +5,6 @@
 //! left, then the place is given up; the number of a closed socket is not used again while some worker still knows it.
 
 mod shown;
-mod truth;
 
 use core::net::IpAddr;
 use std::collections::BTreeMap;
@@ -19,15 +18,15 @@ use crate::addr::{Group, V4, V6};
 use crate::engine::message::SocketNews;
 use crate::io::{InterfaceId, Nic};
 use crate::rng::Rng;
-use crate::socket::call::{Call, FilterMode, MemberChange, Place, Refusal, Reply};
+use crate::socket::call::{Call, FilterMode, MemberChange, Refusal, Reply};
 use crate::socket::{Endpoint, EndpointOptions, Packets, SharedView};
 use crate::stack::groups::{ServiceId, socket_member};
 use crate::stack::membership::{SetFilterError, SourceFilter};
 use crate::stack::net_view::NetView;
 use crate::stack::port_table::{Socket, SocketId};
+pub use crate::stack::sockets::SocketLimits;
+use crate::stack::sockets::{Domain, GroupChange, Sockets};
 use crate::time::Instant;
-pub use truth::SocketLimits;
-use truth::{GroupChange, Truth};
 
 /// What becomes of a call.
 #[derive(Debug)]
@@ -56,7 +55,7 @@ pub struct ControlSocketsParts {
 /// The sockets of threads, and what is under way for them.
 #[derive(Debug)]
 pub(super) struct Threads {
-    sockets: Truth,
+    sockets: Sockets,
     packets: Arc<Packets>,
     options: EndpointOptions,
     pub(super) view: Arc<SharedView<NetView>>,
@@ -77,7 +76,7 @@ impl Threads {
     pub(super) fn new(parts: ControlSocketsParts, fixed: Vec<Socket>, rng: Rng) -> Self {
         let ControlSocketsParts { limits, packets, options, view, taken } = parts;
         Self {
-            sockets: Truth::new(limits, fixed, rng),
+            sockets: Sockets::new(limits, &fixed, rng),
             packets,
             options,
             view,
@@ -142,7 +141,7 @@ impl<N: Nic> Control<N> {
             Call::Member { socket, group, interface, change } => {
                 self.change_member(now, socket, (group, interface), &change)
             }
-            call => self.decide(call).and_then(|socket| self.follow(now, socket, None)),
+            call => self.change_socket(now, call),
         };
         called.unwrap_or_else(|why| Called::Replied(Reply::Refused(why)))
     }
@@ -160,7 +159,7 @@ impl<N: Nic> Control<N> {
         let threads = self.threads()?;
         let endpoint = Endpoint::new(Arc::clone(&threads.packets), threads.options);
         let endpoint = endpoint.map_err(|_| Refusal::TooManyFiles)?;
-        let id = threads.sockets.open(v6)?;
+        let id = threads.sockets.open(if v6 { Domain::V6 } else { Domain::V4 })?;
         threads.open.insert(id, (Arc::clone(&endpoint), None));
         Ok(Called::Replied(Reply::Opened(id, endpoint)))
     }
@@ -182,28 +181,34 @@ impl<N: Nic> Control<N> {
         interface: Option<InterfaceId>,
     ) -> Result<Called, Refusal> {
         let Threads { sockets, view, .. } = self.threads()?;
-        let (mode, sources) = sockets.filter(socket, group, interface, &view.get())?;
-        Ok(Called::Replied(Reply::Filter(mode, sources.into_iter().collect())))
+        let (mode, sources) = sockets.filter(socket, (group, interface), &view.get())?;
+        Ok(Called::Replied(Reply::Filter(mode, sources)))
     }
 
-    /// Has a socket be where the call says that it is, or what it is to be. Which one it was.
-    fn decide(&mut self, call: Call) -> Result<SocketId, Refusal> {
+    /// Has a socket be where the call says that it is, or what it is to be.
+    fn change_socket(&mut self, now: Instant, call: Call) -> Result<Called, Refusal> {
         let Threads { sockets, view, .. } = self.threads()?;
         let view = view.get();
-        match call {
-            Call::Bind { socket, local } => sockets.bind(socket, local, &view).map(|()| socket),
-            Call::Autobind { socket } => sockets.autobind(socket).map(|()| socket),
-            Call::Connect { socket, peer, multicast_interface } => {
-                sockets.connect(socket, peer, multicast_interface, &view).map(|()| socket)
+        let (socket, decided) = match call {
+            Call::Bind { socket, local } => {
+                (socket, sockets.bind(socket, local, &view).map_err(Refusal::from))
             }
-            Call::Disconnect { socket } => sockets.disconnect(socket).map(|()| socket),
-            Call::Set { socket, option } => sockets.set(socket, option).map(|()| socket),
+            Call::Autobind { socket } => (socket, sockets.autobind(socket).map_err(Refusal::Autobind)),
+            Call::Connect { socket, peer, options } => {
+                (socket, sockets.connect(socket, peer, &options, &view).map_err(Refusal::from))
+            }
+            Call::Disconnect { socket } => (socket, sockets.disconnect(socket).map_err(Refusal::from)),
+            Call::Set { socket, option } => {
+                (socket, sockets.set(socket, option, &view).map_err(Refusal::from))
+            }
             Call::Open { .. }
             | Call::Member { .. }
             | Call::Filter { .. }
             | Call::PathMtu { .. }
-            | Call::Close { .. } => Err(Refusal::Closed),
-        }
+            | Call::Close { .. } => return Err(Refusal::Closed),
+        };
+        // What fails may have changed the socket all the same.
+        self.follow(now, socket, None, decided)
     }
 
     fn change_member(
@@ -214,21 +219,30 @@ impl<N: Nic> Control<N> {
         change: &MemberChange,
     ) -> Result<Called, Refusal> {
         let Threads { sockets, view, .. } = self.threads()?;
-        let wanted = sockets.member(socket, place, change, &view.get())?;
-        let waits = self.want(now, socket_member(socket), core::slice::from_ref(&wanted))?;
-        self.threads()?.sockets.note(socket, wanted);
-        self.follow(now, socket, waits)
+        let proposed = sockets.member(socket, place, change, &view.get())?;
+        let waits = self.want(now, socket_member(socket), proposed.wanted.as_slice())?;
+        let decided = proposed.result.map_err(Refusal::from);
+        self.threads()?.sockets.note(socket, proposed);
+        self.follow(now, socket, waits, decided)
     }
 
     /// Has workers know the socket as it is now. The reply comes when they do, and when the reports have left that `waits` is the
-    /// ticket of.
-    fn follow(&mut self, now: Instant, id: SocketId, waits: Option<u64>) -> Result<Called, Refusal> {
+    /// ticket of. It says what was `decided`.
+    fn follow(
+        &mut self,
+        now: Instant,
+        id: SocketId,
+        waits: Option<u64>,
+        decided: Result<(), Refusal>,
+    ) -> Result<Called, Refusal> {
         let ticket = self.tickets.next();
         let Self { threads, out, .. } = self;
         let threads = threads.as_mut().ok_or(Refusal::Down)?;
-        let own = threads.sockets.get(id)?;
-        let (local, peer) = own.place();
-        let (place, reply) = (own.socket(id), Reply::Done(Place { local, peer }));
+        let (place, now_at) = (threads.sockets.socket(id), threads.sockets.place(id)?);
+        let reply = match decided {
+            Ok(()) => Reply::Done(now_at),
+            Err(why) => Reply::Failed(why, now_at),
+        };
         let who = waits.is_none().then(|| (Ticket(ticket), reply.clone()));
         let left = threads.tell(now, (id, place), who, out);
         if let Some(ticket) = waits {
@@ -241,11 +255,11 @@ impl<N: Nic> Control<N> {
     /// P05, Linux `ip_mc_drop_socket` before `udp_lib_unhash`: the groups are left first.
     fn close_socket(&mut self, now: Instant, id: SocketId) -> Result<Called, Refusal> {
         let sockets = &mut self.threads()?.sockets;
-        let (local, peer) = sockets.get(id)?.place();
+        let place = sockets.place(id)?;
         let groups = sockets.close(id)?;
         self.want(now, socket_member(id), &groups)?;
         let ticket = self.tickets.next();
-        let reply = Reply::Done(Place { local, peer });
+        let reply = Reply::Done(place);
         let Self { threads, out, .. } = self;
         let threads = threads.as_mut().ok_or(Refusal::Down)?;
         let closes_with = threads.followers.next_change();
@@ -303,8 +317,8 @@ impl<N: Nic> Control<N> {
             let before = memberships.wanted_by(&member, group);
             match memberships.set_filter(member, group, filter.clone()) {
                 Ok(()) => {}
-                Err(SetFilterError::TooMany(_)) => return Err(Refusal::TooMany),
-                Err(SetFilterError::SourceRequired) => return Err(Refusal::OtherMode),
+                Err(SetFilterError::TooMany(_)) => return Err(Refusal::TooManyGroups),
+                Err(SetFilterError::SourceRequired) => return Err(Refusal::SourceRequired),
             }
             if before != filter {
                 widens |= !filter.is_within(&before);

@@ -298,9 +298,7 @@ impl UdpSocket {
     /// It is bound already, or is one of IPv4.
     // P10.
     pub fn set_v6only(&self, v6only: bool) -> Result<(), Refusal> {
-        self.set(SocketOption::V6Only(v6only))?;
-        self.v6only.store(v6only, Ordering::Relaxed);
-        Ok(())
+        self.set(SocketOption::V6Only(v6only))
     }
 
     /// Whether a socket of IPv6 leaves IPv4 to others.
@@ -314,9 +312,7 @@ impl UdpSocket {
     /// # Errors
     /// There is no such interface.
     pub fn bind_device(&self, interface: Option<InterfaceId>) -> Result<(), Refusal> {
-        self.set(SocketOption::Device(interface))?;
-        self.endpoint.options().device.set(interface);
-        Ok(())
+        self.set(SocketOption::Device(interface))
     }
 
     /// The one interface by which it receives and sends.

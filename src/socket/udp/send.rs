@@ -281,7 +281,7 @@ impl UdpSocket {
                 Ok(state)
             }
             Reply::Refused(Refusal::Down) => Err(SendError::Down),
-            Reply::Refused(why) => Err(SendError::Autobind(why)),
+            Reply::Refused(why) | Reply::Failed(why, _) => Err(SendError::Autobind(why)),
             _ => Err(SendError::Down),
         }
     }

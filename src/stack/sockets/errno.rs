@@ -74,3 +74,9 @@ impl core::fmt::Display for Errno {
         core::fmt::Debug::fmt(self, f)
     }
 }
+
+impl From<Errno> for std::io::Error {
+    fn from(errno: Errno) -> Self {
+        Self::from_raw_os_error(errno.number())
+    }
+}
