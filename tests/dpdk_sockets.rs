@@ -17,8 +17,8 @@ use pollcast::host::{Host, Running, builtin_kinds};
 use pollcast::io::InterfaceId;
 use pollcast::socket::RecvError;
 use pollcast::socket::call::Refusal;
-use pollcast::stack::sockets::{BindError, MemberError};
 use pollcast::stack::sockets::Errno;
+use pollcast::stack::sockets::{BindError, MemberError};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -508,7 +508,7 @@ fn same(linux: &mut Linux, seed: u64, ops: &[Op]) -> Vec<Came> {
     all
 }
 
-// U22, U25, U26, P01-P07, P09, P10, P12, bind(2), connect(2), RFC 3678: whatever Linux says, the rules say.
+// U22, U25, U26, P01-P04, P06, P09, P10, P12, bind(2), connect(2), RFC 3678: whatever Linux says, the rules say.
 #[test]
 fn random_calls_come_to_what_they_do_on_linux() {
     if !may_run() {
