@@ -2,7 +2,6 @@
 
 /// What a call on a socket fails with, by Linux's name: errno(3). The numbers are Linux's on x86-64 and aarch64.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[expect(clippy::upper_case_acronyms, reason = "these are the names")]
 #[repr(i32)]
 pub enum Errno {
     /// Operation not permitted.

@@ -145,7 +145,7 @@ pub enum MemberError {
     TooManyMemberships,
     /// ENOBUFS. P03.
     #[error(
-        "as many sources of the group are named as may be: see the keys sockets.sources_max and sources_max6"
+        "as many sources of the group are named as may be: see the keys sockets.sources_max and sources6_max"
     )]
     TooManySources,
 }
