@@ -5,6 +5,7 @@
 //! is out of the pool must be in a ring. A test that fails prints the seed.
 
 use core::net::Ipv4Addr;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -62,6 +63,8 @@ pub struct World {
     ways: Arc<SendQueues>,
     /// Buffers that the test took away from the host.
     taken: Vec<SimBuf>,
+    /// How many buffers services keep.
+    kept: Arc<AtomicUsize>,
 }
 
 impl World {
@@ -92,7 +95,7 @@ impl World {
             });
         }
         let machine = Shared::new(now, workers, control);
-        Self { seed, pool, sites, machine, packets, view, ways, taken: Vec::new() }
+        Self { seed, pool, sites, machine, packets, view, ways, taken: Vec::new(), kept: Arc::default() }
     }
 
     /// The seed.
@@ -143,13 +146,19 @@ impl World {
         self.machine.lock().turn_worker(worker)
     }
 
+    /// Services keep as many buffers as this says: whoever wrote them counts them there.
+    pub fn count_kept(&mut self, kept: Arc<AtomicUsize>) {
+        self.kept = kept;
+    }
+
     /// Every buffer that is out of the pool is in a ring, is held by the host on purpose, or was taken by the test.
     fn assert_pool_balance(&self) {
         let rings: usize = self.sites.iter().map(|s| s.device.rx_pending() + s.device.tx_pending()).sum();
         let tally = self.tally();
         let held = tally.get(Counter::Held) - tally.get(Counter::Released);
         let held = usize::try_from(held).unwrap_or(usize::MAX) + self.machine.lock().control.waiting();
-        let accounted = rings + self.taken.len() + held;
+        let kept = self.kept.load(Ordering::Relaxed);
+        let accounted = rings + self.taken.len() + held + kept;
         assert_eq!(self.pool.outstanding(), accounted, "buffers out of the pool, and where they are");
         assert_eq!(self.pool.outstanding_large(), 0, "a large buffer lives no longer than a turn");
     }
