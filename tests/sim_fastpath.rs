@@ -4,7 +4,7 @@
 
 mod fastpath_common;
 
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, SocketAddr};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use pollcast::stack::groups::{GroupTable, ServiceId};
 use pollcast::stack::ingress::Verdict;
 use pollcast::stack::interface::Interface;
 use pollcast::stack::membership::SourceFilter;
-use pollcast::stack::port_table::{PortTable, Socket};
+use pollcast::stack::port_table::{PortTable, Socket, Versions};
 use pollcast::wire::ethernet::{ETHERTYPE_IPV4, Header};
 use pollcast::wire::{ipv4, udp};
 
@@ -201,6 +201,37 @@ proptest! {
         let frame = frame(&source(src).to_string(), TO[dst], (4000, port), b"to whom?");
         let wanted = matches!(world.slow(&frame, RxMeta::default()), Verdict::Deliver(..));
         prop_assert_eq!(world.compare(&frame, RxMeta::default()), wanted);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    // U12, U14, U15, U20: whom a datagram is for may depend on who sent it. What the fast path remembers of one datagram of a burst
+    // is not said of another.
+    #[test]
+    fn a_burst_finds_what_each_of_its_frames_would(
+        sockets in prop::collection::vec(
+            (0..6usize, any::<bool>(), any::<bool>(), prop::option::of((1..3u8, 0..2u16))), 1..8),
+        frames in prop::collection::vec((1..3u8, 0..3u16, 0..3usize, any::<bool>()), 1..12),
+    ) {
+        const LOCALS: [&str; 6] =
+            ["0.0.0.0:7", "198.18.0.2:7", "198.18.0.3:7", "239.1.2.3:7", "[::]:7", "0.0.0.0:9"];
+        const TO: [&str; 3] = ["198.18.0.2", "198.18.0.3", "239.1.2.3"];
+        let source = |n: u8| Ipv4Addr::new(198, 18, 0, 10 + n);
+        let mut world = world(&[("198.18.0.2", 24), ("198.18.0.3", 24)]);
+        let mut table = PortTable::new(5);
+        for (id, (local, reuse_port, here, peer)) in (0..).zip(sockets) {
+            let peer = peer.map(|(n, port)| SocketAddr::new(source(n).into(), 4000 + port));
+            let socket = Socket::new(here.then_some(InterfaceId(0)), LOCALS[local].parse().unwrap(), 0);
+            let version = if socket.local.is_ipv6() { Versions::Both } else { socket.version };
+            table.set(id, Some(Socket { reuse_port, peer, version, ..socket }));
+        }
+        world.set_table(table);
+        let frame = |(src, port, to, nine): (u8, u16, usize, bool)| {
+            frame(&source(src).to_string(), TO[to], (4000 + port, if nine { 9 } else { 7 }), b"whose?")
+        };
+        world.compare_burst(&frames.into_iter().map(frame).collect::<Vec<_>>());
     }
 }
 

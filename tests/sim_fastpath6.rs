@@ -4,7 +4,7 @@
 
 mod fastpath_common;
 
-use core::net::Ipv6Addr;
+use core::net::{Ipv6Addr, SocketAddr};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use pollcast::stack::hops::Hops;
 use pollcast::stack::ingress::Verdict;
 use pollcast::stack::interface::{Inet, Interface};
 use pollcast::stack::membership::SourceFilter;
-use pollcast::stack::port_table::{PortTable, Socket};
+use pollcast::stack::port_table::{PortTable, Socket, Versions};
 use pollcast::stack::route::Routes;
 
 const HOST: &str = "2001:db8::2";
@@ -350,6 +350,41 @@ proptest! {
         let frame = frame(&source(src).to_string(), TO[dst], (4000, port), b"to whom?");
         let wanted = matches!(world.slow(&frame, RxMeta::default()), Verdict::Deliver(..));
         prop_assert_eq!(world.compare(&frame, RxMeta::default()), wanted);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    // U12, U14, U15, U20: whom a datagram is for may depend on who sent it. What the fast path remembers of one datagram of a burst
+    // is not said of another.
+    #[test]
+    fn a_burst_finds_what_each_of_its_frames_would(
+        sockets in prop::collection::vec(
+            (0..5usize, any::<bool>(), any::<bool>(), prop::option::of((1..3u16, 0..2u16))), 1..8),
+        frames in prop::collection::vec((1..3u16, 0..3u16, any::<bool>(), any::<bool>()), 1..12),
+    ) {
+        const LOCALS: [&str; 5] =
+            ["[::]:7", "[2001:db8::2]:7", "[ff0e::1:2:3]:7", "[::]:9", "0.0.0.0:7"];
+        let source = |n: u16| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x10 + n);
+        let mut table = PortTable::new(5);
+        for (id, (local, reuse_port, both, peer)) in (0..).zip(sockets) {
+            let peer = peer.map(|(n, port)| SocketAddr::new(source(n).into(), 4000 + port));
+            let socket = Socket::new(None, LOCALS[local].parse().unwrap(), 0);
+            let is_v4 = socket.local.is_ipv4();
+            let version = if both && !is_v4 { Versions::Both } else { socket.version };
+            let peer = peer.filter(|_| !is_v4);
+            table.set(id, Some(Socket { reuse_port, peer, version, ..socket }));
+        }
+        let mut interface = interface(&[HOST, LINK_LOCAL]);
+        let joined = [(group("ff0e::1:2:3"), 0, SourceFilter::ANY)];
+        interface.v6.groups = Arc::new(GroupTable::new(3, joined.into_iter()));
+        let world = World::of(interface, table);
+        let frame = |(src, port, to_host, nine): (u16, u16, bool, bool)| {
+            let dst = if to_host { HOST } else { "ff0e::1:2:3" };
+            frame(&source(src).to_string(), dst, (4000 + port, if nine { 9 } else { 7 }), b"whose?")
+        };
+        world.compare_burst(&frames.into_iter().map(frame).collect::<Vec<_>>());
     }
 }
 

@@ -14,8 +14,6 @@ mod change;
 mod groups;
 mod index;
 mod lookup;
-#[cfg(test)]
-mod model;
 mod of_groups;
 mod place;
 mod ports;

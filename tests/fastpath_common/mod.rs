@@ -86,6 +86,11 @@ impl World {
         Self { interfaces, table, view, pool: SimPool::new(16, 2048) }
     }
 
+    /// From now on these are the sockets.
+    pub fn set_table(&mut self, table: PortTable) {
+        self.table = table;
+    }
+
     fn interface(&self) -> &Interface {
         self.interfaces.untagged().unwrap()
     }
@@ -127,6 +132,21 @@ impl World {
     pub fn slow(&self, frame: &[u8], meta: RxMeta) -> Verdict<SimBuf> {
         let mut ingress = Ingress::new(Instant::ZERO, &mut Rng::new(1), IngressOptions::default());
         ingress.ingress(Instant::ZERO, self.buf(frame, meta), &self.interfaces, &self.table, &self.pool)
+    }
+
+    /// A burst of `frames`, of which the fast path takes whatever the slow one delivers, to the same sockets.
+    pub fn compare_burst(&self, frames: &[Vec<u8>]) {
+        let slow = |frame: &[u8]| match self.slow(frame, RxMeta::default()) {
+            Verdict::Deliver(_, parts) => Some(parts),
+            _ => None,
+        };
+        let wanted: Vec<_> = frames.iter().filter_map(|frame| slow(frame)).collect();
+        for level in [Level::BASELINE, Level::detect()] {
+            let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
+            let Taken(taken, _) = self.burst(level, &frames, RxMeta::default());
+            let parts: Vec<_> = taken.iter().map(|(_, parts)| *parts).collect();
+            assert_eq!(parts, wanted);
+        }
     }
 
     /// Whether the device calls a sum good that is wrong.

@@ -1,11 +1,11 @@
 //! Who hears what, from the words of ip(7) and RFC 3678.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::addr::{Group, V4};
+use crate::addr::{Group, V4, V6};
 use crate::stack::gmp::test_family::{exclude, include};
 use crate::stack::groups::ServiceId;
 use crate::stack::membership::SourceFilter;
@@ -130,6 +130,53 @@ fn an_interface_is_not_another() {
     assert_eq!(heard(elsewhere, &groups, &table), Err(DropReason::UdpNoListener));
 }
 
+// P08, Linux SO_REUSEPORT: whoever shares a port, a group's datagram is for all. U20, Linux __udp_is_mcast_sock: a connected
+// socket hears its peer alone; P09: connected to the group, from which nothing ever comes, nobody.
+#[test]
+fn all_of_a_reuseport_group_hear_and_the_connected_hear_their_peers() {
+    let mut table = PortTable::new(1);
+    let at = |local: &str, service| Socket {
+        reuse_port: true,
+        ..Socket::new(None, local.parse().unwrap(), service)
+    };
+    let to_peer = |peer: SocketAddr, socket: Socket| Some(Socket { peer: Some(peer), ..socket });
+    table.set(0, Some(at("0.0.0.0:7", 0)));
+    table.set(1, Some(at("0.0.0.0:7", 1)));
+    table.set(2, Some(at("239.1.2.3:7", 2)));
+    table.set(3, to_peer(SocketAddr::new(source(1).into(), 4000), at("239.1.2.3:7", 3)));
+    table.set(4, to_peer(SocketAddr::new(source(1).into(), 4001), at("239.1.2.3:7", 4)));
+    table.set(5, to_peer("239.1.2.3:4000".parse().unwrap(), at("239.1.2.3:7", 5)));
+    table.set(6, to_peer(SocketAddr::new(source(1).into(), 4000), at("198.18.0.2:7", 6)));
+    let groups = groups(&[(GROUP, 0, SourceFilter::ANY)]);
+    assert_eq!(heard(to(GROUP, 1), &groups, &table), Ok(vec![0, 1, 2, 3]));
+    assert_eq!(heard(to(GROUP, 2), &groups, &table), Ok(vec![0, 1, 2]));
+    // U18: on every interface, what was joined there.
+    let elsewhere = ForMany { interface: InterfaceId(1), ..to(GROUP, 1) };
+    assert_eq!(heard(elsewhere, &groups, &table), Ok(vec![0, 1, 2, 3]));
+    let not_joined = GroupTable::default();
+    assert_eq!(heard(elsewhere, &not_joined, &table), Err(DropReason::Ipv4GroupNotJoined));
+}
+
+// U17, ip(7) IP_MULTICAST_ALL and ipv6(7) IPV6_MULTICAST_ALL: a dual-stack socket has both, each for its version.
+#[test]
+fn a_dual_stack_socket_has_a_flag_for_each_version() {
+    let group6: core::net::Ipv6Addr = "ff05::7".parse().unwrap();
+    let groups4 = groups(&[(GROUP, 9, SourceFilter::ANY)]);
+    let members6 = [(Group::new(group6).unwrap(), 9, SourceFilter::ANY)];
+    let groups6 = GroupTable::<V6>::new(7, members6.into_iter());
+    for (four, six) in [(true, false), (false, true)] {
+        let mut table = PortTable::new(1);
+        let socket = Socket::new(None, "[::]:7".parse().unwrap(), 0);
+        let version = crate::stack::port_table::Versions::Both;
+        let options = Socket { multicast_all: four, multicast_all6: six, version, ..socket };
+        table.set(0, Some(options));
+        assert_eq!(first(&to(GROUP, 1), &groups4, &table).is_ok(), four);
+        let flow = Flow { src: "2001:db8::9".parse().unwrap(), sport: 1, dst: group6, dport: 7 };
+        let datagram = ForMany { interface: HERE, flow, cast: Cast::Multicast };
+        assert_eq!(first(&datagram, &groups6, &table).is_ok(), six);
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Case {
     sockets: Vec<(usize, ServiceId, bool)>,
@@ -167,7 +214,7 @@ fn model(case: &Case, destination: &str, n: u8) -> Vec<SocketId> {
     let in_group = destination == "224.0.0.1"
         || case.members.iter().any(|(group, _, ex, sources)| of(*group) && allows(*ex, sources));
     let hears = |(local, service, multicast_all): &(usize, ServiceId, bool)| {
-        let bound: std::net::SocketAddr = LOCALS[*local].parse().unwrap();
+        let bound: SocketAddr = LOCALS[*local].parse().unwrap();
         if !bound.ip().is_unspecified() && bound.ip() != addr {
             return false;
         }

@@ -129,3 +129,28 @@ fn of_a_groups_datagram_only_its_size_is_complained_about() {
         assert_eq!(report, Err(DropReason::IcmpErrorInvalid), "{words:?}");
     }
 }
+
+// C14, K07, Linux __udp6_lib_err: the error is the connected socket's whose packet it is about, and not that of another who is bound
+// to the same address and port.
+#[test]
+fn an_error_is_for_the_socket_with_the_addresses_and_ports_of_the_packet() {
+    let (interface, mut table) = host();
+    let connected = |peer: &str| Socket {
+        peer: Some(peer.parse().unwrap()),
+        ..Socket::new(None, "[2001:db8::2]:7".parse().unwrap(), 0)
+    };
+    table.set(5, Some(connected("[2001:db8:1::1]:40001")));
+    let about = |table: &PortTable| {
+        let mut out = [0; 200];
+        let quoted = ours(OWN, PEER, 100);
+        let len = icmpv6::emit((1, 4, 0), (addr(ROUTER), addr(OWN)), &quoted, &mut out).unwrap();
+        let message = Icmpv6::parse(&out[..len]).unwrap();
+        report_v6(addr(ROUTER), Cast::Unicast, &message, &interface, table).map(|report| report.socket)
+    };
+    assert_eq!(about(&table), Ok(0));
+    table.set(6, Some(connected("[2001:db8:1::1]:40000")));
+    assert_eq!(about(&table), Ok(6));
+    table.set(0, None);
+    table.set(6, None);
+    assert_eq!(about(&table), Err(DropReason::IcmpErrorUnmatched));
+}

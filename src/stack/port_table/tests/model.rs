@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use proptest::prelude::*;
 
-use super::*;
+use super::super::*;
 use crate::addr::{V4, V6};
 
 /// Every socket, and where it stands in Linux's list of its address and port: the greater, the earlier.
