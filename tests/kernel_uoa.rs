@@ -231,7 +231,7 @@ fn a_datagram_in_fragments_has_its_client() {
                 let more = if usize::from(n + 1) * 1400 < carried.len() { 0x2000 } else { 0 };
                 let options = if protocol == UDP && n == 0 { option(CLIENT) } else { Vec::new() };
                 let header =
-                    Ipv4 { id, fragment: more | n * 175, options, ..Ipv4::new(PEER.ip, HOST.ip, protocol) };
+                    Ipv4 { id, fragment: more | (n * 175), options, ..Ipv4::new(PEER.ip, HOST.ip, protocol) };
                 frame(PEER, HOST, &header.packet(piece))
             })
             .collect();

@@ -49,7 +49,7 @@ fn world_with(sockets: &[Socket], members: Vec<(&str, ServiceId, SourceFilter<V4
     interface.v4.groups = Arc::new(GroupTable::new(3, members));
     let mut table = PortTable::new(5);
     // Of several in one place, all share it.
-    sockets.iter().for_each(|socket| _ = table.bind(socket.clone()));
+    sockets.iter().for_each(|socket| _ = table.bind(*socket));
     World::of(interface, table)
 }
 

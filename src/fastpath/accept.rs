@@ -121,7 +121,7 @@ fn accept_wide<W: Wide>(
     let rest = u64::from(src & 0xffff) + 0x1100 + u64::from(udp_len.swap_bytes());
     let mut udp_sum = Sum::ZERO.add_words(udp_sum + rest);
     if usize::from(udp_len) > UDP_IN_FRONT {
-        udp_sum = udp_sum + rest_of(level, frame.get(34..).unwrap_or_default(), usize::from(udp_len));
+        udp_sum += rest_of(level, frame.get(34..).unwrap_or_default(), usize::from(udp_len));
     }
     // I02, RFC 1122 3.2.1.2; U04, RFC 1122 4.1.3.4: 0 is no checksum, and then the sum says nothing.
     if fold(ip_sum) != 0xffff || !udp_sum.is_whole() || head.load16::<40>() == 0 {

@@ -195,7 +195,7 @@ fn bind(sockets: &mut [ControlSocket], seed: u64) -> Result<(PortTable, Vec<Sock
     let mut pages = Vec::new();
     for ControlSocket { socket, pages: shown, .. } in sockets {
         // The plan has proven that they may be where they are.
-        table.bind(socket.clone()).map_err(|e| HostError::Service {
+        table.bind(*socket).map_err(|e| HostError::Service {
             service: format!("{}", socket.local),
             problem: e.to_string(),
         })?;

@@ -118,6 +118,7 @@ impl Threads {
         let result = engine.unwrap_or_else(|panic| Err(HostError::panicked("control", &*panic)));
         self.stopper.stop();
         let served = self.ctl.take().map_or(Ok(()), JoinHandle::join);
-        result.and(served.map_err(|panic| HostError::panicked("ctl", &*panic)))
+        let served = served.map_err(|panic| HostError::panicked("ctl", &*panic));
+        result.and(served)
     }
 }

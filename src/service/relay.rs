@@ -133,13 +133,13 @@ impl Relay {
         let mut missed = None;
         for to in allowed {
             let sent = cx.message_of(datagram.payload()).and_then(|copy| cx.send(copy, to, &options));
-            missed = missed.or(sent.err());
+            missed = missed.or_else(|| sent.err());
         }
         let sent = match datagram.keep() {
             Some(kept) => cx.send(kept, last, &options),
             None => Ok(()),
         };
-        match missed.or(sent.err()) {
+        match missed.or_else(|| sent.err()) {
             None => Ok(()),
             Some(why) => Err(reason(why)),
         }

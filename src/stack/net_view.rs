@@ -88,7 +88,7 @@ trait Side: Family {
 }
 
 impl Side for V4 {
-    fn routes(of: &ViewInterface) -> &Routes<V4> {
+    fn routes(of: &ViewInterface) -> &Routes<Self> {
         &of.v4
     }
 
@@ -106,7 +106,7 @@ impl Side for V4 {
 }
 
 impl Side for V6 {
-    fn routes(of: &ViewInterface) -> &Routes<V6> {
+    fn routes(of: &ViewInterface) -> &Routes<Self> {
         &of.v6
     }
 
@@ -221,7 +221,7 @@ impl NetView {
         {
             return Err(ChooseError::Scope);
         }
-        let named = interface.or(scope).or(mc_interface.filter(|_| is_group));
+        let named = interface.or(scope).or_else(|| mc_interface.filter(|_| is_group));
         if named.is_none() && F::is_of_link(dst) && self.owner_of::<F>(dst).is_none() {
             return Err(ChooseError::Scope);
         }

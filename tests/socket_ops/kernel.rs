@@ -22,6 +22,10 @@ use super::options::{self, GroupFilter, GroupRequest, GroupSourceRequest, Mreqn}
 use super::packets;
 use crate::common::{FarEnd, Netns, RawPeer, written};
 
+/// `AF_INET` and `AF_INET6`, as an address has them.
+const FAMILY4: u16 = 2;
+const FAMILY6: u16 = 10;
+
 /// Linux's numbers of the two interfaces.
 const INDICES: [u32; 2] = [11, 12];
 const INDEX_MISSING: u32 = 99;
@@ -323,11 +327,11 @@ impl Host for Kernel {
         let (len, to) = (message.bytes, message.address.as_ref().and_then(inward));
         let found = message.cmsgs()?.find_map(|control| match control {
             ControlMessageOwned::Ipv4RecvErr(error, offender) => {
-                let offender = offender.filter(|o| o.sin_family == libc::AF_INET as u16);
+                let offender = offender.filter(|o| o.sin_family == FAMILY4);
                 Some((error, offender.map(|o| IpAddr::V4(u32::from_be(o.sin_addr.s_addr).into()))))
             }
             ControlMessageOwned::Ipv6RecvErr(error, offender) => {
-                let offender = offender.filter(|o| o.sin6_family == libc::AF_INET6 as u16);
+                let offender = offender.filter(|o| o.sin6_family == FAMILY6);
                 Some((error, offender.map(|o| IpAddr::V6(o.sin6_addr.s6_addr.into()))))
             }
             _ => None,

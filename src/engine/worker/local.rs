@@ -134,6 +134,7 @@ fn answer<N: Nic>(
 }
 
 /// The socket that a datagram of ours is for, or why there is none, and who is to be told.
+#[expect(clippy::result_large_err, reason = "moved once, and never boxed: the packet path allocates nothing")]
 fn find<F: Emit, B: PacketBuf>(
     buf: &B,
     parts: Parts,

@@ -62,6 +62,7 @@ fn options(socket: &Socket) -> Vec<String> {
         (!socket.multicast_all6, "multicast_all6=false"),
     ]
     .into_iter()
-    .filter_map(|(is_set, name)| is_set.then(|| name.to_owned()))
+    .filter(|(is_set, _)| *is_set)
+    .map(|(_, name)| name.to_owned())
     .collect()
 }
