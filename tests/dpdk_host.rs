@@ -190,7 +190,10 @@ fn a_kind_that_nobody_registered_is_named() {
     alone("a_kind_that_nobody_registered_is_named", || {
         let lab = Lab::new();
         let error = Host::new(lab.plan("shout")).run(&Shutdown::default()).unwrap_err();
-        assert!(error.to_string().contains("kind \"shout\" is not registered; known are echo"), "{error}");
+        assert!(
+            error.to_string().contains("kind \"shout\" is not registered; known are discard, echo, relay"),
+            "{error}"
+        );
     });
 }
 

@@ -1,6 +1,8 @@
 //! Packet buffers and where they come from.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::SocketAddr;
+#[cfg(any(feature = "dpdk", test))]
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What the device says of a checksum. DESIGN: the four values of an mbuf's `ol_flags`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -143,9 +145,11 @@ pub trait PacketBuf: Sized + Send + core::fmt::Debug + 'static {
 }
 
 /// Bytes of a [`PacketBuf::real_client`] in memory.
+#[cfg(any(feature = "dpdk", test))]
 pub(crate) const CLIENT_LEN: usize = 20;
 
 /// A real client as it is kept in memory: an address, an IPv4 one among IPv6's by RFC 4291 2.5.5.2, and a port.
+#[cfg(any(feature = "dpdk", test))]
 pub(crate) fn client_bytes(client: SocketAddr) -> [u8; CLIENT_LEN] {
     let mut bytes = [0; CLIENT_LEN];
     let addr = match client.ip() {
@@ -161,6 +165,7 @@ pub(crate) fn client_bytes(client: SocketAddr) -> [u8; CLIENT_LEN] {
 
 /// The real client that [`client_bytes`] made these of.
 // V05: no client has such an address itself, as no packet may.
+#[cfg(any(feature = "dpdk", test))]
 pub(crate) fn client_of(bytes: &[u8; CLIENT_LEN]) -> Option<SocketAddr> {
     let (addr, port) = bytes.split_first_chunk::<16>()?;
     let addr = Ipv6Addr::from(*addr);
