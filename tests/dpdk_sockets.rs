@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dpdk_alone::alone;
+use dpdk_alone::{alone, in_namespace, ip, may_make_namespaces};
 use pollcast::config::{Config, Machine};
 use pollcast::host::{Host, Running, builtin_kinds};
 use pollcast::io::InterfaceId;
@@ -25,19 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What tells this program that it is to be killed.
 const VICTIM: &str = "POLLCAST_TEST_VICTIM";
-
-fn may_make_namespaces(test: &str) -> bool {
-    let root = nix::unistd::getuid().is_root();
-    if !root {
-        eprintln!("{test}: skipped: needs root");
-    }
-    root
-}
-
-fn ip(line: &str) {
-    let status = Command::new("ip").args(line.split(' ')).status().unwrap();
-    assert!(status.success(), "ip {line}");
-}
 
 /// A host without services at 198.18.0.2 on a tap, whose other end is the kernel's, at 198.18.0.1.
 fn host(folder: &tempfile::TempDir) -> Running {
@@ -89,11 +76,7 @@ fn descriptors() -> usize {
 #[test]
 fn a_thread_receives_what_the_kernel_sends() {
     let test = "a_thread_receives_what_the_kernel_sends";
-    if !may_make_namespaces(test) {
-        return;
-    }
-    alone(test, || {
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+    in_namespace(test, || {
         let folder = tempfile::tempdir().unwrap();
         let host = host(&folder);
         let (sockets, kernel) = (host.sockets(), kernel());
@@ -126,11 +109,7 @@ fn a_thread_receives_what_the_kernel_sends() {
 #[test]
 fn a_thread_answers_the_kernel_and_asks_it() {
     let test = "a_thread_answers_the_kernel_and_asks_it";
-    if !may_make_namespaces(test) {
-        return;
-    }
-    alone(test, || {
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+    in_namespace(test, || {
         let folder = tempfile::tempdir().unwrap();
         let host = host(&folder);
         let (sockets, kernel) = (host.sockets(), kernel());
@@ -172,11 +151,7 @@ fn a_thread_answers_the_kernel_and_asks_it() {
 #[test]
 fn a_thread_that_waits_is_told_of_the_end() {
     let test = "a_thread_that_waits_is_told_of_the_end";
-    if !may_make_namespaces(test) {
-        return;
-    }
-    alone(test, || {
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+    in_namespace(test, || {
         let folder = tempfile::tempdir().unwrap();
         let host = host(&folder);
         let sockets = host.sockets();
@@ -194,11 +169,7 @@ fn a_thread_that_waits_is_told_of_the_end() {
 #[test]
 fn thousands_of_sockets_come_and_go_and_leave_nothing_behind() {
     let test = "thousands_of_sockets_come_and_go_and_leave_nothing_behind";
-    if !may_make_namespaces(test) {
-        return;
-    }
-    alone(test, || {
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+    in_namespace(test, || {
         let folder = tempfile::tempdir().unwrap();
         let host = host(&folder);
         let sockets = host.sockets();

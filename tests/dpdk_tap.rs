@@ -8,26 +8,12 @@ use std::net::UdpSocket;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use dpdk_alone::{alone, options, pool, port};
+use dpdk_alone::{alone, in_namespace, ip, may_make_namespaces, options, pool, port};
 use pollcast::addr::MacAddr;
 use pollcast::dpdk::{Eal, Mbuf, Port, RxQueue};
 use pollcast::io::{
     Burst, ChecksumStatus, Occasion, PacketBuf, PortControl, Rung, RxQueue as _, TxChecksum, TxQueue as _,
 };
-
-/// Whether this test can be run at all; says so if not.
-fn may_make_namespaces(test: &str) -> bool {
-    let root = nix::unistd::getuid().is_root();
-    if !root {
-        eprintln!("{test}: skipped: needs root");
-    }
-    root
-}
-
-fn ip(line: &str) {
-    let status = Command::new("ip").args(line.split(' ')).status().unwrap();
-    assert!(status.success(), "ip {line}");
-}
 
 /// The first frame with this EtherType and IP protocol, within two seconds.
 fn receive(rx: &mut RxQueue, wanted: impl Fn(&[u8]) -> bool) -> Mbuf {
@@ -50,11 +36,7 @@ fn is_udp(frame: &[u8]) -> bool {
 #[test]
 fn the_kernel_and_a_tap_port_understand_each_other() {
     let test = "the_kernel_and_a_tap_port_understand_each_other";
-    if !may_make_namespaces(test) {
-        return;
-    }
-    alone(test, || {
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+    in_namespace(test, || {
         let device = "net_tap0,iface=pctest0";
         let eal = Eal::init(&options(&[device])).unwrap();
         let pool = pool(&eal, 2047);
@@ -125,11 +107,7 @@ fn folded_sum(bytes: &[u8]) -> u16 {
 #[test]
 fn a_tap_without_an_address_does_not_take_the_kernels() {
     let test = "a_tap_without_an_address_does_not_take_the_kernels";
-    if !may_make_namespaces(test) {
-        return;
-    }
-    alone(test, || {
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+    in_namespace(test, || {
         let device = "net_tap0,iface=pctest0";
         let eal = Eal::init(&options(&[device])).unwrap();
         let pool = pool(&eal, 1023);

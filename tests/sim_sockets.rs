@@ -1,6 +1,8 @@
 //! Threads' sockets in the simulator, from the calls of a program down to frames on the wire: what is received, and how.
 
-use core::net::{IpAddr, SocketAddr};
+mod sockets_common;
+
+use core::net::IpAddr;
 use core::time::Duration;
 use std::thread;
 
@@ -14,6 +16,7 @@ use pollcast::sim::setup::{PortOptions, WorldOptions};
 use pollcast::sim::world::World;
 use pollcast::socket::{ErrorOrigin, Level, Received, RecvError, RecvFlags, RecvMessage, Sockets, UdpSocket};
 use pollcast::stack::sockets::Errno;
+use sockets_common::{addr, bound, ip};
 use std::os::fd::AsFd;
 
 const HOST: &str = "198.18.0.2:5000";
@@ -28,21 +31,6 @@ fn world() -> World {
 
 fn sockets(world: &World) -> Sockets {
     world.sockets()
-}
-
-/// One that is bound, and does not block.
-fn bound(world: &World, local: &str) -> UdpSocket {
-    let socket = sockets(world).bind(addr(local)).unwrap();
-    socket.set_nonblocking(true);
-    socket
-}
-
-fn addr(s: &str) -> SocketAddr {
-    s.parse().unwrap()
-}
-
-fn ip(s: &str) -> IpAddr {
-    s.parse().unwrap()
 }
 
 fn send(world: &mut World, from: &str, to: &str, payload: &[u8]) -> Vec<Vec<u8>> {

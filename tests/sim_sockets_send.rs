@@ -1,6 +1,7 @@
 //! Threads' sockets in the simulator, from the calls of a program down to frames on the wire: what is sent, and how.
 
-use core::net::{IpAddr, SocketAddr};
+mod sockets_common;
+
 use core::time::Duration;
 
 use pollcast::addr::{Cidr, Unicast};
@@ -10,8 +11,9 @@ use pollcast::sim::frames::udp::UdpFrame;
 use pollcast::sim::frames::udp6::UdpFrame6;
 use pollcast::sim::setup::{PortOptions, WorldOptions};
 use pollcast::sim::world::World;
-use pollcast::socket::{ErrorOrigin, Level, SendControl, SendFlags, SendMessage, UdpSocket};
+use pollcast::socket::{ErrorOrigin, Level, SendControl, SendFlags, SendMessage};
 use pollcast::stack::sockets::Errno;
+use sockets_common::{addr, bound, ip};
 
 const HOST: &str = "198.18.0.2:5000";
 const PEER: &str = "198.18.0.1:40000";
@@ -38,20 +40,6 @@ fn world() -> World {
     world.run_for(Duration::from_secs(10));
     world.take_sent(0);
     world
-}
-
-fn bound(world: &World, local: &str) -> UdpSocket {
-    let socket = world.sockets().bind(addr(local)).unwrap();
-    socket.set_nonblocking(true);
-    socket
-}
-
-fn addr(s: &str) -> SocketAddr {
-    s.parse().unwrap()
-}
-
-fn ip(s: &str) -> IpAddr {
-    s.parse().unwrap()
 }
 
 /// The datagrams that left.

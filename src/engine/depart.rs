@@ -118,19 +118,11 @@ impl<N: Nic> Depart<'_, N> {
             .ok()
             .filter(|_| payload.len() <= usize::from(max))
             .ok_or(DepartError::TooBig { max })?;
-        // Behind the headers, so that it is written once; what no ordinary buffer has room for leaves in fragments.
-        let mut buf = self.pool.alloc().ok_or(DepartError::NoBuffer)?;
-        let mut offset = headers;
-        if !buf.set_len(offset + udp_len) {
-            offset = 0;
-            buf = self.pool.alloc_large().ok_or(DepartError::NoBuffer)?;
-            if !buf.set_len(udp_len) {
-                return Err(DepartError::NoBuffer);
-            }
-        }
-        let room = buf.unique().and_then(|b| b.get_mut(offset + usize::from(UDP_HEADER)..));
+        // Behind the headers, so that it is written once.
+        let header = usize::from(UDP_HEADER);
+        let (mut buf, offset) = self.buffer(headers, udp_len)?;
+        let room = buf.unique().and_then(|b| b.get_mut(usize::from(offset) + header..));
         room.ok_or(DepartError::NoBuffer)?.copy_from_slice(payload);
-        let offset = u16::try_from(offset).map_err(|_| DepartError::Invalid)?;
         self.send(buf, Payload { in_body: false, offset, len }, departure)
     }
 
@@ -228,22 +220,24 @@ impl<N: Nic> Depart<'_, N> {
         }
     }
 
+    /// A buffer for `len` bytes at `offset`, and where they begin in it: what no ordinary buffer has room for leaves in fragments,
+    /// and begins where a large one does.
+    fn buffer(&self, offset: usize, len: usize) -> Result<(N::Buf, u16), DepartError> {
+        let mut buf = self.pool.alloc().ok_or(DepartError::NoBuffer)?;
+        if buf.set_len(offset + len) {
+            return Ok((buf, u16::try_from(offset).map_err(|_| DepartError::Invalid)?));
+        }
+        let mut large = self.pool.alloc_large().ok_or(DepartError::NoBuffer)?;
+        if large.set_len(len) { Ok((large, 0)) } else { Err(DepartError::NoBuffer) }
+    }
+
     /// A copy that nobody shares.
     fn private(&self, buf: &N::Buf, udp: Payload) -> Result<(N::Buf, Payload), DepartError> {
         let bytes = udp.of(buf).ok_or(DepartError::Invalid)?;
         // As far in as any header reaches.
-        let mut offset = 64;
-        let mut copy = self.pool.alloc().ok_or(DepartError::NoBuffer)?;
-        if !copy.set_len(offset + bytes.len()) {
-            offset = 0;
-            copy = self.pool.alloc_large().ok_or(DepartError::NoBuffer)?;
-            if !copy.set_len(bytes.len()) {
-                return Err(DepartError::NoBuffer);
-            }
-        }
-        let room = copy.unique().and_then(|b| b.get_mut(offset..)).ok_or(DepartError::NoBuffer)?;
-        room.copy_from_slice(bytes);
-        let offset = u16::try_from(offset).map_err(|_| DepartError::Invalid)?;
+        let (mut copy, offset) = self.buffer(64, bytes.len())?;
+        let room = copy.unique().and_then(|b| b.get_mut(usize::from(offset)..));
+        room.ok_or(DepartError::NoBuffer)?.copy_from_slice(bytes);
         Ok((copy, Payload { in_body: false, offset, len: udp.len }))
     }
 

@@ -71,11 +71,11 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
                 None if accept6::is_ipv6(buf.data()) => {
                     accept6::accept::<B, W, true>(level, wide, &buf, lookup, &mut memo.v6)
                 }
-                None => accept_plain(level, &buf, own, lookup, &mut memo),
+                None => accept_apart::<B, true>(level, &buf, own, lookup, &mut memo),
             }
         } else {
             bytes += buf.frame_len() as u64;
-            accept_what_was_said(level, &buf, own, lookup, &mut memo)
+            accept_apart::<B, false>(level, &buf, own, lookup, &mut memo)
         };
         match parts {
             Some(parts) => sink.deliver(buf, parts),
@@ -157,26 +157,14 @@ pub(super) fn rest_of(level: Level, udp: &[u8], udp_len: usize) -> Sum {
 
 /// Apart, so that what is common keeps its values in registers.
 #[inline(never)]
-fn accept_plain<B: PacketBuf>(
+fn accept_apart<B: PacketBuf, const PLAIN: bool>(
     level: Level,
     buf: &B,
     own: Own,
     lookup: Lookup<'_>,
     memo: &mut Memo,
 ) -> Option<Parts> {
-    accept::<B, true>(level, buf, own, lookup, memo)
-}
-
-/// Apart, so that the plain case keeps its values in registers.
-#[inline(never)]
-fn accept_what_was_said<B: PacketBuf>(
-    level: Level,
-    buf: &B,
-    own: Own,
-    lookup: Lookup<'_>,
-    memo: &mut Memo,
-) -> Option<Parts> {
-    accept::<B, false>(level, buf, own, lookup, memo)
+    accept::<B, PLAIN>(level, buf, own, lookup, memo)
 }
 
 /// The parts of `buf`, if it is a plain UDP datagram with nothing wrong and a socket that wants it.

@@ -30,12 +30,7 @@ pub(super) fn in_place<B: PacketBuf, W: Wide>(
     let Some(frame) = buf.unique() else { return false };
     let len = frame.len();
     let Some((head, _)) = frame.split_first_chunk_mut::<HEAD>() else { return false };
-    let addrs = head.load64::<26>();
-    // An answer larger than the link is not sent. X03, U10: neither the address of no one nor port 0 can be answered.
-    let fits = parts.udp_len() <= view.udp_len_max;
-    if !fits || head.load16::<34>() == 0 || addrs & 0xffff_ffff == 0 {
-        return false;
-    }
+    let Some(addrs) = answerable(head, parts, view) else { return false };
     // U21, RFC 1122 4.1.3.5: from the address that was asked.
     if W::IS_WIDE {
         let (total_len, checksum) = computed(addrs, parts.udp_len());
@@ -45,6 +40,15 @@ pub(super) fn in_place<B: PacketBuf, W: Wide>(
     }
     let end = 34 + usize::from(parts.udp_len());
     end == len && len >= MIN_FRAME || trim(buf, end)
+}
+
+/// Source and destination of a request that can be answered.
+// An answer larger than the link is not sent. X03, U10: neither the address of no one nor port 0 can be answered.
+#[inline(always)]
+fn answerable(head: &[u8; HEAD], parts: Parts, view: &View) -> Option<u64> {
+    let addrs = head.load64::<26>();
+    let fits = parts.udp_len() <= view.udp_len_max;
+    (fits && head.load16::<34>() != 0 && addrs & 0xffff_ffff != 0).then_some(addrs)
 }
 
 /// The same of a request to a group.
@@ -57,11 +61,7 @@ fn to_group<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, interfaces: &I
     let Some(frame) = buf.unique() else { return false };
     let len = frame.len();
     let Some((head, _)) = frame.split_first_chunk_mut::<HEAD>() else { return false };
-    let addrs = head.load64::<26>();
-    let fits = parts.udp_len() <= view.udp_len_max;
-    if !fits || head.load16::<34>() == 0 || addrs & 0xffff_ffff == 0 {
-        return false;
-    }
+    let Some(addrs) = answerable(head, parts, view) else { return false };
     let Some(addrs) = readdress(head, addrs, interfaces) else { return false };
     compose(head, view, addrs, parts.udp_len());
     let end = 34 + usize::from(parts.udp_len());

@@ -117,26 +117,21 @@ impl Template {
 }
 
 /// Of the bytes from [`IP_AT`] on, those of the IP header.
-pub(super) const IP_HEADER: [u8; 32] = {
-    let mut mask = [0xff; 32];
-    let mut at = 0;
-    while at < 14 - IP_AT {
-        mask[at] = 0;
-        at += 1;
-    }
-    mask
-};
+pub(super) const IP_HEADER: [u8; 32] = from(14 - IP_AT);
 
 /// Of the last 32 bytes of an IPv6 front, those of UDP.
-pub(super) const UDP6: [u8; 32] = {
-    let mut mask = [0xff; 32];
-    let mut at = 0;
-    while at < 32 - UDP_IN_FRONT {
-        mask[at] = 0;
+pub(super) const UDP6: [u8; 32] = from(32 - UDP_IN_FRONT);
+
+/// Set bytes from `start` on, and cleared ones before them.
+const fn from(start: usize) -> [u8; 32] {
+    let mut mask = [0; 32];
+    let mut at = start;
+    while at < 32 {
+        mask[at] = 0xff;
         at += 1;
     }
     mask
-};
+}
 
 /// As many set bytes as are wanted, and cleared ones behind them: by where it is looked at.
 pub(super) static UP_TO: [u8; 64] = {

@@ -3,9 +3,10 @@
 //! A [`NetView`] is a picture of all interfaces with their addresses and routes, which it shares with whoever has them. Each
 //! interface has routes of its own; here is the choice between interfaces.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use super::interface::Interface;
 use super::route::Routes;
 use crate::addr::{Family, MacAddr, V4, V6};
 use crate::io::InterfaceId;
@@ -29,6 +30,23 @@ pub struct ViewInterface {
     pub v4_on: bool,
     /// Whether it speaks IPv6.
     pub v6_on: bool,
+}
+
+impl ViewInterface {
+    /// The interface `name`, of which this is what its port knows.
+    #[must_use]
+    pub fn of(interface: &Interface, name: String) -> Self {
+        Self {
+            id: interface.id,
+            name,
+            mtu: interface.mtu,
+            mac: interface.mac,
+            v4: Arc::clone(&interface.v4.routes),
+            v6: Arc::clone(&interface.v6.routes),
+            v4_on: interface.v4.is_on,
+            v6_on: interface.v6.is_on,
+        }
+    }
 }
 
 /// The interfaces of the host.
@@ -96,11 +114,11 @@ impl Side for V4 {
         of.v4_on
     }
 
-    fn is_of_link(_addr: core::net::Ipv4Addr) -> bool {
+    fn is_of_link(_addr: Ipv4Addr) -> bool {
         false
     }
 
-    fn is_loopback(addr: core::net::Ipv4Addr) -> bool {
+    fn is_loopback(addr: Ipv4Addr) -> bool {
         addr.is_loopback()
     }
 }
@@ -156,6 +174,17 @@ impl NetView {
             IpAddr::V4(dst) => self.choose_over::<V4>(dst, constraints),
             IpAddr::V6(dst) => self.choose_over::<V6>(dst, constraints),
         }
+    }
+
+    /// Whether `addr` is everyone's on a link, or on that of `device` if one is named: 255.255.255.255, or the broadcast address
+    /// of a network of ours.
+    #[must_use]
+    pub fn is_broadcast(&self, addr: Ipv4Addr, device: Option<InterfaceId>) -> bool {
+        let of = |interface: &ViewInterface| {
+            interface.v4.addresses().iter().any(|own| own.broadcast() == Some(addr))
+        };
+        let mut there = self.interfaces.iter().filter(|i| device.is_none_or(|device| device == i.id));
+        addr.is_broadcast() || there.any(of)
     }
 
     fn owner_of<F: Side>(&self, addr: F::Addr) -> Option<&ViewInterface> {

@@ -30,6 +30,32 @@ pub(crate) fn alone(test: &str, body: impl FnOnce()) -> Option<String> {
     Some(complained)
 }
 
+/// Whether the test can make namespaces; says so if not.
+pub(crate) fn may_make_namespaces(test: &str) -> bool {
+    let root = nix::unistd::getuid().is_root();
+    if !root {
+        eprintln!("{test}: skipped: needs root");
+    }
+    root
+}
+
+/// As [`alone`], in a network namespace of its own, if it can be made.
+pub(crate) fn in_namespace(test: &str, body: impl FnOnce()) {
+    if !may_make_namespaces(test) {
+        return;
+    }
+    alone(test, || {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+        body();
+    });
+}
+
+/// ip(8).
+pub(crate) fn ip(line: &str) {
+    let status = Command::new("ip").args(line.split(' ')).status().unwrap();
+    assert!(status.success(), "ip {line}");
+}
+
 /// Without hugepages, PCI or a fixed prefix: works on every machine.
 pub(crate) fn options(devices: &[&str]) -> EalOptions {
     EalOptions {

@@ -205,54 +205,25 @@ impl GroupFilter {
     }
 }
 
+/// The options of groups, which both IP versions have alike: RFC 3678 5.1.
+macro_rules! group_options {
+    ($module:ident, $level:expr) => {
+        pub mod $module {
+            use super::super::*;
+            sockopt_impl!(Join, SetOnly, $level, libc::MCAST_JOIN_GROUP, GroupRequest);
+            sockopt_impl!(Leave, SetOnly, $level, libc::MCAST_LEAVE_GROUP, GroupRequest);
+            sockopt_impl!(JoinSource, SetOnly, $level, libc::MCAST_JOIN_SOURCE_GROUP, GroupSourceRequest);
+            sockopt_impl!(LeaveSource, SetOnly, $level, libc::MCAST_LEAVE_SOURCE_GROUP, GroupSourceRequest);
+            sockopt_impl!(Block, SetOnly, $level, libc::MCAST_BLOCK_SOURCE, GroupSourceRequest);
+            sockopt_impl!(Unblock, SetOnly, $level, libc::MCAST_UNBLOCK_SOURCE, GroupSourceRequest);
+            sockopt_impl!(Filter, SetOnly, $level, libc::MCAST_MSFILTER, GroupFilter);
+        }
+    };
+}
+
 mod group {
-    use super::*;
-
-    pub mod v4 {
-        use super::*;
-        sockopt_impl!(Join, SetOnly, libc::IPPROTO_IP, libc::MCAST_JOIN_GROUP, GroupRequest);
-        sockopt_impl!(Leave, SetOnly, libc::IPPROTO_IP, libc::MCAST_LEAVE_GROUP, GroupRequest);
-        sockopt_impl!(
-            JoinSource,
-            SetOnly,
-            libc::IPPROTO_IP,
-            libc::MCAST_JOIN_SOURCE_GROUP,
-            GroupSourceRequest
-        );
-        sockopt_impl!(
-            LeaveSource,
-            SetOnly,
-            libc::IPPROTO_IP,
-            libc::MCAST_LEAVE_SOURCE_GROUP,
-            GroupSourceRequest
-        );
-        sockopt_impl!(Block, SetOnly, libc::IPPROTO_IP, libc::MCAST_BLOCK_SOURCE, GroupSourceRequest);
-        sockopt_impl!(Unblock, SetOnly, libc::IPPROTO_IP, libc::MCAST_UNBLOCK_SOURCE, GroupSourceRequest);
-        sockopt_impl!(Filter, SetOnly, libc::IPPROTO_IP, libc::MCAST_MSFILTER, GroupFilter);
-    }
-
-    pub mod v6 {
-        use super::*;
-        sockopt_impl!(Join, SetOnly, libc::IPPROTO_IPV6, libc::MCAST_JOIN_GROUP, GroupRequest);
-        sockopt_impl!(Leave, SetOnly, libc::IPPROTO_IPV6, libc::MCAST_LEAVE_GROUP, GroupRequest);
-        sockopt_impl!(
-            JoinSource,
-            SetOnly,
-            libc::IPPROTO_IPV6,
-            libc::MCAST_JOIN_SOURCE_GROUP,
-            GroupSourceRequest
-        );
-        sockopt_impl!(
-            LeaveSource,
-            SetOnly,
-            libc::IPPROTO_IPV6,
-            libc::MCAST_LEAVE_SOURCE_GROUP,
-            GroupSourceRequest
-        );
-        sockopt_impl!(Block, SetOnly, libc::IPPROTO_IPV6, libc::MCAST_BLOCK_SOURCE, GroupSourceRequest);
-        sockopt_impl!(Unblock, SetOnly, libc::IPPROTO_IPV6, libc::MCAST_UNBLOCK_SOURCE, GroupSourceRequest);
-        sockopt_impl!(Filter, SetOnly, libc::IPPROTO_IPV6, libc::MCAST_MSFILTER, GroupFilter);
-    }
+    group_options!(v4, libc::IPPROTO_IP);
+    group_options!(v6, libc::IPPROTO_IPV6);
 }
 
 /// MCAST_JOIN_GROUP and MCAST_LEAVE_GROUP.

@@ -15,7 +15,8 @@ impl<N: Nic> Control<N> {
         let is_same = self.interfaces().count() == seen.interfaces.len()
             && self.interfaces().zip(&seen.interfaces).all(|(interface, seen)| is_as_seen(interface, seen));
         if !is_same {
-            let interfaces = self.interfaces().map(view_of).collect();
+            let interfaces =
+                self.interfaces().map(|i| ViewInterface::of(&i.replica, i.name.clone())).collect();
             threads.view.publish(Arc::new(NetView { interfaces }));
         }
     }
@@ -27,18 +28,4 @@ fn is_as_seen(interface: &Interface, seen: &ViewInterface) -> bool {
     Arc::ptr_eq(&replica.v4.routes, &seen.v4)
         && Arc::ptr_eq(&replica.v6.routes, &seen.v6)
         && (replica.mtu, replica.v4.is_on, replica.v6.is_on) == (seen.mtu, seen.v4_on, seen.v6_on)
-}
-
-fn view_of(interface: &Interface) -> ViewInterface {
-    let replica = &interface.replica;
-    ViewInterface {
-        id: replica.id,
-        name: interface.name.clone(),
-        mtu: replica.mtu,
-        mac: replica.mac,
-        v4: Arc::clone(&replica.v4.routes),
-        v6: Arc::clone(&replica.v6.routes),
-        v4_on: replica.v4.is_on,
-        v6_on: replica.v6.is_on,
-    }
 }

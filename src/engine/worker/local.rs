@@ -6,6 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use arrayvec::ArrayVec;
 
+use super::serve::flow_of;
 use super::{Manner, Worker};
 use crate::addr::{V4, V6};
 use crate::engine::counters::{Counter, SocketPage};
@@ -142,12 +143,7 @@ fn find<F: Emit, B: PacketBuf>(
     table: &PortTable,
 ) -> Result<Parts, (DropReason, Option<Report>)> {
     let none = (DropReason::UdpNoPort, None);
-    let (src, dst) = buf.data().get(parts.l3()..).and_then(F::addresses).ok_or(none)?;
-    let udp = if parts.is_in_body() { buf.body().unwrap_or_default() } else { buf.data() };
-    let ports = udp.get(parts.l4()..).and_then(|bytes| bytes.first_chunk());
-    let [s0, s1, d0, d1] = ports.copied().ok_or(none)?;
-    let flow =
-        Flow::<F> { src, sport: u16::from_be_bytes([s0, s1]), dst, dport: u16::from_be_bytes([d0, d1]) };
+    let flow = flow_of::<F, B>(buf, parts).ok_or(none)?;
     if parts.cast() == Cast::Unicast {
         let found = table.unicast::<F>(interface.id, &flow);
         return found

@@ -1,7 +1,6 @@
 //! What a service may ask of its worker, and when: the other side of a [`Cx`].
 
 use core::net::SocketAddr;
-use std::sync::Arc;
 
 use super::{Manner, Worker, WorkerService};
 use crate::engine::counters::SocketPage;
@@ -185,16 +184,8 @@ const fn refused(why: DepartError) -> SendError {
 /// The interfaces of `ports`.
 pub(super) fn view_of<N: Nic>(ports: &[PortIo<N>]) -> NetView {
     let all = ports.iter().flat_map(|port| port.interfaces.iter());
-    let interfaces = all.map(|interface| ViewInterface {
-        id: interface.id,
-        name: String::new(),
-        mtu: interface.mtu,
-        mac: interface.mac,
-        v4: Arc::clone(&interface.v4.routes),
-        v6: Arc::clone(&interface.v6.routes),
-        v4_on: interface.v4.is_on,
-        v6_on: interface.v6.is_on,
-    });
+    // Nobody here asks for names.
+    let interfaces = all.map(|interface| ViewInterface::of(interface, String::new()));
     NetView { interfaces: interfaces.collect() }
 }
 

@@ -260,10 +260,14 @@ fn add_everyone<F: Emit, B: PacketBuf>(
 
 /// What decides who hears `datagram`.
 fn for_many<F: Emit, B: PacketBuf>(datagram: &Datagram<B>) -> Option<ForMany<F>> {
-    let (src, dst) = F::addresses(datagram.buf()?.data().get(datagram.parts().l3()..)?)?;
-    let (sport, dport) = datagram.ports();
-    let (interface, cast) = (datagram.interface(), datagram.cast());
-    Some(ForMany { interface, flow: Flow { src, sport, dst, dport }, cast })
+    let flow = flow_of(datagram.buf()?, datagram.parts())?;
+    Some(ForMany { interface: datagram.interface(), flow, cast: datagram.cast() })
+}
+
+/// Who sent the datagram at `parts` of `buf`, and to whom.
+pub(super) fn flow_of<F: Emit, B: PacketBuf>(buf: &B, parts: Parts) -> Option<Flow<F>> {
+    let (Some((src, dst)), [s0, s1, d0, d1]) = flow::<F, B>(buf, parts) else { return None };
+    Some(Flow { src, sport: u16::from_be_bytes([s0, s1]), dst, dport: u16::from_be_bytes([d0, d1]) })
 }
 
 /// Two addresses, and two ports.

@@ -14,7 +14,7 @@ use crate::socket::failure::SendError;
 use crate::socket::message::{SendControl, SendFlags, unmapped};
 use crate::socket::packet::Packet;
 use crate::socket::send_queue::{Outgoing, Unqueued};
-use crate::stack::net_view::{ChooseError, Constraints, NetView, ViewInterface, Way};
+use crate::stack::net_view::{ChooseError, Constraints, Way};
 use crate::stack::sockets::Errno;
 
 /// Bytes of an IPv4 header, of one of IPv6, and of a UDP header.
@@ -357,16 +357,9 @@ impl UdpSocket {
             why => SendError::NoWay(why),
         })?;
         let interface = view.get(way.interface).ok_or(SendError::NoWay(ChooseError::NoInterface))?;
-        let is_broadcast = is_broadcast(&view, dst.ip());
+        let is_broadcast = matches!(dst.ip(), IpAddr::V4(dst) if view.is_broadcast(dst, None));
         let found = Found { way, is_broadcast, mtu: interface.mtu };
         state.way = Some(CachedWay { dst, constraints, generation, found });
         Ok(found)
     }
-}
-
-/// Whether `dst` is everyone on a link.
-fn is_broadcast(view: &NetView, dst: IpAddr) -> bool {
-    let IpAddr::V4(dst) = dst else { return false };
-    let of = |interface: &ViewInterface| interface.v4.addresses().iter().any(|a| a.broadcast() == Some(dst));
-    dst.is_broadcast() || view.interfaces.iter().any(of)
 }

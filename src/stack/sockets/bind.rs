@@ -151,9 +151,5 @@ fn can_be_bound4(addr: Ipv4Addr, view: &NetView) -> bool {
 
 /// Whether the address is everyone's on a link, or begins with 0.
 pub(super) fn is_everyone4(addr: Ipv4Addr, view: &NetView, device: Option<InterfaceId>) -> bool {
-    let of =
-        |interface: &ViewInterface| interface.v4.addresses().iter().any(|own| own.broadcast() == Some(addr));
-    addr.octets()[0] == 0
-        || addr.is_broadcast()
-        || view.interfaces.iter().filter(|i| device.is_none_or(|device| device == i.id)).any(of)
+    addr.octets()[0] == 0 || view.is_broadcast(addr, device)
 }
