@@ -7,7 +7,7 @@ mod dpdk_alone;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -190,6 +190,16 @@ fn thousands_of_sockets_come_and_go_and_leave_nothing_behind() {
     });
 }
 
+/// A program that is killed. It cannot take its runtime folder away; the test does.
+struct Victim(Child);
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        let _ = self.0.kill().and_then(|()| self.0.wait());
+        let _ = fs::remove_dir_all(format!("/var/run/dpdk/pollcast-test-{}", self.0.id()));
+    }
+}
+
 /// A program that is killed leaves nothing that keeps the next from starting.
 #[test]
 fn after_a_kill_the_next_host_starts() {
@@ -206,16 +216,16 @@ fn after_a_kill_the_next_host_starts() {
             thread::sleep(Duration::from_secs(3600));
         }
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
-        let mut victim = Command::new(std::env::current_exe().unwrap())
+        let program = Command::new(std::env::current_exe().unwrap())
             .args([test, "--exact", "--nocapture", "--test-threads=1"])
             .env(VICTIM, "1")
             .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = BufReader::new(victim.stdout.take().unwrap()).lines();
+            .spawn();
+        let mut victim = Victim(program.unwrap());
+        let mut said = BufReader::new(victim.0.stdout.take().unwrap()).lines();
         assert!(said.any(|line| line.unwrap().contains("ready")), "it got as far as that");
-        victim.kill().unwrap();
-        victim.wait().unwrap();
+        victim.0.kill().unwrap();
+        victim.0.wait().unwrap();
         let host = host(&folder);
         let socket = host.sockets().bind(at("0.0.0.0:5000")).unwrap();
         socket.set_read_timeout(Some(PATIENCE));

@@ -43,7 +43,7 @@ impl<N: Nic> Worker<N> {
         while let Some(first) = self.delivered.first() {
             let socket = first.parts().socket();
             if self.sockets.get(socket).is_some() {
-                self.deliver_to_thread(now, index, socket);
+                self.deliver_to_thread(index, socket);
                 continue;
             }
             let service = service_of(&self.table, first.parts().socket());

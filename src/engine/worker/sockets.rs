@@ -16,7 +16,6 @@ use crate::service::Datagram;
 use crate::socket::{Arrived, Endpoint, SendQueue};
 use crate::stack::interface::{Interfaces, Ip};
 use crate::stack::port_table::SocketId;
-use crate::time::Instant;
 
 /// The sockets of threads, as a worker knows them.
 #[derive(Debug, Default)]
@@ -75,7 +74,7 @@ impl<N: Nic> Worker<N> {
     /// Lets the thread's socket `id` have what was delivered for it; the rest stays.
     // U23: what finds no room in its queue is dropped, the newest first, and nobody is told. U11: an empty datagram is one, too.
     #[inline(never)]
-    pub(super) fn deliver_to_thread(&mut self, now: Instant, index: usize, id: SocketId) {
+    pub(super) fn deliver_to_thread(&mut self, index: usize, id: SocketId) {
         let Self { delivered, batch, ports, sockets, .. } = self;
         split(delivered, batch, |datagram: &Datagram<N::Buf>| datagram.parts().socket() == id);
         let (Some(port), Some(endpoint)) = (ports.get_mut(index), sockets.get(id)) else {
@@ -83,7 +82,7 @@ impl<N: Nic> Worker<N> {
         };
         port.tally.add(Counter::Delivered, batch.len() as u64);
         for datagram in batch.drain(..) {
-            match deliver(now, &datagram, endpoint, &port.interfaces) {
+            match deliver(&datagram, endpoint, &port.interfaces) {
                 Ok(()) => port.tally.add(Counter::Consumed, 1),
                 Err(why) => port.tally.drop(why),
             }
@@ -93,7 +92,6 @@ impl<N: Nic> Worker<N> {
 }
 
 fn deliver<B: PacketBuf>(
-    now: Instant,
     datagram: &Datagram<B>,
     endpoint: &Endpoint,
     interfaces: &Interfaces,
@@ -108,7 +106,7 @@ fn deliver<B: PacketBuf>(
         ttl: datagram.ttl(),
         tos: datagram.tos(),
         vlan: interfaces.get(datagram.interface()).and_then(|i| i.vlan).map(crate::addr::Vid::get),
-        received_at: now,
+        received_at: datagram.received_at(),
         real_client: datagram.real_client(),
         cast: datagram.cast(),
     };
