@@ -1,12 +1,14 @@
-"""What the benches share: the frames, the two programs under measurement, and the readings of one run.
+"""What the benches share: the frames, the programs under measurement, and the readings of one run.
 
-Only the standard library. Nothing here sends anything anywhere: net_pcap replays a file from memory, and what is
-transmitted to it is dropped.
+Only the standard library. Unless it is given another device, a program has a net_pcap that replays a file from memory without
+end and drops what is sent: nothing goes anywhere.
 """
 
 import contextlib
+import ctypes
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -26,7 +28,10 @@ PEER_ADDR = "198.18.0.1"
 PORT_ADDR6 = "2001:db8::2"
 PEER_ADDR6 = "2001:db8::1"
 ECHO_PORT = 7
-FIRST_SOURCE_PORT = 1024
+# From here on there are 5,000 ports of which an echo refuses none by default, and of which the kernel hands out none.
+FIRST_SOURCE_PORT = 20000
+# The second and later sockets of a row with several.
+FIRST_SOCKET_PORT = 7000
 
 BURST = 32
 DESCRIPTORS = 1024
@@ -46,28 +51,28 @@ def ones_sum(data):
     return total
 
 
-def udp_datagram(source_port, length, pseudo):
+def udp_datagram(source_port, port, length, pseudo):
     """A UDP datagram with `length` bytes of payload; `pseudo` makes its pseudo-header, given its length."""
     payload = bytes((source_port + i) & 0xFF for i in range(length))
     udp_len = 8 + len(payload)
-    udp = struct.pack("!HHHH", source_port, ECHO_PORT, udp_len, 0) + payload
+    udp = struct.pack("!HHHH", source_port, port, udp_len, 0) + payload
     udp_sum = 0xFFFF ^ ones_sum(pseudo(udp_len) + udp)
     return udp[:6] + struct.pack("!H", udp_sum or 0xFFFF) + udp[8:]
 
 
-def udp_frame(source_port, size):
+def udp_frame(source_port, size, port=ECHO_PORT):
     """An Ethernet frame of `size` bytes that a host answers: right lengths, right checksums."""
     src, dst = socket.inet_aton(PEER_ADDR), socket.inet_aton(PORT_ADDR)
-    udp = udp_datagram(source_port, size - 42, lambda length: src + dst + struct.pack("!HH", 17, length))
+    udp = udp_datagram(source_port, port, size - 42, lambda length: src + dst + struct.pack("!HH", 17, length))
     ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0) + src + dst
     ip = ip[:10] + struct.pack("!H", 0xFFFF ^ ones_sum(ip)) + ip[12:]
     return PORT_MAC + PEER_MAC + b"\x08\x00" + ip + udp
 
 
-def udp_frame6(source_port, size):
+def udp_frame6(source_port, size, port=ECHO_PORT):
     """The same over IPv6."""
     src, dst = (socket.inet_pton(socket.AF_INET6, addr) for addr in (PEER_ADDR6, PORT_ADDR6))
-    udp = udp_datagram(source_port, size - 62, lambda length: src + dst + struct.pack("!II", length, 17))
+    udp = udp_datagram(source_port, port, size - 62, lambda length: src + dst + struct.pack("!II", length, 17))
     ip = struct.pack("!IHBB", 6 << 28 | source_port, len(udp), 17, 64) + src + dst
     return PORT_MAC + PEER_MAC + b"\x86\xdd" + ip + udp
 
@@ -76,13 +81,23 @@ def udp_frame6(source_port, size):
 SIZE_MIN = {False: 60, True: 80}
 
 
-def write_pcap(path, flows, size, ipv6=False):
-    """A capture file with one frame a flow."""
+def socket_ports(sockets):
+    """The UDP ports that so many sockets of the echo are bound to."""
+    return [ECHO_PORT, *range(FIRST_SOCKET_PORT, FIRST_SOCKET_PORT + sockets - 1)]
+
+
+def write_pcap(path, flows, size, ipv6=False, sockets=1):
+    """A capture file with one frame a flow. With several sockets the flows are spread over them, in an order without a pattern
+    (the same each time), so that the socket of the last frame says nothing of the next one's."""
+    ports = socket_ports(sockets)
+    questions = [(FIRST_SOURCE_PORT + flow, ports[flow % sockets]) for flow in range(flows)]
+    if sockets > 1:
+        random.Random(1).shuffle(questions)
     with open(path, "wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
-        for flow in range(flows):
-            frame = (udp_frame6 if ipv6 else udp_frame)(FIRST_SOURCE_PORT + flow, size)
-            file.write(struct.pack("<IIII", 0, flow, len(frame), len(frame)) + frame)
+        for at, (source_port, port) in enumerate(questions):
+            frame = (udp_frame6 if ipv6 else udp_frame)(source_port, size, port)
+            file.write(struct.pack("<IIII", 0, at, len(frame), len(frame)) + frame)
 
 
 def free_hugepages():
@@ -114,13 +129,25 @@ def thread_times(pid):
     return times
 
 
+def end_with_parent():
+    """Called in a child before it becomes another program: it is told to end when this script is no more, however that ended."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
 class Program:
-    """A running program on net_pcap, in a folder of its own that goes with it."""
+    """A running program with one worker, in a folder of its own that goes with it.
+
+    `device` is what it has for a port: by default net_pcap, which brings its own traffic, and of which the start waits for the
+    first packet. With any other the start waits until the program can be asked, and traffic is the caller's to bring.
+    """
 
     name = "?"
+    ends_by = signal.SIGINT
 
-    def __init__(self, setup):
+    def __init__(self, setup, device=None):
         self.setup = setup
+        self.other_device = device
         self.folder = Path(tempfile.mkdtemp(prefix="pollcast-bench."))
         self.prefix = self.folder.name.replace(".", "-")
         self.log = self.folder / "log"
@@ -128,84 +155,116 @@ class Program:
 
     def __enter__(self):
         try:
-            with open(self.log, "wb") as log:
-                self.process = subprocess.Popen(
-                    self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-                )
-            self.await_traffic()
+            self.start()
+            if self.other_device:
+                self.await_packets(0)
+            else:
+                self.await_packets(1)
         except BaseException:
             self.__exit__()
             raise
         return self
 
+    def start(self):
+        with open(self.log, "wb") as log:
+            # A session of its own: Ctrl-C is for this script, which then ends what it has begun, in order.
+            self.process = subprocess.Popen(
+                self.command(), stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                preexec_fn=end_with_parent,
+            )
+
     def __exit__(self, *_):
         if self.process:
             if self.process.poll() is None:
-                self.process.send_signal(signal.SIGTERM if self.name == "pollcast" else signal.SIGINT)
+                self.process.send_signal(self.ends_by)
             try:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         # EAL leaves its runtime folder behind at every exit.
         shutil.rmtree(Path("/var/run/dpdk") / self.prefix, ignore_errors=True)
 
     def device(self):
-        return f"net_pcap0,rx_pcap={self.setup.pcap},infinite_rx=1"
+        return self.other_device or f"net_pcap0,rx_pcap={self.setup.pcap},infinite_rx=1"
 
-    def await_traffic(self):
-        """Returns once packets flow."""
+    def failed(self, what):
+        tail = self.log.read_text(errors="replace").splitlines()[-15:]
+        return BenchError(f"{self.name}: {what}; it said:\n  " + "\n  ".join(tail))
+
+    def await_packets(self, count=1):
+        """Returns once it says that it has received so many packets."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
             with contextlib.suppress(OSError, ValueError, KeyError, subprocess.SubprocessError):
-                if self.packets()[0] > 0:
+                if self.packets()[0] >= count:
                     return
-            time.sleep(0.1)
-        tail = self.log.read_text(errors="replace").splitlines()[-15:]
-        raise BenchError(f"{self.name}: no packet was seen within 20 s; it said:\n  " + "\n  ".join(tail))
+            time.sleep(0.05)
+        raise self.failed("no packet was seen within 20 s" if count else "it did not start")
+
+    def sample(self):
+        """Packets received and sent, each thread's times, and the clock: as nearly at one time as can be."""
+        began, before = time.monotonic(), thread_times(self.process.pid)
+        rx, tx = self.packets()
+        ended, after = time.monotonic(), thread_times(self.process.pid)
+        times = {tid: tuple((a + b) / 2 for a, b in zip(after[tid], start)) for tid, start in before.items() if tid in after}
+        return rx, tx, times, (began + ended) / 2
 
     def measure(self):
         """The readings of one run: packets, and the worker's CPU time."""
         time.sleep(self.setup.warm_up)
-        pid = self.process.pid
-        rx, tx = self.packets()
-        before = thread_times(pid)
+        rx, tx, before, began = self.sample()
         time.sleep(self.setup.seconds)
-        rx_after, tx_after = self.packets()
-        after = thread_times(pid)
-        rx, tx = rx_after - rx, tx_after - tx
-        # The worker is the thread that never rests.
+        rx_after, tx_after, after, ended = self.sample()
+        rx, tx, seconds = rx_after - rx, tx_after - tx, ended - began
+        # The worker is the thread that does most.
         spent = {tid: after[tid][0] - start for tid, (start, _) in before.items() if tid in after}
         worker = max(spent, key=spent.get)
         if rx == 0 or tx < rx * 0.99:
-            raise BenchError(f"{self.name}: {rx} packets received and only {tx} sent: it does not do its work")
+            raise self.failed(f"{rx} packets received and only {tx} sent: it does not do its work")
+        cpu, waited = spent[worker], after[worker][1] - before[worker][1]
         return {
             "program": self.name,
             "packets": rx,
-            "cpu_ns": spent[worker],
-            "waited_ns": after[worker][1] - before[worker][1],
-            "ns_per_packet": spent[worker] / rx,
+            "seconds": seconds,
+            "packets_per_second": rx / seconds,
+            "cpu_ns": cpu,
+            "waited_ns": waited,
+            "waited_share": waited / (cpu + waited),
+            "ns_per_packet": cpu / rx,
         }
 
 
 class Testpmd(Program):
-    """DPDK's own test program, in one of its forward modes."""
+    """DPDK's own test program, in one of its forward modes, on a CPU of its own or that of what else runs.
 
-    def __init__(self, setup, mode):
-        super().__init__(setup)
-        self.mode = mode
+    With `first` it begins by sending so many bursts of packets of its own making, as `own` arguments describe them."""
+
+    def __init__(self, setup, mode, device=None, cpu=None, first=0, own=()):
+        super().__init__(setup, device)
+        self.mode, self.first, self.own = mode, first, own
+        self.cpu = setup.cpu if cpu is None else cpu
         self.name = f"testpmd {mode}"
 
     def command(self):
         s = self.setup
-        eal = ["--lcores", f"0@{s.main_cpu},1@{s.cpu}", "--no-pci", "--file-prefix", self.prefix]
+        eal = ["--lcores", f"0@{s.main_cpu},1@{self.cpu}", "--no-pci", "--file-prefix", self.prefix]
         eal += ["-m", str(MEMORY_MB), *eal_memory(s.memory), "--vdev", self.device()]
-        own = [f"--forward-mode={self.mode}", "--nb-cores=1", "--stats-period=3600", f"--burst={BURST}"]
-        own += [f"--rxd={DESCRIPTORS}", f"--txd={DESCRIPTORS}", "--total-num-mbufs=16384"]
+        own = [f"--forward-mode={self.mode}", "--nb-cores=1", f"--burst={BURST}", "--total-num-mbufs=16384"]
+        own += [f"--rxd={DESCRIPTORS}", f"--txd={DESCRIPTORS}", *self.own]
+        own += ["--interactive"] if self.first else ["--stats-period=3600"]
         return [s.testpmd, *eal, "--", *own]
+
+    def start(self):
+        super().start()
+        if self.first:
+            self.process.stdin.write(f"start tx_first {self.first}\n".encode())
+            self.process.stdin.flush()
 
     def packets(self):
         """Packets received and sent, from DPDK's telemetry socket."""
@@ -219,10 +278,10 @@ class Testpmd(Program):
         return stats["ipackets"], stats["opackets"]
 
 
+# The default configuration, but for what it runs on.
 CONFIG = """\
 [eal]
 hugepages = "{hugepages}"
-memory_mb = {memory_mb}
 file_prefix = "{prefix}"
 
 [ctl]
@@ -231,56 +290,63 @@ socket = "{socket}"
 [workers]
 cpus = [{cpu}]
 control_cpu = {main_cpu}
-idle = "spin"
-burst = {burst}
+{workers}
 
 [[port]]
 device = "{device}"
 {addresses}
-rx_descriptors = {descriptors}
-tx_descriptors = {descriptors}
 
 [[service]]
 kind = "echo"
-listen = ["{any_address}:{echo_port}"]
+listen = [{listen}]
 """
 
 
 class Pollcast(Program):
-    """pollcast with its echo service."""
+    """pollcast with its echo service. Of `setup`, `ipv6`, `sockets` and `idle` may be missing."""
 
     name = "pollcast"
+    ends_by = signal.SIGTERM
 
     def command(self):
         s = self.setup
         self.socket = self.folder / "ctl.sock"
         config = self.folder / "bench.toml"
-        ipv6 = getattr(s, "ipv6", False)
+        ipv6, idle = getattr(s, "ipv6", False), getattr(s, "idle", None)
+        any_address = "[::]" if ipv6 else "0.0.0.0"
         config.write_text(
             CONFIG.format(
                 hugepages="required" if s.memory == "huge" else "none",
-                memory_mb=MEMORY_MB,
                 prefix=self.prefix,
                 socket=self.socket,
                 cpu=s.cpu,
                 main_cpu=s.main_cpu,
-                burst=BURST,
+                workers=f'idle = "{idle}"' if idle else "",
                 device=self.device(),
                 # Nobody on a file's other side would say that the address is taken.
                 addresses=f'addresses = ["{PORT_ADDR6}/64"]\ndad_transmits = 0' if ipv6
                 else f'addresses = ["{PORT_ADDR}/24"]',
-                any_address="[::]" if ipv6 else "0.0.0.0",
-                descriptors=DESCRIPTORS,
-                echo_port=ECHO_PORT,
+                listen=", ".join(f'"{any_address}:{port}"' for port in socket_ports(getattr(s, "sockets", 1))),
             )
         )
         return [s.pollcast, "run", str(config)]
 
+    def ask(self, command):
+        """What the control socket answers to this."""
+        with socket.socket(socket.AF_UNIX) as ctl:
+            ctl.settimeout(5)
+            ctl.connect(str(self.socket))
+            ctl.sendall(json.dumps({"command": command}).encode() + b"\n")
+            answer = b""
+            while not answer.endswith(b"\n"):
+                if not (more := ctl.recv(1 << 20)):
+                    raise OSError("closed")
+                answer += more
+        return json.loads(answer)["body"]
+
     def packets(self):
         """Packets received and sent, from the control socket."""
-        ask = [self.setup.pollcast, "ctl", "--socket", str(self.socket), "--json", "stats"]
-        answer = json.loads(subprocess.run(ask, check=True, capture_output=True, timeout=5).stdout)
-        (port,) = answer.get("body", answer)["ports"]
+        (port,) = self.ask("stats")["ports"]
         return port["engine"]["rx"], port["engine"]["tx"]
 
 

@@ -1,0 +1,77 @@
+"""Counts the instructions of one thread by callgrind, for the benches that judge by counts rather than by time."""
+
+import collections
+import re
+import subprocess
+import time
+
+import harness
+
+DRIVER = "librte_net_pcap"
+
+
+class Profile:
+    """Instructions by function and object file, of one thread, from callgrind's output."""
+
+    def __init__(self, path):
+        self.by_function = collections.Counter()
+        self.driver_calls = 0
+        names, objects = {}, {}
+        function = called = None
+        obj = called_obj = ""
+        of_call = False
+        for line in path.read_text().splitlines():
+            key, _, value = line.partition("=")
+            if key == "ob":
+                obj = self.resolve(objects, value)
+            elif key == "fn":
+                function = (obj, self.resolve(names, value))
+            elif key == "cob":
+                called_obj = self.resolve(objects, value)
+            elif key == "cfn":
+                called, called_obj = called_obj or obj, ""
+                self.resolve(names, value)
+            elif key == "calls":
+                of_call = True
+                if DRIVER in called and DRIVER not in obj:
+                    self.driver_calls += int(value.split()[0])
+            elif line[:1] in "0123456789+-*" and function:
+                # The line after `calls` is the cost of the called, counted where it is spent.
+                if not of_call and len(words := line.split()) > 1:
+                    self.by_function[function] += int(words[1])
+                of_call = False
+
+    @staticmethod
+    def resolve(table, text):
+        number, name = re.match(r"\((\d+)\)(?: (.*))?", text).groups()
+        if name:
+            table[number] = name
+        return table.get(number, "?")
+
+    def total(self):
+        return sum(self.by_function.values())
+
+
+def counted(program_class):
+    """The same program, run by valgrind."""
+
+    class Counted(program_class):
+        def command(self):
+            out = self.folder / "callgrind"
+            valgrind = ["valgrind", "--tool=callgrind", "--fair-sched=yes", "--separate-threads=yes"]
+            return [*valgrind, f"--callgrind-out-file={out}", *super().command()]
+
+        def count(self, seconds):
+            """The worker's profile over `seconds`, and the packets in it."""
+            control = ["callgrind_control"]
+            pid = str(self.process.pid)
+            subprocess.run([*control, "-z", pid], check=True, capture_output=True)
+            time.sleep(seconds)
+            subprocess.run([*control, "-d", pid], check=True, capture_output=True)
+            time.sleep(1)
+            profiles = [Profile(path) for path in self.folder.glob("callgrind.*")]
+            worker = max(profiles, key=Profile.total)
+            # It receives once and sends once a burst, and every burst is full.
+            return worker, worker.driver_calls // 2 * harness.BURST
+
+    return Counted
