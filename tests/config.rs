@@ -7,11 +7,13 @@ use pollcast::config::{Config, ConfigErrors, GroupSources, Hugepages, Kind, Kind
 use pollcast::io::{
     Addressing6, BURST_MAX, ConflictDetection, FilterPolicy, InterfaceId, PmtuDiscovery, ReplyPath,
 };
-use pollcast::service::EchoOptions;
+use pollcast::service::{EchoOptions, RelayOptions};
 use proptest::prelude::*;
 
 fn kinds() -> Kinds {
-    Kinds::new().with(Kind::of::<EchoOptions>("echo", EchoOptions::KEYS))
+    Kinds::new()
+        .with(Kind::of::<EchoOptions>("echo", EchoOptions::KEYS))
+        .with(Kind::of::<RelayOptions>("relay", RelayOptions::KEYS))
 }
 
 fn check(text: &str, cpus: usize) -> Result<Plan, ConfigErrors> {
@@ -65,22 +67,42 @@ fn every_file_of_config_is_right_on_machines_with_one_cpu_and_with_two() {
     }
 }
 
-/// What is commented out in the files is right, too: `# key = value` with the comment mark taken off.
+/// What is commented out in the files is right, too: `# key = value` with the comment mark taken off, and whole tables.
 #[test]
 fn the_keys_that_the_files_comment_out_are_right() {
     for path in files() {
         let text = std::fs::read_to_string(&path).unwrap();
-        let uncommented: Vec<&str> = text
-            .lines()
-            .map(|line| line.strip_prefix("# ").filter(|rest| is_assignment(rest)).unwrap_or(line))
-            .collect();
-        assert_ne!(uncommented.join("\n"), text.trim_end(), "{} comments out no key", path.display());
-        plan(&uncommented.join("\n"), 8);
+        let uncommented = uncommented(&text);
+        assert_ne!(uncommented, text.trim_end(), "{} comments out no key", path.display());
+        plan(&uncommented, 8);
     }
+}
+
+fn uncommented(text: &str) -> String {
+    let of_line = |line| {
+        let rest = str::strip_prefix(line, "#").map(str::trim_start);
+        rest.filter(|rest| is_assignment(rest) || is_table(rest)).unwrap_or(line)
+    };
+    text.lines().map(of_line).collect::<Vec<_>>().join("\n")
 }
 
 fn is_assignment(line: &str) -> bool {
     line.split_once(" = ").is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+}
+
+fn is_table(line: &str) -> bool {
+    line.starts_with("[[") && line.ends_with("]]")
+}
+
+/// Every key of the kinds that tap.toml does not run stands there, too, and says what it does by default.
+#[test]
+fn the_tap_file_shows_a_relay() {
+    let plan = plan(&uncommented(&text_of("tap.toml")), 8);
+    let [_, relay] = plan.services.as_slice() else { panic!("{:?}", plan.services) };
+    assert_eq!((relay.name.as_str(), relay.kind.as_str()), ("relay", "relay"));
+    let options: RelayOptions = relay.options.clone().try_into().unwrap();
+    assert!(options.destinations.len() == 2 && options.ttl.is_some());
+    assert!(RelayOptions::KEYS.iter().all(|key| relay.options.contains_key(*key)), "{:?}", relay.options);
 }
 
 #[test]

@@ -190,6 +190,71 @@ fn kinds_of_other_crates_check_their_own_options() {
     assert_errors(&format!("{PORT}{}wanted = 1\n", service("needy")), &[]);
 }
 
+/// The lines of a relay with these keys; they are the seventh of the file and what follows.
+fn relay(keys: &str) -> String {
+    format!("{PORT}{}{keys}", SERVICE.replace("echo", "relay").replace(":7", ":5000"))
+}
+
+// Each destination of a relay is a packet for each that comes in: what cannot be sent to is told at once, and not dropped for ever.
+#[test]
+fn destinations_of_a_relay() {
+    const HOST: &str = "destinations = [\"198.18.0.9:5000\"]\n";
+    assert_errors(
+        &relay("destinations = [\"198.18.0.9:5000\", \"[ff15::9]:5000\", \"239.7.7.7:5000\"]\nttl = 255\n"),
+        &[],
+    );
+    assert_errors(&relay(""), &["t.toml:4:1: service[0]: missing field `destinations`"]);
+    let wrong = |value: &str, expected: &str| {
+        let expected = format!("t.toml:7:16: service[0].destinations: {expected}");
+        assert_errors(&relay(&format!("destinations = {value}\n")), &[&expected]);
+    };
+    wrong("\"198.18.0.9:5000\"", "invalid type: string \"198.18.0.9:5000\", expected a list");
+    for (written, why) in [
+        ("198.18.0.9", "is no address with a port: write \"198.18.0.9:5000\" or \"[ff15::9]:5000\""),
+        ("example.com:5000", "is no address with a port: write \"198.18.0.9:5000\" or \"[ff15::9]:5000\""),
+        ("ff15::9:5000", "is no address with a port: write \"198.18.0.9:5000\" or \"[ff15::9]:5000\""),
+        ("198.18.0.9:65536", "is no address with a port: write \"198.18.0.9:5000\" or \"[ff15::9]:5000\""),
+    ] {
+        wrong(&format!("[\"{written}\"]"), &format!("\"{written}\" {why}"));
+    }
+    for written in ["198.18.0.9:0", "0.0.0.0:5000", "127.0.0.1:5000", "[::]:5000", "[::1]:5000"] {
+        wrong(
+            &format!("[\"239.7.7.7:5000\", \"{written}\"]"),
+            &format!("nothing can be sent to \"{written}\": name a host or a group, and its port"),
+        );
+    }
+    wrong(
+        "[\"[fe80::9]:5000\"]",
+        "\"[fe80::9]:5000\" is a host of one link, and does not say of which: name another address of it",
+    );
+    wrong("[]", "name 1 to 64 of them, not 0");
+    let many =
+        |n: usize| (0..n).map(|n| format!("\"198.18.0.9:{}\"", 5000 + n)).collect::<Vec<_>>().join(", ");
+    wrong(&format!("[{}]", many(65)), "name 1 to 64 of them, not 65");
+    assert_errors(&relay(&format!("destinations = [{}]\n", many(64))), &[]);
+    wrong(
+        "[\"[ff15::9]:5000\", \"239.7.7.7:5000\", \"[FF15:0::9]:5000\"]",
+        "\"[ff15::9]:5000\" is named twice: each has one copy",
+    );
+    for ttl in ["0", "256", "-1"] {
+        let expected =
+            format!("t.toml:8:7: service[0].ttl: {ttl} is no time to live: write a number from 1 to 255");
+        assert_errors(&relay(&format!("{HOST}ttl = {ttl}\n")), &[&expected]);
+    }
+    assert_errors(
+        &relay(&format!("{HOST}ttl = \"far\"\n")),
+        &["t.toml:8:7: service[0].ttl: invalid type: string \"far\", expected a whole number"],
+    );
+    // Keys of another kind.
+    assert_errors(
+        &relay(&format!("{HOST}answer_groups = true\n")),
+        &[
+            "t.toml:8:1: service[0].answer_groups: unknown key: the keys here are name, kind, listen, ports, cpus, reuse_address, v6only, \
+             groups, multicast_all, reply, path_mtu_discovery, destinations, ttl",
+        ],
+    );
+}
+
 /// The error of the group `{ table }` of a service.
 #[track_caller]
 fn group_error(table: &str, expected: &str) {

@@ -114,6 +114,62 @@ fn a_real_client_is_noted_beside_the_frame() {
     });
 }
 
+// rte_pktmbuf_adj, in our bounds: a unique buffer of one segment; of anything else nothing is changed.
+#[test]
+fn the_front_of_a_buffer_is_cut_off_only_where_nobody_else_sees_it() {
+    alone("the_front_of_a_buffer_is_cut_off_only_where_nobody_else_sees_it", || {
+        let eal = Eal::init(&options(&["net_ring0"])).unwrap();
+        let pool = pool(&eal, 63);
+        let bytes: Vec<u8> = (0..=255).cycle().take(1514).collect();
+        let mut buf = pool.alloc_copy(&bytes).unwrap();
+        assert!(buf.trim_front(0) && buf.trim_front(14));
+        assert_eq!((buf.data(), buf.frame_len()), (&bytes[14..], 1500));
+        assert!(!buf.trim_front(1501) && !buf.trim_front(usize::MAX) && !buf.trim_front(0x1_0000));
+        assert_eq!(buf.data(), &bytes[14..], "nothing is changed by what does not fit");
+
+        // Room that is behind the front again, for a tag, and none of what was cut.
+        assert!(buf.set_tx_vlan(Some(7)) && buf.set_tx_vlan(None) && buf.set_len(1600));
+        assert_eq!((&buf.data()[..1500], &buf.data()[1500..]), (&bytes[14..], &[0; 100][..]), "E09");
+
+        let shared = buf.share();
+        assert!(!buf.trim_front(1) && !buf.trim_front(0) && shared.data() == buf.data());
+        drop(shared);
+        assert!(buf.trim_front(1600) && buf.data().is_empty() && buf.frame_len() == 0);
+        assert!(!buf.trim_front(1) && buf.set_len(1) && buf.data() == [0]);
+        drop(buf);
+
+        // What a driver is given says the same: it comes out of the ring as long as it went in.
+        let (port, mut rx, mut tx) = started(&eal, "net_ring0", &pool);
+        let mut burst = Burst::new();
+        for cut in [0, 1, 14, 1454] {
+            let mut buf = pool.alloc_copy(&bytes).unwrap();
+            assert!(buf.trim_front(cut));
+            burst.push(buf).unwrap();
+        }
+        assert_eq!((tx.tx_burst(&mut burst), rx.rx_burst(&mut burst, 32)), (4, 4));
+        for (buf, cut) in burst.iter().zip([0, 1, 14, 1454]) {
+            assert_eq!((buf.data(), buf.frame_len()), (&bytes[cut..], 1514 - cut));
+        }
+        drop((burst, port, rx, tx));
+
+        // Large ones begin where their buffer does, and are ordinary ones after it: never a body.
+        let mut large = pool.alloc_large().unwrap();
+        assert!(large.set_len(65_535) && large.trim_front(65_527) && large.data() == [0; 8]);
+        let mut head = pool.alloc_copy(&[7; 34]).unwrap();
+        let large = head.attach(large).expect_err("the body would begin elsewhere");
+        drop(large);
+
+        // Of several segments nothing is cut; of those that a driver makes, see below.
+        let mut body = pool.alloc_large().unwrap();
+        assert!(body.set_len(3000));
+        head.attach(body).unwrap();
+        assert!(!head.trim_front(1) && !head.trim_front(0));
+        assert_eq!((head.data(), head.body().map(<[u8]>::len)), (&[7; 34][..], Some(3000)));
+        drop((head, pool));
+        eal.cleanup().unwrap();
+    });
+}
+
 #[test]
 fn a_full_ring_refuses_and_what_it_refused_stays_in_the_burst() {
     alone("a_full_ring_refuses_and_what_it_refused_stays_in_the_burst", || {
@@ -239,6 +295,7 @@ fn a_frame_of_several_segments_is_seen_as_such_and_freed_whole() {
         let mut bufs: Vec<_> = burst.drain().collect();
         assert!(bufs[0].is_single_segment() && bufs[0].unique().is_some());
         assert!(!bufs[1].is_single_segment() && bufs[1].unique().is_none() && !bufs[1].set_len(100));
+        assert!(!bufs[1].trim_front(1) && !bufs[1].trim_front(0));
         assert!(bufs[1].data().len() < 5000 && bufs[1].data().iter().all(|b| *b == 2));
         let again = bufs[1].share();
         assert_eq!(pool.size() - pool.free_count(), 2 + 3);

@@ -106,8 +106,14 @@ fn check_by_serde<Options: DeserializeOwned>(table: &toml::Table) -> Vec<OptionE
     errors
 }
 
-/// Serde's complaint, with the numbers that fit instead of the names of Rust's types.
+/// Serde's complaint, with the numbers that fit instead of the names of Rust's types, and TOML's words.
 fn in_words(message: &str) -> String {
+    let plain = [("expected i64", "expected a whole number"), ("expected a sequence", "expected a list")];
+    if let Some((start, word)) =
+        plain.iter().find_map(|(of_serde, word)| Some((message.strip_suffix(of_serde)?, word)))
+    {
+        return format!("{start}{word}");
+    }
     let types = [
         ("u8", u64::from(u8::MAX)),
         ("u16", u64::from(u16::MAX)),

@@ -36,24 +36,30 @@ fn destinations<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<SocketA
     let read = |s: &String| -> Result<SocketAddr, D::Error> {
         let to: SocketAddr = s.parse().map_err(|_| {
             D::Error::custom(format!(
-                "destinations: \"{s}\" is no address with a port: write \"198.18.0.9:5000\" or \"[ff15::9]:5000\""
+                "\"{s}\" is no address with a port: write \"198.18.0.9:5000\" or \"[ff15::9]:5000\""
             ))
         })?;
         if to.port() == 0 || to.ip().is_unspecified() || to.ip().is_loopback() {
-            let why =
-                format!("destinations: nothing can be sent to \"{s}\": name a host or a group, and its port");
+            let why = format!("nothing can be sent to \"{s}\": name a host or a group, and its port");
+            return Err(D::Error::custom(why));
+        }
+        // RFC 4007 6: such an address says nothing without its zone.
+        if matches!(to, SocketAddr::V6(to) if to.ip().is_unicast_link_local() && to.scope_id() == 0) {
+            let why = format!(
+                "\"{s}\" is a host of one link, and does not say of which: name another address of it"
+            );
             return Err(D::Error::custom(why));
         }
         Ok(to)
     };
     let all = written.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     if all.is_empty() || all.len() > DESTINATIONS_MAX {
-        let why = format!("destinations: name 1 to {DESTINATIONS_MAX} of them, not {}", all.len());
+        let why = format!("name 1 to {DESTINATIONS_MAX} of them, not {}", all.len());
         return Err(D::Error::custom(why));
     }
     let twice = all.iter().enumerate().find(|(n, to)| all.iter().take(*n).any(|other| other == *to));
     if let Some((_, to)) = twice {
-        return Err(D::Error::custom(format!("destinations: \"{to}\" is named twice: each has one copy")));
+        return Err(D::Error::custom(format!("\"{to}\" is named twice: each has one copy")));
     }
     Ok(all)
 }
@@ -61,7 +67,9 @@ fn destinations<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<SocketA
 fn ttl<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u8>, D::Error> {
     match i64::deserialize(from)? {
         ttl @ 1..=255 => Ok(u8::try_from(ttl).ok()),
-        ttl => Err(serde::de::Error::custom(format!("ttl: {ttl} is not one: write a number from 1 to 255"))),
+        ttl => {
+            Err(serde::de::Error::custom(format!("{ttl} is no time to live: write a number from 1 to 255")))
+        }
     }
 }
 

@@ -4,11 +4,12 @@
 use std::path::Path;
 
 use pollcast::config::{Config, ConfigErrors, Kind, Kinds, Machine, OptionError, Plan};
-use pollcast::service::EchoOptions;
+use pollcast::service::{EchoOptions, RelayOptions};
 
 fn kinds() -> Kinds {
     Kinds::new()
         .with(Kind::of::<EchoOptions>("echo", EchoOptions::KEYS))
+        .with(Kind::of::<RelayOptions>("relay", RelayOptions::KEYS))
         .with(Kind::of::<NeedyOptions>("needy", &["wanted", "times"]))
         .with(Kind::new("picky", &["colour"], |options| {
             let complaint = |key: &String| OptionError {
