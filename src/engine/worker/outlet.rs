@@ -132,10 +132,12 @@ impl<N: Nic> Asked<'_, N> {
             let ip = socket.local.ip();
             (!ip.is_unspecified() && !ip.is_multicast()).then_some(ip)
         };
+        // Whose services have a socket for each interface: a source that was chosen says more than the first of them.
+        let first = || self.sockets.iter().find(speaks).filter(|_| options.source.is_none());
         let constraints = Constraints {
             interface: options.interface,
             src: options.source.or_else(|| named.and_then(bound)),
-            mc_interface: named.or_else(|| self.sockets.iter().find(speaks)).and_then(|s| s.interface),
+            mc_interface: named.or_else(first).and_then(|s| s.interface),
             scope_id: if let SocketAddr::V6(to) = to { to.scope_id() } else { 0 },
         };
         let way = self.with.view.choose(to.ip(), constraints).map_err(no_way)?;
