@@ -16,7 +16,8 @@ use pollcast::engine::worker::Manner;
 use pollcast::fastpath::Level;
 use pollcast::io::{DropReason, ReplyPath};
 use pollcast::rng::Rng;
-use pollcast::service::EchoOptions;
+use pollcast::service::{Cx, Datagram, EchoOptions, Kept, Relay, RelayOptions, SendOptions, Service};
+use pollcast::sim::buf::SimBuf;
 use pollcast::sim::frames::{
     ArpFrame, Carrier, IcmpFrame, IgmpQuery, UdpFrame, UdpSum, UoaFrame, fragment, station_mac,
 };
@@ -116,6 +117,12 @@ fn world_of(seed: u64, nic: NicOptions, echo: EchoOptions, uoa: Option<(Trusted,
 /// round left out. Returns how many frames the NIC sent in the rounds that counted.
 #[track_caller]
 fn assert_none(world: &mut World, frames: &[Vec<u8>]) -> usize {
+    assert_none_of(1, world, frames)
+}
+
+/// The same of `workers`.
+#[track_caller]
+fn assert_none_of(workers: usize, world: &mut World, frames: &[Vec<u8>]) -> usize {
     let mut out = Vec::with_capacity(2048);
     let (mut asked, mut sent) = (0, 0);
     for round in 0..40 {
@@ -123,7 +130,10 @@ fn assert_none(world: &mut World, frames: &[Vec<u8>]) -> usize {
             for frame in burst {
                 world.inject(0, frame);
             }
-            let in_turns = allocations(|| while world.turn_worker(0) > 0 {});
+            let in_turns =
+                allocations(
+                    || while (0..workers).map(|worker| world.turn_worker(worker)).sum::<usize>() > 0 {},
+                );
             if round > 0 {
                 asked += in_turns;
             }
@@ -232,6 +242,117 @@ fn copies_for_several_sockets_on_several_workers() {
         assert_eq!(sent, if answering { 3 * 40 * 100 } else { 0 });
         assert!(world.count(Counter::HandedIn) > 0);
         assert_eq!(world.count(Counter::Copied) > 0, answering);
+    }
+}
+
+/// Sends, by the first byte of what it hears: 0: to a host, 1: to a group that is joined here, 2: to this host itself, 3: what is longer
+/// than a packet; 4: keeps it and answers from its timer; all else it answers.
+struct Agent(Vec<Kept<SimBuf>>);
+
+impl Service<SimBuf> for Agent {
+    fn datagrams(&mut self, cx: &mut Cx<'_, SimBuf>, burst: &mut [Datagram<SimBuf>]) {
+        const LONG: &[u8] = &[255; 4000];
+        for datagram in burst {
+            let kind = datagram.payload().first().copied();
+            let (payload, to) = match kind {
+                Some(0) => (&b"to a host"[..], "198.18.0.9:6000"),
+                Some(1) => (&b"to a group"[..], "239.1.2.3:5000"),
+                Some(2) => (&b"to this host"[..], "198.18.0.2:5000"),
+                Some(3) => (LONG, "198.18.0.9:6000"),
+                Some(4) => {
+                    self.0.extend(datagram.keep());
+                    cx.set_timer(cx.now);
+                    continue;
+                }
+                // Its own, and such as have come round.
+                _ if datagram.source().port() == 5000 => continue,
+                _ => {
+                    datagram.reply();
+                    continue;
+                }
+            };
+            let message = cx.message_of(payload).expect("a buffer");
+            cx.send(message, to.parse().unwrap(), &SendOptions::default()).expect("sent");
+        }
+    }
+
+    fn timer(&mut self, cx: &mut Cx<'_, SimBuf>) {
+        for kept in self.0.drain(..) {
+            cx.reply(kept).expect("sent");
+        }
+    }
+}
+
+/// A world with `make`'s service on UDP port 5000, which knows its neighbours, and has a member of the group.
+fn world_with_service(make: impl Fn() -> Box<dyn Service<SimBuf>> + 'static, workers: u16) -> World {
+    let service = ServiceOptions {
+        factory: Box::new(make),
+        listen: vec!["0.0.0.0:5000".parse().unwrap()],
+        ..ServiceOptions::echo()
+    };
+    let port = PortOptions {
+        stations: [1, 9].map(|n| Ipv4Addr::new(198, 18, 0, n)).to_vec(),
+        ..PortOptions::new(0)
+    };
+    let options = WorldOptions {
+        ports: vec![port],
+        services: vec![service.joining(GROUP, &[])],
+        workers,
+        large: 64,
+        level: Level::detect(),
+        ..WorldOptions::default()
+    };
+    let mut world = World::new(15, &options);
+    world.run_for(std::time::Duration::from_secs(5));
+    // Neighbours are asked for, and answer.
+    for kind in 0..=4 {
+        world.inject(0, &UdpFrame::new(PEER, "198.18.0.2:5000", &[kind]).frame());
+        world.run_for(std::time::Duration::from_millis(100));
+    }
+    world.take_sent(0);
+    world
+}
+
+// A service that answers, sends to hosts, groups and this host, in one packet or in fragments, and keeps what it was given: nothing
+// of all that is from the heap.
+#[test]
+fn services_that_send_and_keep() {
+    for workers in [1, 2] {
+        let mut world = world_with_service(|| Box::new(Agent(Vec::with_capacity(1024))), workers);
+        let frames: Vec<_> = (0..6)
+            .flat_map(|kind| (0..20).map(move |n| (kind, n)))
+            .map(|(kind, n)| {
+                UdpFrame::new(&format!("198.18.0.1:{}", 20_000 + n), "198.18.0.2:5000", &[kind; 40]).frame()
+            })
+            .collect();
+        let sent = assert_none_of(workers.into(), &mut world, &frames);
+        // Of each six: one to a host, one to the group, three fragments, the answer to what was kept, and one at once.
+        assert_eq!(sent, 39 * 20 * (1 + 1 + 3 + 1 + 1), "{:?}", world.all_drops());
+        assert!(world.all_drops().is_empty(), "{:?}", world.all_drops());
+    }
+}
+
+#[test]
+fn a_relay_to_hosts_and_groups() {
+    let make = || -> Box<dyn Service<SimBuf>> {
+        let destinations =
+            ["198.18.0.9:7000", "198.18.0.1:7000", "239.7.7.7:7000"].map(|to| to.parse().unwrap());
+        Box::new(Relay::new(RelayOptions { destinations: destinations.to_vec(), ttl: Some(5) }))
+    };
+    for workers in [1, 2] {
+        let mut world = world_with_service(make, workers);
+        let frames: Vec<_> = (0..=1472)
+            .step_by(50)
+            .flat_map(|len| {
+                ["239.1.2.3:5000", "198.18.0.2:5000"].map(|to| UdpFrame::new(PEER, to, &vec![9; len]).frame())
+            })
+            .collect();
+        let sent = assert_none_of(workers.into(), &mut world, &frames);
+        assert_eq!(sent, 39 * 3 * frames.len(), "{:?}", world.all_drops());
+        // What comes in fragments goes out in fragments, from large buffers.
+        let long = UdpFrame::new(PEER, "239.1.2.3:5000", &[9; 5000]).frame();
+        let sent = assert_none_of(workers.into(), &mut world, &fragment::cut_evenly(&long, 7, 1480));
+        assert_eq!(sent, 39 * 3 * 4, "{:?}", world.all_drops());
     }
 }
 
