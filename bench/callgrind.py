@@ -3,7 +3,6 @@
 import collections
 import re
 import subprocess
-import time
 
 import harness
 
@@ -66,9 +65,9 @@ def counted(program_class):
             control = ["callgrind_control"]
             pid = str(self.process.pid)
             subprocess.run([*control, "-z", pid], check=True, capture_output=True)
-            time.sleep(seconds)
+            harness.pause(seconds)
             subprocess.run([*control, "-d", pid], check=True, capture_output=True)
-            time.sleep(1)
+            harness.pause(1)
             profiles = [Profile(path) for path in self.folder.glob("callgrind.*")]
             worker = max(profiles, key=Profile.total)
             # It receives once and sends once a burst, and every burst is full.

@@ -35,7 +35,8 @@ FIRST_SOCKET_PORT = 7000
 
 BURST = 32
 DESCRIPTORS = 1024
-MEMORY_MB = 512
+# Of one testpmd: its 16,384 buffers take 40.
+MEMORY_MB = 256
 
 
 class BenchError(Exception):
@@ -109,14 +110,15 @@ def free_hugepages():
 
 
 def memory_mode(asked):
-    """`huge` or `none`, for every program alike."""
+    """`huge` or `none`, for every program alike. There may be two at a time."""
     if asked != "auto":
         return asked
-    return "huge" if free_hugepages() >= 2 * MEMORY_MB else "none"
+    return "huge" if free_hugepages() >= 3 * MEMORY_MB else "none"
 
 
 def eal_memory(mode):
-    return ["--in-memory"] if mode == "huge" else ["--no-huge", "--no-shconf"]
+    # In one file, so that the other end of a vhost pair can map it.
+    return ["--single-file-segments", *(["--in-memory"] if mode == "huge" else ["--no-huge", "--no-shconf"])]
 
 
 def thread_times(pid):
@@ -129,10 +131,36 @@ def thread_times(pid):
     return times
 
 
-def end_with_parent():
-    """Called in a child before it becomes another program: it is told to end when this script is no more, however that ended."""
+ENDINGS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+
+def end_in_pauses():
+    """From now on Ctrl-C and the like are heard in `pause` alone, so that whatever has been begun is also put away."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+
+
+def pause(seconds):
+    """Waits, and is interrupted by what ends this script."""
+    if signal.sigtimedwait(ENDINGS, seconds):
+        raise KeyboardInterrupt
+
+
+def begin(command, nice=0, **pipes):
+    """Starts a program that is told to end when this script is no more, however that ended. It has a session of its own: Ctrl-C is
+    for this script, which then ends what it has begun, in order."""
     pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+    libc = ctypes.CDLL(None)
+
+    def in_child():
+        libc.prctl(pr_set_pdeathsig, signal.SIGTERM)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
+        if nice:
+            # A session has a share of the CPUs of its own: within it, a nice value weighs against nobody else.
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
+            with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as share:
+                share.write(str(nice))
+
+    return subprocess.Popen(command, start_new_session=True, preexec_fn=in_child, **pipes)
 
 
 class Program:
@@ -148,18 +176,15 @@ class Program:
     def __init__(self, setup, device=None):
         self.setup = setup
         self.other_device = device
-        self.folder = Path(tempfile.mkdtemp(prefix="pollcast-bench."))
-        self.prefix = self.folder.name.replace(".", "-")
-        self.log = self.folder / "log"
-        self.process = None
+        self.folder = self.log = self.prefix = self.process = None
 
     def __enter__(self):
         try:
+            self.folder = Path(tempfile.mkdtemp(prefix=f"pollcast-bench.{os.getpid()}."))
+            self.prefix = self.folder.name.replace(".", "-")
+            self.log = self.folder / "log"
             self.start()
-            if self.other_device:
-                self.await_packets(0)
-            else:
-                self.await_packets(1)
+            self.await_packets(0 if self.other_device else 1)
         except BaseException:
             self.__exit__()
             raise
@@ -167,10 +192,8 @@ class Program:
 
     def start(self):
         with open(self.log, "wb") as log:
-            # A session of its own: Ctrl-C is for this script, which then ends what it has begun, in order.
-            self.process = subprocess.Popen(
-                self.command(), stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-                preexec_fn=end_with_parent,
+            self.process = begin(
+                self.command(), getattr(self.setup, "nice", 0), stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
             )
 
     def __exit__(self, *_):
@@ -184,15 +207,18 @@ class Program:
                 self.process.wait()
             with contextlib.suppress(BrokenPipeError):
                 self.process.stdin.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-        # EAL leaves its runtime folder behind at every exit.
-        shutil.rmtree(Path("/var/run/dpdk") / self.prefix, ignore_errors=True)
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            # EAL leaves its runtime folder behind at every exit.
+            shutil.rmtree(Path("/var/run/dpdk") / self.prefix, ignore_errors=True)
 
     def device(self):
         return self.other_device or f"net_pcap0,rx_pcap={self.setup.pcap},infinite_rx=1"
 
     def failed(self, what):
         tail = self.log.read_text(errors="replace").splitlines()[-15:]
+        if (status := self.process.poll()) is not None:
+            what += f"; it ended with status {status}"
         return BenchError(f"{self.name}: {what}; it said:\n  " + "\n  ".join(tail))
 
     def await_packets(self, count=1):
@@ -204,7 +230,7 @@ class Program:
             with contextlib.suppress(OSError, ValueError, KeyError, subprocess.SubprocessError):
                 if self.packets()[0] >= count:
                     return
-            time.sleep(0.05)
+            pause(0.05)
         raise self.failed("no packet was seen within 20 s" if count else "it did not start")
 
     def sample(self):
@@ -217,9 +243,9 @@ class Program:
 
     def measure(self):
         """The readings of one run: packets, and the worker's CPU time."""
-        time.sleep(self.setup.warm_up)
+        pause(self.setup.warm_up)
         rx, tx, before, began = self.sample()
-        time.sleep(self.setup.seconds)
+        pause(self.setup.seconds)
         rx_after, tx_after, after, ended = self.sample()
         rx, tx, seconds = rx_after - rx, tx_after - tx, ended - began
         # The worker is the thread that does most.
@@ -250,6 +276,7 @@ class Testpmd(Program):
         self.mode, self.first, self.own = mode, first, own
         self.cpu = setup.cpu if cpu is None else cpu
         self.name = f"testpmd {mode}"
+        self.ready = False
 
     def command(self):
         s = self.setup
@@ -260,14 +287,20 @@ class Testpmd(Program):
         own += ["--interactive"] if self.first else ["--stats-period=3600"]
         return [s.testpmd, *eal, "--", *own]
 
-    def start(self):
-        super().start()
-        if self.first:
-            self.process.stdin.write(f"start tx_first {self.first}\n".encode())
-            self.process.stdin.flush()
+    def is_ready(self):
+        """Whether it has started its port. Asked for statistics before that, it may end by SIGSEGV."""
+        if not self.ready:
+            said = self.log.read_text(errors="replace")
+            self.ready = ("testpmd> " if self.first else "Port statistics") in said
+            if self.ready and self.first:
+                self.process.stdin.write(f"start tx_first {self.first}\n".encode())
+                self.process.stdin.flush()
+        return self.ready
 
     def packets(self):
         """Packets received and sent, from DPDK's telemetry socket."""
+        if not self.is_ready():
+            raise OSError("it starts")
         path = f"/var/run/dpdk/{self.prefix}/dpdk_telemetry.v2"
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as telemetry:
             telemetry.settimeout(2)
