@@ -2,6 +2,7 @@
 //! run, and the arithmetic adds up. And whatever a file holds, nothing panics.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pollcast::config::{Config, ConfigErrors, GroupSources, Hugepages, Kind, Kinds, Machine, Plan, mbufs};
 use pollcast::io::{
@@ -286,6 +287,17 @@ fn workers_spin_on_nics_unless_control_needs_the_cpu() {
     assert!(!plan(LEAST, 2).spins());
     assert!(plan(&format!("[workers]\nidle = \"spin\"\n{LEAST}"), 1).spins());
     assert!(!plan(&format!("[workers]\nidle = \"adaptive\"\n{nic}"), 2).spins());
+    // Only who sleeps asks a device for its events.
+    assert!(!plan(&nic, 2).ports[0].rx_events && plan(LEAST, 2).ports[0].rx_events);
+}
+
+#[test]
+fn how_long_a_worker_sleeps_where_there_is_no_event_is_a_key() {
+    assert_eq!(plan(LEAST, 2).idle_sleep, Duration::from_micros(50));
+    assert_eq!(
+        plan(&format!("[workers]\nidle_sleep_us = 500\n{LEAST}"), 2).idle_sleep,
+        Duration::from_micros(500)
+    );
 }
 
 // G04, RFC 9776 5: 224.0.0.1 is received always and never reported; a service may still ask for its datagrams.
@@ -397,7 +409,7 @@ fn a_printed_plan_shows_who_does_what_and_sums_up() {
     let printed = plan.to_string();
     for line in [
         "  CPU 0: lcore 0, control: sleeps until something is due",
-        "  CPU 1: lcore 1, polls, and sleeps briefly when idle: a queue 0, b queue 0",
+        "  CPU 1: lcore 1, polls, and sleeps when idle: a queue 0, b queue 0",
         "  a (net_tap0,iface=pca)",
         "    addresses 198.18.0.2/24, gateway 198.18.0.1; used at once, and announced",
         "    MAC 02:00:00:00:0a:02",

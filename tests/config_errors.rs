@@ -250,6 +250,16 @@ fn workers() {
         "idle = \"sleep\"",
         r#"2:8: workers.idle: "sleep" is not one of its values: use "auto", "spin" or "adaptive""#,
     );
+    table_error(
+        "workers",
+        "idle_sleep_us = 4",
+        "2:17: workers.idle_sleep_us: 4 is too small: use 5 to 10000",
+    );
+    table_error(
+        "workers",
+        "idle_sleep_us = 10001",
+        "2:17: workers.idle_sleep_us: 10001 is too large: use 5 to 10000",
+    );
     assert_errors(
         &format!("[workers]\ncpus = [1, 2]\n{PORT}cpus = [1]\n"),
         &[

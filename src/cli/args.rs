@@ -171,6 +171,8 @@ pub(super) enum CtlCommand {
     Addresses,
     /// The drop counters, with their meaning
     Drops(RowsArgs),
+    /// The workers: lcore, CPU, queues, and how each rests: by which events it wakes, and how often it slept and was woken
+    Workers,
     /// Join groups, or one more source of them
     Join(MembershipArgs),
     /// Leave groups, or one source of them

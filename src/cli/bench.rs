@@ -130,6 +130,7 @@ fn from_arguments(args: &BenchArgs, traffic: &mut Traffic) -> Result<(EalPlan, P
         multicast_filter: FilterPolicy::Auto,
         // The tag is in the frame: no device need insert it.
         tagged: false,
+        rx_events: false,
         workers: vec![0],
     };
     Ok((eal, port))

@@ -56,6 +56,7 @@ fn request(command: &CtlCommand) -> (Command, Rows) {
         CtlCommand::Routes => (Command::Routes, Rows::default()),
         CtlCommand::Addresses => (Command::Addresses, Rows::default()),
         CtlCommand::Drops(args) => (Command::Drops, rows(args)),
+        CtlCommand::Workers => (Command::Workers, Rows::default()),
         CtlCommand::Join(args) => (Command::Join(membership(args)), Rows::default()),
         CtlCommand::Leave(args) => (Command::Leave(membership(args)), Rows::default()),
         CtlCommand::Sources(args) => (Command::SourceFilter(source_filter(args)), Rows::default()),

@@ -23,6 +23,8 @@ pub struct Plan {
     pub control_cpu: usize,
     /// What a worker does when nothing arrives.
     pub idle: Idle,
+    /// How long a worker that has nothing to do sleeps at a time at most, if one of its devices has no event.
+    pub idle_sleep: Duration,
     /// The most packets in one call to a device: 8 to [`BURST_MAX`](crate::io::BURST_MAX).
     pub burst: usize,
     /// The ports; a [`PortId`] is an index into them.
@@ -137,7 +139,7 @@ pub enum Idle {
     Auto,
     /// Poll without rest.
     Spin,
-    /// Sleep, ever longer up to a tenth of a millisecond, while nothing arrives.
+    /// Sleep while nothing arrives: until an event of the devices, or up to [`Plan::idle_sleep`] where one has none.
     Adaptive,
 }
 
@@ -172,6 +174,8 @@ pub struct PortPlan {
     pub multicast_filter: FilterPolicy,
     /// Whether any of its interfaces is a VLAN: the device is then asked to take tags off and to insert them, if it can.
     pub tagged: bool,
+    /// Whether workers sleep until its RX events: it is then configured with them, if it has any.
+    pub rx_events: bool,
     /// The workers that serve it, as indices into [`Plan::workers`]: one queue pair each.
     pub workers: Vec<usize>,
 }

@@ -36,6 +36,7 @@ pub(super) struct RawWorkers {
     pub(super) cpus: Option<At<Vec<At<i64>>>>,
     pub(super) control_cpu: Option<At<i64>>,
     pub(super) idle: Option<At<Idle>>,
+    pub(super) idle_sleep_us: Option<At<i64>>,
     pub(super) burst: Option<At<i64>>,
 }
 
@@ -262,6 +263,7 @@ impl RawWorkers {
             cpus: reader.list("cpus"),
             control_cpu: reader.get("control_cpu"),
             idle: reader.choice("idle", &idle),
+            idle_sleep_us: reader.get("idle_sleep_us"),
             burst: reader.get("burst"),
         };
         reader.finish();

@@ -31,7 +31,7 @@ impl Plan {
     fn write_cpus(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "CPUs")?;
         writeln!(f, "  CPU {}: lcore 0, control: sleeps until something is due", self.control_cpu)?;
-        let idle = if self.spins() { "polls without rest" } else { "polls, and sleeps briefly when idle" };
+        let idle = if self.spins() { "polls without rest" } else { "polls, and sleeps when idle" };
         for (i, worker) in self.workers.iter().enumerate() {
             let queues: Vec<String> = worker.ports.iter().map(|&port| self.queue_of(i, port)).collect();
             writeln!(f, "  CPU {}: lcore {}, {idle}: {}", worker.cpu, i + 1, queues.join(", "))?;
@@ -45,7 +45,13 @@ impl Plan {
             Idle::Spin => "spin",
             Idle::Adaptive => "adaptive",
         };
-        writeln!(f, "  idle = {why}; bursts of at most {} packets", self.burst)
+        let sleep = self.idle_sleep.as_micros();
+        let sleep = if self.spins() {
+            String::new()
+        } else {
+            format!(", {sleep} us at a time on a device without an RX event")
+        };
+        writeln!(f, "  idle = {why}{sleep}; bursts of at most {} packets", self.burst)
     }
 
     /// `p0 queue 1`: a port's queues are numbered as its workers are listed.

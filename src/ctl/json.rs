@@ -23,6 +23,7 @@ pub fn body(answer: &Answer) -> serde_json::Result<String> {
         Answer::Routes(body) => serde_json::to_string_pretty(body),
         Answer::Addresses(body) => serde_json::to_string_pretty(body),
         Answer::Drops(body) => serde_json::to_string_pretty(body),
+        Answer::Workers(body) => serde_json::to_string_pretty(body),
         Answer::Igmp(body) => serde_json::to_string_pretty(body),
         Answer::Mld(body) => serde_json::to_string_pretty(body),
         Answer::Done(body) => serde_json::to_string_pretty(body),

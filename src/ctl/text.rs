@@ -4,11 +4,13 @@
 //! [JSON](super::json): this text changes when it can be made clearer.
 
 mod gmp;
+mod workers;
 
 use core::fmt::Display;
 use core::net::IpAddr;
 use std::collections::BTreeSet;
 
+use self::workers::render_workers;
 use super::table::Align::{Left, Right};
 use super::table::Table;
 use crate::engine::Counter;
@@ -43,6 +45,7 @@ pub fn render(answer: &Answer, rows: Rows) -> String {
         Answer::Routes(routes) => render_routes(routes),
         Answer::Addresses(addresses) => render_addresses(addresses),
         Answer::Drops(drops) => render_drops(drops, rows),
+        Answer::Workers(workers) => render_workers(workers),
         Answer::Igmp(igmp) => blocks(igmp, "no ports\n", |igmp| gmp::block(igmp, igmp.strict_queries)),
         // MLD is always strict.
         Answer::Mld(mld) => blocks(mld, "no ports with IPv6\n", |mld| gmp::block(mld, false)),

@@ -87,6 +87,7 @@ fn try_filter(
         checksum: Checksum::Software,
         multicast_filter: FilterPolicy::Auto,
         tagged: false,
+        rx_events: false,
         workers: Vec::new(),
     };
     let port = Port::open(eal, &plan, 1, &pool).map_err(|error| error.to_string())?;

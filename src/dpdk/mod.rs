@@ -31,7 +31,9 @@ mod mempool;
 mod offload;
 mod port;
 mod queue;
+mod rx_event;
 mod tsc;
+mod wait;
 
 pub use eal::{Eal, EalError, EalHandle, EalOptions, Job, LcoreError, Memory, ThreadGuard};
 pub use error::DpdkError;
@@ -39,7 +41,9 @@ pub use mbuf::Mbuf;
 pub use mempool::{Mempool, MempoolError, MempoolOptions};
 pub use port::{Port, PortError, Started, StartedPort, Stopped};
 pub use queue::{RxQueue, TxQueue};
+pub use rx_event::EventKind;
 pub use tsc::Clock;
+pub use wait::EventWait;
 
 use crate::io::Nic;
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use dpdk_sys as sys;
 
-use super::Mbuf;
 use super::port::Opened;
+use super::rx_event::RxEvent;
+use super::{EventKind, EventWait, Mbuf};
 use crate::io::{self, Burst};
 
 /// A receive queue of a started port.
@@ -17,6 +18,8 @@ pub struct RxQueue {
     /// Flags of mbufs that speak of what the device was not asked to do. Drivers set some all the same: igb says of every
     /// packet that its checksums are right, unless the device has found them wrong.
     unasked: u64,
+    /// What ends its worker's sleep: that of one that sleeps.
+    event: Option<Box<RxEvent>>,
 }
 
 /// A transmit queue of a started port.
@@ -61,7 +64,7 @@ pub(super) unsafe fn pair(
         queue.resume();
         queue
     };
-    (RxQueue { queue: queue(), unasked }, TxQueue { queue: queue(), prepare })
+    (RxQueue { queue: queue(), unasked, event: None }, TxQueue { queue: queue(), prepare })
 }
 
 impl Queue {
@@ -110,15 +113,46 @@ fn fill<B>(slots: &mut [Option<B>], driver: impl FnOnce(*mut Option<B>, u16) -> 
     n
 }
 
+impl RxQueue {
+    /// Has what arrives end the sleeps of `wait`, that of the worker that is to own this queue, while it is
+    /// [armed](io::RxQueue::arm). Returns what tells of it.
+    pub fn end_sleeps_of(&mut self, wait: &EventWait) -> EventKind {
+        let Queue { port, number, ref opened, .. } = self.queue;
+        let event = RxEvent::new(port, number, opened.has_rx_interrupts(), wait.epoll());
+        self.event.insert(Box::new(event)).kind()
+    }
+}
+
 impl io::RxQueue for RxQueue {
     type Buf = Mbuf;
 
     fn pause(&mut self) {
+        if let Some(event) = &mut self.event {
+            event.let_go();
+        }
         self.queue.pause();
     }
 
     fn resume(&mut self) {
         self.queue.resume();
+        if let Some(event) = &mut self.event
+            && !self.queue.paused
+        {
+            event.find(self.queue.opened.has_rx_interrupts());
+        }
+    }
+
+    fn arm(&mut self) -> bool {
+        // A paused one is resumed by a message, which ends the sleep, too.
+        self.queue.paused || self.event.as_ref().is_some_and(|event| event.arm(true))
+    }
+
+    fn disarm(&mut self) {
+        if let Some(event) = &self.event
+            && !self.queue.paused
+        {
+            event.arm(false);
+        }
     }
 
     #[inline]

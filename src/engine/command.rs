@@ -38,6 +38,8 @@ pub enum Command {
     Addresses,
     /// The drop counters, with their meaning.
     Drops,
+    /// The workers.
+    Workers,
     /// Joins groups.
     Join(Membership),
     /// Leaves groups, or one source of them.
@@ -112,6 +114,8 @@ pub enum Answer {
     Addresses(Vec<AddressAnswer>),
     /// To [`Command::Drops`].
     Drops(Vec<DropAnswer>),
+    /// To [`Command::Workers`].
+    Workers(Vec<WorkerAnswer>),
     /// To [`Command::Igmp`] that names no choice.
     Igmp(Vec<IgmpAnswer>),
     /// To [`Command::Mld`] that names no choice: of the interfaces with IPv6.
@@ -419,6 +423,45 @@ pub struct DropAnswer {
     pub snmp: Option<String>,
     /// What it means.
     pub meaning: String,
+}
+
+/// One worker.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WorkerAnswer {
+    /// Which, from 0.
+    pub worker: usize,
+    /// Its lcore.
+    pub lcore: u32,
+    /// The CPU of that.
+    pub cpu: usize,
+    /// `spin`: it polls without rest. `adaptive`: it sleeps when it has nothing to do.
+    pub idle: String,
+    /// Its receive queues.
+    pub queues: Vec<QueueAnswer>,
+    /// Microseconds that it sleeps at a time at most, where a queue has no event: `workers.idle_sleep_us`. None if all have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sleep_us: Option<u64>,
+    /// Times that it slept.
+    pub sleeps: u64,
+    /// Of these, times that an event or a message woke it.
+    pub woken: u64,
+    /// Milliseconds that it slept.
+    pub asleep_ms: u64,
+    /// Times that it waited for events, and slept on though there was something: a driver that forgets events.
+    pub overslept: u64,
+}
+
+/// One receive queue of a worker.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct QueueAnswer {
+    /// Its port.
+    pub port: String,
+    /// Its number there.
+    pub queue: u16,
+    /// What tells a sleeping worker that something arrived: `RX interrupt`, `file descriptor of the queue`, `packet socket`. None:
+    /// nothing does, or its worker never sleeps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rx_event: Option<String>,
 }
 
 /// What an order did.

@@ -6,11 +6,12 @@
 
 use core::time::Duration;
 
-use crossbeam::channel::{Sender, TrySendError};
+use crossbeam::channel::TrySendError;
 
 use super::counters::{Counter, Tally};
 use super::message::HandedOver;
 use super::port_io::PortIo;
+use super::way::Way;
 use crate::io::{BufPool, DropReason, InterfaceId, Nic, PacketBuf, PortId, ReplyPath};
 use crate::rng::Rng;
 use crate::stack::fragmentation::{Cut, NoBuffer, Outgoing};
@@ -26,11 +27,11 @@ pub const LIMITS: Limits = Limits {
 };
 
 /// The workers that serve a port, in an order that all of them share; `None` is the one that has the list.
-pub type Owners<B> = Vec<Option<Sender<HandedOver<B>>>>;
+pub type Owners<B> = Vec<Option<Way<HandedOver<B>>>>;
 
 /// The lists of every worker of a port, in their order, given the ways to them.
 #[must_use]
-pub fn owners<B>(ways: &[Sender<HandedOver<B>>]) -> Vec<Owners<B>> {
+pub fn owners<B>(ways: &[Way<HandedOver<B>>]) -> Vec<Owners<B>> {
     let of = |me: usize| {
         let all = ways.iter().enumerate();
         all.map(|(worker, way)| (worker != me).then(|| way.clone())).collect()
@@ -98,7 +99,7 @@ impl<B: PacketBuf> Fragments<B> {
     }
 }
 
-fn hand_over<B>(owner: &Sender<HandedOver<B>>, port: PortId, buf: B, tally: &mut Tally) {
+fn hand_over<B>(owner: &Way<HandedOver<B>>, port: PortId, buf: B, tally: &mut Tally) {
     match owner.try_send(HandedOver { port, buf }) {
         Ok(()) => tally.add(Counter::HandedOut, 1),
         // Never waited for: a worker that cannot keep up has the same happen to it in its receive ring.

@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use crossbeam::channel::Sender;
 use foldhash::fast::FixedState;
 
 use super::message::ToService;
+use super::way::Way;
 use crate::stack::port_table::SocketId;
 
 /// The ways to the workers on which a service lives.
-type Ways<B> = Arc<[Sender<ToService<B>>]>;
+type Ways<B> = Arc<[Way<ToService<B>>]>;
 
 /// Where the service of each socket lives, as one worker sees it.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl<B> Homes<B> {
     /// The homes as the worker `me` sees them. `of_sockets` are, for each socket, the workers on which its service lives and
     /// that serve its port; `ways` lead to the workers.
     #[must_use]
-    pub fn new(me: usize, of_sockets: &[Vec<usize>], ways: &[Sender<ToService<B>>], secret: u64) -> Self {
+    pub fn new(me: usize, of_sockets: &[Vec<usize>], ways: &[Way<ToService<B>>], secret: u64) -> Self {
         let mut known: HashMap<&[usize], Ways<B>> = HashMap::new();
         let away = of_sockets.iter().map(|workers| {
             if workers.contains(&me) {
@@ -68,7 +68,7 @@ impl<B> Homes<B> {
     /// The way to the service of `socket` for the datagrams of `flow`; `None`: it lives here, or nowhere.
     #[inline]
     #[must_use]
-    pub fn way(&self, socket: SocketId, flow: impl core::hash::Hash) -> Option<&Sender<ToService<B>>> {
+    pub fn way(&self, socket: SocketId, flow: impl core::hash::Hash) -> Option<&Way<ToService<B>>> {
         let ways = self.away.get(socket as usize)?.as_ref()?;
         let hash = FixedState::with_seed(self.secret).hash_one(flow);
         // The upper bits, as a fraction of the ways.
@@ -81,10 +81,11 @@ impl<B> Homes<B> {
 mod tests {
     use super::*;
     use crate::engine::message::to_services;
+    use crate::io::Waker;
 
     #[test]
     fn a_flow_has_one_home_whoever_receives_it() {
-        let (ways, _queues): (Vec<_>, Vec<_>) = (0..4).map(|_| to_services::<()>()).unzip();
+        let (ways, _queues): (Vec<_>, Vec<_>) = (0..4).map(|_| to_services::<()>(&Waker::default())).unzip();
         // Socket 0 lives on all, socket 1 on workers 1 and 3, socket 2 on worker 2.
         let of_sockets = [vec![0, 1, 2, 3], vec![1, 3], vec![2]];
         let homes = |me| Homes::new(me, &of_sockets, &ways, 7);

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::gmp_gate::{GmpGate, Ticket, share};
+use super::way::Way;
 use crate::addr::{Family, V4, V6};
-use crate::io::{DropReason, InterfaceId, PacketBuf, Parts, PortId};
+use crate::io::{DropReason, InterfaceId, PacketBuf, Parts, PortId, Waker};
 use crate::socket::Endpoint;
 use crate::stack::gmp::Format;
 use crate::stack::gmp_claim::{self, Subject};
@@ -356,20 +357,20 @@ pub fn punt_queues<B>(secret: u64) -> (PuntSenders<B>, PuntReceivers<B>) {
     (PuntSenders { arp, ndp, igmp, mld, gate, paths, unresolved, used }, receivers)
 }
 
-/// The way of fragments to a worker.
+/// The way of fragments to the worker that `waker` wakes.
 #[must_use]
-pub fn hand_over<B>() -> (Sender<HandedOver<B>>, Receiver<HandedOver<B>>) {
-    bounded(HAND_OVER_LEN)
+pub fn hand_over<B>(waker: &Waker) -> (Way<HandedOver<B>>, Receiver<HandedOver<B>>) {
+    Way::bounded(HAND_OVER_LEN, waker)
 }
 
-/// The way to the services of a worker.
+/// The way to the services of the worker that `waker` wakes.
 #[must_use]
-pub fn to_services<B>() -> (Sender<ToService<B>>, Receiver<ToService<B>>) {
-    bounded(TO_SERVICES_LEN)
+pub fn to_services<B>(waker: &Waker) -> (Way<ToService<B>>, Receiver<ToService<B>>) {
+    Way::bounded(TO_SERVICES_LEN, waker)
 }
 
-/// A worker's inbox.
+/// The inbox of the worker that `waker` wakes.
 #[must_use]
-pub fn inbox<B>() -> (Sender<ToWorker<B>>, Receiver<ToWorker<B>>) {
-    bounded(INBOX_LEN)
+pub fn inbox<B>(waker: &Waker) -> (Way<ToWorker<B>>, Receiver<ToWorker<B>>) {
+    Way::bounded(INBOX_LEN, waker)
 }

@@ -28,9 +28,11 @@ pub mod message;
 mod order;
 mod port_io;
 pub mod request;
+pub mod rest;
 pub mod run;
 mod sort;
 pub mod uoa;
+pub mod way;
 pub mod worker;
 
 pub use counters::Counter;

@@ -14,13 +14,6 @@ use crate::io::Nic;
 use crate::socket::call::Reply;
 use crate::time::Instant;
 
-/// Turns without work before a worker that may rest does so.
-const IDLE_TURNS: u32 = 256;
-
-/// The first rest of an idle worker, and the longest.
-const REST_MIN: Duration = Duration::from_micros(5);
-const REST_MAX: Duration = Duration::from_micros(100);
-
 /// Calls of threads that control carries out between two looks at packets and timers.
 const CALL_BUDGET: usize = 64;
 
@@ -36,25 +29,10 @@ pub enum Ended {
     WorkerLost(usize),
 }
 
-/// Turns `worker` until `stop`. With `spins` it never rests; otherwise, when nothing arrives, it sleeps a little, then
-/// longer.
-pub fn worker_loop<N: Nic>(
-    worker: &mut Worker<N>,
-    clock: impl Fn() -> Instant,
-    stop: &AtomicBool,
-    spins: bool,
-) {
-    let (mut idle, mut rest) = (0u32, REST_MIN);
+/// Turns `worker` until `stop`, without rest: [`rest::worker_loop`](super::rest::worker_loop) is the other way.
+pub fn worker_loop<N: Nic>(worker: &mut Worker<N>, clock: impl Fn() -> Instant, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
-        if worker.turn(clock()) > 0 {
-            (idle, rest) = (0, REST_MIN);
-            continue;
-        }
-        idle = idle.saturating_add(1);
-        if !spins && idle >= IDLE_TURNS {
-            thread::sleep(rest);
-            rest = (rest * 2).min(REST_MAX);
-        }
+        worker.turn(clock());
     }
     worker.stop(clock());
 }

@@ -5,11 +5,12 @@
 
 use core::net::SocketAddr;
 
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::Receiver;
 
 use super::counters::{Counter, Tally};
+use super::way::Way;
 use crate::addr::{V4, V6};
-use crate::io::PacketBuf;
+use crate::io::{PacketBuf, Waker};
 use crate::service::Datagram;
 use crate::stack::egress::Emit;
 use crate::stack::uoa::{Balanced, Flow, Seen, Table, TableLimits, Trusted};
@@ -31,15 +32,16 @@ const MAPPINGS_BUDGET: usize = 64;
 /// A worker's ways to and from the others.
 #[derive(Debug)]
 pub struct Exchange {
-    others: Vec<Sender<Mapping>>,
+    others: Vec<Way<Mapping>>,
     heard: Receiver<Mapping>,
 }
 
 impl Exchange {
-    /// Those of each of `workers`.
+    /// Those of each worker, given who wakes them.
     #[must_use]
-    pub fn of(workers: usize) -> Vec<Self> {
-        let (ways, heard): (Vec<_>, Vec<_>) = (0..workers).map(|_| bounded(MAPPINGS_LEN)).unzip();
+    pub fn of<'a>(wakers: impl IntoIterator<Item = &'a Waker>) -> Vec<Self> {
+        let (ways, heard): (Vec<_>, Vec<_>) =
+            wakers.into_iter().map(|waker| Way::bounded(MAPPINGS_LEN, waker)).unzip();
         let others = |me: usize| {
             let all = ways.iter().enumerate().filter(|(worker, _)| *worker != me);
             all.map(|(_, way)| way.clone()).collect()
@@ -139,7 +141,7 @@ impl Clients {
         if !learned.tell {
             return;
         }
-        let tell = |other: &Sender<Mapping>| other.try_send(Mapping { flow, client }).is_ok();
+        let tell = |other: &Way<Mapping>| other.try_send(Mapping { flow, client }).is_ok();
         // Never waited for: whoever has not heard is told with the next packet that names this client.
         let untold = self.exchange.others.iter().filter(|other| !tell(other)).count();
         counts.untold += untold as u64;

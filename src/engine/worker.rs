@@ -284,6 +284,16 @@ impl<N: Nic> Worker<N> {
         timers.chain(self.fragments.poll_timeout()).min()
     }
 
+    /// Has every port end this worker's sleep when something arrives. False if one of them cannot.
+    pub fn arm(&mut self) -> bool {
+        self.ports.iter_mut().fold(true, |all, port| port.rx.arm() & all)
+    }
+
+    /// The end of that: it turns without rest again.
+    pub fn disarm(&mut self) {
+        self.ports.iter_mut().for_each(|port| port.rx.disarm());
+    }
+
     /// The sum of its counters over all ports.
     #[must_use]
     pub fn tally(&self) -> Tally {

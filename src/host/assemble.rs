@@ -3,7 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crossbeam::channel::{Receiver, Sender};
+use crossbeam::channel::Receiver;
 
 use super::{Factories, HostError};
 use crate::addr::Family;
@@ -15,9 +15,10 @@ use crate::engine::fragments::{self, Owners};
 use crate::engine::homes::Homes;
 use crate::engine::message::{self, HandedOver, PuntSenders, ToWorker};
 use crate::engine::uoa::{Exchange, UoaParts};
+use crate::engine::way::Way;
 use crate::engine::worker::{Manner, WorkerParts, WorkerPort, WorkerService, WorkerSockets};
 use crate::fastpath::Level;
-use crate::io::{Nic, PortId};
+use crate::io::{Nic, PortId, Waker};
 use crate::rng::Rng;
 use crate::socket::SendQueue;
 use crate::stack::fragmentation::IdSpace;
@@ -44,7 +45,7 @@ pub(super) struct QueuePair<N: Nic> {
 /// The workers of a plan, and what control needs to know of them.
 pub(super) struct Assembly {
     pub(super) workers: Vec<WorkerParts<Dpdk>>,
-    pub(super) inboxes: Vec<Sender<ToWorker<Mbuf>>>,
+    pub(super) inboxes: Vec<Way<ToWorker<Mbuf>>>,
     pub(super) sockets: Vec<ControlSocket>,
 }
 
@@ -55,7 +56,7 @@ pub(super) fn workers(
     pairs: Vec<QueuePair<Dpdk>>,
     pool: &<Dpdk as Nic>::Pool,
     punt: &PuntSenders<Mbuf>,
-    (clock, for_threads): (WallClock, &[(Taken, Arc<SendQueue>)]),
+    (clock, wakers, for_threads): (WallClock, &[Waker], &[(Taken, Arc<SendQueue>)]),
     rng: &mut Rng,
 ) -> Result<Assembly, HostError> {
     let mut ports: Vec<Vec<WorkerPort<Dpdk>>> = plan.workers.iter().map(|_| Vec::new()).collect();
@@ -67,14 +68,14 @@ pub(super) fn workers(
     }
     let mut sockets = control_sockets(plan);
     let (inboxes, receivers): (Vec<_>, Vec<Receiver<ToWorker<Mbuf>>>) =
-        plan.workers.iter().map(|_| message::inbox()).unzip();
-    let (ways, fragments): (Vec<_>, Vec<_>) = plan.workers.iter().map(|_| message::hand_over()).unzip();
+        wakers.iter().map(message::inbox).unzip();
+    let (ways, fragments): (Vec<_>, Vec<_>) = wakers.iter().map(message::hand_over).unzip();
     share_owners(plan, &ways, &mut ports);
-    let (to_homes, datagrams): (Vec<_>, Vec<_>) = plan.workers.iter().map(|_| message::to_services()).unzip();
+    let (to_homes, datagrams): (Vec<_>, Vec<_>) = wakers.iter().map(message::to_services).unzip();
     let lives_on = lives_on(plan, &sockets);
     // Those of threads come after those of the configuration.
     let end = sockets.len() + plan.sockets.max as usize;
-    let mut exchanges = Exchange::of(plan.workers.len()).into_iter();
+    let mut exchanges = Exchange::of(wakers).into_iter();
     let secret = rng.u64();
     // U14: a flow goes to the same socket, whichever worker receives it.
     let table_seed = rng.u64();
@@ -117,7 +118,7 @@ pub(super) fn workers(
 }
 
 /// Tells every worker, of each port that it serves, who puts fragments together that come in there.
-fn share_owners(plan: &Plan, ways: &[Sender<HandedOver<Mbuf>>], ports: &mut [Vec<WorkerPort<Dpdk>>]) {
+fn share_owners(plan: &Plan, ways: &[Way<HandedOver<Mbuf>>], ports: &mut [Vec<WorkerPort<Dpdk>>]) {
     for (id, port) in (0..).map(PortId).zip(&plan.ports) {
         let of_port: Vec<_> = port.workers.iter().filter_map(|w| ways.get(*w).cloned()).collect();
         for (worker, owners) in port.workers.iter().zip(fragments::owners(&of_port)) {

@@ -11,22 +11,25 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::assemble::{self, Assembly, QueuePair};
+use super::idle::Idle;
 use super::{Factories, HostError, secret};
 use crate::addr::{Family, MacAddr};
 use crate::config::plan::{InetPlan, InterfacePlan};
 use crate::config::{ListenPlan, Plan, SocketsPlan};
 use crate::ctl::text;
-use crate::dpdk::{Clock, Dpdk, Eal, EalOptions, Mempool, MempoolOptions, Port, StartedPort};
+use crate::dpdk::{Clock, Dpdk, Eal, EalOptions, EventWait, Mempool, MempoolOptions, Port, StartedPort};
 use crate::engine::command::{Answer, Command, InterfaceAnswer, PoolStats};
 use crate::engine::control::{
-    Control, ControlInterfaceParts, ControlParts, ControlPortParts, ControlSocketsParts, SocketLimits, Taken,
+    Control, ControlInterfaceParts, ControlParts, ControlPortParts, ControlSocketsParts, ControlWorker,
+    SocketLimits, Taken,
 };
 use crate::engine::counters::CounterPage;
 use crate::engine::message;
 use crate::engine::request::Request;
+use crate::engine::rest::{self, Rest};
 use crate::engine::run::{ControlInputs, Ended, control_loop, last_words, worker_loop};
 use crate::engine::worker::{Worker, WorkerParts};
-use crate::io::{Addressing6, FilterState, InterfaceId, LinkLocal, PortId, PortInfo, Refused, Rung};
+use crate::io::{Addressing6, FilterState, InterfaceId, LinkLocal, PortId, PortInfo, Refused, Rung, Waker};
 use crate::rng::Rng;
 use crate::socket::{EndpointOptions, Packets, PacketsOptions, SendQueue, SendQueues, SharedView};
 use crate::stack::hops::Hops;
@@ -57,7 +60,7 @@ pub(super) fn run(
     factories: &Factories,
     requests: Receiver<Request>,
     shutdown: Receiver<()>,
-    threads: Option<ForThreads>,
+    (mut idle, threads): (Vec<Idle>, Option<ForThreads>),
     has_begun: impl FnOnce(),
 ) -> Result<(), HostError> {
     let eal = Eal::init(&eal_options(plan))?;
@@ -77,7 +80,10 @@ pub(super) fn run(
         let replicas = Interfaces::new(interfaces.iter().map(ControlInterfaceParts::replica).collect())
             .ok_or_else(|| HostError::NoInterface { port: port.name.clone() })?;
         let mut pages = Vec::new();
-        for (worker, (rx, tx)) in port.workers.iter().copied().zip(queues) {
+        for (queue, (worker, (mut rx, tx))) in (0..).zip(port.workers.iter().copied().zip(queues)) {
+            if let Some(idle) = idle.get_mut(worker) {
+                idle.owns(index, queue, &mut rx);
+            }
             let page = CounterPage::default();
             pages.push(page.clone());
             pairs.push(QueuePair { worker, port: index, rx, tx, interfaces: replicas.clone(), page });
@@ -86,7 +92,8 @@ pub(super) fn run(
     }
     let send = threads.as_ref().map(|threads| threads.send.as_slice()).unwrap_or_default();
     let of_workers: Vec<_> = send.iter().map(|send| (Taken::default(), Arc::clone(send))).collect();
-    let with = (wall_clock(clock), &*of_workers);
+    let wakers: Vec<_> = idle.iter().map(Idle::waker).collect();
+    let with = (wall_clock(clock), &*wakers, &*of_workers);
     let Assembly { workers, inboxes, sockets } =
         assemble::workers(plan, factories, pairs, &pool, &punt, with, &mut rng)?;
     let taken = of_workers.into_iter().map(|(taken, _)| taken).collect();
@@ -105,15 +112,17 @@ pub(super) fn run(
                 size: pool_counts.size(),
             }),
             workers: inboxes,
+            lcores: lcores(plan, &idle),
             punts,
             rng: rng.fork(),
         },
     );
     let (lost_tx, lost) = bounded(plan.workers.len());
     let inputs = ControlInputs { requests, shutdown, lost };
-    let lcores = Lcores::launch(&eal, plan, clock, workers, &lost_tx)?;
+    let rest_in_words = idle_in_words(&idle);
+    let lcores = Lcores::launch(&eal, clock, workers.into_iter().zip(idle), &lost_tx)?;
     control.start(clock.now(), assemble::memberships(plan));
-    say_what_runs(plan, &mut control, clock);
+    say_what_runs(plan, &mut control, clock, &rest_in_words);
     has_begun();
     let ended = control_loop(&mut control, || clock.now(), &inputs);
     tracing::info!("stopping: the groups are left, then the ports stopped");
@@ -133,12 +142,12 @@ pub(super) struct ForThreads {
 }
 
 impl ForThreads {
-    pub(super) fn new(plan: &Plan) -> Self {
+    pub(super) fn new(plan: &Plan, idle: &[Idle]) -> Self {
         let [small, medium, large] = plan.sockets.packets.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
         Self {
             packets: Packets::new(&PacketsOptions { small, medium, large }),
             view: Arc::new(SharedView::new(NetView::default())),
-            send: plan.workers.iter().map(|_| Arc::default()).collect(),
+            send: idle.iter().map(|idle| Arc::new(SendQueue::new(idle.waker()))).collect(),
         }
     }
 
@@ -280,6 +289,7 @@ const PANICKED_REST: Duration = Duration::from_millis(1);
 struct Lcores<'a> {
     eal: &'a Eal,
     stop: Arc<AtomicBool>,
+    wakers: Vec<Waker>,
     launched: usize,
 }
 
@@ -298,10 +308,20 @@ impl Drop for LastWord {
 
 /// A worker's life. One that panics receives nothing more, and stays for what control has to say on its ports: it may be
 /// the only one there, and the groups are to be left.
-fn work(clock: Clock, parts: WorkerParts<Dpdk>, stop: &AtomicBool, spins: bool, last_word: LastWord) {
+fn work(
+    clock: Clock,
+    parts: WorkerParts<Dpdk>,
+    stop: &AtomicBool,
+    rest: Option<Rest<EventWait>>,
+    last_word: LastWord,
+) {
     let mut worker = Worker::new(clock.now(), parts);
+    let turn = || match rest {
+        None => worker_loop(&mut worker, || clock.now(), stop),
+        Some(mut rest) => rest::worker_loop(&mut worker, || clock.now(), stop, &mut rest),
+    };
     // What a panic leaves half done is packets received; the way from the inbox to the wire is not among it.
-    let turned = catch_unwind(AssertUnwindSafe(|| worker_loop(&mut worker, || clock.now(), stop, spins)));
+    let turned = catch_unwind(AssertUnwindSafe(turn));
     let Err(panic) = turned else { return };
     drop(last_word);
     while !stop.load(Ordering::Relaxed) {
@@ -316,17 +336,17 @@ fn work(clock: Clock, parts: WorkerParts<Dpdk>, stop: &AtomicBool, spins: bool, 
 impl<'a> Lcores<'a> {
     fn launch(
         eal: &'a Eal,
-        plan: &Plan,
         clock: Clock,
-        workers: Vec<WorkerParts<Dpdk>>,
+        workers: impl Iterator<Item = (WorkerParts<Dpdk>, Idle)>,
         lost: &Sender<usize>,
     ) -> Result<Self, HostError> {
-        let mut lcores = Self { eal, stop: Arc::default(), launched: 0 };
-        let spins = plan.spins();
-        for (n, parts) in workers.into_iter().enumerate() {
+        let mut lcores = Self { eal, stop: Arc::default(), wakers: Vec::new(), launched: 0 };
+        for (n, (parts, idle)) in workers.enumerate() {
+            lcores.wakers.push(idle.waker());
+            let rest = idle.into_rest();
             let stop = Arc::clone(&lcores.stop);
             let last_word = LastWord { worker: n, lost: lost.clone() };
-            let job = Box::new(move || work(clock, parts, &stop, spins, last_word));
+            let job = Box::new(move || work(clock, parts, &stop, rest, last_word));
             eal.launch(lcore_of(n), job).map_err(|e| HostError::Launch { worker: n, why: e.to_string() })?;
             lcores.launched += 1;
         }
@@ -348,6 +368,7 @@ impl<'a> Lcores<'a> {
 
     fn join(&mut self) -> Vec<(usize, Result<(), String>)> {
         self.stop.store(true, Ordering::Relaxed);
+        self.wakers.iter().for_each(Waker::wake);
         let workers = 0..core::mem::take(&mut self.launched);
         let ends: Vec<_> =
             workers.map(|n| (n, self.eal.wait(lcore_of(n)).map_err(|e| e.to_string()))).collect();
@@ -366,8 +387,21 @@ impl Drop for Lcores<'_> {
     }
 }
 
+/// The workers, to be shown.
+fn lcores(plan: &Plan, idle: &[Idle]) -> Vec<ControlWorker> {
+    let workers = idle.iter().zip(&plan.workers).enumerate();
+    workers.map(|(n, (idle, worker))| idle.shown(lcore_of(n), worker.cpu)).collect()
+}
+
+/// How the workers rest; once, if all do it alike.
+fn idle_in_words(idle: &[Idle]) -> String {
+    let mut words: Vec<_> = idle.iter().map(Idle::in_words).collect();
+    words.dedup();
+    words.join(", ")
+}
+
 /// Says once what was opened.
-fn say_what_runs(plan: &Plan, control: &mut Control<Dpdk>, clock: Clock) {
+fn say_what_runs(plan: &Plan, control: &mut Control<Dpdk>, clock: Clock, rest: &str) {
     let (Answer::Ports(ports), Answer::Filter(filters)) =
         (control.execute(clock.now(), &Command::Ports), control.execute(clock.now(), &Command::Filter))
     else {
@@ -396,9 +430,8 @@ fn say_what_runs(plan: &Plan, control: &mut Control<Dpdk>, clock: Clock) {
         tracing::info!("service {} ({}): listens on {}", service.name, service.kind, listen.join(" "));
     }
     tracing::info!(
-        "running: {}, {}; control on CPU {}, control socket {}",
+        "running: {}: {rest}; control on CPU {}, control socket {}",
         text::count(plan.workers.len() as u64, "worker", "workers"),
-        if plan.spins() { "spinning" } else { "resting when idle" },
         plan.control_cpu,
         plan.ctl_socket.display()
     );

@@ -51,6 +51,9 @@ pub enum HostError {
         /// Why.
         why: String,
     },
+    /// What workers sleep by could not be made.
+    #[error("cannot make what an idle worker sleeps by: {0}: is a limit on open files (ulimit -n) too low?")]
+    Idle(#[source] io::Error),
     /// A thread could not be started.
     #[error("cannot start a thread: {0}: is a limit on processes (ulimit -u) too low?")]
     Thread(#[from] io::Error),

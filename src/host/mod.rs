@@ -28,6 +28,7 @@
 mod assemble;
 mod engine;
 mod error;
+mod idle;
 mod running;
 mod secret;
 
@@ -145,7 +146,10 @@ impl Host {
     /// A sentence that says what could not be done and what to do about it. DPDK can be started once in a process's
     /// life: a second run in one process fails.
     pub fn run(self, shutdown: &Shutdown) -> Result<(), HostError> {
-        Threads::start(self, request::requests(), shutdown, None)?.wait()
+        {
+            let idle = idle::of(&self.plan)?;
+            Threads::start(self, request::requests(), shutdown, (idle, None))?.wait()
+        }
     }
 
     /// Starts it, and returns when it runs: for a program that has sockets of its own, with or without services.

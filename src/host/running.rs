@@ -6,6 +6,7 @@ use std::thread::{Builder, JoinHandle};
 use crossbeam::channel::{Receiver, bounded};
 
 use super::engine::{self, ForThreads};
+use super::idle::{self, Idle};
 use super::{Host, HostError, Shutdown};
 use crate::ctl;
 use crate::engine::request::{self, Request, Requests};
@@ -35,13 +36,14 @@ impl Running {
     pub(super) fn start(host: Host) -> Result<Self, HostError> {
         let shutdown = Shutdown::default();
         let (requests, incoming) = request::requests();
-        let shared = ForThreads::new(&host.plan);
+        let idle = idle::of(&host.plan)?;
+        let shared = ForThreads::new(&host.plan, &idle);
         let sockets = Sockets::new(
             Arc::new(requests.clone()),
             Arc::clone(&shared.view),
             shared.ways(&host.plan).into(),
         );
-        let threads = Threads::start(host, (requests, incoming), &shutdown, Some(shared))?;
+        let threads = Threads::start(host, (requests, incoming), &shutdown, (idle, Some(shared)))?;
         Ok(Self { sockets, shutdown, threads })
     }
 
@@ -82,7 +84,7 @@ impl Threads {
         host: Host,
         (requests, incoming): (Requests, Receiver<Request>),
         shutdown: &Shutdown,
-        shared: Option<ForThreads>,
+        with: (Vec<Idle>, Option<ForThreads>),
     ) -> Result<Self, HostError> {
         let server = ctl::Server::bind(&host.plan.ctl_socket)?;
         let stopper = server.stopper();
@@ -96,7 +98,7 @@ impl Threads {
         let asked = shutdown.asked.clone();
         let run = move || {
             let Host { plan, factories } = host;
-            engine::run(&plan, &factories, incoming, asked, shared, || {
+            engine::run(&plan, &factories, incoming, asked, with, || {
                 // Whoever started it waits for this.
                 let _ = has_begun.send(());
             })

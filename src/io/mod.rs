@@ -27,6 +27,7 @@ mod mld;
 mod parts;
 mod policy;
 mod port;
+mod wait;
 
 pub use addressing6::{Addressing6, LinkLocal, StableSecret};
 pub use buf::{BufPool, ChecksumStatus, LARGE_ROOM, PacketBuf, RxMeta, TxChecksum, linearise};
@@ -46,3 +47,4 @@ pub use mld::{MldPolicy, MldVersion, ParseMldVersionError};
 pub use parts::{Cast, Parts, PayloadSum};
 pub use policy::Policy;
 pub use port::{DeviceStats, InterfaceId, Nic, PortControl, PortId, PortInfo, RxQueue, TxQueue};
+pub use wait::{Wait, Wake, Waker, Woken};

@@ -59,6 +59,15 @@ pub trait RxQueue: Send + fmt::Debug {
 
     /// Takes the device again. One that is stopped stays paused.
     fn resume(&mut self);
+
+    /// Has the device end its worker's sleep from now on when something arrives. What arrived before ends none: look once more
+    /// before sleeping. False if the device cannot: its worker is to look by itself, now and then.
+    fn arm(&mut self) -> bool {
+        false
+    }
+
+    /// The end of that: the worker polls.
+    fn disarm(&mut self) {}
 }
 
 /// A transmit queue, owned by one worker.

@@ -22,7 +22,9 @@ use crate::engine::message::{PuntSenders, hand_over, inbox, punt_queues, to_serv
 use crate::engine::uoa::{Exchange, UoaParts};
 use crate::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService, WorkerSockets};
 use crate::fastpath::Level;
-use crate::io::{Addressing6, BURST_MAX, ConflictDetection, IgmpPolicy, InterfaceId, MldPolicy, PortId};
+use crate::io::{
+    Addressing6, BURST_MAX, ConflictDetection, IgmpPolicy, InterfaceId, MldPolicy, PortId, Waker,
+};
 use crate::rng::Rng;
 use crate::service::{Echo, EchoOptions, Service};
 use crate::socket::{EndpointOptions, Packets, PacketsOptions, SendQueue, SendQueues, SharedView};
@@ -294,10 +296,13 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
     let pool = SimPool::with_large(options.buffers, options.room, options.large);
     let Opened { devices, control_ports, worker_ports } = open_ports(options, &pool, rng);
     let table = port_table(options, rng);
-    let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..options.workers).map(|_| inbox()).unzip();
-    let (ways, fragments): (Vec<_>, Vec<_>) = (0..options.workers).map(|_| hand_over()).unzip();
-    let (to_homes, datagrams): (Vec<_>, Vec<_>) = (0..options.workers).map(|_| to_services()).unzip();
-    let mut exchanges = Exchange::of(options.workers.into()).into_iter();
+    let (inboxes, receivers): (Vec<_>, Vec<_>) =
+        (0..options.workers).map(|_| inbox(&Waker::default())).unzip();
+    let (ways, fragments): (Vec<_>, Vec<_>) =
+        (0..options.workers).map(|_| hand_over(&Waker::default())).unzip();
+    let (to_homes, datagrams): (Vec<_>, Vec<_>) =
+        (0..options.workers).map(|_| to_services(&Waker::default())).unzip();
+    let mut exchanges = Exchange::of(&vec![Waker::default(); options.workers.into()]).into_iter();
     let secret = rng.u64();
     let (punt, punts) = punt_queues(secret);
     let lives_on = lives_on(options, &table);
@@ -364,6 +369,7 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
             pool: pool.clone(),
             pool_stats: pool_stats(&pool),
             workers: inboxes,
+            lcores: Vec::new(),
             punts,
             rng: rng.fork(),
         },

@@ -7,7 +7,7 @@ use crossbeam::queue::ArrayQueue;
 
 use super::endpoint::Endpoint;
 use super::packet::Packet;
-use crate::io::{Departure, InterfaceId};
+use crate::io::{Departure, InterfaceId, Waker};
 use crate::stack::port_table::SocketId;
 
 /// Datagrams that wait for a worker: as many as a transmit ring has descriptors, for that is what it is to threads.
@@ -34,11 +34,13 @@ pub struct SendQueue {
     ring: ArrayQueue<Outgoing>,
     /// Sockets that found it full: they are told when it is not any more.
     waiting: ArrayQueue<Arc<Endpoint>>,
+    /// Wakes the worker.
+    waker: Waker,
 }
 
 impl Default for SendQueue {
     fn default() -> Self {
-        Self { ring: ArrayQueue::new(LEN), waiting: ArrayQueue::new(WAITING) }
+        Self::new(Waker::default())
     }
 }
 
@@ -52,19 +54,31 @@ pub enum Unqueued {
 }
 
 impl SendQueue {
+    /// The way to the worker that `waker` wakes.
+    #[must_use]
+    pub fn new(waker: Waker) -> Self {
+        Self { ring: ArrayQueue::new(LEN), waiting: ArrayQueue::new(WAITING), waker }
+    }
+
     /// Adds a datagram.
     ///
     /// # Errors
     /// There is no room.
     pub fn push(&self, outgoing: Outgoing) -> Result<(), Unqueued> {
-        let Err(outgoing) = self.ring.push(outgoing) else { return Ok(()) };
+        let Err(outgoing) = self.ring.push(outgoing) else {
+            self.waker.wake();
+            return Ok(());
+        };
         let endpoint = Arc::clone(&outgoing.endpoint);
         let is_listed = endpoint.wait_for_room(|| self.waiting.push(Arc::clone(&endpoint)).is_ok());
         // The worker may have made room before it could see that somebody waits: one of the two sees the other.
         fence(Ordering::SeqCst);
-        self.ring.push(outgoing).map_err(|outgoing| {
+        let pushed = self.ring.push(outgoing).map_err(|outgoing| {
             if is_listed { Unqueued::Full(outgoing) } else { Unqueued::Crowded(outgoing) }
-        })
+        });
+        // Also if there is no room: it is the worker that makes some.
+        self.waker.wake();
+        pushed
     }
 
     /// Takes the oldest. For the worker; [`made_room`](Self::made_room) is to follow.

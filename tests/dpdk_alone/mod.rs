@@ -98,6 +98,7 @@ pub(crate) fn port(device: &str) -> PortPlan {
         checksum: Checksum::Auto,
         multicast_filter: FilterPolicy::Auto,
         tagged: false,
+        rx_events: false,
         workers: vec![0],
     }
 }

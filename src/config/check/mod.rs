@@ -37,12 +37,13 @@ pub(super) fn plan(raw: &Raw, machine: &Machine, kinds: &Kinds, problems: &mut P
     let hugepages = raw.eal.hugepages.as_ref().map(|at| at.value).unwrap_or_default();
     let memory = mbufs::memory_of(&mbufs, &ports, hugepages);
     let eal = eal::check(&raw.eal, memory.needed_mb, problems);
-    Plan {
+    let mut plan = Plan {
         eal,
         ctl_socket: eal::ctl_socket(raw.ctl_socket.as_ref(), problems),
         workers: workers.workers,
         control_cpu: workers.control_cpu,
         idle: workers.idle,
+        idle_sleep: workers.idle_sleep,
         burst: workers.burst,
         ports,
         interfaces,
@@ -52,7 +53,10 @@ pub(super) fn plan(raw: &Raw, machine: &Machine, kinds: &Kinds, problems: &mut P
         sockets: sockets::check(&raw.sockets, problems),
         services,
         mbufs,
-    }
+    };
+    let rests = !plan.spins();
+    plan.ports.iter_mut().for_each(|port| port.rx_events = rests);
+    plan
 }
 
 /// A number's limits, and why a number beyond them makes no sense.

@@ -66,6 +66,7 @@ fn check_port(
             RawVlans::One(_) => true,
             RawVlans::Several(vlans) => !vlans.is_empty(),
         },
+        rx_events: false,
         workers: workers::of_port(cpus.as_ref(), workers, problems),
     }
 }

@@ -1,5 +1,7 @@
 //! `[workers]`.
 
+use core::time::Duration;
+
 use super::Limits;
 use crate::config::error::{At, Place, Problems};
 use crate::config::machine::Machine;
@@ -10,11 +12,15 @@ use crate::io::BURST_MAX;
 /// `RTE_MAX_LCORE`, less the main one, which is control's.
 const WORKERS_MAX: usize = 127;
 
+/// Below a few microseconds a sleep is longer than it says; above ten milliseconds, a ring of 1024 may overflow at the wake.
+const IDLE_SLEEP_US: Limits = Limits::new(5, 10_000);
+
 /// What `[workers]` comes to.
 pub(super) struct Workers {
     pub(super) workers: Vec<WorkerPlan>,
     pub(super) control_cpu: usize,
     pub(super) idle: Idle,
+    pub(super) idle_sleep: Duration,
     pub(super) burst: usize,
 }
 
@@ -23,7 +29,7 @@ pub(super) struct Workers {
 const BURST_MIN: i64 = 8;
 
 pub(super) fn check(raw: &RawWorkers, machine: &Machine, problems: &mut Problems) -> Workers {
-    let RawWorkers { cpus, control_cpu, idle, burst } = raw;
+    let RawWorkers { cpus, control_cpu, idle, idle_sleep_us, burst } = raw;
     let cpus = match cpus {
         Some(cpus) => check_cpus(cpus, machine, problems),
         None => vec![machine.worker_cpu()],
@@ -35,6 +41,7 @@ pub(super) fn check(raw: &RawWorkers, machine: &Machine, problems: &mut Problems
         workers: cpus.into_iter().map(|cpu| WorkerPlan { cpu, ports: Vec::new() }).collect(),
         control_cpu: control_cpu.unwrap_or_else(|| machine.control_cpu()),
         idle: idle.as_ref().map(|at| at.value).unwrap_or_default(),
+        idle_sleep: Duration::from_micros(IDLE_SLEEP_US.check(idle_sleep_us.as_ref(), 50, problems)),
         burst: bursts.check(burst.as_ref(), 32, problems),
     }
 }

@@ -82,6 +82,8 @@ pub(super) struct Opened {
     users: Users,
     /// Whether the device has asked to be reset. The driver's thread writes here as long as the port is open.
     wants_reset: AtomicBool,
+    /// Whether it was configured with RX interrupts.
+    rx_interrupts: AtomicBool,
     /// Its receive queues hold buffers of this pool.
     pool: Mempool,
     eal: Arc<Shared>,
@@ -94,6 +96,10 @@ impl Opened {
 
     pub(super) fn users(&self) -> &Users {
         &self.users
+    }
+
+    pub(super) fn has_rx_interrupts(&self) -> bool {
+        self.rx_interrupts.load(Ordering::Acquire)
     }
 }
 
@@ -148,13 +154,15 @@ impl Opening<'_> {
         }
     }
 
-    /// Queues, offloads, MTU and receive-side scaling.
+    /// Queues, offloads, MTU and receive-side scaling; with RX interrupts if they are wanted and to be had. Returns whether they
+    /// are.
     fn configure(
         &self,
         pairs: u16,
         info: &sys::rte_eth_dev_info,
         offloads: Offloads,
-    ) -> Result<(), PortError> {
+        rx_interrupts: bool,
+    ) -> Result<bool, PortError> {
         // SAFETY: a C structure for which zeros are the defaults.
         let mut conf: sys::rte_eth_conf = unsafe { core::mem::zeroed() };
         conf.rxmode.mtu = u32::from(self.plan.mtu);
@@ -166,9 +174,18 @@ impl Opening<'_> {
             conf.rxmode.mq_mode = sys::RTE_ETH_MQ_RX_RSS;
             conf.rx_adv_conf.rss_conf.rss_hf = hash_by;
         }
-        // SAFETY: the port is ours and not started; `conf` is read and copied.
-        let ret = unsafe { sys::rte_eth_dev_configure(self.port_id, pairs, pairs, &raw const conf) };
-        self.check("its configuration", ret)
+        for rx_interrupts in [rx_interrupts, false] {
+            conf.intr_conf.set_rxq(rx_interrupts.into());
+            // SAFETY: the port is ours and not started; `conf` is read and copied.
+            let ret = unsafe { sys::rte_eth_dev_configure(self.port_id, pairs, pairs, &raw const conf) };
+            match DpdkError::check(ret) {
+                Ok(_) => return Ok(rx_interrupts),
+                // Some have none, as a NIC whose interrupts the machine does not pass on.
+                Err(error) if rx_interrupts => tracing::debug!("no RX interrupts: {error}"),
+                Err(error) => return Err(self.refused("its configuration", error)),
+            }
+        }
+        Ok(false)
     }
 
     fn set_up_queues(
@@ -255,6 +272,12 @@ impl Opening<'_> {
     }
 }
 
+/// Whether RX interrupts are to be asked for.
+fn wants_rx_interrupts(plan: &PortPlan, driver: &str) -> bool {
+    // vhost's are known only when its peer has come, and may be others with the next one.
+    plan.rx_events && driver != "net_vhost"
+}
+
 /// Bytes before an IP packet in a frame, at most: an Ethernet header and two tags.
 const LINK_HEADER_MAX: u32 = 14 + 2 * 4;
 
@@ -283,6 +306,7 @@ impl Port<Stopped> {
             started: AtomicBool::new(false),
             users: Users::default(),
             wants_reset: AtomicBool::new(false),
+            rx_interrupts: AtomicBool::new(false),
             pool: pool.clone(),
             eal: Arc::clone(eal.shared()),
         });
@@ -294,7 +318,9 @@ impl Port<Stopped> {
         let driver = driver_name(&info);
         let offloads = Offloads::choose(offered, plan.checksum, plan.tagged, &driver)
             .scattering(offered, u32::from(plan.mtu) > pool.frame_room().saturating_sub(LINK_HEADER_MAX));
-        opening.configure(queue_pairs, &info, offloads)?;
+        let rx_interrupts =
+            opening.configure(queue_pairs, &info, offloads, wants_rx_interrupts(plan, &driver))?;
+        opened.rx_interrupts.store(rx_interrupts, Ordering::Release);
         opening.set_up_queues(queue_pairs, &info, offloads, pool)?;
         opening.set_mtu()?;
         let (mac, keep_promiscuous) = opening.set_mac(&driver)?;
@@ -334,7 +360,13 @@ impl Port<Stopped> {
         let listener = Listener::capturing();
         let port_id = opened.port_id;
         // SAFETY: the port is ours, configured and stopped.
-        let ret = unsafe { sys::rte_eth_dev_start(port_id) };
+        let mut ret = unsafe { sys::rte_eth_dev_start(port_id) };
+        if ret < 0 && opened.rx_interrupts.swap(false, Ordering::AcqRel) {
+            // Some drivers say only now that they have no RX interrupts.
+            restart::configure_again(&opened, &setup, &info)?;
+            // SAFETY: as above.
+            ret = unsafe { sys::rte_eth_dev_start(port_id) };
+        }
         DpdkError::check(ret).map_err(|error| PortError::Refused {
             port: info.name.clone(),
             device: info.device.clone(),

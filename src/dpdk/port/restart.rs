@@ -8,9 +8,10 @@ use core::sync::atomic::Ordering;
 
 use dpdk_sys as sys;
 
-use super::{FilterCalls as _, Opened, Opening, StartedPort, device_info};
+use super::{FilterCalls as _, Opened, Opening, PortError, Setup, StartedPort, device_info};
 use crate::dpdk::DpdkError;
 use crate::dpdk::eal::Listener;
+use crate::io::PortInfo;
 
 impl StartedPort {
     // E08: as it was, but for the multicast filter, which control applies anew.
@@ -32,7 +33,8 @@ impl StartedPort {
         if reset {
             // SAFETY: as above, and stopped.
             refused("rte_eth_dev_reset", unsafe { sys::rte_eth_dev_reset(port_id) })?;
-            self.configure_again()?;
+            let setup = &self.state.setup;
+            configure_again(&self.opened, setup, &self.info).map_err(|error| error.to_string())?;
         } else {
             // SAFETY: as above. Drivers keep it; one that has no such call, or wants it told while it runs, says so.
             let ret = unsafe { sys::rte_eth_dev_set_mtu(port_id, self.info.mtu) };
@@ -46,23 +48,6 @@ impl StartedPort {
         self.tell_again();
         self.opened.users.unlock();
         Ok(())
-    }
-
-    /// After a reset: queues, offloads, MTU and address, as at the first time.
-    fn configure_again(&self) -> Result<(), String> {
-        let setup = &self.state.setup;
-        let mut plan = setup.plan.clone();
-        (plan.mtu, plan.mac) = (self.info.mtu, Some(self.info.mac));
-        let opening = Opening { plan: &plan, port_id: self.opened.port_id, listener: Listener::capturing() };
-        let again = || {
-            let info = device_info(self.opened.port_id)
-                .map_err(|error| opening.refused("to tell its limits", error))?;
-            opening.configure(setup.queue_pairs, &info, setup.offloads)?;
-            opening.set_up_queues(setup.queue_pairs, &info, setup.offloads, &self.opened.pool)?;
-            opening.set_mtu()?;
-            opening.set_mac(&self.info.driver).map(drop)
-        };
-        again().map_err(|error| error.to_string())
     }
 
     /// After a start: what ethdev does not tell the driver, or the reset took away. A refusal is seen by what is read back.
@@ -80,6 +65,18 @@ impl StartedPort {
             }
         }
     }
+}
+
+/// After a reset, or a start that was refused: queues, offloads, MTU and address, as at the first time.
+pub(super) fn configure_again(opened: &Opened, setup: &Setup, was: &PortInfo) -> Result<(), PortError> {
+    let mut plan = setup.plan.clone();
+    (plan.mtu, plan.mac) = (was.mtu, Some(was.mac));
+    let opening = Opening { plan: &plan, port_id: opened.port_id, listener: Listener::capturing() };
+    let info = device_info(opened.port_id).map_err(|error| opening.refused("to tell its limits", error))?;
+    opening.configure(setup.queue_pairs, &info, setup.offloads, opened.has_rx_interrupts())?;
+    opening.set_up_queues(setup.queue_pairs, &info, setup.offloads, &opened.pool)?;
+    opening.set_mtu()?;
+    opening.set_mac(&was.driver).map(drop)
 }
 
 /// What the driver calls, on a thread of its own.

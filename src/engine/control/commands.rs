@@ -73,6 +73,7 @@ impl<N: Nic> Control<N> {
                 Answer::Addresses(self.interfaces().flat_map(|i| i.addresses_shown(now)).collect())
             }
             Command::Drops => Answer::Drops(self.drops()),
+            Command::Workers => Answer::Workers(self.workers()),
             Command::FilterPolicy(order) => self.set_filter_policy(now, order),
             Command::Mtu(order) => self.set_mtu(now, order),
             Command::Igmp(order) => self.gmp_command::<V4>(now, order, Answer::Igmp),

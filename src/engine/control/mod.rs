@@ -24,16 +24,16 @@ mod side;
 mod sockets;
 mod spread;
 mod view;
+mod workers;
 
 use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use crossbeam::channel::Sender;
-
 use super::command::{Answer, DoneAnswer, PoolStats};
 use super::counters::{Counter, SocketPage};
 use super::message::{INBOX_LEN, PUNT_LEN, Punt, PuntReceivers, ToWorker, Unresolved, Used};
+use super::way::Way;
 use crate::addr::{Group, V4, V6};
 use crate::io::{DropReason, InterfaceId, Nic, PacketBuf};
 use crate::rng::Rng;
@@ -53,6 +53,7 @@ pub use port::{ControlInterfaceParts, ControlPortParts};
 use side::Managed;
 use sockets::Threads;
 pub use sockets::{Called, ControlSocketsParts, SocketLimits};
+pub use workers::{ControlQueue, ControlRest, ControlWorker};
 
 /// Packets of each class that a turn takes at most.
 const PUNT_BUDGET: usize = 128;
@@ -122,7 +123,9 @@ pub struct ControlParts<N: Nic> {
     /// How full the pool is.
     pub pool_stats: Box<dyn Fn() -> PoolStats + Send>,
     /// The workers' inboxes, by worker.
-    pub workers: Vec<Sender<ToWorker<N::Buf>>>,
+    pub workers: Vec<Way<ToWorker<N::Buf>>>,
+    /// The same, to be shown.
+    pub lcores: Vec<ControlWorker>,
     /// What workers hand over.
     pub punts: PuntReceivers<N::Buf>,
     /// Its own chance.
@@ -140,6 +143,7 @@ pub struct Control<N: Nic> {
     ports: Vec<Port>,
     services: Vec<String>,
     sockets: Vec<ControlSocket>,
+    lcores: Vec<ControlWorker>,
     threads: Option<Threads>,
     punts: PuntReceivers<N::Buf>,
     pool_stats: Box<dyn Fn() -> PoolStats + Send>,
@@ -198,15 +202,15 @@ impl<N: Nic> core::fmt::Debug for Control<N> {
 /// The way out: control has no queue of its own, a worker sends for it.
 struct Outlet<N: Nic> {
     pool: N::Pool,
-    workers: Vec<Sender<ToWorker<N::Buf>>>,
+    workers: Vec<Way<ToWorker<N::Buf>>>,
 }
 
 impl<N: Nic> Control<N> {
     /// Control of ports that are started and workers that are about to turn.
     #[must_use]
     pub fn new(now: Instant, parts: ControlParts<N>) -> Self {
-        let ControlParts { ports, services, sockets, threads, pool, pool_stats, workers, punts, mut rng } =
-            parts;
+        let ControlParts { ports, services, sockets, threads, pool, pool_stats, .. } = parts;
+        let ControlParts { workers, lcores, punts, mut rng, .. } = parts;
         let ports = ports.into_iter().map(|p| Port::new(p, &mut rng)).collect();
         let fixed = || sockets.iter().map(|s| s.socket).collect();
         let threads = threads.map(|parts| Threads::new(parts, fixed(), rng.fork()));
@@ -216,6 +220,7 @@ impl<N: Nic> Control<N> {
             ports,
             services,
             sockets,
+            lcores,
             threads,
             punts,
             pool_stats,

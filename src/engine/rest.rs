@@ -1,0 +1,187 @@
+//! The loop of a worker that rests when it has nothing to do: `idle = "adaptive"`.
+//!
+//! It polls on for a while after its last packet, so that traffic finds it awake; then it sleeps until an event of its devices, a
+//! message, or its next deadline. If one of its devices has no event, it sleeps a little at a time, ever longer up to a limit.
+
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::time::Duration;
+use std::sync::Arc;
+
+use super::worker::Worker;
+use crate::io::{Nic, Wait, Waker, Woken};
+use crate::time::Instant;
+
+/// How long a worker polls after its last packet, at least and at most. Like Linux's haltpoll: longer if a sleep turned out to be
+/// short, for then its waking was most of it; shorter if it was long.
+const POLL_MIN: Duration = Duration::from_micros(10);
+const POLL_MAX: Duration = Duration::from_micros(50);
+
+/// The first sleep where a device has no event.
+const SLEEP_MIN: Duration = Duration::from_micros(5);
+
+/// The longest sleep where all have: a device that forgets an event costs no more.
+pub const SLEEP_MAX: Duration = Duration::from_millis(100);
+
+/// How a worker rests.
+#[derive(Debug)]
+pub struct Rest<W> {
+    /// What it sleeps by.
+    pub wait: W,
+    /// How others wake it.
+    pub waker: Waker,
+    /// The longest sleep where a device has no event: `workers.idle_sleep_us`.
+    pub sleep_max: Duration,
+    /// Where it counts its sleeps.
+    pub page: RestPage,
+}
+
+/// What a worker says of its rest.
+#[derive(Clone, Debug, Default)]
+pub struct RestPage(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    sleeps: AtomicU64,
+    woken: AtomicU64,
+    asleep_ns: AtomicU64,
+    overslept: AtomicU64,
+}
+
+/// The counters of a [`RestPage`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RestCounts {
+    /// Times that the worker slept.
+    pub sleeps: u64,
+    /// Of these, times that an event or a message woke it.
+    pub woken: u64,
+    /// Nanoseconds that it slept.
+    pub asleep_ns: u64,
+    /// Times that it slept its time out although it waited for events, and there was something: a driver forgot one.
+    pub overslept: u64,
+}
+
+impl RestPage {
+    /// What it has counted.
+    #[must_use]
+    pub fn read(&self) -> RestCounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counts { sleeps, woken, asleep_ns, overslept } = &*self.0;
+        RestCounts {
+            sleeps: read(sleeps),
+            woken: read(woken),
+            asleep_ns: read(asleep_ns),
+            overslept: read(overslept),
+        }
+    }
+
+    fn slept(&self, woken: Woken, time: Duration) {
+        // One thread alone writes.
+        let add =
+            |counter: &AtomicU64, n| counter.store(counter.load(Ordering::Relaxed) + n, Ordering::Relaxed);
+        add(&self.0.sleeps, 1);
+        add(&self.0.woken, u64::from(woken == Woken::ByEvent));
+        add(&self.0.asleep_ns, u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    fn overslept(&self) {
+        self.0.overslept.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Turns `worker` until `stop`. Whoever sets `stop` wakes it.
+pub fn worker_loop<N: Nic, W: Wait>(
+    worker: &mut Worker<N>,
+    clock: impl Fn() -> Instant,
+    stop: &AtomicBool,
+    rest: &mut Rest<W>,
+) {
+    let mut pace = Pace::new(rest.sleep_max);
+    while !stop.load(Ordering::Relaxed) {
+        let now = clock();
+        if worker.turn(now) > 0 {
+            pace.worked();
+        } else if pace.is_rest_due(now) {
+            rest.once(worker, &clock, stop, &mut pace);
+        }
+    }
+    worker.stop(clock());
+}
+
+impl<W: Wait> Rest<W> {
+    /// One sleep, unless the last look before it finds something.
+    // The order is what keeps anything from being slept over: devices are armed and senders told first, then everything is looked
+    // at once more, then the worker sleeps. See `io::wait`.
+    fn once<N: Nic>(
+        &mut self,
+        worker: &mut Worker<N>,
+        clock: &impl Fn() -> Instant,
+        stop: &AtomicBool,
+        pace: &mut Pace,
+    ) {
+        let has_events = worker.arm();
+        self.waker.fall_asleep();
+        let mut now = clock();
+        let mut work = worker.turn(now);
+        if work == 0 && !stop.load(Ordering::Relaxed) {
+            let at_most = if has_events { SLEEP_MAX } else { pace.sleep };
+            let due = worker.next_deadline().map_or(at_most, |at| at.since(now));
+            let woken = self.wait.wait(at_most.min(due));
+            let asleep_since = core::mem::replace(&mut now, clock());
+            let time = now.since(asleep_since);
+            self.page.slept(woken, time);
+            pace.slept(woken, time);
+            if has_events && woken == Woken::ByTime && at_most <= due {
+                work = worker.turn(now);
+                if work > 0 {
+                    self.page.overslept();
+                }
+            }
+        }
+        self.waker.stay_awake();
+        worker.disarm();
+        if work > 0 {
+            pace.worked();
+        }
+    }
+}
+
+/// When a worker sleeps, and how long.
+#[derive(Debug)]
+struct Pace {
+    /// Since when it has had nothing to do.
+    idle_since: Option<Instant>,
+    /// How long it polls before it sleeps.
+    poll: Duration,
+    /// Whether it slept its time out, and may go on at once.
+    is_dozing: bool,
+    /// The next sleep where a device has no event.
+    sleep: Duration,
+    sleep_max: Duration,
+}
+
+impl Pace {
+    fn new(sleep_max: Duration) -> Self {
+        let sleep = SLEEP_MIN.min(sleep_max);
+        Self { idle_since: None, poll: POLL_MIN, is_dozing: false, sleep, sleep_max }
+    }
+
+    fn worked(&mut self) {
+        self.idle_since = None;
+        self.is_dozing = false;
+        self.sleep = SLEEP_MIN.min(self.sleep_max);
+    }
+
+    /// Whether a turn at `now` without work is the last one for a while.
+    fn is_rest_due(&mut self, now: Instant) -> bool {
+        let since = *self.idle_since.get_or_insert(now);
+        self.is_dozing || now.since(since) >= self.poll
+    }
+
+    fn slept(&mut self, woken: Woken, time: Duration) {
+        let was_short = woken == Woken::ByEvent && time < POLL_MAX;
+        self.poll = if was_short { self.poll * 2 } else { self.poll / 2 }.clamp(POLL_MIN, POLL_MAX);
+        self.is_dozing = woken == Woken::ByTime;
+        self.idle_since = None;
+        self.sleep = (self.sleep * 2).min(self.sleep_max);
+    }
+}
