@@ -366,7 +366,7 @@ fn words_of_a_service() {
     );
     service_error(
         "path_mtu_discovery = \"on\"",
-        r#"22: service[0].path_mtu_discovery: "on" is not one of its values: use "want", "do", "dont" or "probe""#,
+        r#"22: service[0].path_mtu_discovery: "on" is not one of its values: use "want", "do", "dont", "probe", "interface" or "omit""#,
     );
     service_error(
         "replies_per_second_per_source = -1",

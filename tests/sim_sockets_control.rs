@@ -80,6 +80,36 @@ fn a_socket_is_shown_until_it_is_closed() {
     assert!(matches!(world.asks().ask(Call::Close { socket }), Reply::Refused(Refusal::Closed)));
 }
 
+// What was delivered and what was sent, whoever of several workers did it, and whether it was taken or not.
+#[test]
+fn a_sockets_datagrams_are_counted() {
+    let mut world = world(2);
+    let socket = world.sockets().bind("0.0.0.0:5000".parse().unwrap()).unwrap();
+    socket.set_nonblocking(true);
+    let other = world.sockets().bind("0.0.0.0:5001".parse().unwrap()).unwrap();
+    socket.set_recv_buffer_size(0);
+    let counts = |world: &mut World| {
+        sockets(world).iter().map(|s| (s.rx, s.tx, s.thread.as_ref().unwrap().drops)).collect::<Vec<_>>()
+    };
+    assert_eq!(counts(&mut world), [(0, 0, 0); 2]);
+    // Of many flows, so that both workers have some; there is room for two.
+    for port in 1..=20 {
+        let frame = UdpFrame::new(&format!("198.18.0.1:{port}"), "198.18.0.2:5000", b"question").frame();
+        world.exchange(0, &frame);
+    }
+    assert_eq!(counts(&mut world), [(2, 0, 18), (0, 0, 0)]);
+    let mut buf = [0; 64];
+    let (_, from) = socket.recv_from(&mut buf).unwrap();
+    for n in 0..5 {
+        socket.send_to(b"answer", from).unwrap();
+        if n < 3 {
+            other.send_to(b"too", from).unwrap();
+        }
+    }
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(counts(&mut world), [(2, 5, 18), (0, 3, 0)]);
+}
+
 // P05, Linux: the groups are left, then the port is given up.
 #[test]
 fn a_socket_that_is_closed_leaves_its_groups() {

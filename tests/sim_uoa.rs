@@ -21,6 +21,7 @@ use pollcast::sim::nic::{NicOptions, Reception};
 use pollcast::sim::offload::RxChecksum;
 use pollcast::sim::setup::{PortOptions, ServiceOptions, WorldOptions};
 use pollcast::sim::world::World;
+use pollcast::socket::RecvFlags;
 use pollcast::stack::membership::SourceFilter;
 use pollcast::stack::uoa::{TableLimits, Trusted};
 
@@ -94,7 +95,7 @@ fn options(services: Vec<ServiceOptions>) -> WorldOptions {
         router_discovery: false,
         ..Addressing6::new()
     });
-    let port = PortOptions::new(0);
+    let port = PortOptions { stations: vec!["198.18.0.1".parse().unwrap()], ..PortOptions::new(0) };
     let nic = NicOptions { filter: Abilities::none(), ..port.nic.clone() };
     let ports = vec![PortOptions { nic, addressing6, ..port }];
     WorldOptions { ports, services, uoa: Some((trusted(), LIMITS)), ..WorldOptions::default() }
@@ -511,6 +512,26 @@ fn a_group_of_ipv6_hears_of_clients() {
     let sent = world.exchange(0, &UoaFrame { destination_mac: Some(mac), ..forwarded }.frame());
     assert_eq!(clients(&seen), [Some(CLIENT6.to_owned())]);
     assert_eq!(UdpFrame6::read(&sent[0]).unwrap().destination.to_string(), BALANCER6);
+}
+
+// O01, O05: a thread's socket is told, too, of named and of plain datagrams; what it sends back goes to the balancer.
+#[test]
+fn a_threads_socket_is_told_the_client() {
+    let mut world = started(17, &options(Vec::new()));
+    let socket = world.sockets().bind("0.0.0.0:7".parse().unwrap()).unwrap();
+    let mut buf = [0; 64];
+    for frame in [frame(&protocol(CLIENT)), UdpFrame::new(BALANCER, OWN, b"hello").frame()] {
+        world.exchange(0, &frame);
+        let received = socket.recv_msg(&mut buf, RecvFlags::default()).unwrap();
+        assert_eq!((received.source().to_string().as_str(), &buf[..received.len]), (BALANCER, &b"hello"[..]));
+        assert_eq!(received.real_client().map(|client| client.to_string()).as_deref(), Some(CLIENT));
+        socket.send_to(b"answer", received.source()).unwrap();
+        world.run_for(Duration::from_millis(10));
+        let mut answers = world.take_sent(0).into_iter().filter_map(|frame| UdpFrame::read(&frame).ok());
+        assert_eq!(answers.next().unwrap().destination.to_string(), BALANCER);
+    }
+    world.exchange(0, &UdpFrame::new(STRANGER, OWN, b"hello").frame());
+    assert_eq!(socket.recv_msg(&mut buf, RecvFlags::default()).unwrap().real_client(), None);
 }
 
 // O01, O05: an echo that describes its senders says who the client is, in the words of DPVS's example server, to the balancer.

@@ -209,15 +209,17 @@ fn render_thread_sockets(sockets: &[(&SocketAnswer, &ThreadSocketAnswer)]) -> St
         ("local", Left),
         ("peer", Left),
         ("options", Left),
+        ("rx packets", Right),
+        ("tx packets", Right),
         ("rx queue", Right),
         ("rcvbuf", Right),
         ("tx queue", Right),
         ("drops", Right),
     ]);
-    for (SocketAnswer { local, port, .. }, thread) in sockets {
+    for (SocketAnswer { local, port, rx, tx, .. }, thread) in sockets {
         let ThreadSocketAnswer { id, peer, options, rx_queue_bytes, rcvbuf, tx_queue_bytes, drops } = thread;
         let peer = peer.clone().unwrap_or_else(|| "-".to_owned());
-        let numbers = [rx_queue_bytes, rcvbuf, tx_queue_bytes, drops].map(ToString::to_string);
+        let numbers = [rx, tx, rx_queue_bytes, rcvbuf, tx_queue_bytes, drops].map(ToString::to_string);
         let words = [id.to_string(), port.clone(), local.clone(), peer, list(options)];
         table.row(words.into_iter().chain(numbers));
     }

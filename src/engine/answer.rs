@@ -29,7 +29,7 @@ impl Manner {
     #[inline]
     // T01: whatever fits every path has DF, unless it may never have it.
     pub(super) const fn is_plain(self) -> bool {
-        !matches!(self.path_mtu_discovery, PmtuDiscovery::Dont)
+        self.path_mtu_discovery.may_set_df()
     }
 }
 

@@ -5,6 +5,7 @@ use arrayvec::ArrayVec;
 use super::counters::{Counter, Tally};
 use super::fragments::{Arrival, Fragments, Owners};
 use super::message::{PathReport, PuntSenders};
+use super::worker::WorkerSockets;
 use crate::addr::{V4, V6};
 use crate::fastpath::Sink;
 use crate::io::{BURST_MAX, BufPool, Burst, DropReason, InterfaceId, Parts, PortId};
@@ -48,6 +49,8 @@ pub(super) struct Sorter<'a, P: BufPool> {
     pub(super) handed_in: bool,
     /// ICMP errors of this burst that services may be told of.
     pub(super) reports: &'a mut ArrayVec<Report, BURST_MAX>,
+    /// Threads' sockets, which say whether they believe routers.
+    pub(super) sockets: &'a WorkerSockets,
     /// Datagrams of this burst that were delivered by the slow path.
     pub(super) slowly: u64,
 }
@@ -132,7 +135,9 @@ impl<P: BufPool> Sorter<'_, P> {
     fn report(&mut self, report: Report) {
         self.tally.add(Counter::IcmpReports, 1);
         let interface = report.error.interface;
-        let told = report.too_big.is_none_or(|too_big| self.punt.report(PathReport { interface, too_big }));
+        // Linux `ipv4_sk_update_pmtu`, `ip6_sk_update_pmtu`: unless the socket believes no router.
+        let believed = report.too_big.filter(|_| self.sockets.believes_routers(&report));
+        let told = believed.is_none_or(|too_big| self.punt.report(PathReport { interface, too_big }));
         if told {
             self.tally.add(Counter::Consumed, 1)
         } else {

@@ -379,6 +379,7 @@ impl<N: Nic> Worker<N> {
             owners,
             handed_in,
             reports: &mut self.reports,
+            sockets: &self.sockets,
             slowly: 0,
         };
         let bytes = match interfaces.untagged() {

@@ -45,12 +45,24 @@ pub enum PmtuDiscovery {
     Dont,
     /// DF is set always, and the path MTU is passed over: what fits the link is sent. `IP_PMTUDISC_PROBE`.
     Probe,
+    /// DF is never set, and what is said of the path is not believed: what fits the link is sent, and nothing longer.
+    /// `IP_PMTUDISC_INTERFACE`.
+    Interface,
+    /// DF is never set, and what is said of the path is not believed: what does not fit the link is sent in fragments.
+    /// `IP_PMTUDISC_OMIT`.
+    Omit,
 }
 
 impl PmtuDiscovery {
     /// Every value, with its name in a configuration.
-    pub const NAMES: [(&'static str, Self); 4] =
-        [("want", Self::Want), ("do", Self::Do), ("dont", Self::Dont), ("probe", Self::Probe)];
+    pub const NAMES: [(&'static str, Self); 6] = [
+        ("want", Self::Want),
+        ("do", Self::Do),
+        ("dont", Self::Dont),
+        ("probe", Self::Probe),
+        ("interface", Self::Interface),
+        ("omit", Self::Omit),
+    ];
 
     /// Its name in a configuration.
     #[must_use]
@@ -60,7 +72,23 @@ impl PmtuDiscovery {
             Self::Do => "do",
             Self::Dont => "dont",
             Self::Probe => "probe",
+            Self::Interface => "interface",
+            Self::Omit => "omit",
         }
+    }
+
+    /// Whether what is sent may have DF.
+    #[inline]
+    #[must_use]
+    pub const fn may_set_df(self) -> bool {
+        matches!(self, Self::Want | Self::Do | Self::Probe)
+    }
+
+    /// Whether routers' word on the path is believed. Linux: `ip_sk_accept_pmtu`.
+    // C16: who never asks a router to say how much a path carries need not believe whoever claims to be one.
+    #[must_use]
+    pub const fn believes_routers(self) -> bool {
+        !matches!(self, Self::Interface | Self::Omit)
     }
 }
 

@@ -22,7 +22,8 @@ pub struct Departure {
     pub tos: u8,
     /// What is done about the path MTU.
     pub discovery: PmtuDiscovery,
-    /// Whether it has a UDP checksum. Over IPv6 it always has one (RFC 8200 8.1).
+    /// Whether it has a UDP checksum. Over IPv6 nobody but the far end of a tunnel takes a datagram without one (RFC 6935 5,
+    /// RFC 6936 4).
     pub checksum: bool,
     /// Whether sockets of this host hear it, too, if it goes to a group that they joined. `IP_MULTICAST_LOOP`.
     pub loopback: bool,

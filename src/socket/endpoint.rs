@@ -1,6 +1,6 @@
 //! One socket, as its threads, the workers and control share it.
 
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::packet::Packet;
 use super::packets::Packets;
 use super::readiness::Readiness;
 use super::receive::{RCVBUF_DEFAULT, RCVBUF_MIN, ReceiveQueue, charge};
-use crate::io::IcmpError;
+use crate::io::{IcmpError, PmtuDiscovery};
 use crate::stack::sockets::Errno;
 
 /// The least that `SO_SNDBUF` says: Linux's `SOCK_MIN_SNDBUF`.
@@ -55,6 +55,8 @@ pub struct Endpoint {
     /// Bytes charged for what was handed to workers and is not sent yet.
     in_flight: AtomicUsize,
     sndbuf: AtomicUsize,
+    /// Datagrams that were delivered, and sent.
+    counts: [AtomicU64; 2],
     /// Whether it waits until a worker's queue has room again.
     waits_for_room: AtomicBool,
     /// Whether its host has stopped.
@@ -77,6 +79,7 @@ impl Endpoint {
             writable: Readiness::default(),
             in_flight: AtomicUsize::new(0),
             sndbuf: AtomicUsize::new(limits.sndbuf),
+            counts: [const { AtomicU64::new(0) }; 2],
             waits_for_room: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         };
@@ -113,10 +116,27 @@ impl Endpoint {
         Err(Full)
     }
 
-    /// Something of `len` bytes of payload was sent, or could not be. For workers.
-    pub fn sent(&self, len: usize) {
-        self.in_flight.fetch_sub(charge(len), Ordering::Relaxed);
+    /// What was [reserved](Self::reserve) and [charged](charge) so much was sent, or could not be. For workers.
+    pub fn sent(&self, charged: usize) {
+        self.in_flight.fetch_sub(charged, Ordering::Relaxed);
         self.writable.notify();
+    }
+
+    /// So many more were delivered, and sent. For workers: once for all of a burst, as several may share a socket.
+    #[inline]
+    pub fn count(&self, rx: u64, tx: u64) {
+        for (cell, more) in self.counts.iter().zip([rx, tx]) {
+            if more > 0 {
+                cell.fetch_add(more, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Datagrams that were delivered, whether they have been taken or not, and datagrams that were sent, so far.
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64) {
+        let [rx, tx] = &self.counts;
+        (rx.load(Ordering::Relaxed), tx.load(Ordering::Relaxed))
     }
 
     /// What was [reserved](Self::reserve) is not handed over after all.
@@ -129,10 +149,13 @@ impl Endpoint {
     // C15, RFC 1122 4.1.3.3, Linux `__udp4_lib_err`: a socket that sends to many must not be stopped by one.
     pub fn hear(&self, error: &IcmpError) {
         let options = self.options.ip(error.peer.is_ipv6());
-        if !concerns(error, options.discovery.get()) {
+        let discovery = options.discovery.get();
+        if !concerns(error, discovery) {
             return;
         }
         let (errno, is_hard) = convert(error);
+        // Linux `__udp6_lib_err`: who does not discover path MTUs may have it in the queue, and is not stopped by it.
+        let is_hard = is_hard && !(errno == Errno::EMSGSIZE && discovery == PmtuDiscovery::Dont);
         if options.receive_errors.load(Ordering::Relaxed) {
             // Of too many, the first are told.
             let _ = self.errors.push(QueuedError::of(error));
@@ -140,6 +163,12 @@ impl Endpoint {
             return;
         }
         self.fail(errno);
+    }
+
+    /// Whether it believes what routers say of the paths of its datagrams of that IP version. For workers.
+    #[must_use]
+    pub fn believes_routers(&self, is_v6: bool) -> bool {
+        self.options.ip(is_v6).discovery.get().believes_routers()
     }
 
     /// The next call fails with `errno`: what a worker could not send. With `detail` for the error queue, if the socket has one.

@@ -200,8 +200,13 @@ impl QueuedError {
     }
 }
 
-/// Whether a socket that discovers path MTUs like this hears of them at all.
-// Linux `__udp4_lib_err`: without discovery, "fragmentation needed" concerns nobody.
+/// Whether a socket that discovers path MTUs like this hears of an error at all.
+// Linux `__udp4_lib_err`: without discovery, "fragmentation needed" concerns nobody; `__udp6_lib_err`: who does not believe
+// routers is not told that a packet was too big.
 pub(super) const fn concerns(error: &IcmpError, discovery: PmtuDiscovery) -> bool {
-    !matches!((error.kind, discovery), (IcmpErrorKind::TooBig { .. }, PmtuDiscovery::Dont))
+    match (error.kind, error.peer.is_ipv4()) {
+        (IcmpErrorKind::TooBig { .. }, true) => !matches!(discovery, PmtuDiscovery::Dont),
+        (IcmpErrorKind::TooBig { .. }, false) => discovery.believes_routers(),
+        _ => true,
+    }
 }

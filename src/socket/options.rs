@@ -122,6 +122,10 @@ pub(super) struct Options {
     pub(super) broadcast: AtomicBool,
     /// `SO_NO_CHECK`: no UDP checksum over IPv4.
     pub(super) no_check: AtomicBool,
+    /// `UDP_NO_CHECK6_TX`: none over IPv6.
+    pub(super) no_check6_tx: AtomicBool,
+    /// `UDP_NO_CHECK6_RX`: what was set last; control has it, too.
+    pub(super) no_check6_rx: AtomicBool,
     /// `SO_BINDTODEVICE`.
     pub(super) device: MaybeInterface,
     /// `SO_RCVTIMEO`.
@@ -140,6 +144,11 @@ impl Options {
     /// The options that hold for what is sent over that IP version.
     pub(super) const fn ip(&self, is_v6: bool) -> &IpOptions {
         if is_v6 { &self.v6 } else { &self.v4 }
+    }
+
+    /// Whether what is sent over that IP version has no UDP checksum.
+    pub(super) fn leaves_checksum_out(&self, is_v6: bool) -> bool {
+        if is_v6 { &self.no_check6_tx } else { &self.no_check }.load(Ordering::Relaxed)
     }
 
     /// The address that groups are sent to from, if one was given with `IP_MULTICAST_IF`.

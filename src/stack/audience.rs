@@ -57,10 +57,33 @@ fn first_of_all<F: Family>(
     groups: &GroupTable<F>,
     table: &PortTable,
 ) -> Result<First, DropReason> {
+    first_of(datagram, groups, table, |_| true)
+}
+
+/// The same of a datagram that came without the checksum that IPv6 wants: among those who take such.
+///
+/// # Errors
+/// As of [`first`]; that it has no checksum, if nobody takes such.
+// U06, RFC 6936 4, Linux `__udp6_lib_mcast_deliver`: who does not is passed over.
+pub fn first_unsummed<F: Family>(
+    datagram: &ForMany<F>,
+    groups: &GroupTable<F>,
+    table: &PortTable,
+) -> Result<First, DropReason> {
+    let found = first_of(datagram, groups, table, |socket| table.takes_unsummed(socket));
+    found.map_err(|why| if why == DropReason::UdpNoListener { DropReason::UdpChecksum } else { why })
+}
+
+fn first_of<F: Family>(
+    datagram: &ForMany<F>,
+    groups: &GroupTable<F>,
+    table: &PortTable,
+    takes: impl Fn(SocketId) -> bool,
+) -> Result<First, DropReason> {
     let members = admitting(datagram, groups)?;
     let mut filtered = false;
     let mut audience = walk(datagram, members, table).filter_map(|(socket, hears)| match hears {
-        Hears::Yes => Some(socket),
+        Hears::Yes => takes(socket).then_some(socket),
         Hears::NotThisSource => {
             filtered = true;
             None
@@ -130,7 +153,7 @@ fn walk<'a, F: Family>(
 }
 
 /// Whether `hearer` hears what `source` sends to a group that has these members, if any.
-// U16, RFC 3678 3: a socket with a membership is ruled by its own filter. U17, ip(7) IP_MULTICAST_ALL: one without hears
+// U16, RFC 3678 3: a socket with a membership is ruled by its own filter. U17, P07, ip(7) IP_MULTICAST_ALL: one without hears
 // what others joined the group for, unless it does not want to. U18: the members are those of one interface.
 #[inline]
 fn hears<F: Family>(hearer: Hearer, members: Option<&Members<F>>, source: F::Addr) -> Hears {

@@ -7,6 +7,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::interface::Interface;
+use super::pmtu::PathMtu;
 use super::route::Routes;
 use crate::addr::{Family, MacAddr, V4, V6};
 use crate::io::InterfaceId;
@@ -26,6 +27,10 @@ pub struct ViewInterface {
     pub v4: Arc<Routes<V4>>,
     /// Its IPv6 addresses and routes.
     pub v6: Arc<Routes<V6>>,
+    /// The IPv4 paths that carry less than the link.
+    pub v4_paths: Narrow<V4>,
+    /// The IPv6 paths that carry less than the link.
+    pub v6_paths: Narrow<V6>,
     /// Whether it speaks IPv4.
     pub v4_on: bool,
     /// Whether it speaks IPv6.
@@ -43,9 +48,57 @@ impl ViewInterface {
             mac: interface.mac,
             v4: Arc::clone(&interface.v4.routes),
             v6: Arc::clone(&interface.v6.routes),
+            v4_paths: Narrow::of(&interface.v4.paths),
+            v6_paths: Narrow::of(&interface.v6.paths),
             v4_on: interface.v4.is_on,
             v6_on: interface.v6.is_on,
         }
+    }
+
+    /// The largest packet that leaves by this interface over the IP version of `dst`, and the largest that gets to `dst` in one
+    /// piece, in bytes.
+    #[must_use]
+    pub fn mtus(&self, dst: IpAddr) -> (u16, u16) {
+        let (link, path) = match dst {
+            IpAddr::V4(dst) => (self.v4_paths.link_mtu, self.v4_paths.get(dst)),
+            IpAddr::V6(dst) => (self.v6_paths.link_mtu, self.v6_paths.get(dst)),
+        };
+        let link = link.min(self.mtu);
+        (link, path.unwrap_or(link).min(link))
+    }
+}
+
+/// The paths of an interface that are known to carry less than its link, as whoever sends sees them.
+#[derive(Clone, Debug)]
+pub struct Narrow<F: Family> {
+    /// By address: the longest packet that needs no fragmentation on its way.
+    rows: Arc<[(F::Addr, u16)]>,
+    link_mtu: u16,
+    changes: u64,
+}
+
+impl<F: Family> Default for Narrow<F> {
+    /// None.
+    fn default() -> Self {
+        Self { rows: Arc::default(), link_mtu: u16::MAX, changes: 0 }
+    }
+}
+
+impl<F: Family> Narrow<F> {
+    fn of(paths: &PathMtu<F>) -> Self {
+        let rows = paths.rows().map(|row| (row.dst, row.path.df_max)).collect();
+        Self { rows, link_mtu: paths.link_mtu(), changes: paths.changes() }
+    }
+
+    /// Whether `paths` are still as they were seen.
+    #[must_use]
+    pub const fn is_of(&self, paths: &PathMtu<F>) -> bool {
+        self.changes == paths.changes()
+    }
+
+    fn get(&self, dst: F::Addr) -> Option<u16> {
+        let at = self.rows.binary_search_by_key(&dst, |(dst, _)| *dst).ok()?;
+        self.rows.get(at).map(|(_, df_max)| *df_max)
     }
 }
 

@@ -116,6 +116,8 @@ pub struct PathMtu<F: Family> {
     policy: PmtuPolicy,
     link_mtu: u16,
     smallest: u16,
+    /// How often anything has changed.
+    changes: u64,
 }
 
 // A copy, too, never needs more memory than it was made with.
@@ -123,7 +125,8 @@ impl<F: Family> Clone for PathMtu<F> {
     fn clone(&self) -> Self {
         let mut entries = Vec::with_capacity(PATHS_MAX);
         entries.extend_from_slice(&self.entries);
-        Self { entries, policy: self.policy, link_mtu: self.link_mtu, smallest: self.smallest }
+        let Self { policy, link_mtu, smallest, changes, .. } = *self;
+        Self { entries, policy, link_mtu, smallest, changes }
     }
 }
 
@@ -134,7 +137,13 @@ impl<F: Family> PathMtu<F> {
         // W13, RFC 8200 5, RFC 8201 4: what nobody on the way will fragment fits the path, however narrow that is.
         let floor = if F::ROUTERS_FRAGMENT { policy.floor.max(F::MTU_MIN) } else { F::MTU_MIN };
         let policy = PmtuPolicy { floor, ..policy };
-        Self { entries: Vec::with_capacity(PATHS_MAX), policy, link_mtu, smallest: link_mtu }
+        Self { entries: Vec::with_capacity(PATHS_MAX), policy, link_mtu, smallest: link_mtu, changes: 0 }
+    }
+
+    /// How often anything has changed: what was read before is still so while this is the same.
+    #[must_use]
+    pub const fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// The MTU of the link itself.
@@ -156,6 +165,7 @@ impl<F: Family> PathMtu<F> {
     // T04, RFC 1191 6.3: what was learned of paths that began with the link as it was is forgotten.
     pub fn set_link_mtu(&mut self, mtu: u16) {
         self.entries.clear();
+        self.changes += 1;
         self.link_mtu = mtu;
         self.smallest = mtu;
     }
@@ -194,7 +204,9 @@ impl<F: Family> PathMtu<F> {
         let timeout = self.policy.timeout;
         self.entries.retain(|e| now.since(e.learned_at) < timeout);
         self.find_smallest();
-        self.entries.len() < before
+        let any = self.entries.len() < before;
+        self.changes += u64::from(any);
+        any
     }
 
     /// When [`expire`](Self::expire) has something to do.
@@ -227,6 +239,7 @@ impl<F: Family> PathMtu<F> {
                 self.entries.insert(at, entry);
             }
         }
+        self.changes += 1;
         self.find_smallest();
     }
 
@@ -269,22 +282,22 @@ pub enum Sending {
 
 /// How a packet of `len` bytes, its IP header included, leaves on `path` by a link that carries `link_mtu`.
 // T01, ip(7) IP_MTU_DISCOVER: "want" sets DF on what fits and fragments the rest; "do" always sets it and refuses what
-// does not fit; "dont" never sets it; "probe" always sets it, and goes by the link alone.
+// does not fit; "dont" never sets it; "probe" always sets it, and goes by the link alone; so do "interface" and "omit", which
+// never set it, and refuse or fragment what does not fit the link.
 #[inline]
 #[must_use]
 pub fn sending(len: usize, discovery: PmtuDiscovery, path: Path, link_mtu: u16) -> Sending {
     let mtu = match discovery {
         PmtuDiscovery::Want | PmtuDiscovery::Dont => path.mtu.min(link_mtu),
         PmtuDiscovery::Do => path.df_max.min(link_mtu),
-        PmtuDiscovery::Probe => link_mtu,
+        PmtuDiscovery::Probe | PmtuDiscovery::Interface | PmtuDiscovery::Omit => link_mtu,
     };
     let fits = len <= usize::from(mtu);
     match discovery {
         PmtuDiscovery::Want if fits => Sending::Whole { dont_fragment: len <= usize::from(path.df_max) },
-        PmtuDiscovery::Dont if fits => Sending::Whole { dont_fragment: false },
-        PmtuDiscovery::Do | PmtuDiscovery::Probe if fits => Sending::Whole { dont_fragment: true },
-        PmtuDiscovery::Want | PmtuDiscovery::Dont => Sending::Fragments { mtu },
-        PmtuDiscovery::Do | PmtuDiscovery::Probe => Sending::TooBig { mtu },
+        _ if fits => Sending::Whole { dont_fragment: discovery.may_set_df() },
+        PmtuDiscovery::Want | PmtuDiscovery::Dont | PmtuDiscovery::Omit => Sending::Fragments { mtu },
+        PmtuDiscovery::Do | PmtuDiscovery::Probe | PmtuDiscovery::Interface => Sending::TooBig { mtu },
     }
 }
 

@@ -112,7 +112,7 @@ discard  feed-b  198.18.0.2:9  2     no                 100000           0
 ";
     assert_eq!(text(sockets, Rows::Counted), expected);
     let threads = r#"{"answer":"sockets","body":[
-        {"service":"thread","local":"198.18.0.2:5000","port":"any","multicast_all":true,"rx":0,"tx":0,
+        {"service":"thread","local":"198.18.0.2:5000","port":"any","multicast_all":true,"rx":1017,"tx":9,
          "thread":{"id":3,"peer":null,"options":["reuse_address"],"rx_queue_bytes":2304,"rcvbuf":212992,"tx_queue_bytes":0,
                    "drops":17}},
         {"service":"echo","local":"0.0.0.0:7","port":"p0","cpus":[1],"multicast_all":true,"rx":12,"tx":11},
@@ -123,9 +123,9 @@ discard  feed-b  198.18.0.2:9  2     no                 100000           0
 service  port  local      cpus  multicast_all  rx packets  tx packets
 echo     p0    0.0.0.0:7  1     yes                    12          11
 
-socket  port  local            peer              options        rx queue  rcvbuf  tx queue  drops
-     3  any   198.18.0.2:5000  -                 reuse_address      2304  212992         0     17
-    12  p0    [::]:40000       [2001:db8::1]:53  -                     0    4096       832      0
+socket  port  local            peer              options        rx packets  tx packets  rx queue  rcvbuf  tx queue  drops
+     3  any   198.18.0.2:5000  -                 reuse_address        1017           9      2304  212992         0     17
+    12  p0    [::]:40000       [2001:db8::1]:53  -                       0           0         0    4096       832      0
 ";
     assert_eq!(text(threads, Rows::Counted), expected);
 

@@ -27,5 +27,7 @@ fn is_as_seen(interface: &Interface, seen: &ViewInterface) -> bool {
     let replica = &interface.replica;
     Arc::ptr_eq(&replica.v4.routes, &seen.v4)
         && Arc::ptr_eq(&replica.v6.routes, &seen.v6)
+        && seen.v4_paths.is_of(&replica.v4.paths)
+        && seen.v6_paths.is_of(&replica.v6.paths)
         && (replica.mtu, replica.v4.is_on, replica.v6.is_on) == (seen.mtu, seen.v4_on, seen.v6_on)
 }

@@ -99,7 +99,8 @@ impl<N: Nic> Engine<N::Buf> for Asked<'_, N> {
             ttl: options.ttl,
             tos: options.tos,
             discovery: options.discovery.unwrap_or(self.manner.path_mtu_discovery),
-            checksum: options.checksum,
+            // RFC 8200 8.1; what RFC 6935 excepts, is for tunnels.
+            checksum: options.checksum || to.is_ipv6(),
             loopback: options.loopback,
         };
         self.with.depart.send(buf, udp, &departure).map_err(refused)?;

@@ -103,6 +103,7 @@ impl<N: Nic> Worker<N> {
 
     /// Moves the burst to `fan_out`, with the sockets that each datagram is for.
     fn find_sockets(&mut self, index: usize) {
+        let is_from_link = !self.serving_local;
         let Self { delivered, fan_out, table, ports, .. } = self;
         let Some(port) = ports.get_mut(index) else { return };
         let PortIo { interfaces, tally, .. } = port;
@@ -119,9 +120,9 @@ impl<N: Nic> Worker<N> {
                     service_of(table, socket).map(|service| (service, socket)).into_iter(),
                 )
             } else if parts.is_ipv6() {
-                add_everyone::<V6, _>(fan_out, datagram, interfaces, table)
+                add_everyone::<V6, _>(fan_out, datagram, interfaces, table, is_from_link)
             } else {
-                add_everyone::<V4, _>(fan_out, datagram, interfaces, table)
+                add_everyone::<V4, _>(fan_out, datagram, interfaces, table, is_from_link)
             };
             if added.is_err() {
                 tally.drop(DropReason::UdpNoListener);
@@ -247,15 +248,29 @@ fn add_everyone<F: Emit, B: PacketBuf>(
     datagram: Datagram<B>,
     interfaces: &Interfaces,
     table: &PortTable,
+    is_from_link: bool,
 ) -> Result<(), B> {
     let for_many = for_many::<F, B>(&datagram);
+    let is_unsummed = is_from_link && is_unsummed(&datagram);
     let (buf, parts, _) = datagram.into_parts();
     // Nothing is kept before a service was asked.
     let Some(buf) = buf else { return Ok(()) };
     let groups = interfaces.get(parts.interface()).map(|interface| &F::inet(interface).groups);
     let everyone = for_many.iter().zip(groups).flat_map(|(d, groups)| audience::all(d, groups, table));
+    // U06: who does not take what has no checksum is passed over.
+    let everyone = everyone.filter(|socket| !is_unsummed || table.takes_unsummed(*socket));
     let with_service = |socket| service_of(table, socket).map(|service| (service, socket));
     fan_out.add(buf, parts, everyone.filter_map(with_service))
+}
+
+/// Whether it came over IPv6 without a checksum. What this host sent itself never has one.
+fn is_unsummed<B: PacketBuf>(datagram: &Datagram<B>) -> bool {
+    let parts = datagram.parts();
+    let in_packet = |buf: &B| {
+        let udp = if parts.is_in_body() { buf.body().unwrap_or_default() } else { buf.data() };
+        udp.get(parts.l4() + 6..).and_then(|field| field.first_chunk::<2>()).is_some_and(|sum| *sum == [0, 0])
+    };
+    parts.is_ipv6() && datagram.buf().is_some_and(in_packet)
 }
 
 /// What decides who hears `datagram`.

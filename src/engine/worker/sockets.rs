@@ -14,6 +14,7 @@ use crate::engine::message::SocketNews;
 use crate::io::{DropReason, Nic, PacketBuf};
 use crate::service::Datagram;
 use crate::socket::{Arrived, Endpoint, SendQueue};
+use crate::stack::icmp::received::Report;
 use crate::stack::interface::{Interfaces, Ip};
 use crate::stack::port_table::SocketId;
 
@@ -43,6 +44,13 @@ impl WorkerSockets {
     #[must_use]
     pub const fn outgoing(&self) -> &Arc<SendQueue> {
         &self.outgoing
+    }
+
+    /// Whether what `report` says of a path is to be believed. A service has no say in it.
+    #[must_use]
+    pub(in crate::engine) fn believes_routers(&self, report: &Report) -> bool {
+        let is_v6 = report.error.peer.is_ipv6();
+        self.get(report.socket).is_none_or(|endpoint| endpoint.believes_routers(is_v6))
     }
 
     /// What receives for the socket `id`.
@@ -81,12 +89,15 @@ impl<N: Nic> Worker<N> {
             return;
         };
         port.tally.add(Counter::Delivered, batch.len() as u64);
+        let mut taken = 0;
         for datagram in batch.drain(..) {
             match deliver(&datagram, endpoint, &port.interfaces) {
-                Ok(()) => port.tally.add(Counter::Consumed, 1),
+                Ok(()) => taken += 1,
                 Err(why) => port.tally.drop(why),
             }
         }
+        port.tally.add(Counter::Consumed, taken);
+        endpoint.count(taken, 0);
         endpoint.notify();
     }
 }

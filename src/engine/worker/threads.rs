@@ -8,7 +8,7 @@ use super::Worker;
 use crate::engine::depart::DepartError;
 use crate::engine::port_io::PortIo;
 use crate::io::{BURST_MAX, Departure, Nic};
-use crate::socket::{ErrorOrigin, Outgoing, QueuedError};
+use crate::socket::{Endpoint, ErrorOrigin, Outgoing, QueuedError, charge};
 use crate::stack::sockets::Errno;
 use crate::time::Instant;
 
@@ -26,18 +26,21 @@ impl<N: Nic> Worker<N> {
     fn send_queued(&mut self, now: Instant) -> usize {
         let queue = Arc::clone(self.sockets.outgoing());
         let mut sent = 0;
+        let mut run = Run::default();
         while sent < SEND_BUDGET
             && let Some(Outgoing { endpoint, departure, packet }) = queue.pop()
         {
             sent += 1;
             let len = packet.payload().len();
-            if let Err(why) = self.depart(now, packet.payload(), &departure) {
+            let left = self.depart(now, packet.payload(), &departure);
+            if let Err(why) = left {
                 let (errno, detail) = late(why, &departure);
                 endpoint.fail_late(errno, detail);
             }
             endpoint.packets().give(packet);
-            endpoint.sent(len);
+            run.add(endpoint, len, left.is_ok());
         }
+        run.end();
         queue.made_room();
         // The transmit burst is empty when a received one is sorted.
         self.ports.iter_mut().for_each(PortIo::flush);
@@ -49,9 +52,37 @@ impl<N: Nic> Worker<N> {
         while let Some(Outgoing { endpoint, packet, .. }) = self.sockets.outgoing().pop() {
             let len = packet.payload().len();
             endpoint.packets().give(packet);
-            endpoint.sent(len);
+            endpoint.sent(charge(len));
         }
         self.sockets.outgoing().made_room();
+    }
+}
+
+/// What one socket has sent in a row: it is told, and counted, at once.
+#[derive(Default)]
+struct Run {
+    of: Option<Arc<Endpoint>>,
+    charged: usize,
+    sent: u64,
+}
+
+impl Run {
+    /// Another of `len` bytes was dealt with, and perhaps sent.
+    fn add(&mut self, endpoint: Arc<Endpoint>, len: usize, is_sent: bool) {
+        if self.of.as_ref().is_none_or(|of| !Arc::ptr_eq(of, &endpoint)) {
+            self.end();
+            self.of = Some(endpoint);
+        }
+        self.charged += charge(len);
+        self.sent += u64::from(is_sent);
+    }
+
+    fn end(&mut self) {
+        let Self { of, charged, sent } = core::mem::take(self);
+        if let Some(of) = of {
+            of.count(0, sent);
+            of.sent(charged);
+        }
     }
 }
 

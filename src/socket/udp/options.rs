@@ -96,7 +96,7 @@ impl UdpSocket {
         self.endpoint.options().broadcast.load(Ordering::Relaxed)
     }
 
-    /// Whether what it sends over IPv4 goes without a UDP checksum. `SO_NO_CHECK`. Over IPv6 there always is one.
+    /// Whether what it sends over IPv4 goes without a UDP checksum. `SO_NO_CHECK`.
     pub fn set_no_check(&self, without: bool) {
         self.endpoint.options().no_check.store(without, Ordering::Relaxed);
     }
@@ -105,6 +105,35 @@ impl UdpSocket {
     #[must_use]
     pub fn no_check(&self) -> bool {
         self.endpoint.options().no_check.load(Ordering::Relaxed)
+    }
+
+    /// Whether what it sends over IPv6 goes without a UDP checksum, as a tunnel's outer datagrams may (RFC 6935 5). `UDP_NO_CHECK6_TX`.
+    /// Who is not told to take such drops it (RFC 8200 8.1).
+    pub fn set_no_check6_tx(&self, without: bool) {
+        self.endpoint.options().no_check6_tx.store(without, Ordering::Relaxed);
+    }
+
+    /// Whether what it sends over IPv6 goes without a UDP checksum.
+    #[must_use]
+    pub fn no_check6_tx(&self) -> bool {
+        self.endpoint.options().no_check6_tx.load(Ordering::Relaxed)
+    }
+
+    /// Whether it takes datagrams that come over IPv6 without a UDP checksum (RFC 6935 5, RFC 6936 4). `UDP_NO_CHECK6_RX`.
+    ///
+    /// # Errors
+    /// The host has stopped.
+    // U06.
+    pub fn set_no_check6_rx(&self, taken: bool) -> Result<(), Refusal> {
+        self.set(SocketOption::NoCheck6Rx(taken))?;
+        self.endpoint.options().no_check6_rx.store(taken, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether it takes datagrams that come over IPv6 without a UDP checksum.
+    #[must_use]
+    pub fn no_check6_rx(&self) -> bool {
+        self.endpoint.options().no_check6_rx.load(Ordering::Relaxed)
     }
 
     /// The time to live, or hop limit, of what it sends to hosts; `None`: the interface's. `IP_TTL`, `IPV6_UNICAST_HOPS`.

@@ -42,14 +42,23 @@ pub(super) struct CachedWay {
 struct Found {
     way: Way,
     is_broadcast: bool,
-    mtu: u16,
+    mtus: Mtus,
+}
+
+/// How long an IP packet may be.
+#[derive(Clone, Copy, Debug)]
+struct Mtus {
+    /// What the link carries.
+    link: u16,
+    /// What the path carries without fragmentation, as far as is known.
+    path: u16,
 }
 
 /// How something leaves, and how long an IP packet may be there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Planned {
     pub(super) departure: Departure,
-    mtu: u16,
+    mtus: Mtus,
 }
 
 impl UdpSocket {
@@ -110,7 +119,7 @@ impl UdpSocket {
             None => state.place.peer.map(unmapped).ok_or(SendError::DestinationRequired)?,
         };
         let constraints = self.constraints(&state.place, dst, control)?;
-        let Found { way, is_broadcast, mtu } = self.find_way(&mut state, dst, constraints, control)?;
+        let Found { way, is_broadcast, mtus } = self.find_way(&mut state, dst, constraints, control)?;
         let port = state.place.local.port();
         drop(state);
         let options = self.endpoint.options();
@@ -131,24 +140,30 @@ impl UdpSocket {
             ttl: control.ttl.or(ttl),
             tos: control.tos.unwrap_or_else(|| ip.tos.load(Ordering::Relaxed)),
             discovery: ip.discovery.get(),
-            checksum: !options.no_check.load(Ordering::Relaxed),
+            checksum: !options.leaves_checksum_out(dst.is_ipv6()),
             loopback: ip.multicast_loop.load(Ordering::Relaxed),
         };
-        Ok(Planned { departure, mtu })
+        Ok(Planned { departure, mtus })
     }
 
     /// Whether a datagram of `len` bytes can leave like this.
-    // U24, Linux `__ip_append_data`: what is not to be cut is no longer than the link carries; else than IP does.
+    // U24, RFC 1122 3.3.3, Linux `__ip_append_data`: what is not to be cut is no longer than the path is known to carry, or the
+    // link if the path is passed over; anything else is no longer than IP has room for.
     pub(super) fn check_len(&self, len: usize, planned: &Planned) -> Result<(), SendError> {
-        let Planned { departure, mtu } = planned;
+        let Planned { departure, mtus } = planned;
         let is_v6 = departure.dst.is_ipv6();
         let (max, headers) = if is_v6 {
             (IP_MAX - UDP_HEADER, IPV6_HEADER + UDP_HEADER)
         } else {
             (IP_MAX - IPV4_HEADER - UDP_HEADER, IPV4_HEADER + UDP_HEADER)
         };
-        let is_whole = matches!(departure.discovery, PmtuDiscovery::Do | PmtuDiscovery::Probe);
-        if len <= max && !(is_whole && len + headers > usize::from(*mtu)) {
+        let (is_whole, mtu) = match departure.discovery {
+            PmtuDiscovery::Do => (true, mtus.path),
+            PmtuDiscovery::Probe | PmtuDiscovery::Interface => (true, mtus.link),
+            PmtuDiscovery::Want | PmtuDiscovery::Dont => (false, mtus.path),
+            PmtuDiscovery::Omit => (false, mtus.link),
+        };
+        if len <= max && !(is_whole && len + headers > usize::from(mtu)) {
             return Ok(());
         }
         if len <= max && self.endpoint.options().ip(is_v6).receive_errors.load(Ordering::Relaxed) {
@@ -157,7 +172,7 @@ impl UdpSocket {
                 origin: ErrorOrigin::Local,
                 icmp_type: 0,
                 icmp_code: 0,
-                info: u32::from(*mtu),
+                info: u32::from(mtu),
                 offender: None,
                 destination: departure.dst,
                 interface: departure.interface,
@@ -358,7 +373,8 @@ impl UdpSocket {
         })?;
         let interface = view.get(way.interface).ok_or(SendError::NoWay(ChooseError::NoInterface))?;
         let is_broadcast = matches!(dst.ip(), IpAddr::V4(dst) if view.is_broadcast(dst, None));
-        let found = Found { way, is_broadcast, mtu: interface.mtu };
+        let (link, path) = interface.mtus(dst.ip());
+        let found = Found { way, is_broadcast, mtus: Mtus { link, path } };
         state.way = Some(CachedWay { dst, constraints, generation, found });
         Ok(found)
     }

@@ -157,7 +157,7 @@ fn all_of_a_reuseport_group_hear_and_the_connected_hear_their_peers() {
     assert_eq!(heard(elsewhere, &not_joined, &table), Err(DropReason::Ipv4GroupNotJoined));
 }
 
-// U17, ip(7) IP_MULTICAST_ALL and ipv6(7) IPV6_MULTICAST_ALL: a dual-stack socket has both, each for its version.
+// U17, P07, ip(7) IP_MULTICAST_ALL and ipv6(7) IPV6_MULTICAST_ALL: a dual-stack socket has both, each for its version.
 #[test]
 fn a_dual_stack_socket_has_a_flag_for_each_version() {
     let group6: core::net::Ipv6Addr = "ff05::7".parse().unwrap();

@@ -117,7 +117,7 @@ fn hop_limit<F: Family>(departure: &Departure, dst: F::Addr) -> Option<u8> {
 }
 
 /// Writes the UDP header of the datagram `bytes`, with its checksum if `sums`, else with what a device goes on from.
-// U06, RFC 768, RFC 8200 8.1: without a checksum over IPv4 alone.
+// U06, RFC 768; RFC 6935 5: over IPv6, too, if whoever sends it says so for its tunnel.
 fn write_udp<F: Emit>(
     bytes: &mut [u8],
     (src, dst): (F::Addr, F::Addr),
@@ -128,7 +128,7 @@ fn write_udp<F: Emit>(
     let header = bytes.first_chunk_mut::<{ udp::HEADER_LEN }>()?;
     let ([s0, s1, d0, d1], [l0, l1]) = (udp_header(departure), len.to_be_bytes());
     *header = [s0, s1, d0, d1, l0, l1, 0, 0];
-    if !departure.checksum && F::ZERO_IS_NONE {
+    if !departure.checksum {
         return Some(());
     }
     let pseudo = F::pseudo(src, dst, len);
@@ -157,8 +157,7 @@ fn whole<F: Emit, B: PacketBuf>(
     if !buf.set_len(end.max(frame_min(interface))) {
         return None;
     }
-    let has_sum = departure.checksum || !F::ZERO_IS_NONE;
-    let offload = has_sum && interface.tx_udp_checksum && end >= frame_min(interface);
+    let offload = departure.checksum && interface.tx_udp_checksum && end >= frame_min(interface);
     let ends = (answer.src, answer.dst);
     let frame = buf.unique()?;
     let packet = emit_link(frame, MacAddr([0; 6]), F::ETHERTYPE, interface)?;

@@ -40,7 +40,14 @@ pub(super) fn decide<F: Over>(
     let Ok(udp) = Udp::parse(bytes) else { return Decision::Drop(DropReason::UdpLengthInvalid) };
     // C01, RFC 1122 4.1.3.4: the checksum before the port, so that a damaged port number provokes nothing.
     let Some(sum) = payload_sum(datagram, &udp, meta) else { return Decision::Drop(DropReason::UdpChecksum) };
-    match find_socket(datagram, (udp.src_port(), udp.dst_port()), interface.id, inet, table) {
+    // U06, RFC 6936 4, Linux `__udp6_lib_rcv`: over IPv6, one that says that it has none is for those alone who take such, and
+    // provokes nothing.
+    let found = if udp.checksum() == 0 && !F::ZERO_IS_NONE {
+        find_unsummed(datagram, (udp.src_port(), udp.dst_port()), interface.id, inet, table)
+    } else {
+        find_socket(datagram, (udp.src_port(), udp.dst_port()), interface.id, inet, table)
+    };
+    match found {
         Ok(First { socket, others }) => {
             let parts = Parts::new(l3, l4, udp.length()).on(interface.id).tagged(interface.vlan.is_some());
             let parts = parts.over_ipv6(F::VERSION == V6::VERSION);
@@ -61,8 +68,8 @@ fn payload_sum<F: Over>(datagram: &Datagram<'_, F>, udp: &Udp<'_>, meta: RxMeta)
     match meta.l4_checksum {
         // A peer on this machine left the field to a device that never came: the data are right, the field is not.
         ChecksumStatus::None if udp.checksum() != 0 || F::ZERO_IS_NONE => Some(PayloadSum::Absent),
-        // U04, RFC 768: over IPv4, 0 says that there is none.
-        _ if udp.checksum() == 0 => F::ZERO_IS_NONE.then_some(PayloadSum::Absent),
+        // U04, RFC 768: over IPv4, 0 says that there is none; over IPv6, too, to whoever takes that.
+        _ if udp.checksum() == 0 => Some(PayloadSum::Absent),
         // U03, U08: a device sums what IP brought. Where that is more than the datagram, it has not spoken of the datagram.
         ChecksumStatus::Good if usize::from(udp.length()) == datagram.bytes.len() => Some(PayloadSum::Valid),
         ChecksumStatus::Good | ChecksumStatus::None | ChecksumStatus::Bad | ChecksumStatus::Unknown => {
@@ -90,6 +97,27 @@ fn find_socket<F: Over>(
         }
         Cast::Broadcast | Cast::Multicast => {
             audience::first(&ForMany { interface, flow, cast }, &inet.groups, table)
+        }
+    }
+}
+
+/// The (first) socket that a datagram without a checksum over IPv6 is for.
+fn find_unsummed<F: Over>(
+    datagram: &Datagram<'_, F>,
+    (sport, dport): (u16, u16),
+    interface: InterfaceId,
+    inet: &Inet<F>,
+    table: &PortTable,
+) -> Result<First, DropReason> {
+    let Datagram { src, dst, cast, .. } = *datagram;
+    let flow = Flow::<F> { src, sport, dst, dport };
+    match cast {
+        Cast::Unicast => {
+            let found = table.unicast(interface, &flow).filter(|found| table.takes_unsummed(found.socket));
+            found.map(|found| First { socket: found.socket, others: false }).ok_or(DropReason::UdpChecksum)
+        }
+        Cast::Broadcast | Cast::Multicast => {
+            audience::first_unsummed(&ForMany { interface, flow, cast }, &inet.groups, table)
         }
     }
 }

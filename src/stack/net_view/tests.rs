@@ -27,6 +27,8 @@ fn view() -> NetView {
         mac: MacAddr([2, 0, 0, 0, 0, 2]),
         v4,
         v6,
+        v4_paths: Narrow::default(),
+        v6_paths: Narrow::default(),
         v4_on: true,
         v6_on: true,
     };

@@ -206,7 +206,7 @@ fn no_floor_keeps_an_ipv6_packet_longer_than_its_path() {
 // T01, ip(7) IP_MTU_DISCOVER.
 #[test]
 fn each_way_of_discovery_does_what_linux_does() {
-    use PmtuDiscovery::{Do, Dont, Probe, Want};
+    use PmtuDiscovery::{Do, Dont, Interface, Omit, Probe, Want};
     let (path, link) = (whole(1300), 1500);
     let of = |len, discovery| sending(len, discovery, path, link);
     let (with_df, without_df) =
@@ -220,6 +220,11 @@ fn each_way_of_discovery_does_what_linux_does() {
     // What does not fit the link.
     let link_refused = Sending::TooBig { mtu: 1500 };
     assert_eq!([Want, Do, Dont, Probe].map(|d| of(1501, d)), [cut, refused, cut, link_refused]);
+    // IP_PMTUDISC_INTERFACE and IP_PMTUDISC_OMIT: by the link alone, and never with DF; the one refuses, the other cuts.
+    for len in [1300, 1301, 1500] {
+        assert_eq!([Interface, Omit].map(|d| of(len, d)), [without_df; 2], "{len}");
+    }
+    assert_eq!([Interface, Omit].map(|d| of(1501, d)), [link_refused, Sending::Fragments { mtu: 1500 }]);
     // T04: a path is never above the link.
     assert_eq!(sending(1500, Want, whole(9000), 1500), with_df);
     assert_eq!(sending(1501, Want, whole(9000), 1500), Sending::Fragments { mtu: 1500 });

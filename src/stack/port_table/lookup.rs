@@ -111,6 +111,12 @@ impl PortTable {
         slot.matches(&wanted(interface, flow)).then_some(hearer)
     }
 
+    /// Whether `socket` takes what came over IPv6 without a checksum.
+    #[must_use]
+    pub fn takes_unsummed(&self, socket: SocketId) -> bool {
+        self.slots.get(socket).is_some_and(Slot::no_check6_rx)
+    }
+
     /// The sockets in the place of which `first` is the first.
     #[inline]
     fn list(&self, first: SocketId) -> impl Iterator<Item = SocketId> + '_ {

@@ -37,6 +37,7 @@ const MULTICAST_ALL: u8 = 1 << 1;
 const MULTICAST_ALL6: u8 = 1 << 2;
 const REUSE_ADDRESS: u8 = 1 << 3;
 const REUSE_PORT: u8 = 1 << 4;
+const NO_CHECK6_RX: u8 = 1 << 5;
 
 impl Slot {
     /// No socket.
@@ -70,7 +71,8 @@ impl Slot {
         let flags = flag(socket.multicast_all, MULTICAST_ALL)
             | flag(socket.multicast_all6, MULTICAST_ALL6)
             | flag(socket.reuse_address, REUSE_ADDRESS)
-            | flag(socket.reuse_port, REUSE_PORT);
+            | flag(socket.reuse_port, REUSE_PORT)
+            | flag(socket.no_check6_rx, NO_CHECK6_RX);
         Self {
             local: if is_exact { words(local) } else { ANY },
             far: peer.map_or(ANY, |peer| words(peer.ip())),
@@ -119,6 +121,11 @@ impl Slot {
     #[inline]
     pub(super) const fn multicast_all(&self, is_v4: bool) -> bool {
         self.flags & if is_v4 { MULTICAST_ALL } else { MULTICAST_ALL6 } != 0
+    }
+
+    /// Whether it takes datagrams of IPv6 without a checksum.
+    pub(super) const fn no_check6_rx(&self) -> bool {
+        self.flags & NO_CHECK6_RX != 0
     }
 
     /// Where it is found.
@@ -196,6 +203,7 @@ impl Slot {
             multicast_all6: self.multicast_all(false),
             reuse_address: self.reuses_address(),
             reuse_port: self.reuses_port(),
+            no_check6_rx: self.no_check6_rx(),
             peer: self.kind.is_connected().then(|| SocketAddr::new(addr(self.far), self.peer_port)),
             version: match self.kind.class() {
                 Class::V4 => Versions::V4,

@@ -41,6 +41,8 @@ pub struct Socket {
     pub peer: Option<SocketAddr>,
     /// Which IP versions it receives.
     pub version: Versions,
+    /// Whether it takes datagrams of IPv6 that have no checksum: `UDP_NO_CHECK6_RX`. RFC 6936 4.
+    pub no_check6_rx: bool,
 }
 
 impl Socket {
@@ -58,6 +60,7 @@ impl Socket {
             reuse_port: false,
             peer: None,
             version: if local.is_ipv4() { Versions::V4 } else { Versions::V6 },
+            no_check6_rx: false,
         }
     }
 

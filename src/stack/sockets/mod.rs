@@ -57,6 +57,8 @@ pub enum SocketOption {
     MulticastAll(bool),
     /// `IPV6_MULTICAST_ALL`.
     MulticastAll6(bool),
+    /// `UDP_NO_CHECK6_RX`.
+    NoCheck6Rx(bool),
 }
 
 /// What the sockets may take.
@@ -145,6 +147,7 @@ impl Sockets {
             SocketOption::Device(device) => own.device = device,
             SocketOption::MulticastAll(on) => own.multicast_all = on,
             SocketOption::MulticastAll6(on) => own.multicast_all6 = on,
+            SocketOption::NoCheck6Rx(on) => own.no_check6_rx = on,
         }
         own.index(&mut self.ports);
         Ok(())

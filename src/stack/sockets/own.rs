@@ -20,6 +20,7 @@ pub(super) struct Own {
     pub(super) device: Option<InterfaceId>,
     pub(super) multicast_all: bool,
     pub(super) multicast_all6: bool,
+    pub(super) no_check6_rx: bool,
     /// Where it receives. Linux: `sk_rcv_saddr`, `sk_v6_rcv_saddr`.
     pub(super) receives: Local,
     /// From where it sends, if that is settled. Linux: `inet_saddr`, `np->saddr`.
@@ -46,6 +47,7 @@ impl Own {
             device: None,
             multicast_all: true,
             multicast_all6: true,
+            no_check6_rx: false,
             receives: Local::ANY,
             sends: Local::ANY,
             port: 0,
@@ -124,6 +126,7 @@ impl Own {
             reuse_port: self.reuse_port,
             multicast_all: self.multicast_all,
             multicast_all6: self.multicast_all6,
+            no_check6_rx: self.no_check6_rx,
             peer,
             version,
             ..Socket::new(self.device, local, socket_member(id))

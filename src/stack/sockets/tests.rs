@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::addr::{Cidr, Ipv4Cidr, MacAddr, Unicast, V6};
-use crate::stack::net_view::{ChooseError, ViewInterface};
+use crate::stack::net_view::{ChooseError, Narrow, ViewInterface};
 use crate::stack::route::Routes;
 
 const LIMITS: SocketLimits = SocketLimits { sockets: 100, memberships: 20, sources: 10, sources6: 64 };
@@ -23,6 +23,8 @@ fn view() -> NetView {
             mac: MacAddr([2, 0, 0, 0, 0, 2]),
             v4: Arc::new(Routes::new(vec![v4], Vec::new())),
             v6: Arc::new(Routes::new(v6.collect(), Vec::new())),
+            v4_paths: Narrow::default(),
+            v6_paths: Narrow::default(),
             v4_on: true,
             v6_on: true,
         }

@@ -32,14 +32,15 @@ fn row(
 ) -> SocketAnswer {
     let interface = place.and_then(|socket| socket.interface);
     let receive = endpoint.receive();
+    let (rx, tx) = endpoint.counts();
     SocketAnswer {
         service: "thread".to_owned(),
         local: place.map_or_else(|| "-".to_owned(), |socket| socket.local.to_string()),
         port: interface.map_or_else(|| "any".to_owned(), name_of),
         cpus: Vec::new(),
         multicast_all: place.is_none_or(|socket| socket.multicast_all),
-        rx: 0,
-        tx: 0,
+        rx,
+        tx,
         thread: Some(ThreadSocketAnswer {
             id,
             peer: place.and_then(|socket| socket.peer).map(|peer| peer.to_string()),
@@ -60,6 +61,7 @@ fn options(socket: &Socket) -> Vec<String> {
         (socket.version == Versions::V6, "v6only"),
         (!socket.multicast_all, "multicast_all=false"),
         (!socket.multicast_all6, "multicast_all6=false"),
+        (socket.no_check6_rx, "no_check6_rx"),
     ]
     .into_iter()
     .filter(|(is_set, _)| *is_set)
