@@ -22,7 +22,7 @@ use nix::sys::socket::{
 use pollcast::addr::{Cidr, MacAddr, Unicast, V4, V6};
 use pollcast::io::InterfaceId;
 use pollcast::rng::Rng;
-use pollcast::stack::net_view::{NetView, ViewInterface};
+use pollcast::stack::net_view::{Narrow, NetView, ViewInterface};
 use pollcast::stack::port_table::SocketId;
 use pollcast::stack::route::{Route, Routes};
 use pollcast::stack::sockets::{
@@ -263,6 +263,8 @@ fn view() -> NetView {
             own6.iter().map(|own| Cidr::new(v6(own), 64).unwrap()).collect(),
             vec![Route::default_via(v6(via6))],
         )),
+        v4_paths: Narrow::default(),
+        v6_paths: Narrow::default(),
         v4_on: true,
         v6_on: true,
     };
