@@ -60,14 +60,17 @@ def counted(program_class):
             valgrind = ["valgrind", "--tool=callgrind", "--fair-sched=yes", "--separate-threads=yes"]
             return [*valgrind, f"--callgrind-out-file={out}", *super().command()]
 
+        def control(self, order):
+            done = subprocess.run(["callgrind_control", order, str(self.process.pid)], capture_output=True, text=True)
+            if done.returncode != 0:
+                raise self.failed(f"callgrind_control {order}: {done.stderr.strip()}")
+
         def count(self, seconds):
             """The worker's profile over `seconds`, and the packets in it."""
-            control = ["callgrind_control"]
-            pid = str(self.process.pid)
-            subprocess.run([*control, "-z", pid], check=True, capture_output=True)
+            self.control("-z")
             harness.pause(seconds)
-            subprocess.run([*control, "-d", pid], check=True, capture_output=True)
-            harness.pause(1)
+            # The files are whole when this returns.
+            self.control("-d")
             profiles = [Profile(path) for path in self.folder.glob("callgrind.*")]
             worker = max(profiles, key=Profile.total)
             # It receives once and sends once a burst, and every burst is full.

@@ -1,4 +1,4 @@
-"""What bench/compare says: medians, spreads and ratios of its readings, as text and as a table of Markdown."""
+"""What bench/compare says: medians, spreads and ratios of its readings, as text and in the READMEs."""
 
 import re
 import statistics
@@ -168,10 +168,47 @@ def markdown(result):
     return "\n".join(out)
 
 
-def write_markdown(path, result):
-    """Replaces what is between the two comments in this file."""
+def short(function):
+    """A function's last two names, without what they are generic over."""
+    name = function.partition(": ")[2] or function
+    if of_trait := re.match(r"<(?:\w+::)*(\w+)(?:<.*>)? as .*>::(\w+)$", name):
+        return "::".join(of_trait.groups())
+    name = re.sub(r"::<impl .*>", "", name)
+    while (plain := re.sub(r"<[^<>]*>", "", name)) != name:
+        name = plain
+    return "::".join(name.split("::")[-2:])
+
+
+def where_it_goes(row):
+    """Where the time goes of a row that is short of its goal: what `io` costs, too, and the rest, spread by instructions."""
+    programs = row["programs"]
+    count = programs.get("pollcast", {}).get("instructions")
+    if not count or "functions" not in count or not any(c["reached"] is False for c in row["comparisons"]):
+        return None
+    ours, theirs, io = (programs[name]["ns_per_packet"]["median"] for name in ("pollcast", "testpmd 5tswap", "testpmd io"))
+    own = [(short(name), n) for name, n in count["functions"] if name.startswith("pollcast: ")]
+    scale = (ours - io) / count["own"]
+    parts = [f"`{name}` {n * scale:.1f}" for name, n in own if n * scale >= 0.05]
+    listed = sum(n for _, n in own if n * scale >= 0.05)
+    return (f"{row['title']}: {ours:.1f} ns, {ours - theirs:.1f} more than `5tswap`. Of them {io:.1f} are the driver's, as of `io`; the other "
+            f"{ours - io:.1f}, by instructions: {', '.join(parts)}, others {(count['own'] - listed) * scale:.1f}.")
+
+
+def long_markdown(result):
+    """The whole table, and where the time goes of what is short of its goal."""
+    notes = [f"- {note}" for row in result["rows"] if (note := where_it_goes(row))]
+    return "\n".join([f"{result['date']}:", "", "```", text(result), "```", "", *notes])
+
+
+def write_markdown(folder, result):
+    """Replaces what is between the two comments in the project's README and in that of the benches."""
+    replace(folder / "README.md", markdown(result))
+    replace(folder / "bench" / "README.md", long_markdown(result))
+
+
+def replace(path, block):
     before = path.read_text()
     if BEGIN not in before or END not in before:
         raise harness.BenchError(f"{path} has no lines {BEGIN} and {END}")
-    block = f"{BEGIN}\n{markdown(result)}\n{END}"
+    block = f"{BEGIN}\n{block.strip()}\n{END}"
     path.write_text(re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: block, before, count=1, flags=re.DOTALL))

@@ -326,7 +326,8 @@ def over_veth(name):
     def run_it(setup):
         with Veth() as veth, kernel_program(setup, name) as echo:
             peer = ["--peer-mac", "02:00:00:00:00:02"] if name.startswith("testpmd") else []
-            args = ["--in-flight", "256", *peer]
+            # Of more the kernel's socket buffer loses some.
+            args = ["--in-flight", "128", *peer]
             with Traffic(setup, "net_af_packet1,iface=ve1", *args, namespace_of=veth.holder.pid) as traffic:
                 yield with_traffic(echo, traffic)
 
