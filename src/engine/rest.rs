@@ -130,11 +130,8 @@ impl<W: Wait> Rest<W> {
             let time = now.since(asleep_since);
             self.page.slept(woken, time);
             pace.slept(woken, time);
-            if has_events && woken == Woken::ByTime && at_most <= due {
-                work = worker.turn(now);
-                if work > 0 {
-                    self.page.overslept();
-                }
+            if has_events && woken == Woken::ByTime {
+                work = self.look_for_what_was_missed(worker, now);
             }
         }
         self.waker.stay_awake();
@@ -142,6 +139,21 @@ impl<W: Wait> Rest<W> {
         if work > 0 {
             pace.worked();
         }
+    }
+}
+
+impl<W: Wait> Rest<W> {
+    /// A turn after a sleep that no event has ended. What it finds without one, before and after it, the device forgot to tell.
+    fn look_for_what_was_missed<N: Nic>(&mut self, worker: &mut Worker<N>, now: Instant) -> usize {
+        // One may have come just after the time was over.
+        let mut came = self.wait.wait(Duration::ZERO) == Woken::ByEvent;
+        let is_due = worker.next_deadline().is_some_and(|at| at <= now);
+        let work = worker.turn(now);
+        came |= self.wait.wait(Duration::ZERO) == Woken::ByEvent;
+        if work > 0 && !came && !is_due {
+            self.page.overslept();
+        }
+        work
     }
 }
 
