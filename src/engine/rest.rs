@@ -97,6 +97,11 @@ pub fn worker_loop<N: Nic, W: Wait>(
 ) {
     let mut pace = Pace::new(rest.sleep_max);
     while !stop.load(Ordering::Relaxed) {
+        if pace.is_dozing {
+            // It looks before it sleeps again.
+            rest.once(worker, &clock, stop, &mut pace);
+            continue;
+        }
         let now = clock();
         if worker.turn(now) > 0 {
             pace.worked();
@@ -164,7 +169,7 @@ struct Pace {
     idle_since: Option<Instant>,
     /// How long it polls before it sleeps.
     poll: Duration,
-    /// Whether it slept its time out, and may go on at once.
+    /// Whether it slept its time out, and goes on sleeping if there is nothing.
     is_dozing: bool,
     /// The next sleep where a device has no event.
     sleep: Duration,
@@ -186,7 +191,7 @@ impl Pace {
     /// Whether a turn at `now` without work is the last one for a while.
     fn is_rest_due(&mut self, now: Instant) -> bool {
         let since = *self.idle_since.get_or_insert(now);
-        self.is_dozing || now.since(since) >= self.poll
+        now.since(since) >= self.poll
     }
 
     fn slept(&mut self, woken: Woken, time: Duration) {
@@ -195,5 +200,68 @@ impl Pace {
         self.is_dozing = woken == Woken::ByTime;
         self.idle_since = None;
         self.sleep = (self.sleep * 2).min(self.sleep_max);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_micros(20);
+    const LONG: Duration = Duration::from_millis(1);
+
+    fn after(micros: u64) -> Instant {
+        Instant::ZERO + Duration::from_micros(micros)
+    }
+
+    #[test]
+    fn it_polls_on_for_a_while_after_each_packet() {
+        let mut pace = Pace::new(LONG);
+        assert!(
+            !pace.is_rest_due(after(100)) && !pace.is_rest_due(after(109)) && pace.is_rest_due(after(110))
+        );
+        pace.worked();
+        assert!(!pace.is_rest_due(after(111)) && pace.is_rest_due(after(121)));
+    }
+
+    #[test]
+    fn it_polls_longer_where_sleeps_are_short_and_within_limits() {
+        let mut pace = Pace::new(LONG);
+        for _ in 0..5 {
+            pace.slept(Woken::ByEvent, SHORT);
+        }
+        assert_eq!(pace.poll, POLL_MAX);
+        // A sleep that slept its time out says nothing of when packets come.
+        pace.slept(Woken::ByTime, SHORT);
+        assert_eq!(pace.poll, POLL_MAX / 2);
+        for _ in 0..5 {
+            pace.slept(Woken::ByEvent, LONG);
+        }
+        assert_eq!(pace.poll, POLL_MIN);
+    }
+
+    #[test]
+    fn where_there_is_no_event_it_sleeps_ever_longer_until_a_packet_comes() {
+        let mut pace = Pace::new(Duration::from_micros(50));
+        let mut sleeps = Vec::new();
+        for _ in 0..5 {
+            sleeps.push(pace.sleep.as_micros());
+            pace.slept(Woken::ByTime, pace.sleep);
+            assert!(pace.is_dozing);
+        }
+        assert_eq!(sleeps, [5, 10, 20, 40, 50]);
+        pace.worked();
+        assert!(!pace.is_dozing && pace.sleep == SLEEP_MIN);
+    }
+
+    #[test]
+    fn a_page_counts_sleeps_and_what_ended_them() {
+        let page = RestPage::default();
+        let shown = page.clone();
+        page.slept(Woken::ByEvent, LONG);
+        page.slept(Woken::ByTime, SHORT);
+        page.overslept();
+        let expected = RestCounts { sleeps: 2, woken: 1, asleep_ns: 1_020_000, overslept: 1 };
+        assert_eq!(shown.read(), expected);
     }
 }
