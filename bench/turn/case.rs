@@ -1,0 +1,117 @@
+//! A host and the frames for it, and how they are fed to it burst by burst.
+
+use pollcast::fastpath::Level;
+use pollcast::sim::nic::Reception;
+use pollcast::sim::setup::WorldOptions;
+use pollcast::sim::world::World;
+use pollcast::socket::UdpSocket;
+
+/// Frames in a burst: what a worker receives in one turn.
+pub(crate) const BURST: usize = 32;
+
+/// A host and what it receives.
+pub(crate) struct Case {
+    /// The host.
+    pub(crate) world: World,
+    /// The level of CPU that its workers were made for.
+    pub(crate) level: Level,
+    /// Answers to each packet.
+    pub(crate) answers: u64,
+    /// Frames that make up a packet.
+    pub(crate) frames_a_packet: u64,
+    /// For each worker's queue the frames that the NIC puts there, and the next one.
+    queues: Vec<(Vec<Vec<u8>>, usize)>,
+    /// The sockets of threads, which send back what they received.
+    echoing: Vec<UdpSocket>,
+    workers: usize,
+}
+
+impl Case {
+    /// The host of `options`, which receives `frames` over and over, each answered once.
+    pub(crate) fn new(options: WorldOptions, frames: Vec<Vec<u8>>) -> Result<Self, String> {
+        let (level, workers) = (options.level, usize::from(options.workers));
+        let mut world = World::new(1, &options);
+        world.run_for(core::time::Duration::from_secs(10));
+        world.take_sent(0);
+        let mut case = Self {
+            world,
+            level,
+            answers: 1,
+            frames_a_packet: 1,
+            queues: vec![(Vec::new(), 0); workers],
+            echoing: Vec::new(),
+            workers,
+        };
+        case.share_out(frames)?;
+        Ok(case)
+    }
+
+    /// The same with so many answers to so many frames.
+    pub(crate) fn with_answers(self, answers: u64, frames_a_packet: u64) -> Self {
+        Self { answers, frames_a_packet, ..self }
+    }
+
+    /// The same with sockets of threads that send back what they received.
+    pub(crate) fn with_sockets(mut self, sockets: Vec<UdpSocket>) -> Self {
+        sockets.iter().for_each(|socket| socket.set_nonblocking(true));
+        self.echoing = sockets;
+        self
+    }
+
+    /// Learns to which queue the NIC puts each frame, by having it do so.
+    fn share_out(&mut self, frames: Vec<Vec<u8>>) -> Result<(), String> {
+        if self.workers == 1 {
+            // NOTE(index): there is one queue for each worker.
+            self.queues[0].0 = frames;
+            return Ok(());
+        }
+        for frame in frames {
+            match self.world.inject(0, &frame) {
+                Reception::Queued(queue) => {
+                    let queue = self.queues.get_mut(usize::from(queue)).ok_or("no such queue")?;
+                    queue.0.push(frame);
+                }
+                other => return Err(format!("the NIC did not take a frame: {other:?}")),
+            }
+            self.world.settle();
+            self.world.take_sent(0);
+        }
+        let short = self.queues.iter().any(|(frames, _)| frames.is_empty());
+        if short { Err("a queue was given no frame".into()) } else { Ok(()) }
+    }
+
+    /// Puts a burst into each queue. Returns how many frames that are.
+    pub(crate) fn fill(&mut self) -> u64 {
+        let Self { queues, world, .. } = self;
+        for (frames, next) in queues {
+            for _ in 0..BURST {
+                let frame = &frames[*next];
+                *next = if *next + 1 == frames.len() { 0 } else { *next + 1 };
+                world.inject(0, frame);
+            }
+        }
+        (BURST * self.workers) as u64
+    }
+
+    /// One turn of each worker.
+    pub(crate) fn turn(&mut self) {
+        for worker in 0..self.workers {
+            self.world.turn_worker(worker);
+        }
+    }
+
+    /// What threads do with what they received.
+    pub(crate) fn between(&self) {
+        let mut buf = [0; 2048];
+        for socket in &self.echoing {
+            while let Ok((len, from)) = socket.recv_from(&mut buf) {
+                let _refused = socket.send_to(&buf[..len], from);
+            }
+        }
+    }
+
+    /// Whether what threads send leaves in a turn of its own.
+    pub(crate) fn turns_twice(&self) -> bool {
+        !self.echoing.is_empty()
+    }
+}

@@ -1,0 +1,186 @@
+//! The hosts that are measured, by name, and the frames that each receives.
+
+use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+
+use pollcast::addr::{Cidr, Ipv4Cidr, Unicast, V6, Vid};
+use pollcast::fastpath::Level;
+use pollcast::io::{Addressing6, LinkLocal};
+use pollcast::rng::Rng;
+use pollcast::service::EchoOptions;
+use pollcast::sim::frames::udp6::UdpFrame6;
+use pollcast::sim::frames::{UdpFrame, fragment};
+use pollcast::sim::setup::{PortOptions, ServiceOptions, VlanOptions, WorldOptions};
+use pollcast::stack::membership::Limits;
+
+use crate::case::Case;
+
+/// What [`of`] knows.
+pub(crate) const NAMES: [&str; 10] =
+    ["ipv4", "ipv6", "vlan", "sockets", "groups", "peers", "workers", "fan-out", "fragments", "threads"];
+
+/// The same payload as in the benches beside testpmd: a frame of 60 bytes over IPv4.
+const PAYLOAD: [u8; 18] = [7; 18];
+
+/// Flows of a host that is asked for nothing else.
+const FLOWS: u16 = 512;
+
+/// Different frames at most: more than caches hold of what the host looks up for them.
+const FRAMES: u64 = 1 << 18;
+
+/// UDP ports that one address has for sockets, and addresses that there are for them: for a million.
+const PORTS: u32 = 62_500;
+const ADDRESSES: u8 = 16;
+
+const PEER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+const HOST: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
+const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 0, 0);
+
+/// The case `name`, with `size` of what it has many of.
+pub(crate) fn of(name: &str, size: u32) -> Result<Case, String> {
+    match name {
+        "ipv6" => ipv6(),
+        "vlan" => vlan(),
+        "sockets" => sockets(size),
+        "groups" => groups(size),
+        "peers" => peers(size),
+        "workers" => workers(size),
+        "fan-out" => fan_out(size),
+        "fragments" => fragments(),
+        "threads" => threads(size),
+        _ => Case::new(options(vec![echo()]), flows()),
+    }
+}
+
+fn options(services: Vec<ServiceOptions>) -> WorldOptions {
+    WorldOptions { services, level: Level::detect(), buffers: 4096, ..WorldOptions::default() }
+}
+
+/// An echo without a cap on its answers to groups: no time passes here.
+fn echo() -> ServiceOptions {
+    ServiceOptions::echo_with(EchoOptions { group_answers_per_second: 0, ..EchoOptions::default() })
+}
+
+fn frame(source: (Ipv4Addr, u16), destination: (Ipv4Addr, u16)) -> Vec<u8> {
+    let at = |(addr, port)| SocketAddrV4::new(addr, port);
+    UdpFrame::between(at(source), at(destination), &PAYLOAD).frame()
+}
+
+/// From ports from 1024 on, which no echo distrusts.
+fn flows() -> Vec<Vec<u8>> {
+    (0..FLOWS).map(|flow| frame((PEER, 1024 + flow), (HOST, 7))).collect()
+}
+
+/// A frame for each of so many draws from `size` numbers; all in turn if they are few.
+fn drawn(size: u32, make: impl Fn(u32) -> Vec<u8>) -> Vec<Vec<u8>> {
+    let mut rng = Rng::new(2);
+    let count = FRAMES.min(4 * u64::from(size)).max(u64::from(FLOWS));
+    (0..count).map(|_| make(u32::try_from(rng.below(size.into())).unwrap_or(0))).collect()
+}
+
+fn cidr(addr: Ipv4Addr, len: u8) -> Vec<Ipv4Cidr> {
+    Unicast::new(addr).and_then(|addr| Ipv4Cidr::new(addr, len)).into_iter().collect()
+}
+
+fn ipv6() -> Result<Case, String> {
+    let unicast = |text: &str| text.parse().ok().and_then(Unicast::<V6>::new).ok_or("not a host's address");
+    let own = Cidr::new(unicast("2001:db8::2")?, 64).ok_or("not a prefix")?;
+    let addressing6 = Addressing6 {
+        link_local: LinkLocal::Addr(unicast("fe80::2")?),
+        statics: vec![own],
+        router_discovery: false,
+        ..Addressing6::new()
+    };
+    let port = PortOptions { addressing6: Some(addressing6), ..PortOptions::new(0) };
+    let frame = |flow| UdpFrame6::new(&format!("[2001:db8::1]:{}", 1024 + flow), "[2001:db8::2]:7", &PAYLOAD);
+    let frames = (0..FLOWS).map(|flow| frame(flow).to_mac(port.nic.mac).frame()).collect();
+    Case::new(WorldOptions { ports: vec![port], ..options(vec![echo().dual_stack()]) }, frames)
+}
+
+/// Tagged both ways by the host itself.
+fn vlan() -> Result<Case, String> {
+    let vid = Vid::new(100).ok_or("not a VLAN")?;
+    let vlan = VlanOptions { vid, addresses: cidr(Ipv4Addr::new(198, 19, 0, 2), 24), gateway4: None };
+    let port = PortOptions { vlans: vec![vlan], ..PortOptions::new(0) };
+    let frame = |flow: u16| {
+        let (source, destination) = (format!("198.19.0.1:{}", 1024 + flow), "198.19.0.2:7");
+        UdpFrame { tci: Some(100), ..UdpFrame::new(&source, destination, &PAYLOAD) }
+            .to_mac(port.nic.mac)
+            .frame()
+    };
+    let frames = (0..FLOWS).map(frame).collect();
+    Case::new(WorldOptions { ports: vec![port], ..options(vec![echo()]) }, frames)
+}
+
+/// `size` sockets of one service, each on an address and a port of its own, and datagrams to random ones.
+fn sockets(size: u32) -> Result<Case, String> {
+    let own = |n: u8| Ipv4Addr::new(198, 18, 0, 2 + n);
+    let place = |id: u32| {
+        let nth = u8::try_from(id / PORTS).unwrap_or(u8::MAX);
+        (own(nth), u16::try_from(1024 + id % PORTS).unwrap_or(u16::MAX))
+    };
+    let addresses = (0..ADDRESSES).flat_map(|n| cidr(own(n), 24)).collect();
+    let listen = (0..size).map(|id| SocketAddr::from(place(id))).collect();
+    let mac = PortOptions::new(0).nic.mac;
+    let make = |id| {
+        let at = |(addr, port)| SocketAddrV4::new(addr, port);
+        UdpFrame::between(at((Ipv4Addr::new(198, 18, 0, 200), 40_000)), at(place(id)), &PAYLOAD)
+            .to_mac(mac)
+            .frame()
+    };
+    let port = PortOptions { addresses, ..PortOptions::new(0) };
+    let services = vec![ServiceOptions { listen, ..echo() }];
+    Case::new(WorldOptions { ports: vec![port], ..options(services) }, drawn(size, make))
+}
+
+/// An echo that has joined `size` groups, and datagrams to random ones.
+fn groups(size: u32) -> Result<Case, String> {
+    let group = |n: u32| Ipv4Addr::from_bits(GROUP.to_bits() + n);
+    let echo = (0..size).fold(echo(), |echo, n| echo.joining(group(n), &[]));
+    let port = PortOptions { membership_limits: Limits::NONE, ..PortOptions::new(0) };
+    let frames = drawn(size, |n| frame((PEER, 40_000), (group(n), 7)));
+    Case::new(WorldOptions { ports: vec![port], ..options(vec![echo]) }, frames)
+}
+
+/// Datagrams from random ones of `size` hosts, each answered to where it came from.
+fn peers(size: u32) -> Result<Case, String> {
+    let peer = |n: u32| Ipv4Addr::new(10, 9, 0, 0).to_bits() + n;
+    let frames = drawn(size, |n| frame((Ipv4Addr::from_bits(peer(n)), 40_000), (HOST, 7)));
+    Case::new(options(vec![echo()]), frames)
+}
+
+/// `size` workers with a queue each; every turn has a whole burst.
+fn workers(size: u32) -> Result<Case, String> {
+    let workers = u16::try_from(size).map_err(|_| "too many workers")?;
+    Case::new(WorldOptions { workers, ..options(vec![echo()]) }, flows())
+}
+
+/// `size` services that hear the same group, of which each answers.
+fn fan_out(size: u32) -> Result<Case, String> {
+    let hearer = |n| ServiceOptions { name: format!("echo{n}"), reuse_address: true, ..echo() };
+    let services = (0..size).map(|n| hearer(n).joining(GROUP, &[])).collect();
+    let frames = (0..FLOWS).map(|flow| frame((PEER, 1024 + flow), (GROUP, 7))).collect();
+    Ok(Case::new(options(services), frames)?.with_answers(size.into(), 1))
+}
+
+/// Datagrams in two fragments each, which are answered whole.
+fn fragments() -> Result<Case, String> {
+    let pair = |flow: u16| {
+        let source = SocketAddrV4::new(PEER, 1024 + flow);
+        let whole = UdpFrame::between(source, SocketAddrV4::new(HOST, 7), &[7; 200]).frame();
+        fragment::cut_evenly(&whole, flow, 104)
+    };
+    let frames = (0..FLOWS).flat_map(pair).collect();
+    Ok(Case::new(options(vec![echo()]), frames)?.with_answers(1, 2))
+}
+
+/// `size` sockets of threads, which send back what they received; the worker's share of it.
+fn threads(size: u32) -> Result<Case, String> {
+    let place = |n: u32| (HOST, u16::try_from(1024 + n % PORTS).unwrap_or(u16::MAX));
+    let of_hosts = PortOptions { gateway4: Unicast::new(PEER), stations: vec![PEER], ..PortOptions::new(0) };
+    let frames = drawn(size, |n| frame((PEER, 40_000), place(n)));
+    let case = Case::new(WorldOptions { ports: vec![of_hosts], ..options(Vec::new()) }, frames)?;
+    let opened = case.world.sockets();
+    let bind = |n| opened.bind(place(n).into()).map_err(|why| format!("{why:?}"));
+    let sockets = (0..size).map(bind).collect::<Result<Vec<_>, _>>()?;
+    Ok(case.with_sockets(sockets))
+}
