@@ -78,9 +78,13 @@ fn piped(command: &mut Command) -> Child {
 fn a_row_of_each_group_is_compared() {
     let Some(echo) = echo() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let [json, readme] = ["figures.json", "README.md"].map(|name| dir.path().join(name));
-    fs::write(&readme, "before\n<!-- bench/compare: begin -->\nold\n<!-- bench/compare: end -->\nafter\n")
-        .unwrap();
+    fs::create_dir(dir.path().join("bench")).unwrap();
+    let [json, short, long] =
+        ["figures.json", "README.md", "bench/README.md"].map(|name| dir.path().join(name));
+    for readme in [&short, &long] {
+        let old = "before\n<!-- bench/compare: begin -->\nold\n<!-- bench/compare: end -->\nafter\n";
+        fs::write(readme, old).unwrap();
+    }
     let only = "pcap/ipv4-60-4096-64,vhost,kernel";
     let mut command = compare(&dir, &["--only", only, "--echo", echo.to_str().unwrap()]);
     command.arg("--json").arg(&json).arg("--markdown").arg(dir.path());
