@@ -1,0 +1,147 @@
+//! What wakes a worker that sleeps, in a program with threads and a service of its own: what a thread sends, and a service's timer.
+//! Over a tap that nothing comes by. Needs root.
+#![cfg(feature = "dpdk")]
+
+mod dpdk_alone;
+
+use std::net::UdpSocket;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use dpdk_alone::{in_namespace, ip};
+use pollcast::config::{Config, Kind, Machine, Plan};
+use pollcast::ctl::Client;
+use pollcast::engine::command::{Answer, Command, WorkerAnswer};
+use pollcast::host::{Host, builtin_kinds};
+use pollcast::io::PacketBuf;
+use pollcast::service::{Cx, Datagram, Service};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A sleep that nothing ends takes 100 ms.
+const SOON: Duration = Duration::from_millis(50);
+
+/// Of some attempts, one has to be in time: others use this machine.
+const ATTEMPTS: usize = 20;
+
+/// How often [`Ticker`] wants to be called: seldom enough that its worker sleeps in between.
+const TICK: Duration = Duration::from_millis(7);
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoOptions {}
+
+/// Tells how much later than asked its timer fired.
+struct Ticker {
+    due: Option<pollcast::time::Instant>,
+    late: Sender<Duration>,
+}
+
+impl<B: PacketBuf> Service<B> for Ticker {
+    fn started(&mut self, cx: &mut Cx<'_, B>) {
+        self.set(cx);
+    }
+
+    fn datagrams(&mut self, _cx: &mut Cx<'_, B>, _burst: &mut [Datagram<B>]) {}
+
+    fn timer(&mut self, cx: &mut Cx<'_, B>) {
+        if let Some(due) = self.due {
+            assert!(cx.now >= due, "too early");
+            // The test may have heard enough.
+            let _ = self.late.send(cx.now.since(due));
+        }
+        self.set(cx);
+    }
+}
+
+impl Ticker {
+    fn set<B: PacketBuf>(&mut self, cx: &mut Cx<'_, B>) {
+        let due = cx.now + TICK;
+        self.due = Some(due);
+        cx.set_timer(Some(due));
+    }
+}
+
+fn plan(folder: &tempfile::TempDir, service: &str) -> Plan {
+    let text = format!(
+        r#"
+        [eal]
+        hugepages = "none"
+        file_prefix = "pollcast-test-{}"
+        [ctl]
+        socket = "{}"
+        [workers]
+        cpus = [0]
+        control_cpu = 0
+        idle = "adaptive"
+        [[port]]
+        name = "p0"
+        device = "net_tap0,iface=pcidle0"
+        mac = "02:00:00:00:00:02"
+        addresses = ["198.18.0.2/24"]
+        {service}
+        "#,
+        std::process::id(),
+        folder.path().join("ctl.sock").display(),
+    );
+    let kinds = builtin_kinds().with(Kind::of::<NoOptions>("ticker", &[]));
+    Config::parse(&text, "idle.toml".as_ref()).unwrap().check(&Machine::new([0]), &kinds).unwrap()
+}
+
+fn worker(folder: &tempfile::TempDir) -> WorkerAnswer {
+    let socket = folder.path().join("ctl.sock");
+    let answer = Client::connect(&socket).unwrap().request(&Command::Workers);
+    let Ok(Answer::Workers(mut workers)) = answer else { panic!("no workers") };
+    workers.remove(0)
+}
+
+#[test]
+fn what_a_thread_sends_wakes_its_worker() {
+    in_namespace("what_a_thread_sends_wakes_its_worker", || {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::new(plan(&folder, "")).start().unwrap();
+        ip("link set pcidle0 up");
+        ip("addr add 198.18.0.1/24 dev pcidle0");
+        let kernel = UdpSocket::bind("198.18.0.1:5000").unwrap();
+        kernel.set_read_timeout(Some(PATIENCE)).unwrap();
+        let socket = host.sockets().bind("198.18.0.2:5000".parse().unwrap()).unwrap();
+        let to = kernel.local_addr().unwrap();
+        let mut buf = [0; 64];
+        // The kernel's Ethernet address is asked for once.
+        socket.send_to(b"first", to).unwrap();
+        kernel.recv(&mut buf).unwrap();
+        let mut send = |n: usize| {
+            thread::sleep(Duration::from_millis(30));
+            let (payload, began) = (format!("number {n}"), Instant::now());
+            socket.send_to(payload.as_bytes(), to).unwrap();
+            let len = kernel.recv(&mut buf).unwrap();
+            assert_eq!(&buf[..len], payload.as_bytes());
+            began.elapsed()
+        };
+        let quickest = (0..ATTEMPTS).map(&mut send).min().unwrap();
+        assert!(quickest < SOON, "of {ATTEMPTS} datagrams the quickest took {quickest:?}");
+        let worker = worker(&folder);
+        assert!(worker.woken > 0 && worker.overslept <= 1, "{worker:?}");
+    });
+}
+
+#[test]
+fn a_timer_of_a_service_fires_in_time_on_a_worker_that_sleeps() {
+    in_namespace("a_timer_of_a_service_fires_in_time_on_a_worker_that_sleeps", || {
+        let folder = tempfile::tempdir().unwrap();
+        let service = "[[service]]\nkind = \"ticker\"\nlisten = [\"0.0.0.0:7\"]";
+        let (late, told) = channel();
+        let host = Host::new(plan(&folder, service))
+            .service_kind("ticker", move |_| Ok(Box::new(Ticker { due: None, late: late.clone() })));
+        let host = host.start().unwrap();
+        let lateness: Vec<_> = (0..ATTEMPTS).map(|_| told.recv_timeout(PATIENCE).unwrap()).collect();
+        let least = lateness.iter().min().unwrap();
+        assert!(*least < Duration::from_millis(3), "{lateness:?}");
+        let worker = worker(&folder);
+        // It slept in between, all but a little of the time.
+        assert!(worker.sleeps >= 10 && worker.asleep_ms > 30, "{worker:?}");
+        assert!(worker.overslept <= 1, "{worker:?}");
+        drop(host);
+    });
+}
