@@ -5,7 +5,7 @@ use pollcast::host::Host;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = std::env::args().nth(1).ok_or("usage: echo CONFIG")?;
     let host = Host::load(config)?.start()?;
-    let socket = host.sockets().bind("[::]:7777".parse()?)?;
+    let socket = host.sockets().bind("[::]:7777")?;
     let mut buf = [0; 65536];
     loop {
         let (len, peer) = socket.recv_from(&mut buf)?;

@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [port, config] = &args[..] else { return Err("usage: udp_serv PORT CONFIG".into()) };
 
     let host = Host::load(config)?.start()?;
-    let socket = host.sockets().bind((Ipv6Addr::UNSPECIFIED, port.parse()?).into())?;
+    let socket = host.sockets().bind((Ipv6Addr::UNSPECIFIED, port.parse()?))?;
     let mut buf = [0; 65536];
     loop {
         let received = socket.recv_msg(&mut buf, RecvFlags::default())?;

@@ -17,7 +17,7 @@
 //! use pollcast::host::Host;
 //!
 //! let host = Host::load("config/tap.toml")?.start()?;
-//! let socket = host.sockets().bind("[::]:7777".parse()?)?;
+//! let socket = host.sockets().bind("[::]:7777")?;
 //! let mut buf = [0; 65536];
 //! loop {
 //!     let (len, peer) = socket.recv_from(&mut buf)?;

@@ -80,13 +80,26 @@ fn a_socket_is_shown_until_it_is_closed() {
     assert!(matches!(world.asks().ask(Call::Close { socket }), Reply::Refused(Refusal::Closed)));
 }
 
+// As std's: of several addresses the first that can be bound; what is no address is told as that.
+#[test]
+fn a_socket_is_bound_to_what_stands_for_an_address() {
+    let world = world(1);
+    let sockets = world.sockets();
+    let several = ["198.18.0.9:5000", "198.18.0.2:5000"].map(|addr| addr.parse::<SocketAddr>().unwrap());
+    let socket = sockets.bind(&several[..]).unwrap();
+    assert_eq!(socket.local_addr(), several[1]);
+    assert!(matches!(sockets.bind(&several[..]), Err(Refusal::Bind(_))), "the last one's reason");
+    assert_eq!(sockets.bind("nonsense").unwrap_err(), Refusal::NoAddress);
+    assert_eq!(sockets.bind(&[][..]).unwrap_err(), Refusal::NoAddress);
+}
+
 // What was delivered and what was sent, whoever of several workers did it, and whether it was taken or not.
 #[test]
 fn a_sockets_datagrams_are_counted() {
     let mut world = world(2);
-    let socket = world.sockets().bind("0.0.0.0:5000".parse().unwrap()).unwrap();
+    let socket = world.sockets().bind("0.0.0.0:5000").unwrap();
     socket.set_nonblocking(true);
-    let other = world.sockets().bind("0.0.0.0:5001".parse().unwrap()).unwrap();
+    let other = world.sockets().bind(("0.0.0.0", 5001)).unwrap();
     socket.set_recv_buffer_size(0);
     let counts = |world: &mut World| {
         sockets(world).iter().map(|s| (s.rx, s.tx, s.thread.as_ref().unwrap().drops)).collect::<Vec<_>>()

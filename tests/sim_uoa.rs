@@ -518,7 +518,7 @@ fn a_group_of_ipv6_hears_of_clients() {
 #[test]
 fn a_threads_socket_is_told_the_client() {
     let mut world = started(17, &options(Vec::new()));
-    let socket = world.sockets().bind("0.0.0.0:7".parse().unwrap()).unwrap();
+    let socket = world.sockets().bind("0.0.0.0:7").unwrap();
     let mut buf = [0; 64];
     for frame in [frame(&protocol(CLIENT)), UdpFrame::new(BALANCER, OWN, b"hello").frame()] {
         world.exchange(0, &frame);

@@ -45,8 +45,8 @@ use crate::service::{Discard, DiscardOptions, Echo, EchoOptions, Relay, RelayOpt
 
 pub use crate::socket::{Sockets, UdpSocket};
 pub use error::HostError;
-pub use running::Running;
 use running::Threads;
+pub use running::{NotReady, Running};
 
 /// Makes one instance of a service, for one worker.
 type Factory = Box<dyn Fn(&ServicePlan) -> Result<Box<dyn Service<Mbuf>>, String> + Send + Sync>;
@@ -157,7 +157,7 @@ impl Host {
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let host = pollcast::host::Host::load("tap.toml")?.start()?;
-    /// let socket = host.sockets().bind("0.0.0.0:7".parse()?)?;
+    /// let socket = host.sockets().bind("0.0.0.0:7")?;
     /// let mut buf = [0; 65536];
     /// loop {
     ///     let (len, peer) = socket.recv_from(&mut buf)?;

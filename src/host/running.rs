@@ -1,7 +1,9 @@
 //! A host at work: its threads, and the handle by which a program has it.
 
+use core::time::Duration;
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
+use std::thread::{self, Builder, JoinHandle};
+use std::time::Instant;
 
 use crossbeam::channel::{Receiver, bounded};
 
@@ -9,6 +11,7 @@ use super::engine::{self, ForThreads};
 use super::idle::{self, Idle};
 use super::{Host, HostError, Shutdown};
 use crate::ctl;
+use crate::engine::command::{Answer, Command};
 use crate::engine::request::{self, Request, Requests};
 use crate::socket::Sockets;
 
@@ -16,12 +19,30 @@ use crate::socket::Sockets;
 ///
 /// Its [`sockets`](Self::sockets) are for any thread, from the start on. An address that is still asked for (duplicate address
 /// detection, RFC 4862 5.4; `conflict_detection = "probe"`) can be bound to when it is used:
-/// [`Sockets::interfaces`] says which are.
+/// [`wait_ready`](Self::wait_ready) waits for that, and [`Sockets::interfaces`] says which are.
 #[derive(Debug)]
 pub struct Running {
     sockets: Sockets,
+    requests: Requests,
     shutdown: Shutdown,
     threads: Threads,
+}
+
+/// How often it is looked whether addresses are in use now: much less than their probes take (RFC 4862 5.4, RFC 5227 2.1).
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// Why not all addresses of a host are in use.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotReady {
+    /// Others are asked still whether they have them; with the interface and the length of the prefix.
+    #[error("it is still asked whether others have {}: is the link up?", .0.join(", "))]
+    Tentative(Vec<String>),
+    /// Others have them: they are not going to be used.
+    #[error("others on the link have {}", .0.join(", "))]
+    Duplicate(Vec<String>),
+    /// The host has stopped.
+    #[error("the host has stopped")]
+    Stopped,
 }
 
 /// The threads that have an end to be waited for; the workers are the engine's own.
@@ -43,8 +64,37 @@ impl Running {
             Arc::clone(&shared.view),
             shared.ways(&host.plan).into(),
         );
-        let threads = Threads::start(host, (requests, incoming), &shutdown, (idle, Some(shared)))?;
-        Ok(Self { sockets, shutdown, threads })
+        let threads = Threads::start(host, (requests.clone(), incoming), &shutdown, (idle, Some(shared)))?;
+        Ok(Self { sockets, requests, shutdown, threads })
+    }
+
+    /// Waits until all addresses that its interfaces have are in use: until then they can be neither bound to nor sent from. An
+    /// address that a router has still to give is none yet.
+    ///
+    /// # Errors
+    /// Which are not, after `timeout` or because they never will be.
+    pub fn wait_ready(&self, timeout: Duration) -> Result<(), NotReady> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let Answer::Addresses(addresses) = self.requests.ask(Command::Addresses) else {
+                return Err(NotReady::Stopped);
+            };
+            let all = |state: &str| -> Vec<String> {
+                let those = addresses.iter().filter(|address| address.state == state);
+                those.map(|address| format!("{} on {}", address.addr, address.port)).collect()
+            };
+            let (duplicate, tentative) = (all("duplicate"), all("tentative"));
+            if !duplicate.is_empty() {
+                return Err(NotReady::Duplicate(duplicate));
+            }
+            if tentative.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(NotReady::Tentative(tentative));
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
     }
 
     /// Where sockets are opened: a handle for as many threads as like. What it opened ends with the host: every call fails then

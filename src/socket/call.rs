@@ -117,6 +117,9 @@ pub enum Refusal {
     /// EBADF: the socket is closed.
     #[error("the socket is closed")]
     Closed,
+    /// EINVAL: what is to be bound to is no address, or a name that stands for none.
+    #[error("this is no address and UDP port, as \"0.0.0.0:7\" or \"[::]:7\" is")]
+    NoAddress,
     /// ENODEV: there is no such interface.
     #[error("there is no such interface")]
     NoInterface,
@@ -162,7 +165,7 @@ impl Refusal {
             Self::Closed => Errno::EBADF,
             Self::NoInterface => Errno::ENODEV,
             Self::TooManyGroups => Errno::ENOBUFS,
-            Self::SourceRequired => Errno::EINVAL,
+            Self::SourceRequired | Self::NoAddress => Errno::EINVAL,
             Self::Open(why) => why.errno(),
             Self::Autobind(BindError::NoPort) => Errno::EAGAIN,
             Self::Bind(why) | Self::Autobind(why) => why.errno(),

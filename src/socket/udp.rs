@@ -10,6 +10,7 @@ mod send;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::io;
+use std::net::ToSocketAddrs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -64,11 +65,23 @@ impl Sockets {
         self.open(true)
     }
 
-    /// A socket that is bound to `local`: of its IP version, and on any free port if that is 0.
+    /// A socket that is bound to `local`: of its IP version, and on any free port if that is 0. As [`std::net::UdpSocket::bind`], it takes
+    /// `"0.0.0.0:7"` or `("::", 7)` as well, and of several addresses the first that can be bound.
     ///
     /// # Errors
-    /// As [`udp4`](Self::udp4) and [`UdpSocket::bind`].
-    pub fn bind(&self, local: SocketAddr) -> Result<UdpSocket, Refusal> {
+    /// As [`udp4`](Self::udp4) and [`UdpSocket::bind`]; `local` is no address.
+    pub fn bind(&self, local: impl ToSocketAddrs) -> Result<UdpSocket, Refusal> {
+        let mut refused = Refusal::NoAddress;
+        for local in local.to_socket_addrs().map_err(|_| Refusal::NoAddress)? {
+            match self.bound(local) {
+                Ok(socket) => return Ok(socket),
+                Err(why) => refused = why,
+            }
+        }
+        Err(refused)
+    }
+
+    fn bound(&self, local: SocketAddr) -> Result<UdpSocket, Refusal> {
         let socket = self.open(local.is_ipv6())?;
         socket.bind(local)?;
         Ok(socket)
