@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn an_event_of_a_queue_ends_a_sleep_until_it_is_taken_out() {
         let (mut wait, _waker) = EventWait::new().unwrap();
-        let (reader, mut writer) = std::io::pipe().unwrap();
+        let (reader, mut writer) = io::pipe().unwrap();
         wait.epoll().add(reader.as_raw_fd(), Trigger::Level).unwrap();
         assert_eq!(wait.wait(Duration::from_millis(1)), Woken::ByTime);
         writer.write_all(b"x").unwrap();

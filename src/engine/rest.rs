@@ -19,6 +19,9 @@ const POLL_MAX: Duration = Duration::from_micros(50);
 /// The first sleep where a device has no event.
 const SLEEP_MIN: Duration = Duration::from_micros(5);
 
+/// Events that devices may forget, with none that came in between.
+const FORGOTTEN_MAX: u32 = 3;
+
 /// The longest sleep where all have: a device that forgets an event costs no more.
 pub const SLEEP_MAX: Duration = Duration::from_millis(100);
 
@@ -123,7 +126,7 @@ impl<W: Wait> Rest<W> {
         stop: &AtomicBool,
         pace: &mut Pace,
     ) {
-        let has_events = worker.arm();
+        let has_events = worker.arm() && pace.believes_in_events();
         self.waker.fall_asleep();
         let mut now = clock();
         let mut work = worker.turn(now);
@@ -136,7 +139,7 @@ impl<W: Wait> Rest<W> {
             self.page.slept(woken, time);
             pace.slept(woken, time);
             if has_events && woken == Woken::ByTime {
-                work = self.look_for_what_was_missed(worker, now);
+                work = self.look_for_what_was_missed(worker, now, pace);
             }
         }
         self.waker.stay_awake();
@@ -149,7 +152,12 @@ impl<W: Wait> Rest<W> {
 
 impl<W: Wait> Rest<W> {
     /// A turn after a sleep that no event has ended. What it finds without one, before and after it, the device forgot to tell.
-    fn look_for_what_was_missed<N: Nic>(&mut self, worker: &mut Worker<N>, now: Instant) -> usize {
+    fn look_for_what_was_missed<N: Nic>(
+        &mut self,
+        worker: &mut Worker<N>,
+        now: Instant,
+        pace: &mut Pace,
+    ) -> usize {
         // One may have come just after the time was over.
         let mut came = self.wait.wait(Duration::ZERO) == Woken::ByEvent;
         let is_due = worker.next_deadline().is_some_and(|at| at <= now);
@@ -157,6 +165,7 @@ impl<W: Wait> Rest<W> {
         came |= self.wait.wait(Duration::ZERO) == Woken::ByEvent;
         if work > 0 && !came && !is_due {
             self.page.overslept();
+            pace.forgotten = pace.forgotten.saturating_add(1);
         }
         work
     }
@@ -174,12 +183,14 @@ struct Pace {
     /// The next sleep where a device has no event.
     sleep: Duration,
     sleep_max: Duration,
+    /// Events that were forgotten, one after another.
+    forgotten: u32,
 }
 
 impl Pace {
     fn new(sleep_max: Duration) -> Self {
         let sleep = SLEEP_MIN.min(sleep_max);
-        Self { idle_since: None, poll: POLL_MIN, is_dozing: false, sleep, sleep_max }
+        Self { idle_since: None, poll: POLL_MIN, is_dozing: false, sleep, sleep_max, forgotten: 0 }
     }
 
     fn worked(&mut self) {
@@ -194,7 +205,15 @@ impl Pace {
         now.since(since) >= self.poll
     }
 
+    /// Whether it is worth waiting for events: a device that promises them and has none is looked at by the clock from then on.
+    const fn believes_in_events(&self) -> bool {
+        self.forgotten < FORGOTTEN_MAX
+    }
+
     fn slept(&mut self, woken: Woken, time: Duration) {
+        if woken == Woken::ByEvent && self.believes_in_events() {
+            self.forgotten = 0;
+        }
         let was_short = woken == Woken::ByEvent && time < POLL_MAX;
         self.poll = if was_short { self.poll * 2 } else { self.poll / 2 }.clamp(POLL_MIN, POLL_MAX);
         self.is_dozing = woken == Woken::ByTime;
@@ -252,6 +271,18 @@ mod tests {
         assert_eq!(sleeps, [5, 10, 20, 40, 50]);
         pace.worked();
         assert!(!pace.is_dozing && pace.sleep == SLEEP_MIN);
+    }
+
+    #[test]
+    fn who_forgets_event_after_event_is_believed_no_more() {
+        let mut pace = Pace::new(LONG);
+        pace.forgotten = FORGOTTEN_MAX - 1;
+        pace.slept(Woken::ByEvent, LONG);
+        assert!(pace.believes_in_events() && pace.forgotten == 0);
+        pace.forgotten = FORGOTTEN_MAX;
+        // A message is no proof of the device.
+        pace.slept(Woken::ByEvent, LONG);
+        assert!(!pace.believes_in_events());
     }
 
     #[test]
