@@ -59,7 +59,7 @@ impl Ticker {
     fn set<B: PacketBuf>(&mut self, cx: &mut Cx<'_, B>) {
         let due = cx.now + TICK;
         self.due = Some(due);
-        cx.set_timer(Some(due));
+        cx.set_timer(due);
     }
 }
 
