@@ -111,7 +111,8 @@ fn vlan() -> Result<Case, String> {
     Case::new(WorldOptions { ports: vec![port], ..options(vec![echo()]) }, frames)
 }
 
-/// `size` sockets of one service, each on an address and a port of its own, and datagrams to random ones.
+/// `size` sockets of one service, each on an address and a port of its own, and datagrams to random ones. From a port that none of
+/// them has: an echo does not answer what could be another's answer.
 fn sockets(size: u32) -> Result<Case, String> {
     let own = |n: u8| Ipv4Addr::new(198, 18, 0, 2 + n);
     let place = |id: u32| {
@@ -123,7 +124,7 @@ fn sockets(size: u32) -> Result<Case, String> {
     let mac = PortOptions::new(0).nic.mac;
     let make = |id| {
         let at = |(addr, port)| SocketAddrV4::new(addr, port);
-        UdpFrame::between(at((Ipv4Addr::new(198, 18, 0, 200), 40_000)), at(place(id)), &PAYLOAD)
+        UdpFrame::between(at((PEER, 1000)), at(place(id)), &PAYLOAD)
             .to_mac(mac)
             .frame()
     };

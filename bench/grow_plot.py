@@ -1,0 +1,93 @@
+"""The plot of bench/grow, as SVG that is read on a light ground and on a dark one."""
+
+import math
+
+WIDTH, HEIGHT = 960, 470
+LEFT, TOP = 64, 64
+PANEL, GAP = 190, 32
+PLOT_HEIGHT, ROW = 140, 190
+
+STYLE = """
+text { font: 12px system-ui, sans-serif; fill: #57606a }
+.title { font-size: 15px; font-weight: 600; fill: #1f2328 }
+.name { font-weight: 600; fill: #1f2328 }
+.grid { stroke: #8c959f; stroke-opacity: .35 }
+.axis { stroke: #8c959f }
+.ns, .instructions { fill: none; stroke-width: 2 }
+.ns { stroke: #0969da } .instructions { stroke: #bc4c00 }
+.ns-dot { fill: #0969da } .instructions-dot { fill: #bc4c00 }
+@media (prefers-color-scheme: dark) {
+text { fill: #9198a1 } .title, .name { fill: #f0f6fc }
+.ns { stroke: #58a6ff } .instructions { stroke: #f0883e }
+.ns-dot { fill: #58a6ff } .instructions-dot { fill: #f0883e }
+}
+"""
+
+
+def ceiling(value):
+    """The next round number, of which a quarter is round, too."""
+    unit = 10 ** math.floor(math.log10(value))
+    return next(step * unit for step in (1, 2, 4, 6, 8, 10) if step * unit >= value)
+
+
+def short(size):
+    """1000000 as 1M."""
+    for unit, letter in ((1_000_000, "M"), (1_000, "k")):
+        if size >= unit:
+            return f"{size / unit:.3g}{letter}"
+    return str(size)
+
+
+def text(x, y, words, anchor="start", kind=""):
+    kind = f' class="{kind}"' if kind else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{kind}>{words}</text>'
+
+
+def line(x1, y1, x2, y2, kind):
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
+
+
+def panel(x, y, series, key, top, first):
+    """One curve: `key` over the sizes of `series`, from 0 to `top`. Sizes from one to the many are decades apart."""
+    readings, parts = series["readings"], []
+    sizes = [r["size"] for r in readings]
+    linear = max(sizes) < 10
+    scale = (lambda size: size - 1) if linear else math.log10
+    across = lambda size: x + PANEL * scale(size) / scale(max(sizes))  # noqa: E731
+    up = lambda value: y + PLOT_HEIGHT * (1 - value / top)  # noqa: E731
+    for quarter in range(5):
+        value = top * quarter / 4
+        parts.append(line(x, up(value), x + PANEL, up(value), "grid" if quarter else "axis"))
+        if first:
+            parts.append(text(x - 8, up(value) + 4, f"{value:g}", "end"))
+    ticks = sizes if linear else [10**n for n in range(int(math.log10(max(sizes))) + 1)]
+    for tick in ticks:
+        parts.append(line(across(tick), y + PLOT_HEIGHT, across(tick), y + PLOT_HEIGHT + 4, "axis"))
+        parts.append(text(across(tick), y + PLOT_HEIGHT + 17, short(tick), "middle"))
+    points = [(across(r["size"]), up(r[key])) for r in readings]
+    joined = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
+    parts.append(f'<polyline points="{joined}" class="{key}"/>')
+    for (px, py), r in zip(points, readings):
+        tip = f"{r['size']:,} {series['name']}: {r[key]:.1f}"
+        parts.append(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3.5" class="{key}-dot"><title>{tip}</title></circle>')
+    px, py = points[-1]
+    parts.append(text(px, py - 9, f"{readings[-1][key]:.0f}", "end", "name"))
+    return parts
+
+
+def svg(result):
+    """The whole picture: a column for each series, instructions above, time below."""
+    parts = [text(LEFT, 24, "What a packet costs, with one and with many: an echo's whole way through a worker's turn", kind="title")]
+    rows = [("instructions", "instructions a packet"), ("ns", "ns a packet")]
+    for row, (key, label) in enumerate(rows):
+        top = ceiling(1.1 * max(r[key] for s in result.values() for r in s["readings"]))
+        y = TOP + row * ROW
+        middle = y + PLOT_HEIGHT / 2
+        parts.append(f'<text transform="translate(16 {middle:.1f}) rotate(-90)" text-anchor="middle">{label}</text>')
+        for column, series in enumerate(result.values()):
+            x = LEFT + column * (PANEL + GAP)
+            parts += panel(x, y, series, key, top, column == 0)
+            if row == len(rows) - 1:
+                parts.append(text(x + PANEL / 2, y + PLOT_HEIGHT + 38, series["name"], "middle", "name"))
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Costs of a packet">'
+    return "\n".join([head, f"<style>{STYLE}</style>", *parts, "</svg>"]) + "\n"
