@@ -2,9 +2,9 @@
 
 import math
 
-WIDTH, HEIGHT = 960, 470
+HEIGHT = 470
 LEFT, TOP = 64, 64
-PANEL, GAP = 190, 32
+PANEL, GAP = 160, 28
 PLOT_HEIGHT, ROW = 140, 190
 
 STYLE = """
@@ -60,7 +60,8 @@ def panel(x, y, series, key, top, first):
         parts.append(line(x, up(value), x + PANEL, up(value), "grid" if quarter else "axis"))
         if first:
             parts.append(text(x - 8, up(value) + 4, f"{value:g}", "end"))
-    ticks = sizes if linear else [10**n for n in range(int(math.log10(max(sizes))) + 1)]
+    decades = int(math.log10(max(sizes)))
+    ticks = sizes if linear else [10**n for n in range(0, decades + 1, 2 if decades > 4 else 1)]
     for tick in ticks:
         parts.append(line(across(tick), y + PLOT_HEIGHT, across(tick), y + PLOT_HEIGHT + 4, "axis"))
         parts.append(text(across(tick), y + PLOT_HEIGHT + 17, short(tick), "middle"))
@@ -89,5 +90,6 @@ def svg(result):
             parts += panel(x, y, series, key, top, column == 0)
             if row == len(rows) - 1:
                 parts.append(text(x + PANEL / 2, y + PLOT_HEIGHT + 38, series["name"], "middle", "name"))
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Costs of a packet">'
+    width = LEFT + len(result) * (PANEL + GAP)
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" role="img" aria-label="Costs of a packet">'
     return "\n".join([head, f"<style>{STYLE}</style>", *parts, "</svg>"]) + "\n"

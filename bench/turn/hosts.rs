@@ -15,8 +15,19 @@ use pollcast::stack::membership::Limits;
 use crate::case::Case;
 
 /// What [`of`] knows.
-pub(crate) const NAMES: [&str; 10] =
-    ["ipv4", "ipv6", "vlan", "sockets", "groups", "peers", "workers", "fan-out", "fragments", "threads"];
+pub(crate) const NAMES: [&str; 11] = [
+    "ipv4",
+    "ipv6",
+    "vlan",
+    "sockets",
+    "groups",
+    "addresses",
+    "peers",
+    "workers",
+    "fan-out",
+    "fragments",
+    "threads",
+];
 
 /// The same payload as in the benches beside testpmd: a frame of 60 bytes over IPv4.
 const PAYLOAD: [u8; 18] = [7; 18];
@@ -42,6 +53,7 @@ pub(crate) fn of(name: &str, size: u32) -> Result<Case, String> {
         "vlan" => vlan(),
         "sockets" => sockets(size),
         "groups" => groups(size),
+        "addresses" => addresses(size),
         "peers" => peers(size),
         "workers" => workers(size),
         "fan-out" => fan_out(size),
@@ -115,18 +127,17 @@ fn vlan() -> Result<Case, String> {
 /// them has: an echo does not answer what could be another's answer.
 fn sockets(size: u32) -> Result<Case, String> {
     let own = |n: u8| Ipv4Addr::new(198, 18, 0, 2 + n);
+    // In turns, so that few sockets are spread over as many addresses as many are.
     let place = |id: u32| {
-        let nth = u8::try_from(id / PORTS).unwrap_or(u8::MAX);
-        (own(nth), u16::try_from(1024 + id % PORTS).unwrap_or(u16::MAX))
+        let nth = u8::try_from(id % u32::from(ADDRESSES)).unwrap_or(0);
+        (own(nth), u16::try_from(1024 + id / u32::from(ADDRESSES)).unwrap_or(u16::MAX))
     };
     let addresses = (0..ADDRESSES).flat_map(|n| cidr(own(n), 24)).collect();
     let listen = (0..size).map(|id| SocketAddr::from(place(id))).collect();
     let mac = PortOptions::new(0).nic.mac;
     let make = |id| {
         let at = |(addr, port)| SocketAddrV4::new(addr, port);
-        UdpFrame::between(at((PEER, 1000)), at(place(id)), &PAYLOAD)
-            .to_mac(mac)
-            .frame()
+        UdpFrame::between(at((PEER, 1000)), at(place(id)), &PAYLOAD).to_mac(mac).frame()
     };
     let port = PortOptions { addresses, ..PortOptions::new(0) };
     let services = vec![ServiceOptions { listen, ..echo() }];
@@ -140,6 +151,19 @@ fn groups(size: u32) -> Result<Case, String> {
     let port = PortOptions { membership_limits: Limits::NONE, ..PortOptions::new(0) };
     let frames = drawn(size, |n| frame((PEER, 40_000), (group(n), 7)));
     Case::new(WorldOptions { ports: vec![port], ..options(vec![echo]) }, frames)
+}
+
+/// A host with `size` addresses in a network of 16 bits, and datagrams to random ones of them.
+fn addresses(size: u32) -> Result<Case, String> {
+    let own = |n: u32| Ipv4Addr::from_bits(HOST.to_bits() + n);
+    let addresses = (0..size).flat_map(|n| cidr(own(n), 16)).collect();
+    let mac = PortOptions::new(0).nic.mac;
+    let make = |n| {
+        let source = SocketAddrV4::new(PEER, 40_000);
+        UdpFrame::between(source, SocketAddrV4::new(own(n), 7), &PAYLOAD).to_mac(mac).frame()
+    };
+    let port = PortOptions { addresses, ..PortOptions::new(0) };
+    Case::new(WorldOptions { ports: vec![port], ..options(vec![echo()]) }, drawn(size, make))
 }
 
 /// Datagrams from random ones of `size` hosts, each answered to where it came from.

@@ -18,6 +18,7 @@ mod accept;
 mod accept6;
 mod dispatch;
 mod head;
+mod own_set;
 mod reply;
 mod reply6;
 mod view6;
@@ -30,6 +31,7 @@ use core::net::Ipv4Addr;
 
 use crate::addr::MacAddr;
 use crate::stack::interface::{Interface, Interfaces};
+use own_set::OwnSet;
 use view6::View6;
 
 /// Ethernet, IPv4 without options, and UDP: bytes before the payload.
@@ -48,8 +50,10 @@ pub struct View {
     broadcast: u32,
     /// The largest UDP datagram, header included, in one packet on this link, and on any way beyond it.
     udp_len_max: u16,
-    /// Address and broadcast address of every address but the primary one.
-    others: Vec<(u32, u32)>,
+    /// Every address but the primary one.
+    others: OwnSet<u32>,
+    /// Their broadcast addresses.
+    broadcasts: OwnSet<u32>,
     v6: View6,
 }
 
@@ -70,9 +74,18 @@ impl View {
     #[must_use]
     pub fn of(interfaces: &Interfaces) -> Self {
         let Some(interface) = interfaces.untagged() else {
-            let (others, v6) = (Vec::new(), View6::nothing());
-            let link = wide::link_of(0);
-            return Self { mac: 0, link, addr: 0, broadcast: u32::MAX, udp_len_max: 0, others, v6 };
+            let (link, v6) = (wide::link_of(0), View6::nothing());
+            let (others, broadcasts) = (OwnSet::of([]), OwnSet::of([]));
+            return Self {
+                mac: 0,
+                link,
+                addr: 0,
+                broadcast: u32::MAX,
+                udp_len_max: 0,
+                others,
+                broadcasts,
+                v6,
+            };
         };
         let numbers = |c: &crate::addr::Ipv4Cidr| {
             // No prefix has the limited broadcast address, and no source may be it: it stands for "none".
@@ -83,7 +96,9 @@ impl View {
         let (addr, broadcast) = all.next().unwrap_or((0, u32::MAX));
         let (mac, v6) = (mac_word(interface.mac), View6::of(interface));
         let link = wide::link_of(mac);
-        let mut view = Self { mac, link, addr, broadcast, udp_len_max: 0, others: all.collect(), v6 };
+        let (others, broadcasts): (Vec<u32>, Vec<u32>) = all.unzip();
+        let (others, broadcasts) = (OwnSet::of(others), OwnSet::of(broadcasts));
+        let mut view = Self { mac, link, addr, broadcast, udp_len_max: 0, others, broadcasts, v6 };
         view.set_packet_max(interface);
         view
     }
@@ -98,14 +113,13 @@ impl View {
     /// Whether `addr` is ours.
     #[inline(always)]
     fn is_own(&self, addr: u32) -> bool {
-        (addr == self.addr && addr != 0)
-            || (!self.others.is_empty() && self.others.iter().any(|o| o.0 == addr))
+        (addr == self.addr && addr != 0) || (!self.others.is_empty() && self.others.contains(addr))
     }
 
     /// Whether `addr` is one of the further addresses or their broadcasts.
     #[inline(never)]
     fn is_of_others(&self, addr: u32) -> bool {
-        self.others.iter().any(|o| o.0 == addr || o.1 == addr)
+        self.others.contains(addr) || self.broadcasts.contains(addr)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use core::net::Ipv6Addr;
 
+use super::own_set::OwnSet;
 use crate::stack::flow_label::FlowLabels;
 use crate::stack::interface::Interface;
 
@@ -35,7 +36,7 @@ pub(super) struct View6 {
     pub(super) ipv6: u64,
     /// For the last byte of each address of ours, modulo 64, a bit: most others are told apart by it alone.
     likely: u64,
-    own: Vec<Addr6>,
+    own: OwnSet<Addr6>,
     /// The largest UDP datagram, header included, in one packet on this link, and on any way beyond it.
     pub(super) udp_len_max: u16,
     /// The hop limit of what is sent.
@@ -48,7 +49,7 @@ impl View6 {
     /// Of no interface: nothing is taken.
     pub(super) fn nothing() -> Self {
         let labels = FlowLabels::default();
-        Self { ipv6: u64::MAX, likely: 0, own: Vec::new(), udp_len_max: 0, hop_limit: 0, labels }
+        Self { ipv6: u64::MAX, likely: 0, own: OwnSet::of([]), udp_len_max: 0, hop_limit: 0, labels }
     }
 
     /// Of `interface`.
@@ -57,7 +58,7 @@ impl View6 {
         let mut view = Self {
             ipv6: if interface.v6.is_on { IPV6 } else { u64::MAX },
             likely: own.iter().fold(0, |bits, [_, low]| bits | bit(*low)),
-            own,
+            own: OwnSet::of(own),
             udp_len_max: 0,
             hop_limit: interface.v6.hop_limit,
             labels: interface.flow_labels.clone(),
@@ -80,7 +81,7 @@ impl View6 {
 
     #[inline(never)]
     fn is_own_indeed(&self, addr: Addr6) -> bool {
-        self.own.contains(&addr)
+        self.own.contains(addr)
     }
 }
 
