@@ -235,6 +235,93 @@ proptest! {
     }
 }
 
+// Frames are looked at four at a time: a wrong one is found wherever it is among right ones, by each of its bits.
+#[test]
+fn a_wrong_frame_is_found_among_right_ones() {
+    let world = world(&[("198.18.0.2", 24)]);
+    for (payload, place) in
+        [(&b"eighteen bytes..."[..], 0), (b"short", 1), (&[0x5a; 61], 2), (&[0xff; 18], 3)]
+    {
+        let right = frame("198.18.0.1", "198.18.0.2", (4000, 7), payload);
+        for bit in 0..8 * right.len().min(64) {
+            let mut frames = vec![right.clone(); 5];
+            frames[place][bit / 8] ^= 1 << (bit % 8);
+            world.compare_each_of(&frames, RxMeta::default());
+        }
+    }
+}
+
+// I07 to I11: the same for each first octet of a source.
+#[test]
+fn a_source_that_cannot_be_is_found_among_right_ones() {
+    let world = world(&[("198.18.0.2", 24), ("198.19.0.2", 24)]);
+    let to_us = |src: &str| frame(src, "198.18.0.2", (4000, 7), b"eighteen bytes....");
+    let others = ["198.18.0.2", "198.18.0.255", "198.19.0.2", "198.19.0.255", "0.0.0.0", "255.255.255.255"];
+    let all = (0..=255).map(|octet| format!("{octet}.1.2.3")).chain(others.map(String::from));
+    for (n, src) in all.enumerate() {
+        let mut frames = vec![to_us("198.18.0.1"); 4];
+        frames[n % 4] = to_us(&src);
+        world.compare_each_of(&frames, RxMeta::default());
+    }
+}
+
+// U12: what a port has in common is remembered of a burst, and of no port is what was not found.
+#[test]
+fn a_burst_to_many_ports_finds_each_of_them() {
+    let mut world = world(&[("198.18.0.2", 24)]);
+    let mut table = PortTable::new(5);
+    let peer = SocketAddr::new(v4("198.18.0.1").into(), 4000);
+    for (id, (port, peer)) in
+        (0..).zip([(0xffff, Some(peer)), (0xff00, None), (7, None), (0x0700, Some(peer))])
+    {
+        let socket = Socket::new(InterfaceId(0), SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port), 0);
+        table.set(id, Some(Socket { peer, ..socket }));
+    }
+    world.set_table(table);
+    let ports = [0xffff, 0xff00, 7, 0x0700, 0x00ff, 0];
+    for first in ports {
+        for second in ports {
+            for n in 0..64 {
+                let port = |at: u32| if n >> at & 1 == 0 { first } else { second };
+                let frames =
+                    (0..8).map(|at| frame("198.18.0.1", "198.18.0.2", (4000, port(at % 6)), b"to whom?"));
+                world.compare_burst(&frames.collect::<Vec<_>>());
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    /// Bursts of frames of which some are near the plain shape.
+    #[test]
+    fn both_paths_agree_on_bursts_of_mutated_frames(
+        frames in prop::collection::vec((
+            prop_oneof![6 => Just("198.18.0.1"), 1 => Just("198.18.0.2"), 1 => Just("8.8.8.8")],
+            prop_oneof![8 => Just("198.18.0.2"), 1 => Just("239.1.2.3")],
+            (prop_oneof![1 => Just(0u16), 9 => Just(4000)], prop_oneof![6 => Just(7u16), 2 => Just(9), 1 => Just(80)]),
+            prop::collection::vec(any::<u8>(), 0..200),
+            prop_oneof![4 => Just(None), 1 => (0usize..60, any::<u8>()).prop_map(Some)],
+            prop_oneof![9 => Just(None), 1 => (0usize..100).prop_map(Some)],
+        ), 1..17),
+        statuses in (any_status(), any_status()),
+    ) {
+        let world = world(&[("198.18.0.2", 24)]);
+        let frame = |(src, dst, ports, payload, change, cut): (_, _, _, Vec<u8>, Option<(usize, u8)>, Option<usize>)| {
+            let mut frame = frame(src, dst, ports, &payload);
+            if let Some((at, byte)) = change {
+                frame[at] = byte;
+            }
+            if let Some(len) = cut {
+                frame.resize(len, 0x55);
+            }
+            frame
+        };
+        world.compare_each_of(&frames.into_iter().map(frame).collect::<Vec<_>>(), meta(statuses.0, statuses.1));
+    }
+}
+
 // U05, RFC 768: a sum that comes out as 0 is sent as 0xffff, also when it is updated for a group's answer.
 #[test]
 fn an_answer_never_carries_the_checksum_zero() {

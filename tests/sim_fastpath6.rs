@@ -401,3 +401,51 @@ fn an_answer_never_carries_the_checksum_zero() {
         }
     }
 }
+
+// Frames are looked at four at a time: a wrong one is found wherever it is among right ones, by each of its bits.
+#[test]
+fn a_wrong_frame_is_found_among_right_ones() {
+    let world = world();
+    for (payload, place) in [(&b"eighteen bytes...."[..], 0), (b"nineteen bytes.....", 1), (&[0x5a; 61], 2)] {
+        let right = frame(PEER, HOST, (4000, 7), payload);
+        for bit in 0..8 * 84.min(right.len()) {
+            let mut frames = vec![right.clone(); 5];
+            frames[place][bit / 8] ^= 1 << (bit % 8);
+            world.compare_each_of(&frames, RxMeta::default());
+        }
+        // V01, RFC 8200 3: with a trailer.
+        let mut longer = right.clone();
+        longer.extend([0xaa; 5]);
+        world.compare_each_of(&[right.clone(), longer, right.clone(), right], RxMeta::default());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    /// Bursts of frames of which some are near the plain shape, to several ports and addresses.
+    #[test]
+    fn both_paths_agree_on_bursts_of_mutated_frames(
+        frames in prop::collection::vec((
+            prop_oneof![6 => Just(PEER), 1 => Just(HOST), 1 => Just("::1"), 1 => Just("::"), 1 => Just("fe80::9")],
+            prop_oneof![8 => Just(HOST), 1 => Just(LINK_LOCAL), 1 => Just("ff0e::1:2:3"), 1 => Just("2001:db8::3")],
+            (prop_oneof![1 => Just(0u16), 9 => Just(4000)], prop_oneof![6 => Just(7u16), 2 => Just(9), 1 => Just(80)]),
+            prop::collection::vec(any::<u8>(), 16..200),
+            prop_oneof![4 => Just(None), 1 => (0usize..78, any::<u8>()).prop_map(Some)],
+            prop_oneof![9 => Just(None), 1 => (0usize..100).prop_map(Some)],
+        ), 1..17),
+        statuses in (any_status(), any_status()),
+    ) {
+        let frame = |(src, dst, ports, payload, change, cut): (_, _, _, Vec<u8>, Option<(usize, u8)>, Option<usize>)| {
+            let mut frame = frame(src, dst, ports, &payload);
+            if let Some((at, byte)) = change {
+                frame[at] = byte;
+            }
+            if let Some(len) = cut {
+                frame.resize(len, 0x55);
+            }
+            frame
+        };
+        world().compare_each_of(&frames.into_iter().map(frame).collect::<Vec<_>>(), meta(statuses.0, statuses.1));
+    }
+}

@@ -44,8 +44,40 @@ const fn rearm(data_off: u16, refcnt: u16, nb_segs: u16, port: u16) -> u64 {
     let [g, h] = port.to_ne_bytes();
     u64::from_ne_bytes([a, b, c, d, e, f, g, h])
 }
+#[cfg(not(target_endian = "little"))]
 const REARM_MASK: u64 = rearm(0, u16::MAX, u16::MAX, 0);
 const REARM_UNIQUE: u64 = rearm(0, 1, 1, 0);
+
+/// Whether this word says: one reference, one segment.
+#[inline]
+const fn is_one(rearm: u64) -> bool {
+    // Where the two lie in the middle of the word they are compared as one half of it: with what an instruction can hold.
+    #[cfg(target_endian = "little")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the lower half of what is shifted is what is wanted"
+    )]
+    return (rearm >> 16) as u32 == (REARM_UNIQUE >> 16) as u32;
+    #[cfg(not(target_endian = "little"))]
+    return rearm & REARM_MASK == REARM_UNIQUE;
+}
+
+/// Whether one of `asked` is among `flags`. Flags are in both ends of their word: turned, those that are asked for here lie in one
+/// half, and in what an instruction can hold.
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the half with what is asked for is compared, the other otherwise"
+)]
+const fn has_any(flags: u64, asked: u64) -> bool {
+    const TURN: u32 = 3;
+    let turned = asked.rotate_left(TURN);
+    if turned <= i32::MAX as u64 {
+        flags.rotate_left(TURN) as u32 & turned as u32 != 0
+    } else {
+        flags & asked != 0
+    }
+}
 
 /// What the device said on reception, beside the values that go with it.
 const SAID: u64 = sys::SHIM_RX_IP_CKSUM_GOOD
@@ -153,7 +185,7 @@ impl Mbuf {
         // one stays one, for only its owner could add another. DPDK counts with 16-bit atomics inside this word; on the
         // machines that DPDK runs on a wider aligned load reads them whole.
         let rearm = self.atomic(sys::SHIM_MBUF_DATA_OFF).load(Ordering::Acquire);
-        rearm & REARM_MASK == REARM_UNIQUE && self.ol_flags() & INDIRECT == 0
+        is_one(rearm) && !has_any(self.ol_flags(), INDIRECT)
     }
 }
 
@@ -229,6 +261,12 @@ impl Mbuf {
         const MASK: u64 = rearm(0, u16::MAX, 0, 0);
         let rearm_data = self.atomic(sys::SHIM_MBUF_DATA_OFF).load(Ordering::Acquire);
         rearm_data & MASK == rearm(0, 1, 0, 0) && self.ol_flags() & INDIRECT == 0
+    }
+
+    /// What the device said, and what is asked of it.
+    #[inline]
+    pub(super) fn flags(&self) -> u64 {
+        self.ol_flags()
     }
 
     /// Takes back what the device said by `flags`. For a buffer that was just received, and is nobody else's.
@@ -330,7 +368,7 @@ impl PacketBuf for Mbuf {
         // The RSS hash and the time stamp that a driver may add say nothing of the bytes.
         const TOLD: u64 = SAID & !sys::SHIM_RX_RSS_HASH;
         let rearm = self.atomic(sys::SHIM_MBUF_DATA_OFF).load(Ordering::Relaxed);
-        rearm & REARM_MASK == REARM_UNIQUE && self.ol_flags() & (TOLD | INDIRECT) == 0
+        is_one(rearm) && !has_any(self.ol_flags(), TOLD | INDIRECT)
     }
 
     #[inline]
@@ -479,7 +517,8 @@ impl PacketBuf for Mbuf {
 
     #[inline]
     fn prefetch(&self) {
-        prefetch(self.0.as_ptr().cast_const().cast());
+        // A driver has just written the bookkeeping: that is near.
+        prefetch(self.data_ptr().cast_const().cast());
     }
 }
 

@@ -91,11 +91,10 @@ fn count(n: usize) -> u16 {
     u16::try_from(n).unwrap_or(u16::MAX)
 }
 
-/// Of `front`, what a driver may be given: all of it, for a burst has no holes unless someone outside has made one.
+/// Of the packets of `burst`, what a driver may be given: all, for a burst has no holes unless someone outside has made one.
 #[inline]
-fn whole<B>(front: &mut [Option<B>]) -> &mut [Option<B>] {
-    // Without an early exit this is a few vector instructions.
-    if front.iter().fold(true, |whole, slot| whole & slot.is_some()) { front } else { &mut [] }
+fn whole<B>(burst: &mut Burst<B>) -> &mut [Option<B>] {
+    if burst.is_dense() { burst.front_mut() } else { &mut [] }
 }
 
 /// Lets `driver` fill the front of `slots`, all of them empty, and returns how many it filled.
@@ -120,6 +119,15 @@ impl RxQueue {
         let Queue { port, number, ref opened, .. } = self.queue;
         let event = RxEvent::new(port, number, opened.has_rx_interrupts(), wait.epoll());
         self.event.insert(Box::new(event)).kind()
+    }
+}
+
+/// Takes back what the device said unasked of what it has received. Seldom anything: one look a burst.
+#[inline]
+fn forget_unasked(received: &mut [Option<Mbuf>], unasked: u64) {
+    let said = received.iter().fold(0, |said, slot| said | slot.as_ref().map_or(0, Mbuf::flags));
+    if said & unasked != 0 {
+        received.iter_mut().flatten().for_each(|buf| buf.forget(unasked));
     }
 }
 
@@ -168,8 +176,7 @@ impl io::RxQueue for RxQueue {
         // there is room for `room` pointers, and `Option<Mbuf>` is one. The driver gives up its reference to each that it returns.
         let n = fill(slots, |slots, room| unsafe { sys::shim_rx_burst(port, number, slots.cast(), room) });
         if self.unasked != 0 {
-            let received = burst.spare().iter_mut().take(n).flatten();
-            received.for_each(|buf| buf.forget(self.unasked));
+            forget_unasked(burst.spare().get_mut(..n).unwrap_or_default(), self.unasked);
         }
         burst.filled(n);
         n
@@ -200,7 +207,7 @@ impl TxQueue {
     /// Sends up to `max` packets from the front.
     #[inline]
     fn send(&mut self, burst: &mut Burst<Mbuf>, max: usize) -> usize {
-        let front = whole(burst.front_mut());
+        let front = whole(burst);
         let max = max.min(front.len());
         let (port, number) = (self.queue.port, self.queue.number);
         // SAFETY: the queue exists and only this thread uses it, see `pair`; it is not paused, so that the port is started;
@@ -217,7 +224,7 @@ impl TxQueue {
         let mut sent = 0;
         let mut left = burst.len();
         while left > 0 {
-            let front = whole(burst.front_mut());
+            let front = whole(burst);
             left = left.min(front.len());
             let (port, number) = (self.queue.port, self.queue.number);
             // SAFETY: as in `send`, of the first `left` slots; they stay ours.
@@ -270,8 +277,14 @@ mod tests {
 
     #[test]
     fn a_burst_with_a_hole_is_given_to_no_driver() {
-        assert_eq!(whole(&mut [Some(1), Some(2)]).len(), 2);
-        assert_eq!(whole(&mut [Some(1), None]).len(), 0);
+        let mut burst = Burst::new();
+        assert!(burst.push(1).is_ok() && burst.push(2).is_ok());
+        assert_eq!(whole(&mut burst).len(), 2);
+        burst.front_mut()[1] = None;
+        assert_eq!(whole(&mut burst).len(), 0);
+        assert_eq!(burst.drain().count(), 1);
+        burst.filled(1);
+        assert_eq!(whole(&mut burst).len(), 0);
     }
 
     #[test]

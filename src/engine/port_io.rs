@@ -17,9 +17,11 @@ pub(super) struct PortIo<N: Nic> {
     pub(super) rx: N::Rx,
     tx: N::Tx,
     pub(super) interfaces: Interfaces,
-    /// Of the untagged interface, whose plain datagrams take the fast path.
+    /// Of its interfaces, whose plain datagrams take the fast path.
     pub(super) view: View,
     pub(super) tx_burst: Burst<N::Buf>,
+    /// Bytes in it.
+    pub(super) tx_bytes: u64,
     pub(super) tally: Tally,
     /// The way to control.
     pub(super) punt: PuntSenders<N::Buf>,
@@ -34,7 +36,20 @@ impl<N: Nic> PortIo<N> {
     pub(super) fn new(port: WorkerPort<N>, punt: PuntSenders<N::Buf>, ids: Ids) -> Self {
         let WorkerPort { id, rx, tx, interfaces, owners, page } = port;
         let (view, tally) = (View::of(&interfaces), Tally::default());
-        Self { id, rx, tx, interfaces, view, tx_burst: Burst::new(), tally, punt, owners, ids, page }
+        Self {
+            id,
+            rx,
+            tx,
+            interfaces,
+            view,
+            tx_burst: Burst::new(),
+            tx_bytes: 0,
+            tally,
+            punt,
+            owners,
+            ids,
+            page,
+        }
     }
 
     /// Takes note of what is new on one side of the interface `id`.
@@ -52,9 +67,7 @@ impl<N: Nic> PortIo<N> {
             News::PathMtu(at, news) => {
                 learn_path::<F>(interface, at, news);
                 // What fits every path needs no look at them: the fast path knows no other limit.
-                if let Some(untagged) = self.interfaces.untagged() {
-                    self.view.set_packet_max(untagged);
-                }
+                self.view.set_packet_max(&self.interfaces);
             }
         }
     }
@@ -75,11 +88,13 @@ impl<N: Nic> PortIo<N> {
     /// Puts `buf` into the transmit burst; a full one goes out first.
     #[inline]
     pub(super) fn send(&mut self, buf: N::Buf) {
+        let bytes = buf.data().len() as u64;
         if let Err(buf) = self.tx_burst.push(buf) {
             self.flush();
             // NOTE(push): a flushed burst is empty, so this cannot fail; if it did, the buffer would go home.
             let _ = self.tx_burst.push(buf);
         }
+        self.tx_bytes += bytes;
     }
 
     /// Sends the transmit burst. What the ring refuses is counted and freed: it may not hold up what comes next.
@@ -89,7 +104,7 @@ impl<N: Nic> PortIo<N> {
         if len == 0 {
             return;
         }
-        let bytes = bytes_of(&self.tx_burst);
+        let bytes = core::mem::take(&mut self.tx_bytes);
         let sent = self.tx.tx_burst(&mut self.tx_burst);
         let refused = self.tx_burst.len();
         let refused_bytes = if refused == 0 { 0 } else { bytes_of(&self.tx_burst) };
@@ -97,7 +112,7 @@ impl<N: Nic> PortIo<N> {
         debug_assert_eq!(sent + refused, len, "a driver lost count");
         self.tally.add(Counter::Tx, sent as u64);
         self.tally.add(Counter::TxRefused, refused as u64);
-        self.tally.add(Counter::TxBytes, bytes - refused_bytes);
+        self.tally.add(Counter::TxBytes, bytes.saturating_sub(refused_bytes));
     }
 
     /// Publishes the counters, if any changed.
@@ -123,7 +138,7 @@ fn learn_path<F: Ip>(interface: &mut Interface, at: Instant, news: PathNews<F::A
     }
 }
 
-#[inline]
+#[cold]
 fn bytes_of<B: PacketBuf>(burst: &Burst<B>) -> u64 {
     burst.iter().map(|b| b.data().len() as u64).sum()
 }

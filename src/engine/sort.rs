@@ -8,7 +8,7 @@ use super::message::{PathReport, PuntSenders};
 use super::worker::WorkerSockets;
 use crate::addr::{V4, V6};
 use crate::fastpath::Sink;
-use crate::io::{BURST_MAX, BufPool, Burst, DropReason, InterfaceId, Parts, PortId};
+use crate::io::{BURST_MAX, BufPool, Burst, DropReason, InterfaceId, PacketBuf, Parts, PortId};
 use crate::service::Datagram;
 use crate::stack::arp;
 use crate::stack::fragmentation::Outgoing;
@@ -38,6 +38,8 @@ pub(super) struct Sorter<'a, P: BufPool> {
     pub(super) pool: &'a P,
     pub(super) punt: &'a PuntSenders<P::Buf>,
     pub(super) tx_burst: &'a mut Burst<P::Buf>,
+    /// Bytes in it.
+    pub(super) tx_bytes: &'a mut u64,
     pub(super) tally: &'a mut Tally,
     pub(super) delivered: &'a mut ArrayVec<Datagram<P::Buf>, BURST_MAX>,
     /// Answers of the stack that are to leave in fragments.
@@ -126,7 +128,9 @@ impl<P: BufPool> Sorter<'_, P> {
 
     /// A packet of the burst yields one frame to send at most, so the transmit burst, empty before, has room.
     fn transmit(&mut self, buf: P::Buf) {
-        if self.tx_burst.push(buf).is_err() {
+        *self.tx_bytes += buf.data().len() as u64;
+        if let Err(buf) = self.tx_burst.push(buf) {
+            *self.tx_bytes -= buf.data().len() as u64;
             self.tally.drop(DropReason::NoBuffer);
         }
     }

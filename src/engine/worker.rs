@@ -24,7 +24,7 @@ use super::port_io::PortIo;
 use super::sort::{Long, Sorter};
 use super::uoa::{Clients, UoaParts};
 use crate::addr::{V4, V6};
-use crate::fastpath::{self, Level, Lookup, Sink};
+use crate::fastpath::{self, Level};
 use crate::io::{BURST_MAX, Burst, DropReason, InterfaceId, Nic, PacketBuf, PortId, ReplyPath, RxQueue};
 use crate::rng::Rng;
 use crate::service::{Datagram, Service};
@@ -316,7 +316,13 @@ impl<N: Nic> Worker<N> {
     }
 
     /// Takes in fragments that other workers handed over, each like a burst of one packet. Returns how many.
+    #[inline]
     fn take_handed_over(&mut self, now: Instant) -> usize {
+        if self.handed_over.is_empty() { 0 } else { self.take_fragments(now) }
+    }
+
+    #[inline(never)]
+    fn take_fragments(&mut self, now: Instant) -> usize {
         for taken in 0..HAND_OVER_BUDGET {
             let Ok(HandedOver { port, buf }) = self.handed_over.try_recv() else { return taken };
             let Some(index) = self.ports.iter().position(|p| p.id == port) else { continue };
@@ -362,7 +368,7 @@ impl<N: Nic> Worker<N> {
             self.ports.iter_mut().for_each(PortIo::flush);
         }
         let Some(port) = self.ports.get_mut(index) else { return };
-        let PortIo { id, interfaces, view, tx_burst, tally, owners, .. } = port;
+        let PortIo { id, interfaces, view, tx_burst, tx_bytes, tally, owners, .. } = port;
         let mut sorter = Sorter {
             now,
             interfaces,
@@ -371,6 +377,7 @@ impl<N: Nic> Worker<N> {
             pool: &self.pool,
             punt: &self.punt,
             tx_burst,
+            tx_bytes,
             tally,
             delivered: &mut self.delivered,
             long: &mut self.long,
@@ -382,13 +389,8 @@ impl<N: Nic> Worker<N> {
             sockets: &self.sockets,
             slowly: 0,
         };
-        let bytes = match interfaces.untagged() {
-            Some(interface) => {
-                let lookup = Lookup { view, interface, table: &self.table };
-                fastpath::ingress_burst(self.level, &mut self.rx_burst, lookup, &mut sorter)
-            }
-            None => all_slowly(&mut self.rx_burst, &mut sorter),
-        };
+        let within = fastpath::Port { view, interfaces, table: &self.table };
+        let bytes = fastpath::ingress_burst(self.level, &mut self.rx_burst, within, &mut sorter);
         // What another worker handed over, that one has counted.
         sorter.finish(if handed_in { 0 } else { bytes });
         if let Some(clients) = &mut self.clients {
@@ -400,7 +402,14 @@ impl<N: Nic> Worker<N> {
     }
 
     /// Takes what others sent. Returns how many messages.
+    #[inline]
     fn read_inbox(&mut self) -> usize {
+        // To ask costs less than to try: that takes a fence, and most turns find nothing.
+        if self.inbox.is_empty() { 0 } else { self.read_messages() }
+    }
+
+    #[inline(never)]
+    fn read_messages(&mut self) -> usize {
         let mut messages = 0;
         while messages < INBOX_BUDGET
             && let Ok(message) = self.inbox.try_recv()
@@ -463,14 +472,4 @@ impl<N: Nic> Worker<N> {
     fn port_of(&mut self, id: InterfaceId) -> Option<&mut PortIo<N>> {
         self.ports.iter_mut().find(|p| p.interfaces.get(id).is_some())
     }
-}
-
-/// A burst on a port without an untagged interface: nothing in it is for the fast path. Returns how many bytes it held.
-fn all_slowly<B: PacketBuf>(burst: &mut Burst<B>, sink: &mut impl Sink<B>) -> u64 {
-    let mut bytes = 0;
-    for buf in burst.drain() {
-        bytes += buf.frame_len() as u64;
-        sink.slow(buf);
-    }
-    bytes
 }

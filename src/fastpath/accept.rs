@@ -5,12 +5,13 @@ use core::net::Ipv4Addr;
 use super::accept6::{self, Memo6};
 use super::dispatch::{Level, sum_long};
 use super::head::Words;
-use super::wide::{FRONT, Narrow, Template, UDP_IN_FRONT, Wide, begins_like};
-use super::{HEAD, MAC_MASK, Own, View, fold};
+use super::wide::{FRONT, Heads, Narrow, Template, UDP_IN_FRONT, Wide, begins_like};
+use super::{HEAD, LINK, MAC_MASK, Own, View, fold, tagged};
+use super::{four, four6};
 use crate::addr::V4;
-use crate::io::{Burst, Cast, ChecksumStatus, PacketBuf, Parts, PayloadSum, RxMeta};
+use crate::io::{Burst, Cast, ChecksumStatus, InterfaceId, PacketBuf, Parts, PayloadSum, RxMeta};
 use crate::stack::audience::{self, First, ForMany};
-use crate::stack::interface::Interface;
+use crate::stack::interface::{Interface, Interfaces};
 use crate::stack::port_table::{Flow, Found, PortTable, SocketId};
 use crate::wire::checksum::Sum;
 
@@ -24,28 +25,45 @@ pub trait Sink<B> {
 
 /// What a burst is looked up in.
 #[derive(Clone, Copy, Debug)]
-pub struct Lookup<'a> {
+pub struct Port<'a> {
     /// The port's numbers.
     pub view: &'a View,
-    /// The port.
-    pub interface: &'a Interface,
+    /// What IP has on it.
+    pub interfaces: &'a Interfaces,
     /// The sockets.
     pub table: &'a PortTable,
 }
 
+/// What a datagram is looked up in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lookup<'a> {
+    pub(super) view: &'a View,
+    pub(super) interface: &'a Interface,
+    pub(super) table: &'a PortTable,
+}
+
 /// The last unicast datagrams of this burst that were looked up, of each IP version: where they went to, and the socket
 /// there.
-struct Memo {
+pub(super) struct Memo {
     key: u64,
     socket: SocketId,
     /// Of the primary address alone: the UDP port, and what its datagrams have in common. No port yet: more than any is.
-    udp_port: u32,
-    parts: Parts,
+    pub(super) udp_port: u32,
+    pub(super) parts: Parts,
     v6: Memo6,
 }
 
 /// No datagram yet: a key has zeros where this has ones.
 const NOTHING: u64 = u64::MAX;
+
+impl Memo {
+    /// Nothing is known of datagrams by `id`.
+    #[inline(always)]
+    pub(super) const fn nothing(id: InterfaceId) -> Self {
+        let parts = Parts::new(14, 34, 0).on(id).with_sum(PayloadSum::Valid).whole_frame(true);
+        Self { key: NOTHING, socket: 0, udp_port: u32::MAX, parts, v6: Memo6::nothing() }
+    }
+}
 
 /// Sorts a burst. Returns how many bytes it held.
 #[inline(always)]
@@ -53,29 +71,47 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
     level: Level,
     wide: W,
     rx: &mut Burst<B>,
-    lookup: Lookup<'_>,
+    port: Port<'_>,
     sink: &mut impl Sink<B>,
 ) -> u64 {
-    rx.iter().for_each(PacketBuf::prefetch);
+    let Port { view, interfaces, table } = port;
+    let Some(interface) = interfaces.untagged() else { return tagged::burst(level, rx, port, sink) };
+    let lookup = Lookup { view, interface, table };
+    rx.iter().take(AHEAD).for_each(PacketBuf::prefetch);
     let own = Own::of(lookup.view);
     let template = Template::of(lookup.view);
-    let parts = Parts::new(14, 34, 0).on(lookup.interface.id).with_sum(PayloadSum::Valid);
-    let mut memo = Memo { key: NOTHING, socket: 0, udp_port: u32::MAX, parts, v6: Memo6::nothing() };
+    let (mut memo, mut tagged) = (Memo::nothing(interface.id), tagged::Memo::nothing());
+    let mut heads = Heads::of(lookup.view);
     let mut bytes = 0;
-    for buf in rx.drain() {
+    let mut packets = rx.drain();
+    let mut in_fours = W::IS_WIDE;
+    while in_fours && let Some(four) = packets.next_four() {
+        packets.behind(4).take(AHEAD).for_each(PacketBuf::prefetch);
+        match four::accept(level, wide, four, &mut heads, lookup, &mut memo) {
+            Some(found) => bytes += found.deliver(&mut packets, sink),
+            // Among others, four that are alike are seldom.
+            None => in_fours = false,
+        }
+    }
+    if W::IS_WIDE {
+        bytes += four6::burst(level, wide, &mut packets, lookup, &mut memo.v6, sink);
+    }
+    loop {
+        let Some(buf) = packets.next() else { break };
+        packets.behind(AHEAD - 1).take(1).for_each(PacketBuf::prefetch);
         // Twice the same function: where the device said nothing, all that asks what it said falls away.
         let parts = if buf.is_plain() {
             bytes += buf.data().len() as u64;
             match accept_wide(level, wide, buf.data(), (own, &template), lookup, &mut memo) {
                 Some(parts) => Some(parts),
                 None if accept6::is_ipv6(buf.data()) => {
-                    accept6::accept::<B, W, true>(level, wide, &buf, lookup, &mut memo.v6)
+                    accept6::accept::<B, W, true, 0>(level, wide, &buf, lookup, &mut memo.v6)
                 }
-                None => accept_apart::<B, true>(level, &buf, own, lookup, &mut memo),
+                None => accept_apart::<B, true>(level, &buf, (own, lookup), &mut memo, (port, &mut tagged)),
             }
         } else {
             bytes += buf.frame_len() as u64;
-            accept_apart::<B, false>(level, &buf, own, lookup, &mut memo)
+            accept_apart::<B, false>(level, &buf, (own, lookup), &mut memo, (port, &mut tagged))
         };
         match parts {
             Some(parts) => sink.deliver(buf, parts),
@@ -83,6 +119,30 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
         }
     }
     bytes
+}
+
+/// Packets whose first bytes are fetched before it is their turn.
+const AHEAD: usize = 4;
+
+/// The parts of a datagram to our MAC and primary address that is right.
+#[inline(always)]
+pub(super) fn to_socket(
+    lookup: Lookup<'_>,
+    memo: &mut Memo,
+    head: &[u8; HEAD],
+    udp_len: u16,
+    whole: bool,
+) -> Option<Parts> {
+    let parts = memo.parts.or_len(udp_len);
+    // The address is that of the template.
+    if memo.udp_port == u32::from(head.load16::<36>()) {
+        return Some(if whole { parts } else { parts.whole_frame(false) });
+    }
+    let found = look_up(lookup, memo, head, lookup.view.mac, parts.whole_frame(whole))?;
+    if memo.key == to_key(head) {
+        (memo.parts, memo.udp_port) = (found.with_len(0).whole_frame(true), u32::from(head.load16::<36>()));
+    }
+    Some(found)
 }
 
 /// The parts of the datagram in `frame`, if it is a plain one to our MAC and primary address over IPv4 with nothing wrong
@@ -127,16 +187,9 @@ fn accept_wide<W: Wide>(
     if fold(ip_sum) != 0xffff || !udp_sum.is_whole() || head.load16::<40>() == 0 {
         return None;
     }
-    let parts = memo.parts.or_len(udp_len);
-    // The address is that of the template.
-    if memo.udp_port == u32::from(head.load16::<36>()) {
-        return Some(parts);
-    }
-    let found = look_up(lookup, memo, head, parts)?;
-    if memo.key == to_key(head) {
-        (memo.parts, memo.udp_port) = (found.with_len(0), u32::from(head.load16::<36>()));
-    }
-    Some(found)
+    // X03, U10: no source is 0.0.0.0 here.
+    let whole = usize::from(udp_len) + 34 == frame.len() && head.load16::<34>() != 0;
+    to_socket(lookup, memo, head, udp_len, whole)
 }
 
 /// Whether the source is this MAC. Most are told from it by the first four bytes.
@@ -160,16 +213,23 @@ pub(super) fn rest_of(level: Level, udp: &[u8], udp_len: usize) -> Sum {
 fn accept_apart<B: PacketBuf, const PLAIN: bool>(
     level: Level,
     buf: &B,
-    own: Own,
-    lookup: Lookup<'_>,
+    (own, lookup): (Own, Lookup<'_>),
     memo: &mut Memo,
+    (port, with_tag): (Port<'_>, &mut tagged::Memo),
 ) -> Option<Parts> {
-    accept::<B, PLAIN>(level, buf, own, lookup, memo)
+    if !PLAIN && !buf.is_single_segment() {
+        return None;
+    }
+    if !PLAIN && buf.rx_meta().stripped_tci.is_some() || tagged::has_tag(buf.data()) {
+        return tagged::accept::<B, PLAIN>(level, buf, port, with_tag);
+    }
+    accept::<B, PLAIN, 0>(level, buf, own, lookup, memo)
 }
 
-/// The parts of `buf`, if it is a plain UDP datagram with nothing wrong and a socket that wants it.
+/// The parts of `buf`, if it is a plain UDP datagram with nothing wrong and a socket that wants it. Between the addresses of
+/// the link and the EtherType are `TAG` bytes.
 #[inline(always)]
-fn accept<B: PacketBuf, const PLAIN: bool>(
+pub(super) fn accept<B: PacketBuf, const PLAIN: bool, const TAG: usize>(
     level: Level,
     buf: &B,
     own: Own,
@@ -177,21 +237,20 @@ fn accept<B: PacketBuf, const PLAIN: bool>(
     memo: &mut Memo,
 ) -> Option<Parts> {
     let frame = buf.data();
-    let head: &[u8; HEAD] = frame.first_chunk()?;
+    let link: &[u8; LINK] = frame.first_chunk()?;
+    // All but the addresses of the link are where they would be without a tag.
+    let head: &[u8; HEAD] = frame.get(TAG..)?.first_chunk()?;
     let meta = if PLAIN { RxMeta::default() } else { buf.rx_meta() };
-    if !PLAIN && (meta.stripped_tci.is_some() || !buf.is_single_segment()) {
-        return None;
-    }
     // From the EtherType to the identification, and from the fragment field to half the source address.
     let type_to_id = head.load64::<12>();
     let fragment_to_src = head.load64::<20>();
     // One test for every field whose value is known: EtherType IPv4, version 4, header of 20 bytes, neither more
     // fragments nor an offset (the reserved bit is ignored, I05), protocol UDP.
     let unlike = ((type_to_id & 0x00ff_ffff) ^ 0x0045_0008) | ((fragment_to_src & 0xff00_ff3f) ^ 0x1100_0000);
-    let src_mac = head.load64::<6>() & MAC_MASK;
+    let (src_mac, dst_mac) = (link.load64::<6>() & MAC_MASK, link.load64::<0>() & MAC_MASK);
     if unlike != 0 || src_mac & 1 != 0 || src_mac == own.mac {
         // Whether it is IPv6 is asked of nothing that is IPv4.
-        return accept6::accept::<B, Narrow, PLAIN>(level, Narrow, buf, lookup, &mut memo.v6);
+        return accept6::accept::<B, Narrow, PLAIN, TAG>(level, Narrow, buf, lookup, &mut memo.v6);
     }
 
     // I03, U01, U02: the lengths agree and lie inside the frame. Other legal lengths (U03) take the slow path.
@@ -199,7 +258,7 @@ fn accept<B: PacketBuf, const PLAIN: bool>(
     if swapped(type_to_id >> 32) != udp_len.wrapping_add(20) || udp_len < 8 {
         return None;
     }
-    let udp = frame.get(34..)?.get(..usize::from(udp_len))?;
+    let udp = frame.get(34 + TAG..)?.get(..usize::from(udp_len))?;
 
     let src = head.load32::<26>();
     let addrs = u64::from(src) + u64::from(head.load32::<30>());
@@ -207,11 +266,13 @@ fn accept<B: PacketBuf, const PLAIN: bool>(
         return None;
     }
     let sum = udp_sum(level, meta, udp, addrs, udp_len)?;
-    let parts = Parts::new(14, 34, udp_len).on(lookup.interface.id).with_sum(sum);
-    if to_key(head) == memo.key && head.load64::<0>() & MAC_MASK == own.mac {
+    let (l3, l4) = const { (14 + TAG as u8, 34 + TAG as u16) };
+    let parts = Parts::new(l3, l4, udp_len).on(lookup.interface.id).with_sum(sum);
+    let parts = parts.tagged(lookup.interface.vlan.is_some());
+    if to_key(head) == memo.key && dst_mac == own.mac {
         return Some(parts.for_socket(memo.socket));
     }
-    look_up(lookup, memo, head, parts)
+    look_up(lookup, memo, head, dst_mac, parts)
 }
 
 /// Destination address and port in one word, the source port between them masked out.
@@ -222,7 +283,13 @@ fn to_key(head: &[u8; HEAD]) -> u64 {
 
 /// `parts`, with the (first) socket that wants the datagram, and to whom it was addressed.
 #[inline(never)]
-fn look_up(lookup: Lookup<'_>, memo: &mut Memo, head: &[u8; HEAD], parts: Parts) -> Option<Parts> {
+fn look_up(
+    lookup: Lookup<'_>,
+    memo: &mut Memo,
+    head: &[u8; HEAD],
+    dst_mac: u64,
+    parts: Parts,
+) -> Option<Parts> {
     let Lookup { view, interface, table } = lookup;
     let (src, dst, ports) = (head.load32::<26>(), head.load32::<30>(), head.load32::<34>());
     let flow = Flow::<V4> {
@@ -231,7 +298,6 @@ fn look_up(lookup: Lookup<'_>, memo: &mut Memo, head: &[u8; HEAD], parts: Parts)
         dst: Ipv4Addr::from(dst.to_le_bytes()),
         dport: swapped(u64::from(ports) >> 16),
     };
-    let dst_mac = head.load64::<0>() & MAC_MASK;
     if dst_mac != view.mac {
         let First { socket, others } = multicast(lookup, dst_mac, dst, flow)?;
         return Some(parts.to(Cast::Multicast).with_others(others).for_socket(socket));

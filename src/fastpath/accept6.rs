@@ -1,11 +1,11 @@
 //! Which IPv6 packets the fast path takes. Called for what is not plain IPv4, which so pays nothing for it.
 
-use super::MAC_MASK;
 use super::accept::{Lookup, rest_of, sum_of, swapped};
 use super::dispatch::Level;
 use super::head::Words;
 use super::view6::{Addr6, TYPE_MASK, addr};
 use super::wide::{FRONT6, UDP_IN_FRONT, Wide};
+use super::{LINK, MAC_MASK};
 use crate::addr::V6;
 use crate::io::{Cast, ChecksumStatus, PacketBuf, Parts, PayloadSum, RxMeta};
 use crate::stack::audience::{self, First, ForMany};
@@ -18,10 +18,10 @@ pub(super) const HEAD6: usize = 62;
 
 /// The last unicast datagram of this burst that was looked up: where it went to, and the socket there.
 pub(super) struct Memo6 {
-    to: Addr6,
+    pub(super) to: Addr6,
     /// More than a port can be, if there was none yet.
-    udp_port: u32,
-    socket: SocketId,
+    pub(super) udp_port: u32,
+    pub(super) socket: SocketId,
 }
 
 impl Memo6 {
@@ -37,9 +37,10 @@ pub(super) fn is_ipv6(frame: &[u8]) -> bool {
     frame.get(12..).and_then(|rest| rest.first_chunk()) == Some(&ETHERTYPE_IPV6.to_be_bytes())
 }
 
-/// The parts of `buf`, if it is a plain UDP datagram over IPv6 with nothing wrong and a socket that wants it.
+/// The parts of `buf`, if it is a plain UDP datagram over IPv6 with nothing wrong and a socket that wants it. Of a
+/// tag, as in [`accept`](super::accept::accept).
 #[inline(never)]
-pub(super) fn accept<B: PacketBuf, W: Wide, const PLAIN: bool>(
+pub(super) fn accept<B: PacketBuf, W: Wide, const PLAIN: bool, const TAG: usize>(
     level: Level,
     wide: W,
     buf: &B,
@@ -48,13 +49,15 @@ pub(super) fn accept<B: PacketBuf, W: Wide, const PLAIN: bool>(
 ) -> Option<Parts> {
     let (mac, view) = (lookup.view.mac, &lookup.view.v6);
     let frame = buf.data();
-    let head: &[u8; HEAD6] = frame.first_chunk()?;
+    let link: &[u8; LINK] = frame.first_chunk()?;
+    let untagged = frame.get(TAG..)?;
+    let head: &[u8; HEAD6] = untagged.first_chunk()?;
     let meta = if PLAIN { RxMeta::default() } else { buf.rx_meta() };
     // From the EtherType to the payload length, and from the next header to the middle of the source.
     let type_to_len = head.load64::<12>();
     let next_header = head.load32::<20>() & 0xff;
     let unlike = ((type_to_len & TYPE_MASK) ^ view.ipv6) | u64::from(next_header ^ 17);
-    let src_mac = head.load64::<6>() & MAC_MASK;
+    let src_mac = link.load64::<6>() & MAC_MASK;
     if unlike != 0 || src_mac & 1 != 0 || src_mac == mac {
         return None;
     }
@@ -64,8 +67,8 @@ pub(super) fn accept<B: PacketBuf, W: Wide, const PLAIN: bool>(
     if swapped(type_to_len >> 48) != udp_len || udp_len < 8 {
         return None;
     }
-    let addrs_and_udp = frame.get(22..)?.get(..32 + usize::from(udp_len))?;
-    let front = frame.first_chunk::<FRONT6>().filter(|_| W::IS_WIDE && PLAIN);
+    let addrs_and_udp = untagged.get(22..)?.get(..32 + usize::from(udp_len))?;
+    let front = untagged.first_chunk::<FRONT6>().filter(|_| W::IS_WIDE && PLAIN);
 
     // V03 to V05: no group, not ::, ::1 or what stands for IPv4. Whatever begins with 64 zeros is for the slow path to judge.
     let src = [head.load64::<22>(), head.load64::<30>()];
@@ -77,9 +80,14 @@ pub(super) fn accept<B: PacketBuf, W: Wide, const PLAIN: bool>(
         Some(front) => wide_sum(level, wide, (front, field), addrs_and_udp, udp_len)?,
         None => udp_sum(level, meta, addrs_and_udp, field, udp_len)?,
     };
-    let parts = Parts::new(14, 54, udp_len).over_ipv6(true).on(lookup.interface.id).with_sum(sum);
+    let (l3, l4) = const { (14 + TAG as u8, 54 + TAG as u16) };
+    let parts = Parts::new(l3, l4, udp_len).over_ipv6(true).on(lookup.interface.id).with_sum(sum);
+    let parts = parts.tagged(lookup.interface.vlan.is_some());
+    // U10, X03: what cannot be answered is not said to be ready for it.
+    let parts = parts
+        .whole_frame(TAG == 0 && untagged.len() == 54 + usize::from(udp_len) && head.load16::<54>() != 0);
     let dst = [head.load64::<38>(), head.load64::<46>()];
-    let (dst_mac, ports) = (head.load64::<0>() & MAC_MASK, head.load32::<54>());
+    let (dst_mac, ports) = (link.load64::<0>() & MAC_MASK, head.load32::<54>());
     if dst == memo.to && ports >> 16 == memo.udp_port && dst_mac == mac {
         return Some(parts.for_socket(memo.socket));
     }
@@ -124,7 +132,7 @@ fn udp_sum(level: Level, meta: RxMeta, addrs_and_udp: &[u8], field: u32, udp_len
 
 /// `parts`, with the (first) socket that wants the datagram, and to whom it was addressed.
 #[inline(never)]
-fn look_up(
+pub(super) fn look_up(
     lookup: Lookup<'_>,
     memo: &mut Memo6,
     (src, dst): (Addr6, Addr6),

@@ -5,7 +5,7 @@
 //! as slow in a trial.
 #![allow(unsafe_code)]
 
-use super::accept::{self, Lookup, Sink};
+use super::accept::{self, Port, Sink};
 use super::wide::{FRONT, Narrow, Template, Wide};
 use super::{View, reply as in_place};
 use crate::io::{Burst, PacketBuf, Parts};
@@ -59,14 +59,14 @@ impl Level {
 pub fn ingress_burst<B: PacketBuf>(
     level: Level,
     rx: &mut Burst<B>,
-    lookup: Lookup<'_>,
+    port: Port<'_>,
     sink: &mut impl Sink<B>,
 ) -> u64 {
     match level.0 {
-        Isa::Baseline => accept::burst(level, Narrow, rx, lookup, sink),
+        Isa::Baseline => accept::burst(level, Narrow, rx, port, sink),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a level of this kind is made only by `detect`, which found every feature that is enabled here.
-        Isa::X86V3 => unsafe { ingress_burst_v3(level, rx, lookup, sink) },
+        Isa::X86V3 => unsafe { ingress_burst_v3(level, rx, port, sink) },
     }
 }
 
@@ -75,10 +75,10 @@ pub fn ingress_burst<B: PacketBuf>(
 fn ingress_burst_v3<B: PacketBuf>(
     level: Level,
     rx: &mut Burst<B>,
-    lookup: Lookup<'_>,
+    port: Port<'_>,
     sink: &mut impl Sink<B>,
 ) -> u64 {
-    accept::burst(level, v3::V3(()), rx, lookup, sink)
+    accept::burst(level, v3::V3(()), rx, port, sink)
 }
 
 /// The sum of many bytes, by vectors as wide as the CPU has. A call: the burst function keeps its registers for headers.
@@ -151,9 +151,11 @@ mod v3 {
     use core::arch::x86_64::*;
 
     use super::{FRONT, Template, Wide};
-    use crate::fastpath::HEAD;
+    use crate::fastpath::accept6::HEAD6;
     use crate::fastpath::head::Words;
-    use crate::fastpath::wide::{FRONT6, IP_AT, IP_HEADER, UDP_AT, UDP6, up_to};
+    use crate::fastpath::wide::{
+        FRONT6, Four, Fronts, Fronts6, Heads, Heads6, IP_AT, IP_HEADER, UDP_AT, UDP_IN_FRONT, UDP6, up_to,
+    };
 
     /// Holding one proves that this CPU has them: it is made only where the whole function was compiled for them.
     #[derive(Clone, Copy)]
@@ -175,15 +177,45 @@ mod v3 {
         }
 
         #[inline(always)]
+        fn heads(self, fronts: &Fronts<'_>, lens: [u32; 4], like: &Heads) -> Option<Four> {
+            // SAFETY: as above.
+            unsafe { heads(fronts, lens, like) }
+        }
+
+        #[inline(always)]
+        fn are_whole(self, fronts: &Fronts<'_>, four: &Four, rests: [u32; 4], like: &Heads) -> bool {
+            // SAFETY: as above.
+            unsafe { are_whole(fronts, four, rests, like) }
+        }
+
+        #[inline(always)]
+        fn heads6(self, fronts: &Fronts6<'_>, lens: [u32; 4], like: &Heads6) -> Option<Four> {
+            // SAFETY: as above.
+            unsafe { heads6(fronts, lens, like) }
+        }
+
+        #[inline(always)]
+        fn are_whole6(self, fronts: &Fronts6<'_>, four: &Four, rests: [u32; 4]) -> bool {
+            // SAFETY: as above.
+            unsafe { are_whole6(fronts, four, rests) }
+        }
+
+        #[inline(always)]
+        fn turn6(self, head: &mut [u8; HEAD6], link: &[u8; 16], word: u64) {
+            // SAFETY: as above.
+            unsafe { turn6(head, link, word) }
+        }
+
+        #[inline(always)]
         fn sum6(self, front: &[u8; FRONT6], len: usize) -> u64 {
             // SAFETY: as above.
             unsafe { sum6(front, up_to(len)) }
         }
 
         #[inline(always)]
-        fn turn(self, head: &mut [u8; HEAD], link: &[u8; 16], total_len: u16, checksum: u16) {
+        fn turn(self, front: &mut [u8; FRONT], link: &[u8; 16], checksum: u16) {
             // SAFETY: as above.
-            unsafe { turn(head, link, total_len, checksum) }
+            unsafe { turn(front, link, checksum) }
         }
     }
 
@@ -234,17 +266,240 @@ mod v3 {
         _mm_cvtsi128_si64(quarter) as u64
     }
 
+    /// Of each front, the four bytes from `AT` on.
     #[inline(always)]
-    fn load16<const AT: usize>(bytes: &[u8; HEAD]) -> __m128i {
-        const { assert!(AT + 16 <= HEAD) };
+    fn gather<const AT: usize, const LEN: usize>(fronts: &[&[u8; LEN]; 4]) -> __m128i {
+        of_each(fronts.map(|front| front.load32::<AT>()))
+    }
+
+    #[inline(always)]
+    fn of_each(values: [u32; 4]) -> __m128i {
+        // SAFETY: 16 bytes, which need no alignment.
+        unsafe { _mm_loadu_si128(values.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn to_each(values: __m128i) -> [u32; 4] {
+        let mut each = [0; 4];
+        // SAFETY: room for 16 bytes, which need no alignment.
+        unsafe { _mm_storeu_si128(each.as_mut_ptr().cast(), values) };
+        each
+    }
+
+    /// Whether all bits are set.
+    #[inline(always)]
+    fn all(v: __m128i) -> bool {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe { _mm_movemask_epi8(v) == 0xffff }
+    }
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    #[expect(clippy::cast_possible_wrap, reason = "the bits are what is wanted")]
+    fn heads(fronts: &Fronts<'_>, lens: [u32; 4], like: &Heads) -> Option<Four> {
+        // The differences of all four, of which the mask takes what counts.
+        let [a, b, c, d] = fronts;
+        let same = load_all(&like.first);
+        let unlike = |front: &[u8; FRONT]| _mm256_xor_si256(load::<0, FRONT>(front), same);
+        let ab = _mm256_or_si256(unlike(a), unlike(b));
+        let first = _mm256_or_si256(ab, _mm256_or_si256(unlike(c), unlike(d)));
+        let same = load_all(&like.last);
+        let unlike = |front: &[u8; FRONT]| _mm256_xor_si256(load::<UDP_AT, FRONT>(front), same);
+        let ab = _mm256_or_si256(unlike(a), unlike(b));
+        let last = _mm256_or_si256(ab, _mm256_or_si256(unlike(c), unlike(d)));
+
+        // Not from our own MAC, or one that ends like it. I07 to I11: from one host, and not from us. To 1 to 223, but for 127.
+        let all_are = |value: u32| _mm_set1_epi32(value as i32);
+        let src = gather::<26, FRONT>(fronts);
+        let octet = _mm_and_si128(src, all_are(0xff));
+        let less = _mm_sub_epi32(octet, all_are(1));
+        let is_host = _mm_cmpeq_epi32(_mm_min_epu32(less, all_are(222)), less);
+        let is_own = _mm_or_si128(
+            _mm_cmpeq_epi32(src, all_are(like.own.addr)),
+            _mm_cmpeq_epi32(src, all_are(like.own.broadcast)),
+        );
+        let is_own_mac = _mm_cmpeq_epi32(gather::<8, FRONT>(fronts), all_are((like.own.mac >> 16) as u32));
+        let is_loopback = _mm_cmpeq_epi32(octet, all_are(127));
+        let is_bad = _mm_or_si128(_mm_or_si128(is_own, is_own_mac), is_loopback);
+
+        // I03, U01, U02: the lengths agree and lie inside the frame. U04: there is a checksum.
+        let swap = _mm_setr_epi8(1, 0, -1, -1, 5, 4, -1, -1, 9, 8, -1, -1, 13, 12, -1, -1);
+        let len_and_sum = gather::<38, FRONT>(fronts);
+        let udp_len = _mm_shuffle_epi8(len_and_sum, swap);
+        let total_len = _mm_shuffle_epi8(gather::<16, FRONT>(fronts), swap);
+        let agree = _mm_cmpeq_epi32(total_len, _mm_add_epi32(udp_len, all_are(20)));
+        let (end, frame) = (_mm_add_epi32(udp_len, all_are(34)), of_each(lens));
+        let is_out = _mm_or_si128(_mm_cmpgt_epi32(end, frame), _mm_cmpgt_epi32(all_are(8), udp_len));
+        let no_sum = _mm_cmpeq_epi32(_mm_srli_epi32::<16>(len_and_sum), all_are(0));
+
+        let is_bad = _mm_or_si128(is_bad, _mm_or_si128(is_out, no_sum));
+        let is_good = _mm_andnot_si128(is_bad, _mm_and_si128(is_host, agree));
+        if _mm256_testz_si256(first, load_all(&Heads::FIRST)) == 0
+            || _mm256_testz_si256(last, load_all(&Heads::LAST)) == 0
+            || !all(is_good)
+        {
+            return None;
+        }
+        let ports = gather::<34, FRONT>(fronts);
+        let no_source = _mm_cmpeq_epi32(_mm_and_si128(ports, all_are(0xffff)), all_are(0));
+        let in_front = _mm_cmpgt_epi32(all_are(UDP_IN_FRONT as u32 + 1), udp_len);
+        Some(Four {
+            udp_lens: to_each(udp_len),
+            are_to_port: all(_mm_cmpeq_epi32(_mm_srli_epi32::<16>(ports), all_are(like.udp_port))),
+            are_whole_frames: all(_mm_andnot_si128(no_source, _mm_cmpeq_epi32(end, frame))),
+            is_long: !all(in_front),
+        })
+    }
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    #[expect(clippy::cast_possible_wrap, reason = "the bits are what is wanted")]
+    fn are_whole(fronts: &Fronts<'_>, four: &Four, rests: [u32; 4], like: &Heads) -> bool {
+        // What multiplies and adds takes words for signed: each is 0x8000 less than it was.
+        const LESS: u32 = 0x8000;
+        let less = _mm256_set1_epi16(i16::MIN);
+        let (one, udp_len) = (_mm256_set1_epi16(1), of_each(four.udp_lens));
+        let all_are = |value: u32| _mm_set1_epi32(value as i32);
+        // SAFETY: 32 bytes, which need no alignment.
+        let ip_words = unsafe { _mm256_loadu_si256(Heads::IP_WORDS.as_ptr().cast()) };
+        let ip = |front| _mm256_madd_epi16(_mm256_xor_si256(load::<0, FRONT>(front), less), ip_words);
+        let udp = |front, len: u32| {
+            let part = _mm256_and_si256(load::<UDP_AT, FRONT>(front), load_all(up_to(len as usize)));
+            _mm256_madd_epi16(_mm256_xor_si256(part, less), one)
+        };
+        let each = |a, b, c, d| {
+            let halves = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+            _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves))
+        };
+        let [a, b, c, d] = *fronts;
+        let [len_a, len_b, len_c, len_d] = four.udp_lens;
+        let low = all_are(0xffff);
+        // The half of our own address that is not among the first bytes.
+        let ip = each(ip(a), ip(b), ip(c), ip(d));
+        let ip = _mm_add_epi32(ip, all_are((like.own.addr >> 16) + 9 * LESS));
+        // The pseudo-header: the other half of the source, protocol 17, and the length as it lies there.
+        let swap = _mm_setr_epi8(1, 0, -1, -1, 5, 4, -1, -1, 9, 8, -1, -1, 13, 12, -1, -1);
+        let source_and_len =
+            _mm_add_epi32(_mm_and_si128(gather::<26, FRONT>(fronts), low), _mm_shuffle_epi8(udp_len, swap));
+        let udp = each(udp(a, len_a), udp(b, len_b), udp(c, len_c), udp(d, len_d));
+        let udp = _mm_add_epi32(_mm_add_epi32(udp, source_and_len), all_are(0x1100 + 16 * LESS));
+        let udp = _mm_add_epi32(udp, of_each(rests));
+        // Less than 2^21, so that one fold leaves 0xffff of what is right, and of nothing else.
+        let fold = |sum| _mm_add_epi32(_mm_and_si128(sum, low), _mm_srli_epi32::<16>(sum));
+        all(_mm_and_si128(_mm_cmpeq_epi32(fold(ip), low), _mm_cmpeq_epi32(fold(udp), low)))
+    }
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    #[expect(clippy::cast_possible_wrap, reason = "the bits are what is wanted")]
+    fn heads6(fronts: &Fronts6<'_>, lens: [u32; 4], like: &Heads6) -> Option<Four> {
+        let [a, b, c, d] = fronts;
+        let same = load_all(&like.first);
+        let unlike = |front: &[u8; FRONT6]| _mm256_xor_si256(load::<0, FRONT6>(front), same);
+        let ab = _mm256_or_si256(unlike(a), unlike(b));
+        let first = _mm256_or_si256(ab, _mm256_or_si256(unlike(c), unlike(d)));
+        let same = load_all(&like.addrs);
+        let unlike = |front: &[u8; FRONT6]| _mm256_xor_si256(load::<22, FRONT6>(front), same);
+        let ab = _mm256_or_si256(unlike(a), unlike(b));
+        let addrs = _mm256_or_si256(ab, _mm256_or_si256(unlike(c), unlike(d)));
+
+        // V03 to V05: no group; whatever begins with zeros is for others to judge. Not from our own MAC, or one that ends like it.
+        let all_are = |value: u32| _mm_set1_epi32(value as i32);
+        let src = gather::<22, FRONT6>(fronts);
+        let is_group = _mm_cmpeq_epi32(_mm_and_si128(src, all_are(0xff)), all_are(0xff));
+        let is_zero = _mm_cmpeq_epi32(src, all_are(0));
+        let is_own_mac = _mm_cmpeq_epi32(gather::<8, FRONT6>(fronts), all_are((like.mac >> 16) as u32));
+        let is_bad = _mm_or_si128(_mm_or_si128(is_group, is_zero), is_own_mac);
+
+        // V01, U01, U02: the lengths agree and lie inside the frame. U05: there is a checksum.
+        let swap = _mm_setr_epi8(1, 0, -1, -1, 5, 4, -1, -1, 9, 8, -1, -1, 13, 12, -1, -1);
+        let len_and_sum = gather::<58, FRONT6>(fronts);
+        let udp_len = _mm_shuffle_epi8(len_and_sum, swap);
+        let agree = _mm_cmpeq_epi32(_mm_shuffle_epi8(gather::<18, FRONT6>(fronts), swap), udp_len);
+        let (end, frame) = (_mm_add_epi32(udp_len, all_are(54)), of_each(lens));
+        let is_out = _mm_or_si128(_mm_cmpgt_epi32(end, frame), _mm_cmpgt_epi32(all_are(8), udp_len));
+        let no_sum = _mm_cmpeq_epi32(_mm_srli_epi32::<16>(len_and_sum), all_are(0));
+
+        let is_bad = _mm_or_si128(is_bad, _mm_or_si128(is_out, no_sum));
+        if _mm256_testz_si256(first, load_all(&Heads6::FIRST)) == 0
+            || _mm256_testz_si256(addrs, load_all(&Heads6::ADDRS)) == 0
+            || !all(_mm_andnot_si128(is_bad, agree))
+        {
+            return None;
+        }
+        let ports = gather::<54, FRONT6>(fronts);
+        let no_source = _mm_cmpeq_epi32(_mm_and_si128(ports, all_are(0xffff)), all_are(0));
+        let in_front = _mm_cmpgt_epi32(all_are(UDP_IN_FRONT as u32 + 1), udp_len);
+        Some(Four {
+            udp_lens: to_each(udp_len),
+            are_to_port: all(_mm_cmpeq_epi32(_mm_srli_epi32::<16>(ports), all_are(like.udp_port))),
+            are_whole_frames: all(_mm_andnot_si128(no_source, _mm_cmpeq_epi32(end, frame))),
+            is_long: !all(in_front),
+        })
+    }
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    #[expect(clippy::cast_possible_wrap, reason = "the bits are what is wanted")]
+    fn are_whole6(fronts: &Fronts6<'_>, four: &Four, rests: [u32; 4]) -> bool {
+        // As in `are_whole`: of 16 words of addresses, and 13 of UDP.
+        const LESS: u32 = 29 * 0x8000;
+        let (less, one) = (_mm256_set1_epi16(i16::MIN), _mm256_set1_epi16(1));
+        let all_are = |value: u32| _mm_set1_epi32(value as i32);
+        // SAFETY: 32 bytes, which need no alignment.
+        let udp_words = unsafe { _mm256_loadu_si256(Heads6::UDP_WORDS.as_ptr().cast()) };
+        let sum = |front, len: u32| {
+            let addrs = _mm256_madd_epi16(_mm256_xor_si256(load::<22, FRONT6>(front), less), one);
+            let last =
+                _mm256_and_si256(load::<{ FRONT6 - 32 }, FRONT6>(front), load_all(up_to(len as usize)));
+            _mm256_add_epi32(addrs, _mm256_madd_epi16(_mm256_xor_si256(last, less), udp_words))
+        };
+        let [a, b, c, d] = *fronts;
+        let [len_a, len_b, len_c, len_d] = four.udp_lens;
+        let (ab, cd) = (
+            _mm256_hadd_epi32(sum(a, len_a), sum(b, len_b)),
+            _mm256_hadd_epi32(sum(c, len_c), sum(d, len_d)),
+        );
+        let halves = _mm256_hadd_epi32(ab, cd);
+        let sum = _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves));
+        let swap = _mm_setr_epi8(1, 0, -1, -1, 5, 4, -1, -1, 9, 8, -1, -1, 13, 12, -1, -1);
+        let lens = _mm_shuffle_epi8(of_each(four.udp_lens), swap);
+        let sum =
+            _mm_add_epi32(_mm_add_epi32(sum, lens), _mm_add_epi32(of_each(rests), all_are(0x1100 + LESS)));
+        let low = all_are(0xffff);
+        let folded = _mm_add_epi32(_mm_and_si128(sum, low), _mm_srli_epi32::<16>(sum));
+        all(_mm_cmpeq_epi32(folded, low))
+    }
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn turn6(head: &mut [u8; HEAD6], link: &[u8; 16], word: u64) {
+        let macs = _mm_setr_epi8(6, 7, 8, 9, 10, 11, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+        let first = _mm_shuffle_epi8(load16::<0, HEAD6>(head), macs);
+        // SAFETY: 16 bytes, which need no alignment.
+        let own = unsafe { _mm_loadu_si128(link.as_ptr().cast()) };
+        let addrs = _mm256_permute4x64_epi64::<0b0100_1110>(load::<22, HEAD6>(head));
+        let ports = head.load32::<54>().rotate_left(16);
+        store16::<0, HEAD6>(head, _mm_or_si128(first, own));
+        head.store::<14, 8>(word.to_le_bytes());
+        if let Some(to) = head.get_mut(22..).and_then(|part| part.first_chunk_mut::<32>()) {
+            // SAFETY: room for 32 bytes, which need no alignment.
+            unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), addrs) };
+        }
+        head.store::<54, 4>(ports.to_le_bytes());
+    }
+
+    #[inline(always)]
+    fn load16<const AT: usize, const LEN: usize>(bytes: &[u8; LEN]) -> __m128i {
+        const { assert!(AT + 16 <= LEN) };
         let part = bytes.get(AT..).and_then(|part| part.first_chunk::<16>()).unwrap_or(&[0; 16]);
         // SAFETY: 16 bytes, which need no alignment.
         unsafe { _mm_loadu_si128(part.as_ptr().cast()) }
     }
 
     #[inline(always)]
-    fn store16<const AT: usize>(bytes: &mut [u8; HEAD], value: __m128i) {
-        const { assert!(AT + 16 <= HEAD) };
+    fn store16<const AT: usize, const LEN: usize>(bytes: &mut [u8; LEN], value: __m128i) {
+        const { assert!(AT + 16 <= LEN) };
         if let Some(to) = bytes.get_mut(AT..).and_then(|part| part.first_chunk_mut::<16>()) {
             // SAFETY: room for 16 bytes, which need no alignment.
             unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), value) };
@@ -255,20 +510,20 @@ mod v3 {
     #[target_feature(enable = "avx2")]
     #[inline]
     #[expect(clippy::cast_possible_wrap, reason = "the bits are what is wanted")]
-    fn turn(head: &mut [u8; HEAD], link: &[u8; 16], total_len: u16, checksum: u16) {
+    fn turn(front: &mut [u8; FRONT], link: &[u8; 16], checksum: u16) {
         // The source's MAC to the destination's place, our own with what follows to its.
         let macs = _mm_setr_epi8(6, 7, 8, 9, 10, 11, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
         // SAFETY: 16 bytes, which need no alignment.
         let own = unsafe { _mm_loadu_si128(link.as_ptr().cast()) };
-        let first = _mm_or_si128(_mm_shuffle_epi8(load16::<0>(head), macs), own);
+        let first = _mm_or_si128(_mm_shuffle_epi8(load16::<0, FRONT>(front), macs), own);
         // From the TTL on: addresses and ports change places.
         let ends = _mm_setr_epi8(-1, -1, -1, -1, 8, 9, 10, 11, 4, 5, 6, 7, 14, 15, 12, 13);
         let ttl_udp = _mm_setr_epi8(64, 17, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-        let last = _mm_or_si128(_mm_shuffle_epi8(load16::<22>(head), ends), ttl_udp);
+        let last = _mm_or_si128(_mm_shuffle_epi8(load16::<22, FRONT>(front), ends), ttl_udp);
         let last = _mm_insert_epi16::<1>(last, i32::from(checksum as i16));
-        store16::<0>(head, first);
-        // Total length, identification 0, DF, and the same TTL and protocol.
-        head.store::<16, 8>((0x1140_0040_0000_0000 | u64::from(total_len)).to_le_bytes());
-        store16::<22>(head, last);
+        store16::<0, FRONT>(front, first);
+        // Identification 0, and DF.
+        front.store::<18, 4>([0, 0, 0x40, 0]);
+        store16::<22, FRONT>(front, last);
     }
 }

@@ -1,6 +1,6 @@
 //! The burst path for plain UDP: the whole job of a host at about the price of swapping headers.
 //!
-//! It takes what is common, Ethernet without a tag, IPv4 without options or fragments or IPv6 without extension headers,
+//! It takes what is common, Ethernet without a tag or with that of a VLAN that we are on, IPv4 without options or fragments or IPv6 without extension headers,
 //! UDP in one segment, and only what is *right*: lengths, checksums, addresses, admission, a socket. Everything else, wrong packets included, takes
 //! [`stack::ingress`](crate::stack::ingress), which can do everything and knows every reason. So there is one place
 //! that decides why a packet is dropped, and both paths give the same result for every frame they share; a property
@@ -17,22 +17,30 @@
 mod accept;
 mod accept6;
 mod dispatch;
+mod four;
+mod four6;
 mod head;
 mod own_set;
 mod reply;
 mod reply6;
+mod tagged;
+mod tagged_reply;
 mod view6;
 mod wide;
 
-pub use accept::{Lookup, Sink};
+pub use accept::{Port, Sink};
 pub use dispatch::{Level, Requests, ingress_burst, reply_burst};
 
 use core::net::Ipv4Addr;
 
-use crate::addr::MacAddr;
+use crate::addr::{MacAddr, Vid};
+use crate::io::InterfaceId;
 use crate::stack::interface::{Interface, Interfaces};
 use own_set::OwnSet;
 use view6::View6;
+
+/// Addresses and type of Ethernet.
+const LINK: usize = 14;
 
 /// Ethernet, IPv4 without options, and UDP: bytes before the payload.
 const HEAD: usize = 42;
@@ -55,6 +63,18 @@ pub struct View {
     /// Their broadcast addresses.
     broadcasts: OwnSet<u32>,
     v6: View6,
+    /// The same of the interfaces with a VLAN.
+    tagged: Vec<Tagged>,
+}
+
+/// The numbers of an interface with a VLAN.
+#[derive(Clone, Debug)]
+struct Tagged {
+    vid: Vid,
+    id: InterfaceId,
+    /// Whether the device inserts the tag of what we send.
+    inserts: bool,
+    view: View,
 }
 
 /// The bytes of `addr` as a word loaded from them.
@@ -69,24 +89,28 @@ const fn mac_word(mac: MacAddr) -> u64 {
 }
 
 impl View {
-    /// The numbers of the untagged one of `interfaces`; without one, of nothing: it matches no packet. Make it anew when
-    /// addresses change.
+    /// The numbers of `interfaces`. Make it anew when addresses change.
     #[must_use]
     pub fn of(interfaces: &Interfaces) -> Self {
-        let Some(interface) = interfaces.untagged() else {
-            let (link, v6) = (wide::link_of(0), View6::nothing());
-            let (others, broadcasts) = (OwnSet::of([]), OwnSet::of([]));
-            return Self {
-                mac: 0,
-                link,
-                addr: 0,
-                broadcast: u32::MAX,
-                udp_len_max: 0,
-                others,
-                broadcasts,
-                v6,
-            };
-        };
+        let tagged = interfaces.iter().filter_map(|interface| {
+            let vid = interface.vlan?;
+            // Of two on one VLAN, the first has its frames.
+            let is_first = interfaces.of_vid(vid.get()).is_some_and(|first| first.id == interface.id);
+            let view = Self::of_one(interface);
+            is_first.then_some(Tagged { vid, id: interface.id, inserts: interface.tx_vlan_insert, view })
+        });
+        let untagged = interfaces.untagged().map_or_else(Self::of_none, Self::of_one);
+        Self { tagged: tagged.collect(), ..untagged }
+    }
+
+    /// It matches no packet.
+    fn of_none() -> Self {
+        let (link, v6) = (wide::link_of(0), View6::nothing());
+        let (others, broadcasts, tagged) = (OwnSet::of([]), OwnSet::of([]), Vec::new());
+        Self { mac: 0, link, addr: 0, broadcast: u32::MAX, udp_len_max: 0, others, broadcasts, v6, tagged }
+    }
+
+    fn of_one(interface: &Interface) -> Self {
         let numbers = |c: &crate::addr::Ipv4Cidr| {
             // No prefix has the limited broadcast address, and no source may be it: it stands for "none".
             (word(c.addr()), word(c.broadcast().unwrap_or(Ipv4Addr::BROADCAST)))
@@ -97,15 +121,26 @@ impl View {
         let (mac, v6) = (mac_word(interface.mac), View6::of(interface));
         let link = wide::link_of(mac);
         let (others, broadcasts): (Vec<u32>, Vec<u32>) = all.unzip();
-        let (others, broadcasts) = (OwnSet::of(others), OwnSet::of(broadcasts));
-        let mut view = Self { mac, link, addr, broadcast, udp_len_max: 0, others, broadcasts, v6 };
-        view.set_packet_max(interface);
+        let (others, broadcasts, tagged) = (OwnSet::of(others), OwnSet::of(broadcasts), Vec::new());
+        let mut view = Self { mac, link, addr, broadcast, udp_len_max: 0, others, broadcasts, v6, tagged };
+        view.set_own_packet_max(interface);
         view
     }
 
-    /// What is longer than the longest packet that `interface` sends whole to anyone takes the slow way. To be told when that
-    /// changes.
-    pub fn set_packet_max(&mut self, interface: &Interface) {
+    /// What is longer than the longest packet that one of `interfaces` sends whole to anyone takes the slow way there. To be told
+    /// when that changes.
+    pub fn set_packet_max(&mut self, interfaces: &Interfaces) {
+        if let Some(untagged) = interfaces.untagged() {
+            self.set_own_packet_max(untagged);
+        }
+        for Tagged { id, view, .. } in &mut self.tagged {
+            if let Some(interface) = interfaces.get(*id) {
+                view.set_own_packet_max(interface);
+            }
+        }
+    }
+
+    fn set_own_packet_max(&mut self, interface: &Interface) {
         self.udp_len_max = interface.v4.paths.smallest().saturating_sub(20);
         self.v6.set_packet_max(interface);
     }

@@ -3,8 +3,8 @@
 use core::net::Ipv4Addr;
 
 use super::head::Words;
-use super::wide::Wide;
-use super::{HEAD, MAC_MASK, View, fold, reply6};
+use super::wide::{FRONT, Wide};
+use super::{HEAD, MAC_MASK, View, fold, reply6, tagged_reply};
 use crate::io::{Cast, PacketBuf, Parts, PayloadSum};
 use crate::stack::interface::Interfaces;
 use crate::wire::checksum::udp_nonzero;
@@ -12,6 +12,9 @@ use crate::wire::ethernet::MIN_FRAME;
 
 /// What is plain, and was sent to us alone.
 const UNICAST: Parts = Parts::new(14, 34, 0).with_sum(PayloadSum::Valid);
+
+/// The same, and [whole](Parts::whole_frame): the fast path took it.
+const WHOLE: Parts = UNICAST.whole_frame(true);
 
 /// Turns the request in `buf` into its answer. False, and nothing changed, if it is not of the plain shape or cannot
 /// be answered: then `stack::egress` has the word.
@@ -23,8 +26,47 @@ pub(super) fn in_place<B: PacketBuf, W: Wide>(
     view: &View,
     interfaces: &Interfaces,
 ) -> bool {
+    if W::IS_WIDE && parts.is_shaped_like(WHOLE) {
+        // Longer or shorter than it was: then it is looked at anew.
+        return match buf.unique() {
+            Some(frame) => in_place_whole(wide, frame, parts, view),
+            None => false,
+        } || in_place_apart(buf, parts.whole_frame(false), view, interfaces);
+    }
+    if W::IS_WIDE && parts.is_shaped_like(reply6::WHOLE) {
+        return match buf.unique() {
+            Some(frame) => reply6::in_place_whole(wide, frame, parts, view),
+            None => false,
+        } || in_place_apart(buf, parts.whole_frame(false), view, interfaces);
+    }
+    in_place_apart(buf, parts.whole_frame(false), view, interfaces)
+}
+
+/// The same of a whole frame that the fast path took. False, and nothing changed, if it is another now.
+// U21, RFC 1122 4.1.3.5: from the address that was asked. An answer larger than the link is not sent.
+#[inline(always)]
+fn in_place_whole<W: Wide>(wide: W, frame: &mut [u8], parts: Parts, view: &View) -> bool {
+    if frame.len() != 34 + usize::from(parts.udp_len()) || parts.udp_len() > view.udp_len_max {
+        return false;
+    }
+    let Some(front) = frame.first_chunk_mut::<FRONT>() else { return false };
+    // Version 4 and 20 bytes, DF, TTL 64, UDP; total length and addresses as they are.
+    let total_len = u64::from(front.load16::<16>().swap_bytes());
+    let addrs = front.load64::<26>();
+    let sum = (addrs & 0xffff_ffff) + (addrs >> 32) + total_len + 0x0045 + 0x0040 + 0x1140;
+    wide.turn(front, &view.link, !fold(sum));
+    true
+}
+
+/// The same of any other. Apart: it is not what is common.
+#[inline(never)]
+fn in_place_apart<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, interfaces: &Interfaces) -> bool {
     if !parts.is_shaped_like(UNICAST) {
-        let others = if parts.is_ipv6() { reply6::in_place } else { to_group };
+        let others = match (parts.is_tagged(), parts.is_ipv6()) {
+            (true, _) => tagged_reply::in_place,
+            (false, true) => reply6::in_place,
+            (false, false) => to_group,
+        };
         return others(buf, parts, view, interfaces);
     }
     let Some(frame) = buf.unique() else { return false };
@@ -32,20 +74,15 @@ pub(super) fn in_place<B: PacketBuf, W: Wide>(
     let Some((head, _)) = frame.split_first_chunk_mut::<HEAD>() else { return false };
     let Some(addrs) = answerable(head, parts, view) else { return false };
     // U21, RFC 1122 4.1.3.5: from the address that was asked.
-    if W::IS_WIDE {
-        let (total_len, checksum) = computed(addrs, parts.udp_len());
-        wide.turn(head, &view.link, total_len, checksum);
-    } else {
-        compose(head, view, addrs.rotate_left(32), parts.udp_len());
-    }
+    compose(head, view, addrs.rotate_left(32), parts.udp_len());
     let end = 34 + usize::from(parts.udp_len());
-    end == len && len >= MIN_FRAME || trim(buf, end)
+    end == len && len >= MIN_FRAME || trim(buf, end, MIN_FRAME)
 }
 
 /// Source and destination of a request that can be answered.
 // An answer larger than the link is not sent. X03, U10: neither the address of no one nor port 0 can be answered.
 #[inline(always)]
-fn answerable(head: &[u8; HEAD], parts: Parts, view: &View) -> Option<u64> {
+pub(super) fn answerable(head: &[u8; HEAD], parts: Parts, view: &View) -> Option<u64> {
     let addrs = head.load64::<26>();
     let fits = parts.udp_len() <= view.udp_len_max;
     (fits && head.load16::<34>() != 0 && addrs & 0xffff_ffff != 0).then_some(addrs)
@@ -65,17 +102,17 @@ fn to_group<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, interfaces: &I
     let Some(addrs) = readdress(head, addrs, interfaces) else { return false };
     compose(head, view, addrs, parts.udp_len());
     let end = 34 + usize::from(parts.udp_len());
-    end == len && len >= MIN_FRAME || trim(buf, end)
+    end == len && len >= MIN_FRAME || trim(buf, end, MIN_FRAME)
 }
 
-/// Ends the frame where its datagram does.
+/// Ends the frame where its datagram does, but at `min` bytes.
 // E09, CVE-2003-0001: what fills a minimum frame up is zeros, not what the request had there.
 #[inline(never)]
-fn trim<B: PacketBuf>(buf: &mut B, end: usize) -> bool {
+pub(super) fn trim<B: PacketBuf>(buf: &mut B, end: usize, min: usize) -> bool {
     if let Some(frame) = buf.unique() {
         frame.iter_mut().skip(end).for_each(|byte| *byte = 0);
     }
-    buf.set_len(end.max(MIN_FRAME))
+    buf.set_len(end.max(min))
 }
 
 /// The addresses of the answer to a group's datagram, and the UDP checksum under them: the group gives way to our own
@@ -102,18 +139,29 @@ fn computed(addrs: u64, udp_len: u16) -> (u16, u16) {
     (total_len, !fold(sum))
 }
 
-/// Writes the headers, each byte once. I22: TTL 64. The identification is 0 and DF is set: an atomic datagram (RFC
-/// 6864 4), as Linux sends it.
+/// Writes the headers, each byte once.
 #[inline(always)]
 fn compose(head: &mut [u8; HEAD], view: &View, addrs: u64, udp_len: u16) {
+    turn_macs(head, view.mac);
+    compose_rest(head, addrs, udp_len);
+}
+
+/// Back to where the frame came from, from `mac`.
+#[inline(always)]
+pub(super) fn turn_macs<const LEN: usize>(front: &mut [u8; LEN], mac: u64) {
+    let peer = front.load64::<6>() & MAC_MASK;
+    front.store::<0, 8>((peer | mac << 48).to_le_bytes());
+    let [a, b, c, d, ..] = (mac >> 16).to_le_bytes();
+    front.store::<8, 4>([a, b, c, d]);
+}
+
+/// Writes what is behind the addresses of the link. I22: TTL 64. The identification is 0 and DF is set: an atomic datagram (RFC
+/// 6864 4), as Linux sends it.
+#[inline(always)]
+pub(super) fn compose_rest(head: &mut [u8; HEAD], addrs: u64, udp_len: u16) {
     let ports = head.load32::<34>();
-    let peer = head.load64::<6>() & MAC_MASK;
     let (total_len, checksum) = computed(addrs, udp_len);
     let checksum = u64::from(checksum);
-    head.store::<0, 8>((peer | view.mac << 48).to_le_bytes());
-    let rest_of_mac = (view.mac >> 16).to_le_bytes();
-    let [a, b, c, d, ..] = rest_of_mac;
-    head.store::<8, 4>([a, b, c, d]);
     head.store::<12, 8>((0x0045_0008 | u64::from(total_len) << 32).to_le_bytes());
     let flags_ttl_sum = (0x1140_0040 | checksum << 32).to_le_bytes();
     let [a, b, c, d, e, f, ..] = flags_ttl_sum;

@@ -1,9 +1,11 @@
 //! A reply over IPv6, composed in place.
 
+use super::View;
 use super::accept6::HEAD6;
 use super::head::Words;
+use super::reply::turn_macs;
 use super::view6::{Addr6, addr, words};
-use super::{MAC_MASK, View};
+use super::wide::Wide;
 use crate::io::{Cast, PacketBuf, Parts, PayloadSum};
 use crate::stack::interface::Interfaces;
 use crate::wire::checksum::{Sum, udp_nonzero};
@@ -11,6 +13,30 @@ use crate::wire::ipv6::NEXT_HEADER_UDP;
 
 /// What is plain, and was sent to us alone.
 const UNICAST: Parts = Parts::new(14, 54, 0).over_ipv6(true).with_sum(PayloadSum::Valid);
+
+/// The same, and [whole](Parts::whole_frame): the fast path took it.
+pub(super) const WHOLE: Parts = UNICAST.whole_frame(true);
+
+/// As its like for IPv4: false, and nothing changed, if it is another frame now.
+// V13, RFC 6437 3, RFC 8200 8.1: as in `compose_rest`. An answer larger than the link is not sent.
+#[inline(always)]
+pub(super) fn in_place_whole<W: Wide>(wide: W, frame: &mut [u8], parts: Parts, view: &View) -> bool {
+    let udp_len = parts.udp_len();
+    if frame.len() != 54 + usize::from(udp_len) || udp_len > view.v6.udp_len_max {
+        return false;
+    }
+    let Some(head) = frame.first_chunk_mut::<HEAD6>() else { return false };
+    let peer = [head.load64::<22>(), head.load64::<30>()];
+    let own = [head.load64::<38>(), head.load64::<46>()];
+    let ports = head.load32::<54>().rotate_left(16);
+    let label = view.v6.labels.of(addr(own), addr(peer), NEXT_HEADER_UDP, ports.to_le_bytes());
+    let word = u64::from((0x6000_0000 | label).swap_bytes())
+        | u64::from(udp_len.swap_bytes()) << 32
+        | u64::from(NEXT_HEADER_UDP) << 48
+        | u64::from(view.v6.hop_limit) << 56;
+    wide.turn6(head, &view.v6.link, word);
+    true
+}
 
 /// As its like for IPv4, which has handed on what is of another shape.
 // U21: from the address that was asked.
@@ -51,21 +77,21 @@ fn to_group<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, interfaces: &I
 /// Ends the frame where its datagram does. Even without a payload that is more than the least frame: nothing has to be
 /// filled up.
 #[inline(never)]
-fn trim<B: PacketBuf>(buf: &mut B, end: usize) -> bool {
+pub(super) fn trim<B: PacketBuf>(buf: &mut B, end: usize) -> bool {
     buf.set_len(end)
 }
 
 /// Who asked whom, and the ports of the answer.
-struct Ends {
-    peer: Addr6,
-    asked: Addr6,
-    ports: u32,
+pub(super) struct Ends {
+    pub(super) peer: Addr6,
+    pub(super) asked: Addr6,
+    pub(super) ports: u32,
 }
 
 /// The ends of a request that can be answered.
 // An answer larger than the link is not sent. X03, U10: neither the address of no one nor port 0 can be answered.
 #[inline(always)]
-fn ends(head: &[u8; HEAD6], parts: Parts, view: &View) -> Option<Ends> {
+pub(super) fn ends(head: &[u8; HEAD6], parts: Parts, view: &View) -> Option<Ends> {
     let peer = [head.load64::<22>(), head.load64::<30>()];
     let asked = [head.load64::<38>(), head.load64::<46>()];
     let ports = head.load32::<54>();
@@ -93,15 +119,24 @@ fn readdress(
 }
 
 /// Writes the headers, each byte once. `ports` are the answer's.
+#[inline(always)]
+fn compose(head: &mut [u8; HEAD6], view: &View, ends: (Addr6, Addr6), ports: u32, udp_len: u16) {
+    turn_macs(head, view.mac);
+    compose_rest(head, view, ends, ports, udp_len);
+}
+
+/// Writes what is behind the addresses of the link.
 // V13, RFC 6437 3: the label of the answer's flow, not the request's. RFC 8200 8.1: no address changes sides in the sum.
 #[inline(always)]
-fn compose(head: &mut [u8; HEAD6], view: &View, (own, peer): (Addr6, Addr6), ports: u32, udp_len: u16) {
-    let peer_mac = head.load64::<6>() & MAC_MASK;
+pub(super) fn compose_rest(
+    head: &mut [u8; HEAD6],
+    view: &View,
+    (own, peer): (Addr6, Addr6),
+    ports: u32,
+    udp_len: u16,
+) {
     let label = view.v6.labels.of(addr(own), addr(peer), NEXT_HEADER_UDP, ports.to_le_bytes());
     let version_to_label = u64::from((0x6000_0000 | label).swap_bytes());
-    head.store::<0, 8>((peer_mac | view.mac << 48).to_le_bytes());
-    let [a, b, c, d, ..] = (view.mac >> 16).to_le_bytes();
-    head.store::<8, 4>([a, b, c, d]);
     head.store::<12, 8>(
         (0xdd86 | version_to_label << 16 | u64::from(udp_len.swap_bytes()) << 48).to_le_bytes(),
     );

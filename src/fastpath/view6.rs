@@ -2,7 +2,9 @@
 
 use core::net::Ipv6Addr;
 
+use super::mac_word;
 use super::own_set::OwnSet;
+use super::wide::link6_of;
 use crate::stack::flow_label::FlowLabels;
 use crate::stack::interface::Interface;
 
@@ -43,13 +45,23 @@ pub(super) struct View6 {
     pub(super) hop_limit: u8,
     /// The flow labels of what is sent.
     pub(super) labels: FlowLabels,
+    /// What the first 16 bytes of an answer have of ours.
+    pub(super) link: [u8; 16],
 }
 
 impl View6 {
     /// Of no interface: nothing is taken.
     pub(super) fn nothing() -> Self {
         let labels = FlowLabels::default();
-        Self { ipv6: u64::MAX, likely: 0, own: OwnSet::of([]), udp_len_max: 0, hop_limit: 0, labels }
+        Self {
+            ipv6: u64::MAX,
+            likely: 0,
+            own: OwnSet::of([]),
+            udp_len_max: 0,
+            hop_limit: 0,
+            labels,
+            link: link6_of(0),
+        }
     }
 
     /// Of `interface`.
@@ -62,15 +74,22 @@ impl View6 {
             udp_len_max: 0,
             hop_limit: interface.v6.hop_limit,
             labels: interface.flow_labels.clone(),
+            link: link6_of(mac_word(interface.mac)),
         };
         view.set_packet_max(interface);
         view
     }
 
-    /// See [`View::set_packet_max`](super::View::set_packet_max).
+    /// See [`View::set_packet_max`](super::View::set_packet_max); of one.
     // N14, RFC 4861 6.3.4: a router may say less than the link carries.
     pub(super) fn set_packet_max(&mut self, interface: &Interface) {
         self.udp_len_max = interface.v6.paths.smallest().min(interface.mtu).saturating_sub(40);
+    }
+
+    /// Whether IPv6 is spoken.
+    #[inline(always)]
+    pub(super) const fn is_on(&self) -> bool {
+        self.ipv6 == IPV6
     }
 
     /// Whether `addr` is ours.

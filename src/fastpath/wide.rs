@@ -5,7 +5,9 @@
 //! to a group, or IPv6, is for [`accept`](super::accept), a word at a time. Which CPU has such vectors is for
 //! [`dispatch`](super::dispatch) to say: it makes the only [`Wide`] that is more than nothing.
 
-use super::{HEAD, Own, View};
+use super::accept6::HEAD6;
+use super::view6::Addr6;
+use super::{Own, View};
 use crate::wire::ethernet::MIN_FRAME;
 
 /// Bytes of a frame that has the least length: Ethernet, IPv4 without options, UDP, and 18 of its payload.
@@ -36,12 +38,30 @@ pub(super) trait Wide: Copy {
     /// source address, the destination, and UDP. Each in two words of 32 bits that do not overflow.
     fn sums(self, front: &[u8; FRONT], len: usize) -> (u64, u64);
 
+    /// What the fronts of four plain datagrams to one of our addresses say, of frames of these lengths: `None` if one of
+    /// them is something else, or anything is wrong with it but its sums.
+    fn heads(self, fronts: &Fronts<'_>, lens: [u32; 4], like: &Heads) -> Option<Four>;
+
+    /// Whether both sums of each are right, with the `rests` that the fronts have not of their payloads. Of their heads, `four`
+    /// is what was found.
+    fn are_whole(self, fronts: &Fronts<'_>, four: &Four, rests: [u32; 4], like: &Heads) -> bool;
+
+    /// As [`heads`](Self::heads), of four to one address of ours over IPv6. Sources are looked at in part: none is a group, or begins
+    /// with 32 zeros.
+    fn heads6(self, fronts: &Fronts6<'_>, lens: [u32; 4], like: &Heads6) -> Option<Four>;
+
+    /// As [`are_whole`](Self::are_whole), of their UDP.
+    fn are_whole6(self, fronts: &Fronts6<'_>, four: &Four, rests: [u32; 4]) -> bool;
+
     /// The sum of the addresses of an IPv6 front, and of up to `len` bytes of its UDP.
     fn sum6(self, front: &[u8; FRONT6], len: usize) -> u64;
 
-    /// Turns the front of a request to one of our addresses round, which has `total_len` and this header checksum
-    /// then, both as they are stored; `link` is what its first 16 bytes have of ours.
-    fn turn(self, head: &mut [u8; HEAD], link: &[u8; 16], total_len: u16, checksum: u16);
+    /// Turns the front of a request to one of our addresses round, which has this header checksum then, as it is stored, and the
+    /// length that it had; `link` is what its first 16 bytes have of ours.
+    fn turn(self, front: &mut [u8; FRONT], link: &[u8; 16], checksum: u16);
+
+    /// The same over IPv6, with this word from the version to the hop limit.
+    fn turn6(self, head: &mut [u8; HEAD6], link: &[u8; 16], word: u64);
 }
 
 /// A CPU of which nothing more is known.
@@ -62,12 +82,182 @@ impl Wide for Narrow {
     }
 
     #[inline(always)]
+    fn heads(self, _: &Fronts<'_>, _: [u32; 4], _: &Heads) -> Option<Four> {
+        None
+    }
+
+    #[inline(always)]
+    fn are_whole(self, _: &Fronts<'_>, _: &Four, _: [u32; 4], _: &Heads) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn heads6(self, _: &Fronts6<'_>, _: [u32; 4], _: &Heads6) -> Option<Four> {
+        None
+    }
+
+    #[inline(always)]
+    fn are_whole6(self, _: &Fronts6<'_>, _: &Four, _: [u32; 4]) -> bool {
+        false
+    }
+
+    #[inline(always)]
     fn sum6(self, _: &[u8; FRONT6], _: usize) -> u64 {
         0
     }
 
     #[inline(always)]
-    fn turn(self, _: &mut [u8; HEAD], _: &[u8; 16], _: u16, _: u16) {}
+    fn turn(self, _: &mut [u8; FRONT], _: &[u8; 16], _: u16) {}
+
+    #[inline(always)]
+    fn turn6(self, _: &mut [u8; HEAD6], _: &[u8; 16], _: u64) {}
+}
+
+/// Four fronts.
+pub(super) type Fronts<'a> = [&'a [u8; FRONT]; 4];
+
+/// What four heads say.
+pub(super) struct Four {
+    /// Bytes of UDP, header included.
+    pub(super) udp_lens: [u32; 4],
+    /// Whether all are to the port that was asked about.
+    pub(super) are_to_port: bool,
+    /// Whether all frames end where their datagrams do, and all have a source port.
+    pub(super) are_whole_frames: bool,
+    /// Whether one has payload behind the front.
+    pub(super) is_long: bool,
+}
+
+/// What four fronts are compared with.
+pub(super) struct Heads {
+    /// The first bytes.
+    pub(super) first: [u8; 32],
+    /// The bytes from [`UDP_AT`] on.
+    pub(super) last: [u8; 32],
+    pub(super) own: Own,
+    /// The UDP port, as it lies there, to which most are; more than any is, if nothing is known.
+    pub(super) udp_port: u32,
+}
+
+impl Heads {
+    /// Which bits of the [first](Self::first) bytes are compared, as in [`Template::MASK`].
+    pub(super) const FIRST: [u8; 32] = {
+        let mut mask = [0; 32];
+        let mut at = 0;
+        while at < 32 {
+            mask[at] = match at {
+                0..6 | 12..15 | 21 | 23 => 0xff,
+                6 => 0x01,
+                20 => 0x3f,
+                _ => 0,
+            };
+            at += 1;
+        }
+        mask
+    };
+
+    /// Which of the [last](Self::last) are: the destination.
+    pub(super) const LAST: [u8; 32] = {
+        let mut mask = [0; 32];
+        let mut at = 30 - UDP_AT;
+        while at < 34 - UDP_AT {
+            mask[at] = 0xff;
+            at += 1;
+        }
+        mask
+    };
+
+    /// 1 for each word of the IP header among the first bytes.
+    pub(super) const IP_WORDS: [i16; 16] = {
+        let mut words = [0; 16];
+        let mut at = 7;
+        while at < 16 {
+            words[at] = 1;
+            at += 1;
+        }
+        words
+    };
+
+    /// To the MAC and primary address of `view`.
+    #[inline(always)]
+    pub(super) fn of(view: &View) -> Self {
+        let (mut first, mut last) = ([0; 32], [0; 32]);
+        for (to, from) in first.iter_mut().zip(view.mac.to_le_bytes().into_iter().take(6)) {
+            *to = from;
+        }
+        (first[12], first[14], first[23]) = (0x08, 0x45, 17);
+        for (to, from) in last.iter_mut().skip(30 - UDP_AT).zip(view.addr.to_le_bytes()) {
+            *to = from;
+        }
+        Self { first, last, own: Own::of(view), udp_port: u32::MAX }
+    }
+}
+
+/// Four fronts of IPv6.
+pub(super) type Fronts6<'a> = [&'a [u8; FRONT6]; 4];
+
+/// What four of them are compared with.
+pub(super) struct Heads6 {
+    /// The first bytes.
+    pub(super) first: [u8; 32],
+    /// The addresses.
+    pub(super) addrs: [u8; 32],
+    pub(super) mac: u64,
+    /// The UDP port, as it lies there, to which most are; more than any is, if nothing is known.
+    pub(super) udp_port: u32,
+}
+
+impl Heads6 {
+    /// Which bits of the [first](Self::first) bytes are compared: our MAC, that the source is no group (E03), EtherType, version,
+    /// next header.
+    pub(super) const FIRST: [u8; 32] = {
+        let mut mask = [0; 32];
+        let mut at = 0;
+        while at < 32 {
+            mask[at] = match at {
+                0..6 | 12 | 13 | 20 => 0xff,
+                6 => 0x01,
+                14 => 0xf0,
+                _ => 0,
+            };
+            at += 1;
+        }
+        mask
+    };
+
+    /// Which of the [addresses](Self::addrs): the destination.
+    pub(super) const ADDRS: [u8; 32] = from(16);
+
+    /// 1 for each word of UDP among the last.
+    pub(super) const UDP_WORDS: [i16; 16] = {
+        let mut words = [0; 16];
+        let mut at = (32 - UDP_IN_FRONT) / 2;
+        while at < 16 {
+            words[at] = 1;
+            at += 1;
+        }
+        words
+    };
+
+    /// To the MAC of `view` and `dst`, an address there.
+    #[inline(always)]
+    pub(super) fn of(view: &View, dst: Addr6) -> Self {
+        let (mut first, mut addrs) = ([0; 32], [0; 32]);
+        for (to, from) in first.iter_mut().zip(view.mac.to_le_bytes().into_iter().take(6)) {
+            *to = from;
+        }
+        (first[12], first[13], first[14], first[20]) = (0x86, 0xdd, 0x60, 17);
+        for (to, from) in addrs.iter_mut().skip(16).zip(dst.into_iter().flat_map(u64::to_le_bytes)) {
+            *to = from;
+        }
+        Self { first, addrs, mac: view.mac, udp_port: u32::MAX }
+    }
+}
+
+/// The same over IPv6, but for the first two bytes of its header.
+pub(super) const fn link6_of(mac: u64) -> [u8; 16] {
+    let [a, b, c, d, e, f, ..] = mac.to_le_bytes();
+    [0, 0, 0, 0, 0, 0, a, b, c, d, e, f, 0x86, 0xdd, 0, 0]
 }
 
 /// What the first 16 bytes of an answer from `mac` have that no request knows: the source, EtherType IPv4, version 4 and a

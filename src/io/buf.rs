@@ -140,7 +140,7 @@ pub trait PacketBuf: Sized + Send + core::fmt::Debug + 'static {
     #[must_use]
     fn set_tx_vlan(&mut self, tci: Option<u16>) -> bool;
 
-    /// Hints that the packet's bookkeeping and first bytes will be needed soon.
+    /// Hints that the packet's first bytes will be needed soon.
     fn prefetch(&self);
 }
 

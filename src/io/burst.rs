@@ -11,13 +11,15 @@ pub const BURST_MAX: usize = 64;
 pub struct Burst<B> {
     slots: [Option<B>; BURST_MAX],
     len: usize,
+    /// Whether nobody but [`push`](Self::push) has filled a slot before `len`, and nobody else could empty one.
+    pushed: bool,
 }
 
 impl<B> Burst<B> {
     /// An empty burst.
     #[must_use]
     pub fn new() -> Self {
-        Self { slots: [const { None }; BURST_MAX], len: 0 }
+        Self { slots: [const { None }; BURST_MAX], len: 0, pushed: true }
     }
 
     /// How many packets it holds.
@@ -64,14 +66,16 @@ impl<B> Burst<B> {
 
     /// Takes every packet out, first to last; what the iterator is not asked for is dropped.
     #[inline]
-    pub fn drain(&mut self) -> impl Iterator<Item = B> + '_ {
+    pub fn drain(&mut self) -> Drain<'_, B> {
         let len = core::mem::take(&mut self.len);
+        self.pushed = true;
         Drain(self.slots[..len].iter_mut())
     }
 
     /// The empty slots, for a driver to fill from the front; then [`filled`](Self::filled).
     #[inline]
     pub fn spare(&mut self) -> &mut [Option<B>] {
+        self.pushed = false;
         &mut self.slots[self.len..]
     }
 
@@ -82,6 +86,7 @@ impl<B> Burst<B> {
     pub fn filled(&mut self, n: usize) {
         let end = (self.len + n).min(BURST_MAX);
         debug_assert!(self.slots[self.len..end].iter().all(Option::is_some), "a driver filled with a hole");
+        self.pushed = false;
         self.len = end;
     }
 
@@ -94,6 +99,7 @@ impl<B> Burst<B> {
     /// As [`front`](Self::front), for drivers that reorder or write the array on the way.
     #[inline]
     pub fn front_mut(&mut self) -> &mut [Option<B>] {
+        self.pushed = false;
         &mut self.slots[..self.len]
     }
 
@@ -108,11 +114,40 @@ impl<B> Burst<B> {
             self.slots[..self.len].rotate_left(n);
         }
         self.len -= n;
+        self.pushed |= self.len == 0;
+    }
+
+    /// Whether there is a packet in each slot of the [`front`](Self::front): else someone has made a hole. What was
+    /// only pushed is not looked through.
+    #[inline]
+    #[must_use]
+    pub fn is_dense(&self) -> bool {
+        // Without an early exit this is a few vector instructions.
+        self.pushed || self.front().iter().fold(true, |dense, slot| dense & slot.is_some())
     }
 }
 
 /// The packets on their way out of a burst.
-struct Drain<'a, B>(core::slice::IterMut<'a, Option<B>>);
+#[derive(Debug)]
+pub struct Drain<'a, B>(core::slice::IterMut<'a, Option<B>>);
+
+impl<B> Drain<'_, B> {
+    /// The next four, if there are as many. They stay.
+    #[inline]
+    #[must_use]
+    pub fn next_four(&self) -> Option<[&B; 4]> {
+        match self.0.as_slice() {
+            [Some(a), Some(b), Some(c), Some(d), ..] => Some([a, b, c, d]),
+            _ => None,
+        }
+    }
+
+    /// Those behind the next `n`. They stay.
+    #[inline]
+    pub fn behind(&self, n: usize) -> impl Iterator<Item = &B> {
+        self.0.as_slice().get(n..).unwrap_or_default().iter().flatten()
+    }
+}
 
 impl<B> Iterator for Drain<'_, B> {
     type Item = B;

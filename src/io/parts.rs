@@ -28,7 +28,7 @@ pub enum PayloadSum {
 ///
 /// Packed into one word and a socket: the fast path makes one of these a packet, and fields stored one by one that a wide
 /// load then reads would stall it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Parts {
     /// Never 0, by its top bit: so that an `Option` of this is two registers.
     word: NonZeroU64,
@@ -40,8 +40,9 @@ const TOP: u64 = 1 << 63;
 const L4_SHIFT: u32 = 16;
 const INTERFACE_SHIFT: u32 = 32;
 const L3_SHIFT: u32 = 48;
-/// An IP header begins behind at most 22 bytes, so that seven bits are enough for its place.
-const L3_MASK: u64 = 0x7f;
+/// An IP header begins behind at most 22 bytes, so that six bits are enough for its place.
+const L3_MASK: u64 = 0x3f;
+const WHOLE_FRAME_SHIFT: u32 = 54;
 const REAL_CLIENT_SHIFT: u32 = 55;
 const CAST_SHIFT: u32 = 56;
 const TAGGED_SHIFT: u32 = 58;
@@ -61,7 +62,7 @@ const fn nonzero(word: u64) -> NonZeroU64 {
 }
 
 impl Parts {
-    /// The IP header begins at `l3`, below 128, the UDP header at `l4`, and the UDP length field says `udp_len`. Unicast, without a
+    /// The IP header begins at `l3`, below 64, the UDP header at `l4`, and the UDP length field says `udp_len`. Unicast, without a
     /// sum, over IPv4, on interface 0, for socket 0, unless said otherwise.
     #[inline]
     #[must_use]
@@ -126,6 +127,14 @@ impl Parts {
         self.with(REAL_CLIENT_SHIFT, 0x1, has as u64)
     }
 
+    /// Has a frame that ends where the datagram does, whose IP length says the same, and whose source can be answered, if `is`:
+    /// the fast path has looked at all that.
+    #[inline]
+    #[must_use]
+    pub(crate) const fn whole_frame(self, is: bool) -> Self {
+        self.with(WHOLE_FRAME_SHIFT, 0x1, is as u64)
+    }
+
     /// Is for `socket`: an index into the worker's sockets.
     #[inline]
     #[must_use]
@@ -133,11 +142,11 @@ impl Parts {
         Self { socket, ..self }
     }
 
-    /// With another UDP length.
+    /// With another UDP length, of which nobody has looked whether the frame says the same.
     #[inline]
     #[must_use]
     pub const fn with_len(self, udp_len: u16) -> Self {
-        self.with(0, 0xffff, udp_len as u64)
+        self.with(0, 0xffff, udp_len as u64).whole_frame(false)
     }
 
     /// With a UDP length, where that was 0 so far: one operation.
@@ -151,7 +160,7 @@ impl Parts {
     #[inline]
     #[must_use]
     pub fn l3(self) -> usize {
-        usize::from(self.word.get().to_le_bytes()[6] & 0x7f)
+        usize::from(self.word.get().to_le_bytes()[6] & 0x3f)
     }
 
     /// Whether the packet's buffer says who its real client is ([`PacketBuf::real_client`](super::PacketBuf::real_client)): the
@@ -257,6 +266,17 @@ impl Parts {
     }
 }
 
+/// The same datagram, whoever has looked at what of it.
+impl PartialEq for Parts {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        const SAID: u64 = !(1 << WHOLE_FRAME_SHIFT);
+        (self.word.get() ^ other.word.get()) & SAID == 0 && self.socket == other.socket
+    }
+}
+
+impl Eq for Parts {}
+
 impl core::fmt::Debug for Parts {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Parts")
@@ -291,6 +311,11 @@ mod tests {
                     (InterfaceId(0xfffc), cast, sum, u32::MAX)
                 );
                 assert_eq!(p.with_len(8).udp_len(), 8);
+                let whole = p.whole_frame(true);
+                assert!(!p.is_shaped_like(whole) && whole.is_shaped_like(plain.whole_frame(true)));
+                assert!(
+                    whole.with_len(9).is_shaped_like(plain) && whole.l3() == 22 && whole.udp_len() == 0xfffd
+                );
                 let shared = p.with_others(true);
                 assert!(shared.has_others() && !p.has_others() && !shared.with_others(false).has_others());
                 assert_eq!((shared.sum(), shared.cast(), shared.socket()), (sum, cast, u32::MAX));

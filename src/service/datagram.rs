@@ -8,7 +8,9 @@ use crate::io::{Cast, DropReason, InterfaceId, PacketBuf, Parts, PayloadSum};
 use crate::time::Instant;
 
 /// What a service decided.
+// What is decided most is told by one byte, not by what no reason of a refusal is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub enum Action {
     /// Taken note of; the buffer goes home.
     Consume,
@@ -158,7 +160,8 @@ impl<B: PacketBuf> Datagram<B> {
     #[must_use]
     pub fn ports(&self) -> (u16, u16) {
         let l4 = self.parts.l4();
-        let [a, b, c, d] = self.bytes().get(l4..).and_then(|b| b.first_chunk()).copied().unwrap_or_default();
+        let [a, b, c, d] =
+            self.bytes().get(l4..l4 + 4).and_then(|b| b.first_chunk()).copied().unwrap_or_default();
         (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))
     }
 

@@ -107,14 +107,14 @@ impl EchoOptions {
     ];
 }
 
-/// A set of UDP ports, a bit each.
+/// A set of UDP ports, a bit each, in the order of their bytes in a packet.
 #[derive(Clone, Debug)]
 struct PortSet(Box<[u64; 1024]>);
 
 impl PortSet {
     fn of(ports: impl IntoIterator<Item = u16>) -> Self {
         let mut bits = Box::new([0u64; 1024]);
-        for port in ports {
+        for port in ports.into_iter().map(u16::to_be) {
             // NOTE(index): a u16 divided by 64 is below 1024.
             bits[usize::from(port) / 64] |= 1 << (port % 64);
         }
@@ -123,6 +123,7 @@ impl PortSet {
 
     #[inline]
     fn contains(&self, port: u16) -> bool {
+        let port = port.to_be();
         self.0[usize::from(port) / 64] >> (port % 64) & 1 != 0
     }
 }
@@ -160,7 +161,7 @@ impl Echo {
 
     /// X05, RFC 8085 3: no source is sent more than its cap, if there is one. Asked before the cap on answers to groups,
     /// which one source could use up otherwise.
-    #[inline]
+    #[inline(never)]
     fn may_answer<B: PacketBuf>(&mut self, now: Instant, datagram: &Datagram<B>) -> Result<(), DropReason> {
         if let Some(limit) = &mut self.per_source
             && !limit.allows(now, datagram.source().ip())
@@ -204,12 +205,18 @@ impl<B: PacketBuf> Service<B> for Echo {
 
     #[inline]
     fn datagrams(&mut self, cx: &mut Cx<'_, B>, burst: &mut [Datagram<B>]) {
+        // What nothing is asked of but its ports and to whom it was sent, is most.
+        let plainly = self.per_source.is_none() && !self.options.describe_sender;
         for datagram in burst {
             // X02, X06: two echoes, whatever port they share, or an echo and a chargen, would never stop. U10: port 0 cannot
             // be answered.
             let (from, to) = datagram.ports();
             if from == to || self.refused.contains(from) {
                 datagram.refuse(DropReason::EchoReflectorPort);
+                continue;
+            }
+            if plainly && datagram.cast() == Cast::Unicast {
+                datagram.reply();
                 continue;
             }
             // X05, RFC 8085 3: one request, at most one reply, and that no longer, unless a text was asked for: the total never

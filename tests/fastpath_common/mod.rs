@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 use pollcast::addr::MacAddr;
-use pollcast::fastpath::{Level, Lookup, Requests, Sink, View, ingress_burst, reply_burst};
+use pollcast::fastpath::{Level, Port, Requests, Sink, View, ingress_burst, reply_burst};
 use pollcast::io::{BufPool, Burst, ChecksumStatus, PacketBuf, Parts, RxMeta};
 use pollcast::rng::Rng;
 use pollcast::sim::buf::{SimBuf, SimPool};
@@ -81,18 +81,17 @@ pub struct World {
 
 impl World {
     pub fn of(interface: Interface, table: PortTable) -> Self {
-        let interfaces = Interfaces::from(interface);
+        Self::of_all(Interfaces::from(interface), table)
+    }
+
+    pub fn of_all(interfaces: Interfaces, table: PortTable) -> Self {
         let view = View::of(&interfaces);
-        Self { interfaces, table, view, pool: SimPool::new(16, 2048) }
+        Self { interfaces, table, view, pool: SimPool::new(64, 2048) }
     }
 
     /// From now on these are the sockets.
     pub fn set_table(&mut self, table: PortTable) {
         self.table = table;
-    }
-
-    fn interface(&self) -> &Interface {
-        self.interfaces.untagged().unwrap()
     }
 
     fn buf(&self, frame: &[u8], meta: RxMeta) -> SimBuf {
@@ -114,8 +113,8 @@ impl World {
         let mut taken = Taken::default();
         let mut burst = Burst::new();
         frames.iter().for_each(|frame| burst.push(self.buf(frame, meta)).unwrap());
-        let lookup = Lookup { view: &self.view, interface: self.interface(), table: &self.table };
-        ingress_burst(level, &mut burst, lookup, &mut taken);
+        let port = Port { view: &self.view, interfaces: &self.interfaces, table: &self.table };
+        ingress_burst(level, &mut burst, port, &mut taken);
         taken
     }
 
@@ -149,6 +148,25 @@ impl World {
         }
     }
 
+    /// A burst of `frames`, of which the fast path takes and answers what it takes and answers of each alone; and that is what
+    /// the slow one does.
+    pub fn compare_each_of(&self, frames: &[Vec<u8>], meta: RxMeta) {
+        frames.iter().for_each(|frame| _ = self.compare(frame, meta));
+        for level in [Level::BASELINE, Level::detect()] {
+            let alone = frames.iter().filter_map(|frame| self.fast(level, frame, meta));
+            let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
+            let Taken(taken, left) = self.burst(level, &frames, meta);
+            assert_eq!(taken.len() + left.len(), frames.len());
+            let answers = |(buf, parts): (SimBuf, Parts)| {
+                let answer = self.reply(level, buf, parts).map(|answer| answer.data().to_vec());
+                (parts, answer)
+            };
+            let (alone, taken): (Vec<_>, Vec<_>) =
+                (alone.map(answers).collect(), taken.into_iter().map(answers).collect());
+            assert_eq!(taken, alone, "{level:?}, of {frames:02x?}");
+        }
+    }
+
     /// Whether the device calls a sum good that is wrong.
     fn is_lie(&self, frame: &[u8], meta: RxMeta) -> bool {
         let unknown = RxMeta { l4_checksum: ChecksumStatus::Unknown, ..meta };
@@ -165,8 +183,8 @@ impl World {
                 panic!("the fast path took what the slow one refuses: {frame:02x?}")
             };
             assert_eq!(fast_parts, slow_parts);
-            let slow_answered =
-                egress::udp_reply(&mut slow_buf, slow_parts, true, &mut ids(), self.interface());
+            let interface = self.interfaces.get(slow_parts.interface()).unwrap();
+            let slow_answered = egress::udp_reply(&mut slow_buf, slow_parts, true, &mut ids(), interface);
             let answered = self.reply(level, fast_buf, fast_parts);
             if let Some(mut fast_buf) = answered {
                 assert!(slow_answered);
@@ -177,6 +195,7 @@ impl World {
                     slow_buf.unique().unwrap()[field].fill(0);
                 }
                 assert_eq!(fast_buf.data(), slow_buf.data(), "request {frame:02x?}");
+                assert_eq!(fast_buf.tx_vlan(), slow_buf.tx_vlan());
             }
         }
         took
