@@ -44,22 +44,13 @@ const fn rearm(data_off: u16, refcnt: u16, nb_segs: u16, port: u16) -> u64 {
     let [g, h] = port.to_ne_bytes();
     u64::from_ne_bytes([a, b, c, d, e, f, g, h])
 }
-#[cfg(not(target_endian = "little"))]
 const REARM_MASK: u64 = rearm(0, u16::MAX, u16::MAX, 0);
 const REARM_UNIQUE: u64 = rearm(0, 1, 1, 0);
 
 /// Whether this word says: one reference, one segment.
 #[inline]
 const fn is_one(rearm: u64) -> bool {
-    // Where the two lie in the middle of the word they are compared as one half of it: with what an instruction can hold.
-    #[cfg(target_endian = "little")]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the lower half of what is shifted is what is wanted"
-    )]
-    return (rearm >> 16) as u32 == (REARM_UNIQUE >> 16) as u32;
-    #[cfg(not(target_endian = "little"))]
-    return rearm & REARM_MASK == REARM_UNIQUE;
+    rearm & REARM_MASK == REARM_UNIQUE
 }
 
 /// Whether one of `asked` is among `flags`. Flags are in both ends of their word: turned, those that are asked for here lie in one
@@ -90,6 +81,9 @@ const SAID: u64 = sys::SHIM_RX_IP_CKSUM_GOOD
 /// The size of a large buffer, whose data begin where it does. No driver fills such, so that the second segment of a
 /// received frame is not taken for a body.
 const LARGE: u16 = u16::MAX;
+
+/// What the device said of the bytes. The RSS hash and the time stamp that a driver may add say nothing of them.
+const TOLD: u64 = SAID & !sys::SHIM_RX_RSS_HASH;
 
 const INDIRECT: u64 = sys::SHIM_MBUF_INDIRECT | sys::SHIM_MBUF_EXTERNAL;
 
@@ -365,10 +359,19 @@ impl PacketBuf for Mbuf {
 
     #[inline]
     fn is_plain(&self) -> bool {
-        // The RSS hash and the time stamp that a driver may add say nothing of the bytes.
-        const TOLD: u64 = SAID & !sys::SHIM_RX_RSS_HASH;
         let rearm = self.atomic(sys::SHIM_MBUF_DATA_OFF).load(Ordering::Relaxed);
         is_one(rearm) && !has_any(self.ol_flags(), TOLD | INDIRECT)
+    }
+
+    // What one of them has is there in all that they have together: one compare for all.
+    #[inline]
+    fn are_plain(four: [&Self; 4]) -> bool {
+        let rearms =
+            four.map(|buf| buf.atomic(sys::SHIM_MBUF_DATA_OFF).load(Ordering::Relaxed) ^ REARM_UNIQUE);
+        let flags = four.map(Self::ol_flags);
+        let (unlike, flags) =
+            (rearms.into_iter().fold(0, |a, b| a | b), flags.into_iter().fold(0, |a, b| a | b));
+        unlike & REARM_MASK == 0 && !has_any(flags, TOLD | INDIRECT)
     }
 
     #[inline]

@@ -19,6 +19,11 @@ use crate::wire::checksum::Sum;
 pub trait Sink<B> {
     /// A right datagram, for the socket in `parts`.
     fn deliver(&mut self, buf: B, parts: Parts);
+    /// Four of them, in order.
+    #[inline]
+    fn deliver_four(&mut self, bufs: [B; 4], parts: [Parts; 4]) {
+        bufs.into_iter().zip(parts).for_each(|(buf, parts)| self.deliver(buf, parts));
+    }
     /// Anything else: untouched.
     fn slow(&mut self, buf: B);
 }
@@ -86,7 +91,7 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
     let mut packets = rx.drain();
     let mut in_fours = W::IS_WIDE;
     while in_fours && let Some(four) = packets.next_four() {
-        packets.behind(4).take(AHEAD).for_each(PacketBuf::prefetch);
+        packets.four_behind().into_iter().flatten().for_each(PacketBuf::prefetch);
         match four::accept(level, wide, four, &mut heads, lookup, &mut memo) {
             Some(found) => bytes += found.deliver(&mut packets, sink),
             // Among others, four that are alike are seldom.
@@ -98,7 +103,7 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
     }
     loop {
         let Some(buf) = packets.next() else { break };
-        packets.behind(AHEAD - 1).take(1).for_each(PacketBuf::prefetch);
+        packets.next_four().into_iter().for_each(|[.., last]| last.prefetch());
         // Twice the same function: where the device said nothing, all that asks what it said falls away.
         let parts = if buf.is_plain() {
             bytes += buf.data().len() as u64;

@@ -154,7 +154,8 @@ mod v3 {
     use crate::fastpath::accept6::HEAD6;
     use crate::fastpath::head::Words;
     use crate::fastpath::wide::{
-        FRONT6, Four, Fronts, Fronts6, Heads, Heads6, IP_AT, IP_HEADER, UDP_AT, UDP_IN_FRONT, UDP6, up_to,
+        FRONT6, Four, Fronts, Fronts6, Heads, Heads6, IP_AT, IP_HEADER, UDP_AT, UDP_IN_FRONT, UDP6, UP_TO,
+        up_to,
     };
 
     /// Holding one proves that this CPU has them: it is made only where the whole function was compiled for them.
@@ -286,6 +287,24 @@ mod v3 {
         each
     }
 
+    /// How many bytes of each front are behind its datagram.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    #[expect(clippy::cast_possible_wrap, reason = "the bits are what is wanted")]
+    fn spares(four: &Four) -> [u32; 4] {
+        let most = _mm_set1_epi32(UDP_IN_FRONT as i32);
+        to_each(_mm_sub_epi32(most, _mm_min_epu32(of_each(four.udp_lens), most)))
+    }
+
+    /// The mask of a front of which the last `spare` bytes do not count: one of [`spares`].
+    #[inline(always)]
+    fn without(spare: u32) -> __m256i {
+        // SAFETY: `spares` says 26 at most, and there are 64 bytes.
+        let from = unsafe { UP_TO.as_ptr().add(spare as usize) };
+        // SAFETY: 32 bytes from there are inside, and need no alignment.
+        unsafe { _mm256_loadu_si256(from.cast()) }
+    }
+
     /// Whether all bits are set.
     #[inline(always)]
     fn all(v: __m128i) -> bool {
@@ -363,8 +382,8 @@ mod v3 {
         // SAFETY: 32 bytes, which need no alignment.
         let ip_words = unsafe { _mm256_loadu_si256(Heads::IP_WORDS.as_ptr().cast()) };
         let ip = |front| _mm256_madd_epi16(_mm256_xor_si256(load::<0, FRONT>(front), less), ip_words);
-        let udp = |front, len: u32| {
-            let part = _mm256_and_si256(load::<UDP_AT, FRONT>(front), load_all(up_to(len as usize)));
+        let udp = |front, spare: u32| {
+            let part = _mm256_and_si256(load::<UDP_AT, FRONT>(front), without(spare));
             _mm256_madd_epi16(_mm256_xor_si256(part, less), one)
         };
         let each = |a, b, c, d| {
@@ -372,7 +391,7 @@ mod v3 {
             _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves))
         };
         let [a, b, c, d] = *fronts;
-        let [len_a, len_b, len_c, len_d] = four.udp_lens;
+        let [spare_a, spare_b, spare_c, spare_d] = spares(four);
         let low = all_are(0xffff);
         // The half of our own address that is not among the first bytes.
         let ip = each(ip(a), ip(b), ip(c), ip(d));
@@ -381,7 +400,7 @@ mod v3 {
         let swap = _mm_setr_epi8(1, 0, -1, -1, 5, 4, -1, -1, 9, 8, -1, -1, 13, 12, -1, -1);
         let source_and_len =
             _mm_add_epi32(_mm_and_si128(gather::<26, FRONT>(fronts), low), _mm_shuffle_epi8(udp_len, swap));
-        let udp = each(udp(a, len_a), udp(b, len_b), udp(c, len_c), udp(d, len_d));
+        let udp = each(udp(a, spare_a), udp(b, spare_b), udp(c, spare_c), udp(d, spare_d));
         let udp = _mm_add_epi32(_mm_add_epi32(udp, source_and_len), all_are(0x1100 + 16 * LESS));
         let udp = _mm_add_epi32(udp, of_each(rests));
         // Less than 2^21, so that one fold leaves 0xffff of what is right, and of nothing else.
@@ -448,17 +467,16 @@ mod v3 {
         let all_are = |value: u32| _mm_set1_epi32(value as i32);
         // SAFETY: 32 bytes, which need no alignment.
         let udp_words = unsafe { _mm256_loadu_si256(Heads6::UDP_WORDS.as_ptr().cast()) };
-        let sum = |front, len: u32| {
+        let sum = |front, spare: u32| {
             let addrs = _mm256_madd_epi16(_mm256_xor_si256(load::<22, FRONT6>(front), less), one);
-            let last =
-                _mm256_and_si256(load::<{ FRONT6 - 32 }, FRONT6>(front), load_all(up_to(len as usize)));
+            let last = _mm256_and_si256(load::<{ FRONT6 - 32 }, FRONT6>(front), without(spare));
             _mm256_add_epi32(addrs, _mm256_madd_epi16(_mm256_xor_si256(last, less), udp_words))
         };
         let [a, b, c, d] = *fronts;
-        let [len_a, len_b, len_c, len_d] = four.udp_lens;
+        let [spare_a, spare_b, spare_c, spare_d] = spares(four);
         let (ab, cd) = (
-            _mm256_hadd_epi32(sum(a, len_a), sum(b, len_b)),
-            _mm256_hadd_epi32(sum(c, len_c), sum(d, len_d)),
+            _mm256_hadd_epi32(sum(a, spare_a), sum(b, spare_b)),
+            _mm256_hadd_epi32(sum(c, spare_c), sum(d, spare_d)),
         );
         let halves = _mm256_hadd_epi32(ab, cd);
         let sum = _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves));

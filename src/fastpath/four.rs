@@ -18,10 +18,8 @@ impl Found4 {
     /// Delivers them. Returns how many bytes they were.
     #[inline(always)]
     pub(super) fn deliver<B>(self, packets: &mut Drain<'_, B>, sink: &mut impl Sink<B>) -> u64 {
-        for parts in self.parts {
-            if let Some(buf) = packets.next() {
-                sink.deliver(buf, parts);
-            }
+        if let Some(bufs) = packets.take_four() {
+            sink.deliver_four(bufs, self.parts);
         }
         self.bytes.into()
     }
@@ -38,8 +36,7 @@ pub(super) fn accept<B: PacketBuf, W: Wide>(
     lookup: Lookup<'_>,
     memo: &mut Memo,
 ) -> Option<Found4> {
-    let [a, b, c, d] = bufs;
-    let are_plain = a.is_plain() && b.is_plain() && c.is_plain() && d.is_plain();
+    let are_plain = B::are_plain(bufs);
     if !are_plain && !bufs.into_iter().all(is_summed::<B, true>) {
         return None;
     }

@@ -31,7 +31,7 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
     let parts = Parts::new(14, 54, 0).over_ipv6(true).on(lookup.interface.id).with_sum(PayloadSum::Valid);
     let mut bytes = 0;
     while let Some(four) = packets.next_four() {
-        packets.behind(4).take(4).for_each(PacketBuf::prefetch);
+        packets.four_behind().into_iter().flatten().for_each(PacketBuf::prefetch);
         match accept(level, wide, four, (&mut heads, dst), parts, lookup, memo) {
             Some(found) => bytes += found.deliver(packets, sink),
             None => break,
@@ -52,8 +52,7 @@ fn accept<B: PacketBuf, W: Wide>(
     lookup: Lookup<'_>,
     memo: &mut Memo6,
 ) -> Option<Found4> {
-    let [a, b, c, d] = bufs;
-    let are_plain = a.is_plain() && b.is_plain() && c.is_plain() && d.is_plain();
+    let are_plain = B::are_plain(bufs);
     if !are_plain && !bufs.into_iter().all(is_summed::<B, false>) {
         return None;
     }

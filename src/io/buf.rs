@@ -91,6 +91,12 @@ pub trait PacketBuf: Sized + Send + core::fmt::Debug + 'static {
         self.is_single_segment() && self.rx_meta() == RxMeta::default()
     }
 
+    /// Whether each of the four is [plain](Self::is_plain).
+    #[inline]
+    fn are_plain(four: [&Self; 4]) -> bool {
+        four.into_iter().all(Self::is_plain)
+    }
+
     /// The bytes, writable: only if no other handle shares them, and the buffer is direct and has one segment.
     fn unique(&mut self) -> Option<&mut [u8]>;
 

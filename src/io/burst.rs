@@ -142,10 +142,25 @@ impl<B> Drain<'_, B> {
         }
     }
 
-    /// Those behind the next `n`. They stay.
+    /// The four behind the next four, if there are as many. They stay.
     #[inline]
-    pub fn behind(&self, n: usize) -> impl Iterator<Item = &B> {
-        self.0.as_slice().get(n..).unwrap_or_default().iter().flatten()
+    #[must_use]
+    pub fn four_behind(&self) -> Option<[&B; 4]> {
+        match self.0.as_slice() {
+            [_, _, _, _, Some(a), Some(b), Some(c), Some(d), ..] => Some([a, b, c, d]),
+            _ => None,
+        }
+    }
+
+    /// Takes the next four out, if there are as many.
+    #[inline]
+    pub fn take_four(&mut self) -> Option<[B; 4]> {
+        let (four, rest) = core::mem::take(&mut self.0).into_slice().split_first_chunk_mut::<4>()?;
+        self.0 = rest.iter_mut();
+        match four.each_mut().map(Option::take) {
+            [Some(a), Some(b), Some(c), Some(d)] => Some([a, b, c, d]),
+            _ => None,
+        }
     }
 }
 
