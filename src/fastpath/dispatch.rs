@@ -101,7 +101,7 @@ fn sum_long_baseline(bytes: &[u8]) -> Sum {
 #[target_feature(enable = "avx2")]
 #[inline(never)]
 fn sum_long_v3(bytes: &[u8]) -> Sum {
-    Sum::of(bytes)
+    v3::sum(bytes)
 }
 
 /// Requests of a burst that are to be answered in place, and where they go from there.
@@ -150,7 +150,7 @@ fn turn_all<B: PacketBuf, W: Wide>(wide: W, requests: &mut impl Requests<B>) {
 mod v3 {
     use core::arch::x86_64::*;
 
-    use super::{FRONT, Template, Wide};
+    use super::{FRONT, Sum, Template, Wide};
     use crate::fastpath::accept6::HEAD6;
     use crate::fastpath::head::Words;
     use crate::fastpath::wide::{
@@ -507,6 +507,36 @@ mod v3 {
         head.store::<54, 4>(ports.to_le_bytes());
     }
 
+    /// The sum of the bytes of a packet.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    pub(super) fn sum(bytes: &[u8]) -> Sum {
+        // As in `are_whole`. Of the 64 KiB of a packet, what is added up in 32 bits stays below 2^31.
+        const LESS: u64 = 0x8000;
+        debug_assert!(bytes.len() <= 0x1_0000, "longer than a packet");
+        let (less, one) = (_mm256_set1_epi16(i16::MIN), _mm256_set1_epi16(1));
+        let pairs = |part: &[u8; 32]| _mm256_madd_epi16(_mm256_xor_si256(load_all(part), less), one);
+        let (blocks, rest) = bytes.as_chunks::<32>();
+        let (fours, others) = blocks.as_chunks::<4>();
+        let mut sums = [_mm256_setzero_si256(); 4];
+        for four in fours {
+            for (sum, part) in sums.iter_mut().zip(four) {
+                *sum = _mm256_add_epi32(*sum, pairs(part));
+            }
+        }
+        let [mut sum, b, c, d] = sums;
+        for part in others {
+            sum = _mm256_add_epi32(sum, pairs(part));
+        }
+        let sum = _mm256_add_epi32(_mm256_add_epi32(sum, b), _mm256_add_epi32(c, d));
+        let half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
+        let quarter = _mm_add_epi32(half, _mm_shuffle_epi32::<0b1110>(half));
+        let eighth = _mm_add_epi32(quarter, _mm_shuffle_epi32::<0b01>(quarter));
+        let words =
+            i64::from(_mm_cvtsi128_si32(eighth)).wrapping_add_unsigned(blocks.len() as u64 * 16 * LESS);
+        Sum::of(rest).add_words(words.unsigned_abs())
+    }
+
     #[inline(always)]
     fn load16<const AT: usize, const LEN: usize>(bytes: &[u8; LEN]) -> __m128i {
         const { assert!(AT + 16 <= LEN) };
@@ -543,5 +573,30 @@ mod v3 {
         // Identification 0, and DF.
         front.store::<18, 4>([0, 0, 0x40, 0]);
         store16::<22, FRONT>(front, last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        // RFC 1071: however it is added up, it is the same sum.
+        #[test]
+        fn the_sum_of_many_bytes_is_the_same_on_every_level(
+            bytes in prop::collection::vec(any::<u8>(), 0..3000), fill in prop_oneof![Just(None), any::<u8>().prop_map(Some)],
+        ) {
+            let bytes = fill.map_or(bytes.clone(), |fill| vec![fill; bytes.len()]);
+            prop_assert_eq!(sum_long(Level::detect(), &bytes).fold(), Sum::of(&bytes).fold());
+        }
+    }
+
+    #[test]
+    fn the_longest_packet_is_summed_without_overflow() {
+        for byte in [0, 0x7f, 0x80, 0xff] {
+            let bytes = vec![byte; 0xffff];
+            assert_eq!(sum_long(Level::detect(), &bytes).fold(), Sum::of(&bytes).fold(), "{byte:#x}");
+        }
     }
 }
