@@ -186,7 +186,7 @@ def where_it_goes(row):
     if not count or "functions" not in count or not any(c["reached"] is False for c in row["comparisons"]):
         return None
     ours, theirs, io = (programs[name]["ns_per_packet"]["median"] for name in ("pollcast", "testpmd 5tswap", "testpmd io"))
-    own = [(short(name), n) for name, n in count["functions"] if name.startswith("pollcast: ")]
+    own = [(short(name), n) for name, n in count["functions"] if name.startswith("pollcast")]
     scale = (ours - io) / count["own"]
     parts = [f"`{name}` {n * scale:.1f}" for name, n in own if n * scale >= 0.05]
     listed = sum(n for _, n in own if n * scale >= 0.05)
