@@ -63,18 +63,6 @@ impl<P: BufPool> Sink<P::Buf> for Sorter<'_, P> {
         self.push(Datagram::new(buf, parts, self.now));
     }
 
-    #[inline(always)]
-    fn deliver_four(&mut self, bufs: [P::Buf; 4], parts: [Parts; 4]) {
-        let now = self.now;
-        let of = |(buf, parts)| Datagram::new(buf, parts, now);
-        if self.delivered.remaining_capacity() >= 4 {
-            // NOTE(extend): there is room for four.
-            self.delivered.extend(bufs.into_iter().zip(parts).map(of));
-        } else {
-            bufs.into_iter().zip(parts).map(of).for_each(|datagram| self.push(datagram));
-        }
-    }
-
     #[inline(never)]
     fn slow(&mut self, buf: P::Buf) {
         let verdict = self.ingress.ingress(self.now, buf, self.interfaces, self.table, self.pool);

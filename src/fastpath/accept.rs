@@ -19,11 +19,6 @@ use crate::wire::checksum::Sum;
 pub trait Sink<B> {
     /// A right datagram, for the socket in `parts`.
     fn deliver(&mut self, buf: B, parts: Parts);
-    /// Four of them, in order.
-    #[inline]
-    fn deliver_four(&mut self, bufs: [B; 4], parts: [Parts; 4]) {
-        bufs.into_iter().zip(parts).for_each(|(buf, parts)| self.deliver(buf, parts));
-    }
     /// Anything else: untouched.
     fn slow(&mut self, buf: B);
 }

@@ -19,7 +19,7 @@ impl Found4 {
     #[inline(always)]
     pub(super) fn deliver<B>(self, packets: &mut Drain<'_, B>, sink: &mut impl Sink<B>) -> u64 {
         if let Some(bufs) = packets.take_four() {
-            sink.deliver_four(bufs, self.parts);
+            bufs.into_iter().zip(self.parts).for_each(|(buf, parts)| sink.deliver(buf, parts));
         }
         self.bytes.into()
     }
