@@ -205,7 +205,7 @@ fn threads(size: u32) -> Result<Case, String> {
     let frames = drawn(size, |n| frame((PEER, 40_000), place(n)));
     let case = Case::new(WorldOptions { ports: vec![of_hosts], ..options(Vec::new()) }, frames)?;
     let opened = case.world.sockets();
-    let bind = |n| opened.bind(place(n).into()).map_err(|why| format!("{why:?}"));
+    let bind = |n| opened.bind(SocketAddr::from(place(n))).map_err(|why| format!("{why:?}"));
     let sockets = (0..size).map(bind).collect::<Result<Vec<_>, _>>()?;
     Ok(case.with_sockets(sockets))
 }
