@@ -1,10 +1,14 @@
 //! Asks a server one question, again if no answer comes: `cargo run --example client -- 198.18.0.1:7 hello config/tap.toml`.
+//! Ctrl-C ends it.
+
+mod stop;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use pollcast::host::Host;
 use pollcast::socket::{RecvError, SendError};
+use stop::unless_down;
 
 /// How long an answer is waited for, and how often one is asked for.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -18,6 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server: SocketAddr = server.parse()?;
 
     let host = Host::load(config)?.start()?;
+    stop::on_signals(&host)?;
     let sockets = host.sockets();
     let socket = if server.is_ipv4() { sockets.udp4()? } else { sockets.udp6()? };
     // Connected, it hears this server alone, and what the network reports of what it sent.
@@ -30,13 +35,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Ok(_) => {}
             // The pending error of an earlier question; this one was not sent.
             Err(SendError::Reported(errno)) => eprintln!("attempt {attempt}: the network reports {errno}"),
+            Err(SendError::Down) => return Ok(host.wait()?),
             Err(e) => return Err(e.into()),
         }
-        match socket.recv(&mut buf) {
-            Ok(len) => {
+        match unless_down(socket.recv(&mut buf)) {
+            Ok(Some(len)) => {
                 println!("{}", String::from_utf8_lossy(&buf[..len]));
                 return Ok(());
             }
+            Ok(None) => return Ok(host.wait()?),
             Err(RecvError::WouldBlock) => eprintln!("attempt {attempt}: no answer"),
             // Nobody listens there yet, or nobody is there.
             Err(RecvError::Reported(errno)) => {

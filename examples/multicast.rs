@@ -1,7 +1,10 @@
 //! Receives what certain senders send to a group: `cargo run --example multicast -- 232.1.2.3:5000 198.18.0.1 config/tap.toml`.
 //!
 //! Named sources only: the router, the switch and the NIC are told so (IGMPv3, MLDv2), and what others send there never reaches
-//! the program. It ends after ten datagrams; the socket's end leaves the group, and the host's stops the port.
+//! the program. It ends after ten datagrams, or by Ctrl-C; the socket's end leaves the group, and so does the host's, which stops
+//! the port.
+
+mod stop;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,6 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sources = sources.iter().map(|source| source.parse()).collect::<Result<Vec<IpAddr>, _>>()?;
 
     let host = Host::load(config)?.start()?;
+    stop::on_signals(&host)?;
     // Bound to the group, it hears nothing else that is sent to this port.
     let socket = host.sockets().bind(group)?;
     // On the first interface. With `None` it would be the one that a route leads to the group by, as on Linux.
@@ -30,8 +34,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut buf = [0; 65536];
     for _ in 0..10 {
-        let (len, from) = socket.recv_from(&mut buf)?;
+        let Some((len, from)) = stop::unless_down(socket.recv_from(&mut buf))? else { break };
         println!("{from}: {}", String::from_utf8_lossy(&buf[..len]));
     }
-    Ok(())
+    drop(socket);
+    host.shutdown().request();
+    Ok(host.wait()?)
 }

@@ -1,7 +1,10 @@
 //! What DPVS's example server does, without a kernel module: says who sent what, to which address, and who the real client behind
 //! a balancer is; and answers from the address that was asked. `cargo run --example udp_serv -- 6000 config/tap.toml`.
 //!
-//! The balancers that are believed are the configuration's: `[uoa] trusted = ["198.18.0.0/24"]`. One socket serves both IP versions.
+//! The balancers that are believed are the configuration's: `[uoa] trusted = ["198.18.0.0/24"]`. One socket serves both IP versions. Ctrl-C
+//! ends it.
+
+mod stop;
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -13,10 +16,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [port, config] = &args[..] else { return Err("usage: udp_serv PORT CONFIG".into()) };
 
     let host = Host::load(config)?.start()?;
+    stop::on_signals(&host)?;
     let socket = host.sockets().bind((Ipv6Addr::UNSPECIFIED, port.parse()?))?;
     let mut buf = [0; 65536];
-    loop {
-        let received = socket.recv_msg(&mut buf, RecvFlags::default())?;
+    while let Some(received) = stop::unless_down(socket.recv_msg(&mut buf, RecvFlags::default()))? {
         let (peer, payload) = (received.source(), &buf[..received.len]);
         println!(
             "Receive {} bytes from {} -- {}",
@@ -34,6 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             println!("  no answer: {e}");
         }
     }
+    Ok(host.wait()?)
 }
 
 /// An IPv4 address as such, and not as IPv6 writes it.

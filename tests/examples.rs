@@ -3,12 +3,13 @@
 
 mod common;
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::*;
+use nix::sys::signal::Signal;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -136,4 +137,49 @@ fn udp_serv_names_the_real_client_and_answers_from_the_address_asked() {
     let udp = answers.iter().find(|frame| frame.carries(UDP)).map(Frame::udp);
     assert_eq!(udp.map(|udp| udp.payload), Some(b"balanced".to_vec()), "{answers:?}");
     wait_until("the real client", &lab, |said| said.contains("  real client 10.9.8.7:12345"));
+}
+
+/// Waits until the program has its thread for signals, which is made once the host runs.
+fn wait_for_signals_thread(lab: &Lab) {
+    let threads = format!("/proc/{}/task", lab.pollcast.pid());
+    let is_there = || {
+        let of_process = std::fs::read_dir(&threads).unwrap().flatten();
+        let mut names = of_process.flat_map(|thread| std::fs::read_to_string(thread.path().join("comm")));
+        names.any(|name| name.trim_end() == "signals")
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while !is_there() {
+        assert!(Instant::now() < deadline, "no thread for signals: {}", lab.pollcast.stderr());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+// SIGINT and SIGTERM: each ends by itself, with success, whatever it waits for, and has left its groups before.
+#[test]
+fn signals_end_each_and_its_groups_are_left() {
+    let group = Ipv4Addr::new(232, 1, 2, 3);
+    let ways: [(&str, &[&str]); 4] = [
+        ("echo", &[]),
+        ("udp_serv", &["6000"]),
+        ("client", &["198.18.0.1:9", "nobody answers"]),
+        ("multicast", &["232.1.2.3:5000", "198.18.0.1"]),
+    ];
+    for (name, args) in ways {
+        for signal in [Signal::SIGINT, Signal::SIGTERM] {
+            let Some(mut lab) = lab(name, args, "") else { return };
+            // The host runs since its control socket answers; before the program listens to signals, they end it.
+            wait_for_signals_thread(&lab);
+            if name == "multicast" {
+                wait_until("joined", &lab, |said| said.contains("joined 232.1.2.3"));
+            }
+            lab.wire.raw.drain();
+            lab.pollcast.signal(signal);
+            let status = lab.pollcast.wait();
+            assert!(status.success(), "{name} by {signal}: {status}; it said: {}", lab.pollcast.stderr());
+            let left = lab.wire.raw.find(Duration::from_secs(1), |frame| {
+                frame.report().filter(|report| report.records.iter().any(|record| record.group == group))
+            });
+            assert_eq!(left.is_some(), name == "multicast", "{name} by {signal}: {left:?}");
+        }
+    }
 }
