@@ -30,6 +30,12 @@
 //! balancer is. What it takes to answer from the address that was asked is `received.reply_control()`: `examples/udp_serv.rs`. A
 //! receiver of groups with named sources is `examples/multicast.rs`.
 //!
+//! A socket is for any thread, and for several at once. What arrives is copied to it by a worker, what is sent is copied to one: no thread
+//! holds a buffer of the device, and none that is slow slows anything but itself. Queues are bounded in bytes as Linux counts them;
+//! `as_fd` is for epoll, mio and tokio. Calls that change who hears what ask the control thread, all others touch the socket alone. When the
+//! host ends, every call says so ([`socket::RecvError::Down`]). The library handles no signal: `examples/stop` shows how a program
+//! does.
+//!
 //! # A client
 //!
 //! A connected socket hears its peer alone, and what the network reports of what it sent. `examples/client.rs`:

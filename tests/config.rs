@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pollcast::config::{Config, ConfigErrors, GroupSources, Hugepages, Kind, Kinds, Machine, Plan, mbufs};
+use pollcast::config::{
+    Config, ConfigErrors, GroupSources, Hugepages, Kind, Kinds, Machine, Offload, OffloadSet, Plan, mbufs,
+};
 use pollcast::io::{
     Addressing6, BURST_MAX, ConflictDetection, FilterPolicy, InterfaceId, PmtuDiscovery, ReplyPath,
 };
@@ -125,6 +127,32 @@ fn the_tap_file_says_what_the_demo_needs() {
     assert_eq!((plan.control_cpu, plan.workers[0].cpu), (0, 1));
 }
 
+// Each offload can be switched off; the old key is all of those of checksums at once.
+#[test]
+fn what_is_left_to_the_device() {
+    let offloads = |keys: &str| {
+        plan(&LEAST.replace("[[service]]", &format!("{keys}\n[[service]]")), 2).ports[0].offloads
+    };
+    assert_eq!(offloads(""), OffloadSet::ALL);
+    assert_eq!(offloads("offloads = \"auto\""), OffloadSet::ALL);
+    assert_eq!(offloads("offloads = \"none\""), OffloadSet::NONE);
+    assert_eq!(offloads("offloads = []"), OffloadSet::NONE);
+    assert_eq!(offloads("checksum = \"software\""), OffloadSet::ALL.without_checksums());
+    for (name, offload) in Offload::NAMES {
+        let only = offloads(&format!("offloads = [\"{name}\"]"));
+        assert_eq!((only, only.contains(offload)), (OffloadSet::from_iter([offload]), true));
+        let others: Vec<_> =
+            Offload::NAMES.iter().filter(|(other, _)| *other != name).map(|(other, _)| other).collect();
+        assert_eq!(offloads(&format!("offloads = {others:?}")), OffloadSet::ALL.without(offload));
+    }
+    let said =
+        |keys: &str| plan(&LEAST.replace("[[service]]", &format!("{keys}\n[[service]]")), 2).to_string();
+    assert!(said("").contains("left to the device: what it offers; multicast filter"));
+    assert!(said("offloads = \"none\"").contains("left to the device: nothing; multicast filter"));
+    let two = said("offloads = [\"tx_udp_cksum\", \"rx_vlan_strip\"]");
+    assert!(two.contains("left to the device: at most rx_vlan_strip, tx_udp_cksum; "), "{two}");
+}
+
 /// tap.toml says of its values that they are the defaults.
 #[test]
 fn the_values_in_the_tap_file_are_the_defaults() {
@@ -138,7 +166,7 @@ fn the_values_in_the_tap_file_are_the_defaults() {
     assert_eq!(tap_port.mtu, least_port.mtu);
     assert_eq!(tap_port.rx_descriptors, least_port.rx_descriptors);
     assert_eq!(tap_port.tx_descriptors, least_port.tx_descriptors);
-    assert_eq!(tap_port.checksum, least_port.checksum);
+    assert_eq!(tap_port.offloads, least_port.offloads);
     assert_eq!(tap_port.multicast_filter, least_port.multicast_filter);
     let (tap_ip, least_ip) = (&tap.interfaces[0], &least.interfaces[0]);
     assert_eq!((tap_ip.vlan, tap_ip.conflict_detection), (least_ip.vlan, least_ip.conflict_detection));
@@ -459,7 +487,7 @@ proptest! {
     /// Values of every type and size for every key.
     #[test]
     fn a_strange_value_makes_no_panic(
-        key in "(name|device|mac|addresses|gateway4|mtu|rx_descriptors|tx_descriptors|checksum|multicast_filter|cpus\
+        key in "(name|device|mac|addresses|gateway4|mtu|rx_descriptors|tx_descriptors|checksum|offloads|multicast_filter|cpus\
             |vlan|routes|conflict_detection|neighbors_max|groups_max|sources_max|path_mtu_min|path_mtu_timeout_s|icmp_echo_group|icmp6_echo_group|accept_redirects6\
             |igmp_version|igmp_robustness|igmp_query_interval_s|igmp_strict_queries|gateway6|link_local|stable_secret|dad_transmits\
             |router_discovery|mld_version|mld_robustness|mld_query_interval_s)",

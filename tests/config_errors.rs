@@ -126,7 +126,7 @@ fn unknown_keys_come_with_the_nearest_known_one() {
          conflict_detection, accept_reserved_sources, accept_unicast_in_group_frames, icmp_timestamp, icmp_echo_group, \
          icmp6_echo_group, accept_redirects6, path_mtu_min, path_mtu_timeout_s, neighbors_max, igmp_version, \
          igmp_robustness, igmp_query_interval_s, igmp_strict_queries, mld_version, mld_robustness, \
-         mld_query_interval_s, link_local, stable_secret, router_discovery, dad_transmits, groups_max, sources_max, routes, vlan, mtu, rx_descriptors, tx_descriptors, checksum, \
+         mld_query_interval_s, link_local, stable_secret, router_discovery, dad_transmits, groups_max, sources_max, routes, vlan, mtu, rx_descriptors, tx_descriptors, checksum, offloads, \
          multicast_filter, cpus",
     );
     service_error(
@@ -454,6 +454,30 @@ fn numbers_of_a_port() {
     port_error(
         "checksum = \"hard\"",
         r#"4:12: port[0].checksum: "hard" is not one of its values: use "auto" or "software""#,
+    );
+    port_error(
+        "offloads = \"all\"",
+        r#"4:12: port[0].offloads: "all" is not one of its values: use "auto", "none" or a list of those that are allowed"#,
+    );
+    port_error(
+        "offloads = 3",
+        r#"4:12: port[0].offloads: this is an integer: write "auto", "none" or a list, as in offloads = [...]"#,
+    );
+    port_error(
+        "offloads = [\"rx_udp_cksum\", \"fast_free\"]",
+        "4:29: port[0].offloads[1]: \"fast_free\" is no offload: use \"rx_ipv4_cksum\", \"rx_udp_cksum\", \
+         \"rx_vlan_strip\", \"rx_scatter\", \"tx_ipv4_cksum\", \"tx_udp_cksum\" or \"tx_vlan_insert\"",
+    );
+    port_error(
+        "offloads = [\"rx_udp_cksum\", \"rx_udp_cksum\"]",
+        "4:29: port[0].offloads[1]: rx_udp_cksum is named twice: name each once",
+    );
+    assert_errors(
+        &format!("{PORT}checksum = \"software\"\noffloads = [\"tx_udp_cksum\"]\n"),
+        &[
+            "t.toml:5:13: port[0].offloads[0]: tx_udp_cksum is of checksums, and checksum says that these are the \
+           software's: take it away, or the key checksum",
+        ],
     );
     port_error(
         "multicast_filter = \"none\"",

@@ -11,7 +11,7 @@ use super::bench_args::{BenchArgs, IdleArg, SourceArg};
 use super::failure::{Failure, Result};
 use crate::bench::device::{BenchError, Setup, run};
 use crate::bench::{Progress, Report, Traffic};
-use crate::config::{Checksum, Config, EalPlan, Hugepages, Machine, PortPlan};
+use crate::config::{Config, EalPlan, Hugepages, Machine, OffloadSet, PortPlan};
 use crate::host::{Shutdown, builtin_kinds};
 use crate::io::FilterPolicy;
 
@@ -126,7 +126,7 @@ fn from_arguments(args: &BenchArgs, traffic: &mut Traffic) -> Result<(EalPlan, P
         mtu: args.mtu,
         rx_descriptors: args.descriptors,
         tx_descriptors: args.descriptors,
-        checksum: Checksum::Software,
+        offloads: OffloadSet::NONE,
         multicast_filter: FilterPolicy::Auto,
         // The tag is in the frame: no device need insert it.
         tagged: false,
@@ -155,6 +155,6 @@ fn from_config(args: &BenchArgs, machine: &Machine, traffic: &mut Traffic) -> Re
     traffic.gateway4 = interface.v4.gateway.map(crate::addr::Unicast::addr);
     traffic.gateway6 = interface.v6.gateway.map(crate::addr::Unicast::addr);
     traffic.vlan = interface.vlan;
-    let port = PortPlan { checksum: Checksum::Software, tagged: false, workers: vec![0], ..port.clone() };
+    let port = PortPlan { offloads: OffloadSet::NONE, tagged: false, workers: vec![0], ..port.clone() };
     Ok((plan.eal, port))
 }

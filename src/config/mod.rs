@@ -32,6 +32,7 @@ mod error;
 mod kinds;
 mod machine;
 pub mod mbufs;
+mod offloads;
 pub mod plan;
 mod raw;
 mod read;
@@ -45,9 +46,9 @@ pub use error::{ConfigError, ConfigErrors, Position};
 pub use kinds::{Kind, Kinds, OptionError};
 pub use machine::Machine;
 pub use plan::{
-    Checksum, EalPlan, GroupPlan, GroupSources, Hugepages, IcmpPlan, Idle, InetPlan, InterfacePlan,
-    ListenPlan, MbufPlan, Plan, PortPlan, ReassemblyPlan, RoutePlan, ServicePlan, SocketsPlan, UoaPlan,
-    WorkerPlan,
+    EalPlan, GroupPlan, GroupSources, Hugepages, IcmpPlan, Idle, InetPlan, InterfacePlan, ListenPlan,
+    MbufPlan, Offload, OffloadSet, Plan, PortPlan, ReassemblyPlan, RoutePlan, ServicePlan, SocketsPlan,
+    UoaPlan, WorkerPlan,
 };
 
 use error::{Place, Problems};

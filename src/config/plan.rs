@@ -4,6 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use std::path::PathBuf;
 
+pub use super::offloads::{Offload, OffloadSet};
 use crate::addr::{Cidr, Family, Group, MacAddr, Prefix, Unicast, V4, V6, Vid};
 use crate::io::{
     Addressing6, ConflictDetection, FilterPolicy, IgmpPolicy, InterfaceId, MldPolicy, PmtuDiscovery, Policy,
@@ -168,8 +169,8 @@ pub struct PortPlan {
     pub rx_descriptors: u16,
     /// Transmit descriptors a queue.
     pub tx_descriptors: u16,
-    /// Who computes checksums.
-    pub checksum: Checksum,
+    /// What may be left to the device, as far as it offers it: the keys `offloads` and `checksum`.
+    pub offloads: OffloadSet,
     /// How far the multicast filter may climb.
     pub multicast_filter: FilterPolicy,
     /// Whether any of its interfaces is a VLAN: the device is then asked to take tags off and to insert them, if it can.
@@ -282,16 +283,6 @@ pub struct IcmpPlan {
     pub errors_per_second_per_peer: u32,
     /// And at once.
     pub errors_burst_per_peer: u32,
-}
-
-/// The key `checksum` of a port.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Checksum {
-    /// The device where it can, else software.
-    #[default]
-    Auto,
-    /// Software; no checksum offload is asked for.
-    Software,
 }
 
 /// One service.

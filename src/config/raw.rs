@@ -3,8 +3,9 @@
 use toml::de::DeTable;
 
 use super::error::{At, Place, Problems};
-use super::plan::{Checksum, Hugepages, Idle};
-use super::read::{NumberOrWord, OwnKey, TableReader};
+use super::offloads::Checksum;
+use super::plan::{Hugepages, Idle};
+use super::read::{NumberOrWord, OwnKey, TableReader, WordOrList};
 use crate::io::{ConflictDetection, FilterPolicy, PmtuDiscovery, ReplyPath};
 
 /// The whole file.
@@ -158,6 +159,7 @@ pub(super) struct RawPort {
     pub(super) rx_descriptors: Option<At<i64>>,
     pub(super) tx_descriptors: Option<At<i64>>,
     pub(super) checksum: Option<At<Checksum>>,
+    pub(super) offloads: Option<At<WordOrList>>,
     pub(super) multicast_filter: Option<At<FilterPolicy>>,
     pub(super) cpus: Option<At<Vec<At<i64>>>>,
 }
@@ -450,6 +452,7 @@ impl RawPort {
         let rx_descriptors = reader.get("rx_descriptors");
         let tx_descriptors = reader.get("tx_descriptors");
         let checksum = reader.choice("checksum", &checksum);
+        let offloads = reader.word_or_list("offloads", "\"auto\", \"none\"");
         let multicast_filter = reader.choice("multicast_filter", &FilterPolicy::NAMES);
         let cpus = reader.list("cpus");
         reader.finish();
@@ -467,6 +470,7 @@ impl RawPort {
             rx_descriptors,
             tx_descriptors,
             checksum,
+            offloads,
             multicast_filter,
             cpus,
         }

@@ -65,6 +65,13 @@ impl FromValue for NumberOrWord {
     }
 }
 
+/// A word, or a list of words.
+#[derive(Clone, Debug)]
+pub(super) enum WordOrList {
+    Word(String),
+    List(Vec<At<String>>),
+}
+
 /// A key that is none of this program's: one of a service's own.
 #[derive(Clone, Debug)]
 pub(super) struct OwnKey {
@@ -133,12 +140,29 @@ impl<'t, 'p> TableReader<'t, 'p> {
             );
             return None;
         };
-        let elements = array.iter().enumerate();
+        let values = self.elements(&place, array);
+        Some(At { value: values, place })
+    }
+
+    fn elements<T: FromValue>(&mut self, place: &Place, array: &[Spanned<DeValue<'_>>]) -> Vec<At<T>> {
         let read = |(i, element): (usize, &Spanned<DeValue<'_>>)| {
             self.value(place.index(i, element.span().start), element.get_ref())
         };
-        let values = elements.filter_map(read).collect();
-        Some(At { value: values, place })
+        array.iter().enumerate().filter_map(read).collect()
+    }
+
+    /// The value of `key`, one of a few `words` or a list of others.
+    pub(super) fn word_or_list(&mut self, key: &'static str, words: &str) -> Option<At<WordOrList>> {
+        let (place, value) = self.find(key)?;
+        let value = match value {
+            DeValue::String(word) => WordOrList::Word(word.clone().into_owned()),
+            DeValue::Array(array) => WordOrList::List(self.elements(&place, array)),
+            _ => {
+                self.wrong_type(&place, &format!("{words} or a list, as in {key} = [...]"), value);
+                return None;
+            }
+        };
+        Some(At { value, place })
     }
 
     /// The table `key`, as in `[key]`.

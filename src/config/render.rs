@@ -4,8 +4,8 @@ use core::fmt;
 
 use super::mbufs;
 use super::plan::{
-    Checksum, GroupPlan, GroupSources, Hugepages, IcmpPlan, Idle, InetPlan, InterfacePlan, ListenPlan,
-    MbufPlan, Plan, PortPlan, ReassemblyPlan, ServicePlan, SocketsPlan, UoaPlan,
+    GroupPlan, GroupSources, Hugepages, IcmpPlan, Idle, InetPlan, InterfacePlan, ListenPlan, MbufPlan,
+    Offload, OffloadSet, Plan, PortPlan, ReassemblyPlan, ServicePlan, SocketsPlan, UoaPlan,
 };
 use crate::addr::{Family, Unicast};
 use crate::io::{
@@ -352,16 +352,17 @@ fn write_port(port: &PortPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let (rx, tx) = (port.rx_descriptors, port.tx_descriptors);
     let queues = mbufs::plural(u32::try_from(port.workers.len()).unwrap_or(u32::MAX), "queue pair");
     writeln!(f, "    {queues} of {rx} rx and {tx} tx descriptors, MTU {}", port.mtu)?;
-    let checksum = match port.checksum {
-        Checksum::Auto => "by the device where it can",
-        Checksum::Software => "in software",
+    let offloads = match port.offloads {
+        OffloadSet::ALL => "what it offers".to_owned(),
+        OffloadSet::NONE => "nothing".to_owned(),
+        some => format!("at most {}", some.iter().map(Offload::name).collect::<Vec<_>>().join(", ")),
     };
     let filter = match port.multicast_filter {
         FilterPolicy::Auto => "the best that works",
         FilterPolicy::AllMulticast => "no better than all-multicast",
         FilterPolicy::Promiscuous => "promiscuous",
     };
-    writeln!(f, "    checksums {checksum}; multicast filter: {filter}")
+    writeln!(f, "    left to the device: {offloads}; multicast filter: {filter}")
 }
 
 fn write_mbufs(mbufs: &MbufPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::offload::Offloads;
 use super::{Eal, Mempool, MempoolOptions, Port, port};
 use crate::addr::{Group, MacAddr, V4};
-use crate::config::plan::{Checksum, PortPlan};
+use crate::config::plan::{OffloadSet, PortPlan};
 use crate::io::{FilterPolicy, FilterState, Occasion, PortControl};
 
 /// One device.
@@ -84,7 +84,7 @@ fn try_filter(
         mtu: 1500.clamp(mtu_min, mtu_max),
         rx_descriptors: 256,
         tx_descriptors: 256,
-        checksum: Checksum::Software,
+        offloads: OffloadSet::NONE,
         multicast_filter: FilterPolicy::Auto,
         tagged: false,
         rx_events: false,

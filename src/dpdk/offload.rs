@@ -4,7 +4,7 @@ use core::ffi::{CStr, c_char};
 
 use dpdk_sys as sys;
 
-use crate::config::plan::Checksum;
+use crate::config::plan::{Offload, OffloadSet};
 
 /// Offloads of a port, as DPDK's bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -15,44 +15,51 @@ pub(super) struct Offloads {
     pub(super) tx: u64,
 }
 
-/// What we have a use for. Not among them `MBUF_FAST_FREE`: group copies, hand-over and control's frames break its
-/// promise of one pool and one reference a queue.
-const USED: Offloads = Offloads {
-    rx: sys::SHIM_RX_OFFLOAD_IPV4_CKSUM | sys::SHIM_RX_OFFLOAD_UDP_CKSUM,
-    tx: sys::SHIM_TX_OFFLOAD_IPV4_CKSUM | sys::SHIM_TX_OFFLOAD_UDP_CKSUM,
-};
+/// What a port has a use for. Not among them `MBUF_FAST_FREE` and `MULTI_SEGS`: what is sent may be of several pools and shared
+/// (docs/decisions/offloads.md), and has one segment.
+const USED: OffloadSet = OffloadSet::ALL.without(Offload::RxVlanStrip).without(Offload::TxVlanInsert);
 
-/// What a port with VLANs has a use for besides.
-///
-/// The filter is no luxury: a virtio device of QEMU's, and many a virtual function, keeps every tagged frame away from
-/// whoever has not asked for its VLAN.
-const OF_VLANS: Offloads = Offloads {
-    rx: sys::SHIM_RX_OFFLOAD_VLAN_STRIP | sys::SHIM_RX_OFFLOAD_VLAN_FILTER,
-    tx: sys::SHIM_TX_OFFLOAD_VLAN_INSERT,
-};
+/// What is not work of ours that a device may do, but its leave to see frames of VLANs. A virtio device of QEMU's, and many a
+/// virtual function, keeps every tagged frame away from whoever has not asked for its VLAN.
+const VLAN_FILTER: u64 = sys::SHIM_RX_OFFLOAD_VLAN_FILTER;
 
 /// Drivers whose word on received checksums is not taken: hinic says "none" of packets in error, which elsewhere means
 /// that the data are known to be right.
 const RX_CHECKSUM_LIARS: [&str; 1] = ["net_hinic"];
 
 impl Offloads {
-    /// Those of `offered` by `driver` that `wish` wants, and those of VLANs if the port is `tagged`.
-    pub(super) fn choose(offered: Self, wish: Checksum, tagged: bool, driver: &str) -> Self {
-        let checksums = match wish {
-            Checksum::Auto => {
-                Self { rx: if RX_CHECKSUM_LIARS.contains(&driver) { 0 } else { USED.rx }, tx: USED.tx }
-            }
-            Checksum::Software => Self::default(),
-        };
-        let vlans = if tagged { OF_VLANS } else { Self::default() };
-        Self { rx: offered.rx & (checksums.rx | vlans.rx), tx: offered.tx & (checksums.tx | vlans.tx) }
+    /// Those of `offered` by `driver` that are `allowed`; of VLANs if the port is `tagged`; and leave to spread a frame over
+    /// several buffers if there is `need`. What comes so is put together on arrival; without leave, a driver refuses the MTU or
+    /// drops what is long.
+    pub(super) fn choose(offered: Self, allowed: OffloadSet, tagged: bool, need: bool, driver: &str) -> Self {
+        let mut wanted = if tagged { OffloadSet::ALL } else { USED };
+        if RX_CHECKSUM_LIARS.contains(&driver) {
+            wanted = wanted.without(Offload::RxIpv4Cksum).without(Offload::RxUdpCksum);
+        }
+        if !need {
+            wanted = wanted.without(Offload::RxScatter);
+        }
+        let filter = Self { rx: if tagged { VLAN_FILTER } else { 0 }, tx: 0 };
+        let all = allowed
+            .iter()
+            .filter(|offload| wanted.contains(*offload))
+            .map(Self::of)
+            .fold(filter, |all, one| Self { rx: all.rx | one.rx, tx: all.tx | one.tx });
+        Self { rx: offered.rx & all.rx, tx: offered.tx & all.tx }
     }
 
-    /// With leave to spread a frame over several buffers, if that is `offered` and there is `need`. What comes so is put
-    /// together on arrival; without leave, a driver refuses the MTU or drops what is long.
-    pub(super) fn scattering(self, offered: Self, need: bool) -> Self {
-        let scatter = if need { offered.rx & sys::SHIM_RX_OFFLOAD_SCATTER } else { 0 };
-        Self { rx: self.rx | scatter, ..self }
+    /// DPDK's bit.
+    const fn of(offload: Offload) -> Self {
+        let (rx, tx) = match offload {
+            Offload::RxIpv4Cksum => (sys::SHIM_RX_OFFLOAD_IPV4_CKSUM, 0),
+            Offload::RxUdpCksum => (sys::SHIM_RX_OFFLOAD_UDP_CKSUM, 0),
+            Offload::RxVlanStrip => (sys::SHIM_RX_OFFLOAD_VLAN_STRIP, 0),
+            Offload::RxScatter => (sys::SHIM_RX_OFFLOAD_SCATTER, 0),
+            Offload::TxIpv4Cksum => (0, sys::SHIM_TX_OFFLOAD_IPV4_CKSUM),
+            Offload::TxUdpCksum => (0, sys::SHIM_TX_OFFLOAD_UDP_CKSUM),
+            Offload::TxVlanInsert => (0, sys::SHIM_TX_OFFLOAD_VLAN_INSERT),
+        };
+        Self { rx, tx }
     }
 
     /// The flags of received mbufs that speak of checksums which the device is not asked to look at.
@@ -96,22 +103,43 @@ fn lower(name: *const c_char) -> String {
 mod tests {
     use super::*;
 
+    const EVERYTHING: Offloads = Offloads { rx: u64::MAX, tx: u64::MAX };
+
+    fn chosen(allowed: OffloadSet, tagged: bool, need: bool, driver: &str) -> Vec<String> {
+        Offloads::choose(EVERYTHING, allowed, tagged, need, driver).names()
+    }
+
+    // Each can be switched off, alone, and none of the others changes.
+    #[test]
+    fn each_is_used_if_it_is_allowed_and_by_its_name() {
+        for (name, offload) in Offload::NAMES {
+            let only = OffloadSet::from_iter([offload]);
+            let mut names = chosen(only, true, true, "net_virtio");
+            names.retain(|name| name != "rx_vlan_filter");
+            assert_eq!(names, [name], "alone");
+            let without = chosen(OffloadSet::ALL.without(offload), true, true, "net_virtio");
+            let all = chosen(OffloadSet::ALL, true, true, "net_virtio");
+            assert_eq!(all.into_iter().filter(|other| other != name).collect::<Vec<_>>(), without);
+        }
+        assert!(chosen(OffloadSet::NONE, false, true, "net_virtio").is_empty());
+    }
+
     #[test]
     fn frames_are_spread_over_buffers_only_if_they_must_and_may_be() {
-        let all = Offloads { rx: u64::MAX, tx: u64::MAX };
-        let names = |offered, need| Offloads::default().scattering(offered, need).names();
-        assert_eq!(names(all, true), ["rx_scatter"]);
-        assert!(names(all, false).is_empty() && names(Offloads::default(), true).is_empty());
+        let scatter = OffloadSet::from_iter([Offload::RxScatter]);
+        assert_eq!(chosen(scatter, false, true, "net_virtio"), ["rx_scatter"]);
+        assert!(chosen(scatter, false, false, "net_virtio").is_empty());
+        let none = Offloads::choose(Offloads::default(), scatter, false, true, "net_virtio");
+        assert!(none.names().is_empty());
     }
 
     #[test]
     fn what_is_used_is_what_is_offered_and_wanted() {
-        let all = Offloads { rx: u64::MAX, tx: u64::MAX };
-        let names = |driver| Offloads::choose(all, Checksum::Auto, false, driver).names();
+        let names = |driver| chosen(OffloadSet::ALL, false, false, driver);
         assert_eq!(names("net_hinic"), ["tx_ipv4_cksum", "tx_udp_cksum"]);
         assert_eq!(names("net_virtio"), ["rx_ipv4_cksum", "rx_udp_cksum", "tx_ipv4_cksum", "tx_udp_cksum"]);
-        assert!(Offloads::choose(all, Checksum::Software, false, "net_virtio").names().is_empty());
-        assert!(Offloads::choose(Offloads::default(), Checksum::Auto, true, "net_virtio").names().is_empty());
+        let nothing = Offloads::choose(Offloads::default(), OffloadSet::ALL, true, false, "net_virtio");
+        assert!(nothing.names().is_empty());
     }
 
     // C01, U04: a verdict that nobody asked for is none.
@@ -123,24 +151,28 @@ mod tests {
         assert_eq!(Offloads::default().unasked(), ip | udp);
         assert_eq!(rx(sys::SHIM_RX_OFFLOAD_UDP_CKSUM).unasked(), ip, "vmxnet3");
         assert_eq!(rx(sys::SHIM_RX_OFFLOAD_IPV4_CKSUM).unasked(), udp);
-        assert_eq!(rx(USED.rx).unasked(), 0);
+        assert_eq!(rx(sys::SHIM_RX_OFFLOAD_IPV4_CKSUM | sys::SHIM_RX_OFFLOAD_UDP_CKSUM).unasked(), 0);
     }
 
     #[test]
     fn tags_are_the_devices_work_only_where_there_are_vlans() {
-        let all = Offloads { rx: u64::MAX, tx: u64::MAX };
-        let names = |wish, driver| Offloads::choose(all, wish, true, driver).names();
+        let names = |allowed, driver| chosen(allowed, true, false, driver);
         assert_eq!(
-            names(Checksum::Software, "net_virtio"),
+            names(OffloadSet::ALL.without_checksums(), "net_virtio"),
             ["rx_vlan_strip", "rx_vlan_filter", "tx_vlan_insert"]
         );
         assert_eq!(
-            names(Checksum::Auto, "net_hinic"),
+            names(OffloadSet::ALL, "net_hinic"),
             ["rx_vlan_strip", "rx_vlan_filter", "tx_vlan_insert", "tx_ipv4_cksum", "tx_udp_cksum"]
         );
+        assert_eq!(
+            names(OffloadSet::NONE, "net_virtio"),
+            ["rx_vlan_filter"],
+            "leave to see them is no offload"
+        );
         let strips = Offloads { rx: sys::SHIM_RX_OFFLOAD_VLAN_STRIP, tx: 0 };
-        let chosen = Offloads::choose(strips, Checksum::Auto, true, "net_ring");
+        let chosen = Offloads::choose(strips, OffloadSet::ALL, true, false, "net_ring");
         assert_eq!((chosen.names(), chosen.filter_vlans()), (vec!["rx_vlan_strip".to_owned()], false));
-        assert!(Offloads::choose(all, Checksum::Auto, true, "net_virtio").filter_vlans());
+        assert!(Offloads::choose(EVERYTHING, OffloadSet::ALL, true, false, "net_virtio").filter_vlans());
     }
 }

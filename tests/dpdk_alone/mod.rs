@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use pollcast::addr::MacAddr;
-use pollcast::config::plan::{Checksum, EalPlan, Hugepages, PortPlan};
+use pollcast::config::plan::{EalPlan, Hugepages, OffloadSet, PortPlan};
 use pollcast::dpdk::{Eal, EalOptions, Mempool, MempoolOptions};
 use pollcast::io::FilterPolicy;
 
@@ -95,7 +95,7 @@ pub(crate) fn port(device: &str) -> PortPlan {
         mtu: 1500,
         rx_descriptors: 256,
         tx_descriptors: 256,
-        checksum: Checksum::Auto,
+        offloads: OffloadSet::ALL,
         multicast_filter: FilterPolicy::Auto,
         tagged: false,
         rx_events: false,

@@ -3,6 +3,7 @@
 use super::{Limits, check_name, interfaces, workers};
 use crate::addr::MacAddr;
 use crate::config::error::{At, Place, Problems};
+use crate::config::offloads;
 use crate::config::plan::{InterfacePlan, PortPlan, WorkerPlan};
 use crate::config::raw::{RawPort, RawVlans};
 use crate::io::PortId;
@@ -52,7 +53,7 @@ fn check_port(
     workers: &[WorkerPlan],
     problems: &mut Problems,
 ) -> PortPlan {
-    let RawPort { place, cpus, checksum, multicast_filter, .. } = raw;
+    let RawPort { place, cpus, checksum, offloads, multicast_filter, .. } = raw;
     PortPlan {
         name: port_name(raw, before, interfaces, problems),
         device: check_device(raw.device.as_ref(), place, before, problems),
@@ -60,7 +61,7 @@ fn check_port(
         mtu: MTU.check(raw.mtu.as_ref(), 1500, problems),
         rx_descriptors: check_descriptors(raw.rx_descriptors.as_ref(), problems),
         tx_descriptors: check_descriptors(raw.tx_descriptors.as_ref(), problems),
-        checksum: checksum.as_ref().map(|at| at.value).unwrap_or_default(),
+        offloads: offloads::check(offloads.as_ref(), checksum.as_ref(), problems),
         multicast_filter: multicast_filter.as_ref().map(|at| at.value).unwrap_or_default(),
         tagged: match &raw.vlans {
             RawVlans::One(_) => true,

@@ -316,8 +316,8 @@ impl Port<Stopped> {
 
         let offered = Offloads { rx: info.rx_offload_capa, tx: info.tx_offload_capa };
         let driver = driver_name(&info);
-        let offloads = Offloads::choose(offered, plan.checksum, plan.tagged, &driver)
-            .scattering(offered, u32::from(plan.mtu) > pool.frame_room().saturating_sub(LINK_HEADER_MAX));
+        let is_long = u32::from(plan.mtu) > pool.frame_room().saturating_sub(LINK_HEADER_MAX);
+        let offloads = Offloads::choose(offered, plan.offloads, plan.tagged, is_long, &driver);
         let rx_interrupts =
             opening.configure(queue_pairs, &info, offloads, wants_rx_interrupts(plan, &driver))?;
         opened.rx_interrupts.store(rx_interrupts, Ordering::Release);
