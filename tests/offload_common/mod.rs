@@ -19,6 +19,10 @@ const ENDS4: [(Option<u16>, &str, &str); 2] =
 const ENDS6: [(Option<u16>, &str, &str); 2] =
     [(None, "2001:db8::10", "2001:db8::2"), (Some(VID), "2001:db8:64::10", "2001:db8:64::2")];
 
+/// How many lines of answers all of it has: on each of the two networks, of IPv4 eight good ones, four without a sum, one behind options, two in
+/// fragments, one to the group, an error and a ping; of IPv6 eight and an error and a ping; one of a priority tag, and the last.
+pub const SAID: usize = 2 * (18 + 10) + 2;
+
 /// What is asked last: when it is answered, everything is.
 pub const LAST: &[u8] = b"the end";
 
