@@ -4,8 +4,8 @@
 
 mod dpdk_alone;
 
+use crossbeam::channel::{Sender, bounded};
 use std::net::UdpSocket;
-use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,7 @@ impl<B: PacketBuf> Service<B> for Ticker {
         if let Some(due) = self.due {
             assert!(cx.now >= due, "too early");
             // The test may have heard enough.
-            let _ = self.late.send(cx.now.since(due));
+            let _ = self.late.try_send(cx.now.since(due));
         }
         self.set(cx);
     }
@@ -105,7 +105,7 @@ fn what_a_thread_sends_wakes_its_worker() {
         ip("addr add 198.18.0.1/24 dev pcidle0");
         let kernel = UdpSocket::bind("198.18.0.1:5000").unwrap();
         kernel.set_read_timeout(Some(PATIENCE)).unwrap();
-        let socket = host.sockets().bind("198.18.0.2:5000".parse().unwrap()).unwrap();
+        let socket = host.sockets().bind("198.18.0.2:5000").unwrap();
         let to = kernel.local_addr().unwrap();
         let mut buf = [0; 64];
         // The kernel's Ethernet address is asked for once.
@@ -131,7 +131,7 @@ fn a_timer_of_a_service_fires_in_time_on_a_worker_that_sleeps() {
     in_namespace("a_timer_of_a_service_fires_in_time_on_a_worker_that_sleeps", || {
         let folder = tempfile::tempdir().unwrap();
         let service = "[[service]]\nkind = \"ticker\"\nlisten = [\"0.0.0.0:7\"]";
-        let (late, told) = channel();
+        let (late, told) = bounded(1024);
         let host = Host::new(plan(&folder, service))
             .service_kind("ticker", move |_| Ok(Box::new(Ticker { due: None, late: late.clone() })));
         let host = host.start().unwrap();

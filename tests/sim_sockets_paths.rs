@@ -3,7 +3,6 @@
 
 mod sockets_common;
 
-use core::net::IpAddr;
 use core::time::Duration;
 
 use pollcast::addr::{Cidr, MacAddr, Unicast};
@@ -16,7 +15,7 @@ use pollcast::sim::setup::{PortOptions, WorldOptions};
 use pollcast::sim::world::World;
 use pollcast::socket::{ErrorOrigin, Level, RecvFlags, UdpSocket};
 use pollcast::stack::sockets::Errno;
-use sockets_common::{addr, bound};
+use sockets_common::{addr, bound, ip};
 
 const PEER: &str = "198.18.0.1:40000";
 const PEER6: &str = "[2001:db8::1]:40000";
@@ -214,7 +213,7 @@ fn of_a_groups_members_those_hear_what_has_no_checksum_that_take_it() {
         socket.set_nonblocking(true);
         socket.set_reuse_address(true).unwrap();
         socket.bind(addr("[::]:5000")).unwrap();
-        let group: IpAddr = addr(GROUP6).ip();
+        let group = ip("ff0e::9");
         socket.join(group, Some(InterfaceId(0))).unwrap();
         socket.set_no_check6_rx(takes).unwrap();
         socket

@@ -18,7 +18,7 @@ use pollcast::engine::message::{PuntReceivers, hand_over, inbox, punt_queues, to
 use pollcast::engine::uoa::{Exchange, UoaParts};
 use pollcast::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService, WorkerSockets};
 use pollcast::fastpath::Level;
-use pollcast::io::{InterfaceId, PortId};
+use pollcast::io::{InterfaceId, PortId, Waker};
 use pollcast::rng::Rng;
 use pollcast::service::{Echo, EchoOptions};
 use pollcast::sim::buf::{ROOM, SimBuf, SimPool};
@@ -184,16 +184,16 @@ impl Host {
             services: vec![echo(0), echo(1)],
             sockets: WorkerSockets::default(),
             homes: Homes::new(0, &vec![vec![0]; 4], &[], 1),
-            to_services: to_services().1,
-            inbox: inbox().1,
-            handed_over: hand_over().1,
+            to_services: to_services(&Waker::default()).1,
+            inbox: inbox(&Waker::default()).1,
+            handed_over: hand_over(&Waker::default()).1,
             punt,
             // Few enough for a few frames to reach the bounds.
             reassembly: Limits { fragments: 24, fragments_per_source: 16, ..LIMITS },
             burst: 32,
             level: build.level,
             ingress: IngressOptions::default(),
-            uoa: Exchange::of(1).pop().map(clients),
+            uoa: Exchange::of([&Waker::default()]).pop().map(clients),
             rng: Rng::new(1),
         };
         let now = Instant::from_ns(1_000_000_000);

@@ -6,7 +6,7 @@ use super::accept6::{self, Memo6};
 use super::dispatch::{Level, sum_long};
 use super::head::Words;
 use super::wide::{FRONT, Heads, Narrow, Template, UDP_IN_FRONT, Wide, begins_like};
-use super::{HEAD, LINK, MAC_MASK, Own, View, fold, tagged};
+use super::{HEAD, LINK, MAC_MASK, Own, View, fold, layers, tagged};
 use super::{four, four6};
 use crate::addr::V4;
 use crate::io::{Burst, Cast, ChecksumStatus, InterfaceId, PacketBuf, Parts, PayloadSum, RxMeta};
@@ -266,7 +266,7 @@ pub(super) fn accept<B: PacketBuf, const PLAIN: bool, const TAG: usize>(
         return None;
     }
     let sum = udp_sum(level, meta, udp, addrs, udp_len)?;
-    let (l3, l4) = const { (14 + TAG as u8, 34 + TAG as u16) };
+    let (l3, l4) = const { layers(TAG, 20) };
     let parts = Parts::new(l3, l4, udp_len).on(lookup.interface.id).with_sum(sum);
     let parts = parts.tagged(lookup.interface.vlan.is_some());
     if to_key(head) == memo.key && dst_mac == own.mac {

@@ -5,7 +5,7 @@ use super::dispatch::Level;
 use super::head::Words;
 use super::view6::{Addr6, TYPE_MASK, addr};
 use super::wide::{FRONT6, UDP_IN_FRONT, Wide};
-use super::{LINK, MAC_MASK};
+use super::{LINK, MAC_MASK, layers};
 use crate::addr::V6;
 use crate::io::{Cast, ChecksumStatus, PacketBuf, Parts, PayloadSum, RxMeta};
 use crate::stack::audience::{self, First, ForMany};
@@ -80,7 +80,7 @@ pub(super) fn accept<B: PacketBuf, W: Wide, const PLAIN: bool, const TAG: usize>
         Some(front) => wide_sum(level, wide, (front, field), addrs_and_udp, udp_len)?,
         None => udp_sum(level, meta, addrs_and_udp, field, udp_len)?,
     };
-    let (l3, l4) = const { (14 + TAG as u8, 54 + TAG as u16) };
+    let (l3, l4) = const { layers(TAG, 40) };
     let parts = Parts::new(l3, l4, udp_len).over_ipv6(true).on(lookup.interface.id).with_sum(sum);
     let parts = parts.tagged(lookup.interface.vlan.is_some());
     // U10, X03: what cannot be answered is not said to be ready for it.

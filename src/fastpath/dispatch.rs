@@ -290,7 +290,11 @@ mod v3 {
     /// How many bytes of each front are behind its datagram.
     #[target_feature(enable = "avx2")]
     #[inline]
-    #[expect(clippy::cast_possible_wrap, reason = "the bits are what is wanted")]
+    #[expect(
+        clippy::cast_possible_wrap,
+        clippy::cast_possible_truncation,
+        reason = "the bits are what is wanted"
+    )]
     fn spares(four: &Four) -> [u32; 4] {
         let most = _mm_set1_epi32(UDP_IN_FRONT as i32);
         to_each(_mm_sub_epi32(most, _mm_min_epu32(of_each(four.udp_lens), most)))
@@ -314,7 +318,11 @@ mod v3 {
 
     #[target_feature(enable = "avx2")]
     #[inline]
-    #[expect(clippy::cast_possible_wrap, reason = "the bits are what is wanted")]
+    #[expect(
+        clippy::cast_possible_wrap,
+        clippy::cast_possible_truncation,
+        reason = "the bits are what is wanted"
+    )]
     fn heads(fronts: &Fronts<'_>, lens: [u32; 4], like: &Heads) -> Option<Four> {
         // The differences of all four, of which the mask takes what counts.
         let [a, b, c, d] = fronts;
@@ -410,7 +418,11 @@ mod v3 {
 
     #[target_feature(enable = "avx2")]
     #[inline]
-    #[expect(clippy::cast_possible_wrap, reason = "the bits are what is wanted")]
+    #[expect(
+        clippy::cast_possible_wrap,
+        clippy::cast_possible_truncation,
+        reason = "the bits are what is wanted"
+    )]
     fn heads6(fronts: &Fronts6<'_>, lens: [u32; 4], like: &Heads6) -> Option<Four> {
         let [a, b, c, d] = fronts;
         let same = load_all(&like.first);
@@ -587,7 +599,7 @@ mod tests {
         fn the_sum_of_many_bytes_is_the_same_on_every_level(
             bytes in prop::collection::vec(any::<u8>(), 0..3000), fill in prop_oneof![Just(None), any::<u8>().prop_map(Some)],
         ) {
-            let bytes = fill.map_or(bytes.clone(), |fill| vec![fill; bytes.len()]);
+            let bytes = fill.map_or_else(|| bytes.clone(), |fill| vec![fill; bytes.len()]);
             prop_assert_eq!(sum_long(Level::detect(), &bytes).fold(), Sum::of(&bytes).fold());
         }
     }

@@ -42,6 +42,12 @@ use view6::View6;
 /// Addresses and type of Ethernet.
 const LINK: usize = 14;
 
+/// Where the network header is behind a tag of `tag` bytes, and where UDP is behind `network` more.
+#[expect(clippy::cast_possible_truncation, reason = "18 and 58 at most")]
+const fn layers(tag: usize, network: usize) -> (u8, u16) {
+    ((LINK + tag) as u8, (LINK + tag + network) as u16)
+}
+
 /// Ethernet, IPv4 without options, and UDP: bytes before the payload.
 const HEAD: usize = 42;
 

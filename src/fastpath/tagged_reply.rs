@@ -4,7 +4,7 @@ use super::accept6::HEAD6;
 use super::head::Words;
 use super::reply::{self, answerable, turn_macs};
 use super::reply6::{self, Ends, ends};
-use super::{HEAD, LINK, Tagged, View};
+use super::{HEAD, LINK, Tagged, View, layers};
 use crate::io::{PacketBuf, Parts, PayloadSum};
 use crate::stack::interface::Interfaces;
 use crate::wire::ethernet::{ETHERTYPE_VLAN, MIN_FRAME};
@@ -29,13 +29,14 @@ pub(super) fn in_place<B: PacketBuf>(buf: &mut B, parts: Parts, view: &View, _: 
     turned.unwrap_or(false)
 }
 
-/// What is plain, and was sent to us alone: the network layer at `l3`, and UDP at `l4`.
-const fn unicast(l3: usize, l4: usize) -> Parts {
-    Parts::new(l3 as u8, l4 as u16, 0).tagged(true).with_sum(PayloadSum::Valid)
+/// What is plain, and was sent to us alone, with a tag of `tag` bytes and a network header of `network`.
+const fn unicast(tag: usize, network: usize) -> Parts {
+    let (l3, l4) = layers(tag, network);
+    Parts::new(l3, l4, 0).tagged(true).with_sum(PayloadSum::Valid)
 }
 
 fn turn<B: PacketBuf, const TAG: usize>(buf: &mut B, parts: Parts, tagged: &Tagged) -> Option<bool> {
-    if !parts.is_shaped_like(const { unicast(LINK + TAG, LINK + TAG + 20) }) {
+    if !parts.is_shaped_like(const { unicast(TAG, 20) }) {
         return None;
     }
     let addrs = answerable(buf.data().get(TAG..)?.first_chunk()?, parts, &tagged.view)?;
@@ -47,7 +48,7 @@ fn turn<B: PacketBuf, const TAG: usize>(buf: &mut B, parts: Parts, tagged: &Tagg
 }
 
 fn turn6<B: PacketBuf, const TAG: usize>(buf: &mut B, parts: Parts, tagged: &Tagged) -> Option<bool> {
-    if !parts.is_shaped_like(const { unicast(LINK + TAG, LINK + TAG + 40).over_ipv6(true) }) {
+    if !parts.is_shaped_like(const { unicast(TAG, 40).over_ipv6(true) }) {
         return None;
     }
     let view = &tagged.view;

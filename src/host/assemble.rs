@@ -49,6 +49,9 @@ pub(super) struct Assembly {
     pub(super) sockets: Vec<ControlSocket>,
 }
 
+/// What a worker sends for threads, and how much of it was taken.
+pub(super) type ForThreads = (Taken, Arc<SendQueue>);
+
 /// Makes the parts of every worker.
 pub(super) fn workers(
     plan: &Plan,
@@ -56,7 +59,7 @@ pub(super) fn workers(
     pairs: Vec<QueuePair<Dpdk>>,
     pool: &<Dpdk as Nic>::Pool,
     punt: &PuntSenders<Mbuf>,
-    (clock, wakers, for_threads): (WallClock, &[Waker], &[(Taken, Arc<SendQueue>)]),
+    (clock, wakers, for_threads): (WallClock, &[Waker], &[ForThreads]),
     rng: &mut Rng,
 ) -> Result<Assembly, HostError> {
     let mut ports: Vec<Vec<WorkerPort<Dpdk>>> = plan.workers.iter().map(|_| Vec::new()).collect();
