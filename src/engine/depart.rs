@@ -31,7 +31,7 @@ pub enum DepartError {
     NoInterface,
     /// No route leads there. ENETUNREACH.
     NetworkUnreachable,
-    /// Port 0, addresses of two IP versions, or no time to live to a host. EINVAL.
+    /// From port 0, addresses of two IP versions, or no time to live to a host of IPv4. EINVAL.
     Invalid,
     /// Longer than a datagram can be, or than the path carries and may not be fragmented. EMSGSIZE.
     TooBig {
@@ -176,10 +176,11 @@ impl<N: Nic> Depart<'_, N> {
             }
             _ => {}
         }
-        // U27, RFC 1112 6.1, RFC 1122 3.2.1.7: what has no time to live never leaves this host.
+        // U27, RFC 1112 6.1, RFC 1122 3.2.1.7: what has no time to live never leaves this host. RFC 8200 3: a hop limit of 0 is enough for a
+        // neighbour.
         match (departure.ttl, cast) {
             (Some(0), Some(_)) => return Ok(()),
-            (Some(0), None) => return Err(DepartError::Invalid),
+            (Some(0), None) if F::VERSION == V4::VERSION => return Err(DepartError::Invalid),
             _ => {}
         }
         self.leave::<F>(index, buf, udp, departure, dst)

@@ -245,6 +245,8 @@ pub struct WorldOptions {
     pub endpoints: EndpointOptions,
     /// The balancers whose word is taken for who their clients are, and how much is remembered of that.
     pub uoa: Option<(Trusted, TableLimits)>,
+    /// How many ICMP errors the host sends.
+    pub icmp_rates: IcmpRates,
     /// The level of CPU. What happens does not depend on it.
     pub level: Level,
 }
@@ -264,6 +266,7 @@ impl Default for WorldOptions {
             sockets: SocketLimits { sockets: 4096, memberships: 20, sources: 10, sources6: 64 },
             endpoints: EndpointOptions::default(),
             uoa: None,
+            icmp_rates: IcmpRates::default(),
             level: Level::BASELINE,
         }
     }
@@ -339,6 +342,7 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
                 level: options.level,
                 ingress: ingress_options(
                     now,
+                    options.icmp_rates,
                     IdSpace { secret, worker: worker.into(), workers: options.workers.into() },
                 ),
                 uoa: options.uoa.clone().zip(exchanges.next()).map(uoa_parts),
@@ -383,9 +387,9 @@ fn uoa_parts(((trusted, limits), exchange): ((Trusted, TableLimits), Exchange)) 
 }
 
 /// The start of the world is midnight.
-fn ingress_options(now: Instant, ids: IdSpace) -> IngressOptions {
+fn ingress_options(now: Instant, rates: IcmpRates, ids: IdSpace) -> IngressOptions {
     IngressOptions {
-        icmp_rates: IcmpRates::default().share(ids.worker, ids.workers),
+        icmp_rates: rates.share(ids.worker, ids.workers),
         clock: WallClock::new(now, now.since(Instant::ZERO)),
         ids,
     }

@@ -126,9 +126,6 @@ pub enum Refusal {
     /// ENOBUFS: so many groups are joined on the interface as may be.
     #[error("as many groups are joined on the interface as may be: the key groups_max is the limit")]
     TooManyGroups,
-    /// EINVAL: by this host's policy, the group is for those who name its sources.
-    #[error("the group is one whose sources are to be named, by this host's policy")]
-    SourceRequired,
     /// socket(2).
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -165,7 +162,7 @@ impl Refusal {
             Self::Closed => Errno::EBADF,
             Self::NoInterface => Errno::ENODEV,
             Self::TooManyGroups => Errno::ENOBUFS,
-            Self::SourceRequired | Self::NoAddress => Errno::EINVAL,
+            Self::NoAddress => Errno::EINVAL,
             Self::Open(why) => why.errno(),
             Self::Autobind(BindError::NoPort) => Errno::EAGAIN,
             Self::Bind(why) | Self::Autobind(why) => why.errno(),

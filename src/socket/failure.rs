@@ -37,23 +37,29 @@ pub enum SendError {
     /// EDESTADDRREQ: the socket has no peer, and none was named.
     #[error("to whom? connect the socket, or name an address")]
     DestinationRequired,
-    /// EAFNOSUPPORT: an IPv6 address, and a socket of IPv4.
-    #[error("a socket of IPv4 cannot send to an IPv6 address")]
+    /// EAFNOSUPPORT: an IPv6 address, and a socket of IPv4, or bound to an IPv4 address.
+    #[error("a socket of IPv4, or bound to an IPv4 address, cannot send to an IPv6 address")]
     Family,
-    /// EINVAL: UDP port 0, or a source that is not ours.
+    /// EINVAL: UDP port 0.
     #[error("UDP port 0 cannot be sent to")]
     PortZero,
-    /// EINVAL: `IP_PKTINFO` names a source that is no address of this host's.
-    #[error("the source is no address of this host")]
+    /// EINVAL: a control message says that an IPv4 datagram has a TTL of 0.
+    #[error("an IPv4 datagram with a TTL of 0 would not leave")]
+    TtlZero,
+    /// EINVAL: `IPV6_PKTINFO` names a source that is no address of this host's, or one of the other IP version.
+    #[error("the source is no address of this host, or of the other IP version")]
     SourceNotOurs,
+    /// EINVAL: the source is a group or everyone on a link. U21.
+    #[error("the socket is bound to an address that nothing can be sent from")]
+    Source,
     /// EACCES: to a broadcast address, without `SO_BROADCAST`.
     #[error("this is a broadcast address: set_broadcast(true) permits it")]
     Broadcast,
     /// EMSGSIZE: longer than a datagram can be, or than the path carries while it is not to be cut.
     #[error("longer than a datagram to there can be")]
     TooLong,
-    /// ENETUNREACH: IPv4 by a socket that is for IPv6 alone, or bound to an IPv6 address; or the other way.
-    #[error("the socket is bound to an address of the other IP version, or for IPv6 alone")]
+    /// ENETUNREACH: IPv4 by a socket that is for IPv6 alone, as one is that is bound to an IPv6 address.
+    #[error("the socket is for IPv6 alone, and this is an address of IPv4")]
     OtherVersion,
     /// No way leads there: the error says why.
     #[error(transparent)]
@@ -94,7 +100,7 @@ impl SendError {
             Self::NoBuffers => Errno::ENOBUFS,
             Self::DestinationRequired => Errno::EDESTADDRREQ,
             Self::Family => Errno::EAFNOSUPPORT,
-            Self::PortZero | Self::SourceNotOurs => Errno::EINVAL,
+            Self::PortZero | Self::TtlZero | Self::SourceNotOurs | Self::Source => Errno::EINVAL,
             Self::Broadcast => Errno::EACCES,
             Self::TooLong => Errno::EMSGSIZE,
             Self::OtherVersion => Errno::ENETUNREACH,

@@ -166,3 +166,13 @@ pub(super) fn unmapped(addr: SocketAddr) -> SocketAddr {
         SocketAddr::V4(_) => addr,
     }
 }
+
+/// The address with the scope of `interface`, if it is of one link and names none: RFC 4007 6.
+pub(super) fn with_scope(addr: SocketAddr, interface: InterfaceId) -> SocketAddr {
+    match addr {
+        SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0 => {
+            SocketAddrV6::new(*v6.ip(), v6.port(), v6.flowinfo(), interface.scope_id()).into()
+        }
+        addr => addr,
+    }
+}

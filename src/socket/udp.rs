@@ -6,6 +6,7 @@ mod groups;
 mod options;
 mod recv;
 mod send;
+mod way;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -18,11 +19,11 @@ pub use batch::{RecvMessage, SendMessage};
 pub use options::Level;
 
 use self::cork::Corked;
-use self::send::CachedWay;
+use self::way::CachedWay;
 use super::call::{Ask, Call, ConnectOptions, Place, Refusal, Reply};
 use super::endpoint::Endpoint;
-use super::errors::QueuedError;
-use super::message::{mapped, unmapped};
+use super::errors::{ErrorOrigin, QueuedError};
+use super::message::{mapped, unmapped, with_scope};
 use super::send_queue::SendQueues;
 use super::view::SharedView;
 use crate::stack::net_view::NetView;
@@ -131,7 +132,14 @@ struct State {
 impl UdpSocket {
     fn new(id: SocketId, is_v6: bool, endpoint: Arc<Endpoint>, host: Sockets) -> Self {
         let any = if is_v6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
-        let place = Place { local: SocketAddr::new(any, 0), peer: None, device: None, v6only: false };
+        let place = Place {
+            local: SocketAddr::new(any, 0),
+            peer: None,
+            source4: Ipv4Addr::UNSPECIFIED,
+            source6: Ipv6Addr::UNSPECIFIED,
+            device: None,
+            v6only: false,
+        };
         Self {
             id,
             is_v6,
@@ -185,10 +193,11 @@ impl UdpSocket {
         self.told(self.state().place.local)
     }
 
-    /// Its peer. getpeername(2).
+    /// Its peer; `None` also for one with UDP port 0. getpeername(2).
+    // Linux `inet_getname`: who has no port of its peer is not connected.
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.state().place.peer.map(|peer| self.told(peer))
+        self.state().place.peer.filter(|peer| peer.port() != 0).map(|peer| self.told(peer))
     }
 
     /// The number by which the host knows it, as `pollcast ctl sockets` shows it.
@@ -221,7 +230,14 @@ impl UdpSocket {
     #[must_use]
     pub fn recv_error(&self) -> Option<QueuedError> {
         let error = self.endpoint.take_queued()?;
-        Some(QueuedError { destination: self.told(error.destination), ..error })
+        let destination = self.told(error.destination);
+        // Linux `ipv6_recv_error`: what came says by which interface it did.
+        let destination = match error.origin {
+            ErrorOrigin::Local => destination,
+            ErrorOrigin::Icmp | ErrorOrigin::Icmp6 => with_scope(destination, error.interface),
+        };
+        let offender = error.offender.map(|ip| self.told(SocketAddr::new(ip, 0)).ip());
+        Some(QueuedError { destination, offender, ..error })
     }
 
     /// A descriptor that is readable while it is worth trying to send: what was full when [`send`](Self::send) would have blocked is not

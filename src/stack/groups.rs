@@ -61,6 +61,11 @@ impl<F: Family> Members<F> {
         self.0.iter().any(|(_, filter)| filter.allows(source))
     }
 
+    /// Whether any of them wants something of it.
+    fn are_listening(&self) -> bool {
+        self.0.iter().any(|(_, filter)| !filter.is_none())
+    }
+
     fn set(&mut self, service: ServiceId, filter: SourceFilter<F>) {
         match self.0.binary_search_by_key(&service, |(id, _)| *id) {
             Ok(place) => self.0[place].1 = filter,
@@ -97,8 +102,8 @@ impl<F: Family> GroupTable<F> {
     }
 
     fn put(&mut self, group: Group<F>, members: Members<F>) {
-        let (was, is) = (self.groups.get(&group.addr()).is_some(), !members.0.is_empty());
-        self.groups.set(group.addr(), is.then_some(members));
+        let (was, is) = (self.is_listened_to(group.addr()), members.are_listening());
+        self.groups.set(group.addr(), Some(members).filter(|members| !members.0.is_empty()));
         // E04, E05: another group may map to the same address.
         let count = self.macs.get(&group.mac()).copied().unwrap_or_default();
         match (was, is) {
@@ -112,7 +117,11 @@ impl<F: Family> GroupTable<F> {
     #[inline]
     #[must_use]
     pub fn is_joined(&self, group: F::Addr) -> bool {
-        group == F::ALL_HOSTS || self.groups.get(&group).is_some()
+        group == F::ALL_HOSTS || self.is_listened_to(group)
+    }
+
+    fn is_listened_to(&self, group: F::Addr) -> bool {
+        self.groups.get(&group).is_some_and(Members::are_listening)
     }
 
     /// Whether the interface receives what `source` sends to `group`; from anyone to the group of all hosts.

@@ -111,7 +111,7 @@ pub enum SetFilterError {
 /// The memberships on one interface.
 #[derive(Clone, Debug)]
 pub struct Memberships<F: Family, M: Ord> {
-    /// No group without a member, and no member whose filter is [`SourceFilter::NONE`].
+    /// No group without a member. [`SourceFilter::NONE`] is the filter of a thread's socket alone, that keeps a membership and wants nothing.
     groups: BTreeMap<Group<F>, BTreeMap<M, SourceFilter<F>>>,
     limits: Limits,
     /// Those that were joined whatever the limits are, and do not count.
@@ -141,6 +141,12 @@ impl<F: Family, M: Ord> Memberships<F, M> {
         } else {
             Ok(())
         }
+    }
+
+    /// Whether `member` has joined `group`, be it for no source.
+    #[must_use]
+    pub fn is_member(&self, member: &M, group: Group<F>) -> bool {
+        self.groups.get(&group).is_some_and(|members| members.contains_key(member))
     }
 
     /// What `member` wants of `group`.
@@ -269,6 +275,28 @@ impl<F: Family, M: Ord> Memberships<F, M> {
         Ok(())
     }
 
+    /// A thread's socket wants `filter` of `group`; `None`: it leaves it. It may do what Linux lets it do.
+    ///
+    /// # Errors
+    ///
+    /// Refused beyond the limits.
+    // P01: it joins a group of the source-specific range for any source, too; G48: which routers are not told. P02: joined for no source,
+    // it hears nothing, as who has not joined might.
+    pub fn set_of_socket(
+        &mut self,
+        member: M,
+        group: Group<F>,
+        filter: Option<SourceFilter<F>>,
+    ) -> Result<(), TooMany> {
+        let Some(filter) = filter else {
+            self.leave(&member, group);
+            return Ok(());
+        };
+        self.room(group, filter.sources().len())?;
+        self.groups.entry(group).or_default().insert(member, filter);
+        Ok(())
+    }
+
     /// `member` wants nothing more at all. Returns the groups that it was in.
     pub fn leave_all(&mut self, member: &M) -> Vec<Group<F>> {
         let joined: Vec<_> =
@@ -283,6 +311,17 @@ impl<F: Family, M: Ord> Memberships<F, M> {
     #[must_use]
     pub fn filter(&self, group: Group<F>) -> SourceFilter<F> {
         self.groups.get(&group).map_or(SourceFilter::NONE, |members| SourceFilter::merge(members.values()))
+    }
+
+    /// What routers are to be told that the interface wants of `group`.
+    // G48, L16, RFC 4604 2.2.1: of the source-specific range, what is wanted from any source is not told; single sources are.
+    #[must_use]
+    pub fn told(&self, group: Group<F>) -> SourceFilter<F> {
+        let is_told = |filter: &&SourceFilter<F>| {
+            !(F::is_ssm(group.addr()) && matches!(filter, SourceFilter::Exclude(_)))
+        };
+        let members = self.groups.get(&group).into_iter().flatten();
+        SourceFilter::merge(members.map(|(_, filter)| filter).filter(is_told))
     }
 
     /// The groups that have members, each with what the interface must receive of it, in order.
@@ -302,7 +341,8 @@ impl<F: Family, M: Ord> Memberships<F, M> {
     #[must_use]
     pub fn macs(&self) -> Vec<MacAddr> {
         let mut macs = vec![F::group_mac(F::ALL_HOSTS)];
-        macs.extend(self.groups.keys().map(|group| group.mac()));
+        let is_wanted = |members: &BTreeMap<M, SourceFilter<F>>| members.values().any(|f| !f.is_none());
+        macs.extend(self.groups.iter().filter(|(_, m)| is_wanted(m)).map(|(group, _)| group.mac()));
         macs.sort_unstable();
         macs.dedup();
         macs
@@ -389,7 +429,31 @@ mod tests {
         assert_eq!(m.groups().map(|(g, _)| g).collect::<Vec<_>>(), [F::group(2)]);
     }
 
+    // P01, G48, RFC 4604 2.2.1: routers hear of the sources that others name, and of nothing else.
+    fn a_socket_joins_the_source_specific_range_and_routers_do_not_hear_of_it<F: TestFamily>() {
+        let (mut m, group) = (Memberships::<F, u32>::new(), F::ssm_group(1));
+        m.set_of_socket(1, group, Some(SourceFilter::ANY)).unwrap();
+        assert_eq!((m.filter(group), m.told(group)), (SourceFilter::ANY, SourceFilter::NONE));
+        m.join_source(2, group, unicast(1)).unwrap();
+        m.set_of_socket(1, group, Some(exclude(&[1, 2]))).unwrap();
+        assert_eq!((m.filter(group), m.told(group)), (exclude(&[2]), include(&[1])));
+        m.set_of_socket(1, group, None).unwrap();
+        assert_eq!((m.filter(group), m.told(group)), (include(&[1]), include(&[1])));
+    }
+
+    // P02: as Linux's, a socket that has joined for no source is a member that hears nothing.
+    fn a_socket_stays_a_member_that_wants_no_source<F: TestFamily>() {
+        let (mut m, group) = (Memberships::<F, u32>::new(), F::group(1));
+        m.set_of_socket(1, group, Some(SourceFilter::NONE)).unwrap();
+        assert_eq!(m.members(group).collect::<Vec<_>>(), [(&1, &SourceFilter::NONE)]);
+        assert_eq!((m.filter(group), m.macs().len()), (SourceFilter::NONE, 1));
+        m.set_of_socket(1, group, None).unwrap();
+        assert_eq!(m.groups().count(), 0);
+    }
+
     for_both_families!(
+        a_socket_joins_the_source_specific_range_and_routers_do_not_hear_of_it,
+        a_socket_stays_a_member_that_wants_no_source,
         the_interface_wants_a_group_as_long_as_a_member_does,
         sources_are_joined_and_left_one_by_one,
         single_sources_and_any_source_do_not_mix,

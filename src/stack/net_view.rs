@@ -274,8 +274,7 @@ impl NetView {
             // RFC 4007 6: of a link, it says nothing on another one.
             Some(src) if F::is_of_link(src) && !owns::<F>(interface, src) => None,
             Some(src) => Some(src),
-            // I21: whoever asks himself is answered by himself.
-            None if owns::<F>(interface, dst) => Some(dst),
+            None if owns::<F>(interface, dst) => Some(towards_own::<F>(interface, dst)),
             None => F::routes(interface).source_towards(dst),
         };
         let src = src.ok_or(ChooseError::AddressNotAvailable)?;
@@ -316,6 +315,10 @@ impl NetView {
     fn best<F: Side>(&self, dst: F::Addr, src: Option<F::Addr>) -> Option<&ViewInterface> {
         let on = || self.interfaces.iter().filter(|i| F::is_on(i));
         let of_src = |i: &&ViewInterface| src.is_some_and(|src| owns::<F>(i, src));
+        // What is for this host goes nowhere else, whatever it is from.
+        if let Some(interface) = self.owner_of::<F>(dst) {
+            return Some(interface);
+        }
         if is_for_many::<F>(dst)
             && let Some(interface) = on().find(of_src)
         {
@@ -345,6 +348,13 @@ fn is_for_many<F: Family>(addr: F::Addr) -> bool {
 
 fn owns<F: Side>(interface: &ViewInterface, addr: F::Addr) -> bool {
     F::is_on(interface) && F::routes(interface).addresses().iter().any(|a| a.addr() == addr)
+}
+
+/// The source of what is for `own`, an address of this host.
+// RFC 6724 5, rule 1: itself. Linux, of IPv4: the first address of its network.
+fn towards_own<F: Side>(interface: &ViewInterface, own: F::Addr) -> F::Addr {
+    let first = F::routes(interface).first_beside(own);
+    first.filter(|_| F::VERSION == V4::VERSION).unwrap_or(own)
 }
 
 /// How many bits of `dst` the route of `interface` that leads there has; all of them for an address of its own.

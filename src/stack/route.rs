@@ -223,6 +223,15 @@ impl<F: Family> Routes<F> {
         // The first of equals: `max_by_key` would take the last.
         all.rev().max_by_key(|a| rank(*a)).map(Cidr::addr)
     }
+
+    /// Of the networks that have `own`, one of our addresses, the first address of ours; `None` if it is not ours.
+    // Linux: the preferred source of the route to an own address, that of IPv4's first of several in one network.
+    #[must_use]
+    pub fn first_beside(&self, own: F::Addr) -> Option<F::Addr> {
+        let mut addresses = self.addresses.iter();
+        let is_ours = addresses.clone().any(|a| a.addr() == own);
+        addresses.find(|a| is_ours && a.contains(own)).map(|first| first.addr())
+    }
 }
 
 #[cfg(test)]

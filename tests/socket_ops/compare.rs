@@ -1,5 +1,6 @@
 //! What differs between two hosts, and the shortest sequence that still does.
 
+use super::exceptions::exception;
 use super::host::{Host, play};
 use super::ops::{Op, Step};
 
@@ -28,33 +29,48 @@ impl Difference {
     }
 }
 
-/// Plays a sequence to both; where they differ first, if they do so twice: a frame that a busy machine
-/// loses is no difference.
-pub fn differ(one: &mut dyn Host, other: &mut dyn Host, ops: &[Op]) -> Option<Difference> {
-    differ_once(one, other, ops)?;
-    differ_once(one, other, ops)
+/// What came of playing a sequence to two hosts.
+#[derive(Debug)]
+pub enum Verdict {
+    Same,
+    /// They differ by the exception with this number, and what follows is not compared.
+    Excepted(usize),
+    Differ(Difference),
 }
 
-fn differ_once(one: &mut dyn Host, other: &mut dyn Host, ops: &[Op]) -> Option<Difference> {
+/// Plays a sequence to both. They differ if they do so twice: a frame that a busy machine loses is no difference.
+pub fn differ(one: &mut dyn Host, other: &mut dyn Host, ops: &[Op]) -> Verdict {
+    match differ_once(one, other, ops) {
+        Verdict::Differ(_) => differ_once(one, other, ops),
+        verdict => verdict,
+    }
+}
+
+fn differ_once(one: &mut dyn Host, other: &mut dyn Host, ops: &[Op]) -> Verdict {
     let (ones, others) = (play(one, ops), play(other, ops));
-    let at = ones.iter().zip(&others).position(|(one, other)| one != other)?;
-    Some(Difference { ops: ops[..=at].to_vec(), at, steps: [ones[at].clone(), others[at].clone()] })
+    let Some(at) = ones.iter().zip(&others).position(|(one, other)| one != other) else {
+        return Verdict::Same;
+    };
+    let steps = [&ones[at], &others[at]];
+    match exception(&ops[..=at], steps) {
+        Some(which) => Verdict::Excepted(which),
+        None => Verdict::Differ(Difference { ops: ops[..=at].to_vec(), at, steps: steps.map(Clone::clone) }),
+    }
 }
 
 /// Leaves out steps for as long as the two still differ.
 pub fn shrink(one: &mut dyn Host, other: &mut dyn Host, found: Difference) -> Difference {
     let mut best = found;
     loop {
-        let mut next = None;
-        for left_out in (0..best.ops.len()).rev() {
+        let shorter = (0..best.ops.len()).rev().find_map(|left_out| {
             let mut ops = best.ops.clone();
             ops.remove(left_out);
-            next = differ(one, other, &ops);
-            if next.is_some() {
-                break;
+            match differ(one, other, &ops) {
+                Verdict::Differ(shorter) => Some(shorter),
+                _ => None,
             }
-        }
-        match next {
+        });
+        match shorter {
             Some(shorter) => best = shorter,
             None => return best,
         }

@@ -185,10 +185,16 @@ impl Made {
         let port = if self.once_in(6) { Port::Number(0) } else { self.port_of_someone() };
         let ip = match domain {
             Domain::V4 => self.local4(),
-            Domain::V6 if self.once_in(6) => mapped(self.local4()),
+            Domain::V6 if self.once_in(6) => match self.local4() {
+                who::ANY => who::ANY6,
+                ip => mapped(ip),
+            },
             Domain::V6 => self.local6(),
         };
-        let scope = self.scope_for(ip);
+        let scope = match who::LOCAL6.iter().position(|own| *own == ip) {
+            Some(n) if !self.once_in(8) => [FIRST, SECOND][n],
+            _ => self.scope_for(ip),
+        };
         self.sketch(slot).local.get_or_insert(ip);
         self.ops.push(Op::Bind(slot, At::new(ip, port).on(scope)));
     }
@@ -261,33 +267,24 @@ impl Made {
 
     fn value(&mut self, opt: Opt) -> i32 {
         match opt {
-            Opt::MulticastIf | Opt::MulticastIf6 | Opt::BindToDevice => {
-                i32::try_from(self.interface()).unwrap()
-            }
+            Opt::BindToDevice => i32::try_from(self.pick(&[FIRST, FIRST, SECOND, NO_INTERFACE])).unwrap(),
+            Opt::MulticastIf | Opt::MulticastIf6 => i32::try_from(self.interface()).unwrap(),
             Opt::MulticastTtl | Opt::MulticastHops => self.pick(&[0, 1, 2, 255, -1, 256]),
             Opt::Ttl | Opt::UnicastHops => self.pick(&[1, 7, 255, 0, -1, 256]),
-            Opt::Tos | Opt::TrafficClass => self.pick(&[0, 0x10, 0xb8, 0x03, 255, 256]),
-            Opt::MtuDiscover | Opt::MtuDiscover6 => self.pick(&[0, 1, 2, 3, 7]),
+            Opt::Tos | Opt::TrafficClass => self.pick(&[0, 0x10, 0xb8, 0x03, 255]),
+            Opt::MtuDiscover | Opt::MtuDiscover6 => self.pick(&[0, 1, 2, 3]),
             _ => self.pick(&[0, 1, 1]),
         }
     }
 
     fn get(&mut self, slot: Slot) {
         let opt = match self.domain(slot) {
-            Domain::V4 => self.pick(&[
-                Opt::MulticastTtl,
-                Opt::MulticastLoop,
-                Opt::MulticastAll,
-                Opt::Ttl,
-                Opt::Tos,
-                Opt::MtuDiscover,
-                Opt::ReuseAddr,
-                Opt::ReusePort,
-            ]),
+            Domain::V4 => {
+                self.pick(&[Opt::MulticastTtl, Opt::MulticastLoop, Opt::Ttl, Opt::Tos, Opt::MtuDiscover])
+            }
             Domain::V6 => self.pick(&[
                 Opt::MulticastHops,
                 Opt::MulticastLoop6,
-                Opt::MulticastAll6,
                 Opt::UnicastHops,
                 Opt::TrafficClass,
                 Opt::MtuDiscover6,
@@ -300,7 +297,8 @@ impl Made {
     /// A group, in the version of the socket or now and then the other.
     fn group(&mut self, slot: Slot) -> IpAddr {
         match (self.domain(slot), self.rng.u8(..16)) {
-            (_, 0) => self.pick(&[who::OWN[0], who::OWN6[0], who::GROUPS6[0]]),
+            (Domain::V4, 0) => who::OWN[0],
+            (Domain::V6, 0) => self.pick(&[who::OWN[0], who::OWN6[0]]),
             (Domain::V4, 1) => who::ALL_HOSTS,
             (Domain::V6, 1) => who::ALL_NODES,
             (Domain::V6, 2) | (Domain::V4, _) => self.pick(&[0, 0, 1, 2].map(|n: usize| who::GROUPS[n])),
@@ -333,6 +331,8 @@ impl Made {
             Verb::Block,
             Verb::Unblock,
         ]);
+        let is_ssm = group == who::GROUPS[2] || group == who::GROUPS6[2];
+        let verb = if is_ssm && verb == Verb::Join && !self.once_in(12) { Verb::JoinSource } else { verb };
         let of_source = !matches!(verb, Verb::Join | Verb::Leave);
         let source = source.filter(|_| self.rng.bool()).unwrap_or_else(|| self.source_for(group));
         let source = of_source.then_some(source);
@@ -413,7 +413,8 @@ impl Made {
         };
         let mut control = Control::default();
         if self.once_in(4) {
-            let info = match to.map(|to| to.ip) {
+            let peer = self.sketch(slot).peer;
+            let info = match to.or(peer).map(|to| to.ip).filter(|_| self.domain(slot) == Domain::V6) {
                 Some(IpAddr::V6(ip)) if ip.to_ipv4_mapped().is_none() => (
                     self.pick(&[who::ANY6, who::OWN6[0], who::OWN6[1], who::OWN6[2], who::FOREIGN6]),
                     self.interface(),
@@ -426,7 +427,7 @@ impl Made {
             control.info = Some(info);
         }
         if self.once_in(10) {
-            control.ttl = Some(self.pick(&[1, 9, 255, 0, 256]));
+            control.ttl = Some(self.pick(&[1, 9, 255, 0]));
         }
         if self.once_in(10) {
             control.tos = Some(self.pick(&[0x20, 0x02]));
@@ -460,7 +461,7 @@ impl Made {
             Complaint::Prohibited,
             Complaint::HopLimitExceeded,
             Complaint::TooBig(1300),
-            Complaint::TooBig(600),
+            Complaint::TooBig(1280),
         ]);
         let back = self.rng.usize(..=last);
         self.ops.push(Op::Complain { back, what });

@@ -32,7 +32,6 @@ pub struct Told {
     pub info: u32,
     pub offender: Option<IpAddr>,
     pub to: Option<SocketAddr>,
-    pub payload: Vec<u8>,
 }
 
 /// Sockets, and the links on which they speak: Linux's or pollcast's. Whatever a call sets off has happened when it
@@ -265,7 +264,9 @@ impl Player<'_> {
             }
             Op::Complain { back, what } => {
                 let about = self.sent.iter().rev().nth(back).cloned();
-                if let Some((interface, frame)) = about {
+                if let Some((interface, frame)) =
+                    about.filter(|(of, frame)| packets::can_be_complained_of(*of, frame, what))
+                {
                     self.host.arrive(interface, &packets::complaint(interface, &frame, what));
                 }
                 Ok(Value::Done)
@@ -294,9 +295,9 @@ impl Player<'_> {
                 Err(Errno::EAGAIN) => return Ok(Value::Reports(all)),
                 Err(errno) => return Err(errno),
             };
-            let Told { errno, origin, kind, code, info, offender, to, payload } = told;
+            let Told { errno, origin, kind, code, info, offender, to } = told;
             let to = to.map(|to| self.at(to));
-            all.push(Report { errno, origin, kind, code, info, offender, to, payload: Payload(payload) });
+            all.push(Report { errno, origin, kind, code, info, offender, to });
         }
     }
 

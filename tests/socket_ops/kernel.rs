@@ -250,7 +250,9 @@ impl Host for Kernel {
         control: Control,
     ) -> Result<usize, Errno> {
         self.is_settled = false;
-        let is_v4 = to.is_none_or(|to| to.is_ipv4());
+        // A peer with port 0 is not told.
+        let to_whom = to.or_else(|| self.peer(slot).ok()).or_else(|| self.name(slot).ok());
+        let is_v4 = to_whom.is_none_or(|to| to.ip().to_canonical().is_ipv4());
         let (info4, info6) = options::packet_infos(control.info, index);
         let (ttl, tos6) = (control.ttl.unwrap_or_default(), i32::from(control.tos.unwrap_or_default()));
         let tos = control.tos.unwrap_or_default();
@@ -324,7 +326,7 @@ impl Host for Kernel {
         let mut space = vec![0; 512];
         let fd = self.fd(slot).as_raw_fd();
         let message = recvmsg::<SockaddrStorage>(fd, &mut iov, Some(&mut space), MsgFlags::MSG_ERRQUEUE)?;
-        let (len, to) = (message.bytes, message.address.as_ref().and_then(inward));
+        let to = message.address.as_ref().and_then(inward);
         let found = message.cmsgs()?.find_map(|control| match control {
             ControlMessageOwned::Ipv4RecvErr(error, offender) => {
                 let offender = offender.filter(|o| o.sin_family == FAMILY4);
@@ -337,7 +339,6 @@ impl Host for Kernel {
             _ => None,
         });
         let (error, offender) = found.expect("an error in the queue of errors");
-        buf.truncate(len);
         Ok(Told {
             errno: Errno::from_raw(i32::try_from(error.ee_errno).unwrap()),
             origin: error.ee_origin,
@@ -346,7 +347,6 @@ impl Host for Kernel {
             info: error.ee_info,
             offender,
             to,
-            payload: buf,
         })
     }
 
@@ -408,7 +408,8 @@ impl Host for Kernel {
         self.sockets = array::from_fn(|_| None);
         self.host.enter(|| fs::write("/proc/sys/net/ipv4/route/flush", "1").unwrap());
         if std::mem::take(&mut self.knows_paths6) {
-            self.host.ip("-6 route flush cache");
+            // Those to groups are in another table.
+            self.host.ip("-6 route flush cache table all");
         }
         self.is_settled = false;
     }

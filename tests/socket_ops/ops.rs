@@ -247,7 +247,6 @@ pub struct Report {
     pub offender: Option<IpAddr>,
     /// Where the datagram went.
     pub to: Option<At>,
-    pub payload: Payload,
 }
 
 /// What a call returns.
@@ -377,6 +376,13 @@ pub mod who {
     pub const GROUPS6: [IpAddr; 3] =
         [group6(0xff0e, 1, 2, 3), group6(0xff02, 1, 2, 5), group6(0xff3e, 1, 2, 4)];
     pub const ALL_NODES: IpAddr = group6(0xff02, 0, 0, 1);
+
+    /// The interface that has an address of the host; none is told of link-local ones.
+    pub fn interface_of(own: IpAddr) -> Option<u32> {
+        let of = |all: &[IpAddr]| all.iter().position(|ip| *ip == own);
+        let place = of(&OWN).or_else(|| of(&OWN6))?;
+        Some(if place == 2 { SECOND } else { FIRST })
+    }
 
     /// The Ethernet address of the host's interface.
     pub fn own_mac(interface: u32) -> [u8; 6] {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::ops::{At, Complaint, Left, Payload, Port, who};
+use super::ops::{At, Complaint, FIRST, Left, Payload, Port, who};
 use crate::common::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, Mac, checksum, ethernet, group_mac};
 
 const UDP: u8 = 17;
@@ -80,6 +80,18 @@ pub fn datagram(
     };
     segment[6..8].copy_from_slice(&sum.to_be_bytes());
     frame(src, dst, interface, &packet(src, dst, UDP, ttl, tos, &segment))
+}
+
+/// Whether someone honest would say that of a frame that left by an interface.
+pub fn can_be_complained_of(interface: u32, sent: &[u8], what: Complaint) -> bool {
+    let (src, dst) = ends(&sent[14..]);
+    // C16, RFC 1191 4: no router refuses a packet for a limit that it keeps, nor one that it may cut.
+    let may_be_cut = src.is_ipv4() && sent[20] & 0x40 == 0;
+    let keeps = |mtu: u16| sent.len() - 14 <= mtu.into() || may_be_cut;
+    // RFC 1122 3.3.4.2: on the link of an interface, another one's address is nobody's. And nobody there has ours.
+    let comes_back = who::interface_of(src).is_none_or(|of| of == interface);
+    let is_own = who::OWN.contains(&dst) || who::OWN6.contains(&dst);
+    comes_back && !is_own && !matches!(what, Complaint::TooBig(mtu) if keeps(mtu))
 }
 
 /// An ICMP or ICMPv6 error about `sent`, a frame that the host sent. Of whom it was for, or of the gateway.
@@ -285,7 +297,7 @@ pub fn neighbor_answer(interface: u32, frame: &[u8]) -> Option<Vec<u8>> {
     let known = |ip: IpAddr| {
         who::PEERS.contains(&ip)
             || who::PEERS6.contains(&ip)
-            || who::LOCAL_PEERS6.contains(&ip)
+            || interface == FIRST && who::LOCAL_PEERS6.contains(&ip)
             || ip == who::GATEWAY
             || ip == who::GATEWAY6
     };

@@ -77,7 +77,7 @@ impl Interface {
     ) -> u32 {
         let side = F::side_mut(self);
         for &group in groups {
-            side.reports.gmp.set_filter(now, group, side.memberships.filter(group));
+            side.reports.gmp.set_filter(now, group, side.memberships.told(group));
         }
         self.send_reports::<F, N>(now, rng, base, out)
     }

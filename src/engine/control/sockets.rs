@@ -7,7 +7,7 @@
 mod shown;
 
 use core::net::IpAddr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::followers::{Followers, Taken};
@@ -21,7 +21,7 @@ use crate::rng::Rng;
 use crate::socket::call::{Call, FilterMode, MemberChange, Refusal, Reply};
 use crate::socket::{Endpoint, EndpointOptions, Packets, SharedView};
 use crate::stack::groups::{ServiceId, socket_member};
-use crate::stack::membership::{SetFilterError, SourceFilter};
+use crate::stack::membership::SourceFilter;
 use crate::stack::net_view::NetView;
 use crate::stack::port_table::{Socket, SocketId};
 pub use crate::stack::sockets::SocketLimits;
@@ -303,7 +303,7 @@ impl<N: Nic> Control<N> {
         now: Instant,
         member: ServiceId,
         id: InterfaceId,
-        wanted: Vec<(Group<F>, SourceFilter<F>)>,
+        wanted: Vec<(Group<F>, Option<SourceFilter<F>>)>,
     ) -> Result<Option<u64>, Refusal> {
         if wanted.is_empty() {
             return Ok(None);
@@ -314,14 +314,19 @@ impl<N: Nic> Control<N> {
         let memberships = &mut F::side_mut(interface).memberships;
         let (mut changed, mut widens) = (Vec::new(), false);
         for (group, filter) in wanted {
-            let before = memberships.wanted_by(&member, group);
-            match memberships.set_filter(member, group, filter.clone()) {
-                Ok(()) => {}
-                Err(SetFilterError::TooMany(_)) => return Err(Refusal::TooManyGroups),
-                Err(SetFilterError::SourceRequired) => return Err(Refusal::SourceRequired),
+            let (was_member, before) =
+                (memberships.is_member(&member, group), memberships.wanted_by(&member, group));
+            let wants = filter.clone().unwrap_or_default();
+            // G48, RFC 4607 4.2.
+            if F::is_ssm(group.addr()) && matches!(wants, SourceFilter::Exclude(_)) {
+                tracing::warn!(
+                    "{group}: a socket joins it for any source, which routers are not told (RFC 4607)"
+                );
             }
-            if before != filter {
-                widens |= !filter.is_within(&before);
+            let is_member = filter.is_some();
+            memberships.set_of_socket(member, group, filter).map_err(|_| Refusal::TooManyGroups)?;
+            if (was_member, &before) != (is_member, &wants) {
+                widens |= !wants.is_within(&before);
                 changed.push(group);
             }
         }
@@ -354,14 +359,16 @@ impl<N: Nic> Control<N> {
 /// Those of `groups` that are of one IP version.
 fn of_version<'a, F: Managed>(
     groups: impl Iterator<Item = &'a GroupChange>,
-) -> Vec<(Group<F>, SourceFilter<F>)> {
-    let of = |(_, group, (mode, sources)): &GroupChange| {
+) -> Vec<(Group<F>, Option<SourceFilter<F>>)> {
+    let filter_of = |(mode, sources): &(FilterMode, BTreeSet<IpAddr>)| {
         let sources = sources.iter().filter_map(|source| F::of_ip(*source)).collect();
-        let filter = match mode {
+        match mode {
             FilterMode::Include => SourceFilter::Include(sources),
             FilterMode::Exclude => SourceFilter::Exclude(sources),
-        };
-        Some((Group::new(F::of_ip(*group)?)?, filter))
+        }
+    };
+    let of = |(_, group, wanted): &GroupChange| {
+        Some((Group::new(F::of_ip(*group)?)?, wanted.as_ref().map(filter_of)))
     };
     groups.filter_map(of).collect()
 }

@@ -141,5 +141,7 @@ fn source_towards<F: Ip>(
     datagram: &Datagram<impl PacketBuf>,
     interfaces: &Interfaces,
 ) -> Option<F::Addr> {
-    F::inet(interfaces.get(datagram.interface())?).routes.source_towards(source)
+    let routes = &F::inet(interfaces.get(datagram.interface())?).routes;
+    // Linux `fib_compute_spec_dst`: of our own address, the first of its network.
+    routes.first_beside(source).or_else(|| routes.source_towards(source))
 }

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
 use super::UdpSocket;
-use super::send::Planned;
+use super::way::Planned;
 use crate::socket::failure::SendError;
 use crate::socket::message::{SendControl, SendFlags};
 use crate::socket::packet::Packet;
@@ -44,7 +44,7 @@ impl UdpSocket {
     ) -> Result<usize, SendError> {
         let mut corked = self.corked();
         if corked.is_none() {
-            let planned = self.plan(to, control)?;
+            let planned = self.plan(to, control, payload.len())?;
             self.check_len(payload.len(), &planned)?;
             let packet = self.endpoint.packets().take(payload.len()).ok_or(SendError::NoBuffers)?;
             *corked = Some(Corked { planned, packet });

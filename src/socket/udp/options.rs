@@ -295,7 +295,7 @@ impl UdpSocket {
     pub fn mtu(&self) -> Result<u16, OptionError> {
         let peer = self.state().place.peer.map(unmapped).ok_or(OptionError::NotConnected)?;
         let departure =
-            self.plan(None, &Default::default()).map_err(|_| OptionError::NotConnected)?.departure;
+            self.plan(None, &Default::default(), 0).map_err(|_| OptionError::NotConnected)?.departure;
         match self.host.ask.ask(Call::PathMtu { interface: departure.interface, dst: peer.ip() }) {
             Reply::PathMtu(mtu) => Ok(mtu),
             Reply::Refused(why) => Err(OptionError::Refused(why)),

@@ -20,7 +20,7 @@ const PACKET_MAX: usize = 65_535;
 /// Why a datagram of ours cannot be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unsendable {
-    /// To port 0, to another IP version than from, or the buffer is not as it was said to be.
+    /// From port 0, to another IP version than from, or the buffer is not as it was said to be.
     Invalid,
     /// Longer than a datagram can be, or than the path carries and may not be fragmented. EMSGSIZE.
     TooBig {
@@ -41,9 +41,9 @@ pub enum Ready {
 /// Source and destination of `departure`, of one IP version.
 #[must_use]
 pub fn ends<F: Family>(departure: &Departure) -> Option<(F::Addr, F::Addr)> {
-    let ports = (departure.src.port(), departure.dst.port());
     let (src, dst) = (F::of_ip(departure.src.ip())?, F::of_ip(departure.dst.ip())?);
-    (ports.0 != 0 && ports.1 != 0 && dst != F::UNSPECIFIED).then_some((src, dst))
+    // U10: to port 0 a connected socket sends, as on Linux.
+    (departure.src.port() != 0 && dst != F::UNSPECIFIED).then_some((src, dst))
 }
 
 /// The longest payload of a datagram over this IP version, in bytes.

@@ -1,6 +1,6 @@
 //! Whom a datagram is for.
 
-use super::place::{Kinds, Wanted, index, words};
+use super::place::{Kind, Kinds, Wanted, index, words};
 use super::slot::{NONE, Slot};
 use super::{Flow, Found, PortTable, SocketId};
 use crate::addr::{Family, V4};
@@ -41,6 +41,19 @@ impl PortTable {
         slot.matches(&wanted).then_some(Found { socket: only, any_peer: !slot.kind().is_connected() })
     }
 
+    #[inline]
+    fn in_place(&self, kind: Kind, wanted: &Wanted) -> Option<SocketId> {
+        self.index.get(&wanted.place(kind), &self.slots)
+    }
+
+    /// Of those that are connected to the sender's address and to UDP port 0.
+    // U20, Linux compute_score: port 0 is any port of the peer's.
+    #[inline]
+    fn of_any_port(&self, kind: Kind, wanted: &Wanted) -> Option<SocketId> {
+        let is_another = kind.is_connected() && wanted.sport != 0;
+        is_another.then(|| self.in_place(kind, &Wanted { sport: 0, ..*wanted }))?
+    }
+
     /// Of several sockets on the port.
     #[inline(never)]
     fn best<F: Family>(&self, kinds: Kinds, wanted: &Wanted) -> Option<Found> {
@@ -49,7 +62,9 @@ impl PortTable {
         while let Some(alike) = rest.take_best::<F>() {
             let mut first: Option<(SocketId, &Slot)> = None;
             for kind in alike {
-                let Some(id) = self.index.get(&wanted.place(kind), &self.slots) else { continue };
+                let Some(id) = self.in_place(kind, wanted).or_else(|| self.of_any_port(kind, wanted)) else {
+                    continue;
+                };
                 let slot = self.slots.get(id)?;
                 if first.is_none_or(|(_, other)| other.order < slot.order) {
                     first = Some((id, slot));
@@ -83,7 +98,9 @@ impl PortTable {
             Some(_) => Kinds::default(),
             None => port.map_or_else(Kinds::default, |port| port.kinds.of::<F>()),
         };
-        let firsts = kinds.filter_map(move |kind| self.index.get(&wanted.place(kind), &self.slots));
+        let firsts = kinds.flat_map(move |kind| {
+            [self.in_place(kind, &wanted), self.of_any_port(kind, &wanted)].into_iter().flatten()
+        });
         let among_others = firsts.flat_map(|first| self.list(first));
         let alone = alone.and(only).into_iter();
         let hearer = |id| {

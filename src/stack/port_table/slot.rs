@@ -148,7 +148,8 @@ impl Slot {
         let kind = self.kind;
         (!kind.is_on_one() || self.interface == wanted.interface.0)
             && (!kind.is_exact() || self.local == wanted.dst)
-            && (!kind.is_connected() || self.far == wanted.src && self.peer_port == wanted.sport)
+            && (!kind.is_connected()
+                || self.far == wanted.src && (self.peer_port == wanted.sport || self.peer_port == 0))
     }
 
     /// Whether what is sent to its address may be for several: it is any, a group's, or can be that of everyone on a link.

@@ -142,16 +142,18 @@ fn connect6(
     let addr = *peer.ip();
     settle_scope(own, peer, options, view)?;
     let src = own.sends.v6;
-    if src.to_ipv4_mapped().is_some() {
-        return Err(ConnectError::Family);
-    }
+    let is_v4 = src.to_ipv4_mapped().is_some();
     let constraints = Constraints {
         interface: own.device,
-        src: Some(src).filter(|src| !src.is_unspecified()).map(IpAddr::V6),
+        src: Some(src).filter(|src| !(is_v4 || src.is_unspecified())).map(IpAddr::V6),
         mc_interface: options.multicast_interface,
         scope_id: 0,
     };
     let way = view.choose(addr.into(), constraints)?;
+    // P10: that no way leads there is found first.
+    if is_v4 {
+        return Err(ConnectError::Family);
+    }
     let src = Local::of(Domain::V6, way.src);
     if own.sends.v6.is_unspecified() {
         own.sends.v6 = src.v6;

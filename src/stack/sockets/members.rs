@@ -36,11 +36,11 @@ pub enum MemberChange {
     SetFilter(FilterMode, Vec<IpAddr>),
 }
 
-/// Which sources of a group are wanted; to include none is to want nothing.
+/// Which sources of a group are wanted; to include none is to hear nothing.
 pub type Wanted = (FilterMode, BTreeSet<IpAddr>);
 
-/// What a socket wants of a group on an interface from now on.
-pub type GroupChange = (InterfaceId, IpAddr, Wanted);
+/// What a socket wants of a group on an interface from now on; `None`: it is no member any more.
+pub type GroupChange = (InterfaceId, IpAddr, Option<Wanted>);
 
 /// A group that a socket joined on an interface.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,12 +59,12 @@ impl Membership {
 
     fn wanted(&self) -> GroupChange {
         let sources = self.sources.iter().flatten().copied().collect();
-        (self.interface, self.group, (self.mode, sources))
+        (self.interface, self.group, Some((self.mode, sources)))
     }
 
-    /// That nothing is wanted of the group any more.
-    pub(super) fn left(&self) -> GroupChange {
-        (self.interface, self.group, (FilterMode::Include, BTreeSet::new()))
+    /// That the group is left.
+    pub(super) const fn left(&self) -> GroupChange {
+        (self.interface, self.group, None)
     }
 
     const fn is(&self, group: &Self) -> bool {

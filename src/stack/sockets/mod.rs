@@ -26,6 +26,7 @@ pub use errno::Errno;
 pub use errors::{BindError, Closed, ConnectError, MemberError, OpenError, SetError};
 pub use members::{FilterMode, GroupChange, MemberChange, Proposed, Wanted};
 use own::Own;
+pub(crate) use own::is_of_link;
 use ports::{Kind, Ports};
 
 use crate::io::InterfaceId;
@@ -81,6 +82,10 @@ pub struct Place {
     pub local: core::net::SocketAddr,
     /// Its peer, if it is connected.
     pub peer: Option<core::net::SocketAddr>,
+    /// From where it sends over IPv4, if bind(2) or connect(2) settled that; else unspecified. Linux: `inet_saddr`.
+    pub source4: core::net::Ipv4Addr,
+    /// From where it sends over IPv6: the same, and perhaps an IPv4-mapped one. Linux: `np->saddr`.
+    pub source6: core::net::Ipv6Addr,
     /// `SO_BINDTODEVICE`: addresses of one link say it, too, and what dissolves a connection takes it away.
     pub device: Option<InterfaceId>,
     /// `IPV6_V6ONLY`: whoever is bound to an address of IPv6 is for that alone.

@@ -45,7 +45,8 @@ impl Own {
             reuse_address: false,
             reuse_port: false,
             device: None,
-            multicast_all: true,
+            // U17, Linux `inet6_create`: of IPv4's groups, a socket of IPv6 hears those that it joined.
+            multicast_all: matches!(domain, Domain::V4),
             multicast_all6: true,
             no_check6_rx: false,
             receives: Local::ANY,
@@ -106,6 +107,8 @@ impl Own {
         Place {
             local: self.local(),
             peer: self.peer.map(|(addr, port)| self.told(addr, port)),
+            source4: self.sends.v4,
+            source6: self.sends.v6,
             device: self.device,
             v6only: self.v6only,
         }
@@ -136,7 +139,7 @@ impl Own {
 
 /// Whether an address says nothing without its link. P12, RFC 4007 6, Linux `__ipv6_addr_needs_scope_id`: those of hosts on the link,
 /// and of groups there and on the host.
-pub(super) const fn is_of_link(addr: IpAddr) -> bool {
+pub(crate) const fn is_of_link(addr: IpAddr) -> bool {
     match addr {
         IpAddr::V4(_) => false,
         IpAddr::V6(v6) if v6.is_multicast() => matches!(v6.segments()[0] & 0x0f, 1 | 2),

@@ -58,27 +58,29 @@ impl Kind {
     }
 }
 
-/// A socket in the index: when it came, and as what.
+/// A socket in the index: its turn, and as what it is there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) port: u16,
-    came: u64,
+    turn: i64,
     kind: Kind,
 }
 
 /// The sockets on every port.
 #[derive(Debug, Default)]
 pub(super) struct Ports {
-    /// By kind, when each came.
-    ports: BTreeMap<u16, BTreeMap<Kind, BTreeSet<u64>>>,
-    clock: u64,
+    /// By kind, the turn of each: the largest is asked first.
+    ports: BTreeMap<u16, BTreeMap<Kind, BTreeSet<i64>>>,
+    clock: i64,
 }
 
 impl Ports {
     /// A socket comes to a port.
     pub(super) fn insert(&mut self, port: u16, kind: Kind) -> Entry {
         self.clock += 1;
-        let entry = Entry { port, came: self.clock, kind };
+        // Linux `sk_add_node_rcu`: who came last is asked first, but IPv6's who share the port are asked in the order of their coming.
+        let is_last = kind.domain == Domain::V6 && kind.reuse_port;
+        let entry = Entry { port, turn: if is_last { -self.clock } else { self.clock }, kind };
         self.put(entry);
         entry
     }
@@ -90,14 +92,14 @@ impl Ports {
     }
 
     fn put(&mut self, entry: Entry) {
-        self.ports.entry(entry.port).or_default().entry(entry.kind).or_default().insert(entry.came);
+        self.ports.entry(entry.port).or_default().entry(entry.kind).or_default().insert(entry.turn);
     }
 
     /// It goes.
     pub(super) fn remove(&mut self, entry: &Entry) {
         let Some(kinds) = self.ports.get_mut(&entry.port) else { return };
         if let Some(alike) = kinds.get_mut(&entry.kind) {
-            alike.remove(&entry.came);
+            alike.remove(&entry.turn);
             if alike.is_empty() {
                 kinds.remove(&entry.kind);
             }
@@ -107,7 +109,7 @@ impl Ports {
         }
     }
 
-    /// It is of another kind from now on, and came when it did.
+    /// It is of another kind from now on, and keeps its turn.
     pub(super) fn change(&mut self, entry: &Entry, kind: Kind) -> Entry {
         if entry.kind == kind {
             return *entry;
@@ -119,12 +121,12 @@ impl Ports {
     }
 
     /// Whether `kind` may have this port beside those that have it.
-    // U26, Linux: of those that it concerns, the one that came last decides, even where an older one shares nothing.
+    // U26, Linux: of those that it concerns, the one that is asked first decides, even where another one shares nothing.
     pub(super) fn is_free(&self, port: u16, kind: &Kind) -> bool {
         let Some(there) = self.ports.get(&port) else { return true };
         let met = there.iter().filter(|(other, _)| kind.meets(other));
-        let last = met.max_by_key(|(_, came)| came.last());
-        last.is_none_or(|(other, _)| kind.shares_port(other))
+        let first = met.max_by_key(|(_, turns)| turns.last());
+        first.is_none_or(|(other, _)| kind.shares_port(other))
     }
 
     /// Whether it may be given this port, which nobody asked for.

@@ -138,6 +138,21 @@ fn a_connected_socket_receives_from_its_peer_alone() {
     assert_eq!(t.unicast(InterfaceId(3), &to("198.18.0.2", 7)), Some(Found { socket: 6, any_peer: true }));
 }
 
+// U20, Linux compute_score: whoever is connected to port 0 of a peer hears whichever port that sends from; of one that names it,
+// that one.
+#[test]
+fn port_0_of_a_peer_is_any() {
+    let mut t = PortTable::new(1);
+    t.set(4, Some(connected("198.18.0.2:7", "198.18.0.1:0")));
+    assert_eq!(unicast(&t, 0, "198.18.0.2", 7), Some(4), "alone on its port");
+    t.set(5, Some(Socket::new(None, "198.18.0.2:7".parse().unwrap(), 0)));
+    assert_eq!(unicast(&t, 0, "198.18.0.2", 7), Some(4));
+    t.set(6, Some(connected("198.18.0.2:7", "198.18.0.1:4000")));
+    assert_eq!(unicast(&t, 0, "198.18.0.2", 7), Some(6));
+    t.set(7, Some(connected("198.18.0.2:7", "198.18.0.9:0")));
+    assert_eq!(unicast(&t, 0, "198.18.0.2", 7), Some(6));
+}
+
 // U14, Linux SO_REUSEPORT: a flow stays with one member while the group is as it is, on every worker; members have equal shares, and
 // one that is connected has none.
 #[test]
