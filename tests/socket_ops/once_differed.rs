@@ -75,7 +75,7 @@ pub fn once_differed() -> Vec<Vec<Op>> {
             member(0, Verb::Unblock, FIRST, who::GROUPS[0], Some(who::PEERS[0])),
         ],
         vec![
-            v6,
+            v6.clone(),
             member(0, Verb::Join, SECOND, who::GROUPS6[0], None),
             member(0, Verb::Join, NO_INTERFACE, who::GROUPS6[0], None),
         ],

@@ -135,11 +135,18 @@ fn octet(value: i32) -> Result<u8, Errno> {
     u8::try_from(value).map_err(|_| Errno::EINVAL)
 }
 
+/// IP_PMTUDISC_DONT and those that follow it, by their numbers on Linux.
+const MODES: [PmtuDiscovery; 6] = [
+    PmtuDiscovery::Dont,
+    PmtuDiscovery::Want,
+    PmtuDiscovery::Do,
+    PmtuDiscovery::Probe,
+    PmtuDiscovery::Interface,
+    PmtuDiscovery::Omit,
+];
+
 fn discovery(value: i32) -> Result<PmtuDiscovery, Errno> {
-    [PmtuDiscovery::Dont, PmtuDiscovery::Want, PmtuDiscovery::Do, PmtuDiscovery::Probe]
-        .get(usize::try_from(value).unwrap())
-        .copied()
-        .ok_or(Errno::EINVAL)
+    MODES.get(usize::try_from(value).unwrap()).copied().ok_or(Errno::EINVAL)
 }
 
 impl Host for Pollcast {
@@ -210,12 +217,7 @@ impl Host for Pollcast {
 
     fn get(&mut self, slot: Slot, opt: Opt) -> Result<i32, Errno> {
         let socket = self.socket(slot);
-        let mode = |mode| match mode {
-            PmtuDiscovery::Dont => 0,
-            PmtuDiscovery::Want => 1,
-            PmtuDiscovery::Do => 2,
-            PmtuDiscovery::Probe => 3,
-        };
+        let mode = |mode| i32::try_from(MODES.iter().position(|of| *of == mode).unwrap()).unwrap();
         Ok(match opt {
             Opt::MulticastTtl => socket.multicast_ttl(Level::V4).into(),
             Opt::MulticastHops => socket.multicast_ttl(Level::V6).into(),
