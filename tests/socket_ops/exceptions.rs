@@ -128,7 +128,7 @@ pub const EXCEPTIONS: &[Exception] = &[
             let is_group = |sent: &Sent| sent.ends.1.is_ipv6() && sent.ends.1.is_multicast();
             let both = first(case.linux).zip(first(case.pollcast));
             let alike = |(a, b): &(Sent, Sent)| {
-                is_group(a) && a.ends == b.ends && a.interface == b.interface && a.pieces > b.pieces
+                is_group(a) && a.ends == b.ends && a.interface == b.interface && a.piece < b.piece
             };
             case.before.iter().any(too_big) && both.as_ref().is_some_and(alike)
         },
@@ -274,13 +274,15 @@ struct Sent {
     interface: u32,
     ends: (IpAddr, IpAddr),
     ttl: u8,
-    pieces: usize,
+    /// Length of its first piece.
+    piece: usize,
 }
 
 fn first(step: &Step) -> Option<Sent> {
     match step.left.first() {
         Some(Left::Datagram { interface, from, to, ttl, pieces, .. }) => {
-            Some(Sent { interface: *interface, ends: (from.ip, to.ip), ttl: *ttl, pieces: pieces.len() })
+            let piece = pieces.first().map_or(0, |(_, len)| *len);
+            Some(Sent { interface: *interface, ends: (from.ip, to.ip), ttl: *ttl, piece })
         }
         _ => None,
     }

@@ -113,8 +113,13 @@ pub fn once_differed() -> Vec<Vec<Op>> {
         vec![v6.clone(), send(0, to(who::PEERS6[0]), 9, Control { ttl: Some(0), ..plain })],
         // U24: what is for this host is carried by no link.
         vec![v4.clone(), Op::Set(0, Opt::MtuDiscover, 2), send(0, to(who::OWN[0]), 3000, plain)],
-        // U22: everyone of another interface's link.
-        vec![v4.clone(), Op::Set(0, Opt::BindToDevice, number(SECOND)), connect(0, who::BROADCAST)],
+        // U22: everyone of another interface's link is an address like others, and the gateway's to forward to.
+        vec![
+            v4.clone(),
+            Op::Set(0, Opt::BindToDevice, number(FIRST)),
+            connect(0, who::BROADCAST_OF_SECOND),
+            send(0, None, 9, plain),
+        ],
         // U29: beside another address of ours.
         vec![
             v4.clone(),

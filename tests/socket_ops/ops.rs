@@ -369,7 +369,9 @@ pub mod who {
     /// Nobody's.
     pub const FOREIGN: IpAddr = v4(203, 0, 113, 77);
     pub const FOREIGN6: IpAddr = v6(0xffff, 77);
+    /// Everyone on the first link, and on the second.
     pub const BROADCAST: IpAddr = v4(198, 18, 0, 255);
+    pub const BROADCAST_OF_SECOND: IpAddr = v4(198, 19, 0, 255);
     pub const LIMITED: IpAddr = IpAddr::V4(Ipv4Addr::BROADCAST);
     pub const GROUPS: [IpAddr; 3] = [v4(239, 1, 2, 3), v4(239, 1, 2, 4), v4(232, 1, 2, 3)];
     pub const ALL_HOSTS: IpAddr = v4(224, 0, 0, 1);
