@@ -38,6 +38,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_dev_(adjust_nb_rx_tx_desc|close|configure|default_mac_addr_set|get_name_by_port)",
     "rte_eth_dev_(get_port_by_name|info_get|mac_addr_add|mac_addr_remove|rx_offload_name)",
     "rte_eth_dev_(set_mc_addr_list|set_mtu|socket_id|start|stop|tx_offload_name)",
+    "rte_eth_dev_(rss_hash_conf_get|rss_reta_query|rss_reta_update)",
     "rte_eth_dev_(callback_register|callback_unregister|reset|vlan_filter)",
     "rte_eth_dev_rx_intr_(enable|disable|ctl_q_get_fd)",
     "rte_eth_(find_next|macaddr_get|rx_queue_setup|stats_get|tx_queue_setup)",

@@ -19,7 +19,7 @@ use crate::engine::command::{
     NeighborAnswer, PathAnswer, PortAnswer, PortStats, RouteAnswer, SocketAnswer, StatsAnswer,
     ThreadSocketAnswer,
 };
-use crate::io::{FilterState, Refused};
+use crate::io::{FilterState, Refused, RssState};
 
 /// Which rows are shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -161,13 +161,35 @@ fn port_block(port: &PortAnswer) -> String {
     ];
     titled(
         format!("{}  {}", info.name, info.device),
-        before.into_iter().chain(interfaces.iter().flat_map(interface_lines)).chain([
-            ("mtu", Some(format!("{} bytes", info.mtu))),
-            ("queues", Some(format!("{} rx, {} tx, on {on} {}", info.rx_queues, info.tx_queues, list(cpus)))),
-            ("numa node", info.numa_node.map(|node| node.to_string())),
-            ("offloads", Some(list(&info.offloads))),
-        ]),
+        before
+            .into_iter()
+            .chain(interfaces.iter().flat_map(interface_lines))
+            .chain([
+                ("mtu", Some(format!("{} bytes", info.mtu))),
+                (
+                    "queues",
+                    Some(format!("{} rx, {} tx, on {on} {}", info.rx_queues, info.tx_queues, list(cpus))),
+                ),
+            ])
+            .chain(info.rss.iter().flat_map(rss_lines))
+            .chain([
+                ("numa node", info.numa_node.map(|node| node.to_string())),
+                ("offloads", Some(list(&info.offloads))),
+            ]),
     )
+}
+
+/// What a device hashes, by which key, how its redirection table names the queues, and what it would not do.
+fn rss_lines(rss: &RssState) -> impl Iterator<Item = (&'static str, Option<String>)> {
+    let RssState { functions, key, symmetric, reta, problems } = rss;
+    let key = key.as_ref().map(|key| format!("{key}{}", if *symmetric { " (symmetric)" } else { "" }));
+    let reta = reta.as_ref().map(|reta| {
+        let queues = reta.entries_by_queue.iter().enumerate();
+        let queues: Vec<_> = queues.map(|(queue, entries)| format!("{entries} to queue {queue}")).collect();
+        format!("{}: {}", count(reta.size.into(), "entry", "entries"), list(&queues))
+    });
+    let all = [("rss", Some(list(functions))), ("rss key", key), ("rss reta", reta)];
+    all.into_iter().chain(problems.iter().map(|problem| ("rss lacks", Some(problem.clone()))))
 }
 
 /// `addresses` and `gateway` of the untagged interface; a line for each VLAN.

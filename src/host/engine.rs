@@ -423,6 +423,9 @@ fn say_what_runs(plan: &Plan, control: &mut Control<Dpdk>, clock: Clock, rest: &
             info.mtu,
             queues.join(", "),
         );
+        for problem in info.rss.iter().flat_map(|rss| &rss.problems) {
+            tracing::warn!("port {}: receive-side scaling: {problem}", info.name);
+        }
         tracing::info!("port {}: multicast filter: {}", info.name, in_words(&filter.state));
     }
     for service in &plan.services {

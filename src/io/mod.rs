@@ -27,6 +27,7 @@ mod mld;
 mod parts;
 mod policy;
 mod port;
+mod rss;
 mod wait;
 
 pub use addressing6::{Addressing6, LinkLocal, StableSecret};
@@ -47,4 +48,8 @@ pub use mld::{MldPolicy, MldVersion, ParseMldVersionError};
 pub use parts::{Cast, Parts, PayloadSum};
 pub use policy::Policy;
 pub use port::{DeviceStats, InterfaceId, Nic, PortControl, PortId, PortInfo, RxQueue, TxQueue};
+pub use rss::{
+    RetaState, RssCalls, RssConf, RssOffer, RssState, attempts as rss_attempts, even_reta, is_symmetric,
+    set_up as set_up_rss, symmetric_key,
+};
 pub use wait::{Wait, Wake, Waker, Woken};

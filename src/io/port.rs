@@ -4,7 +4,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BufPool, Burst, FilterState, McFilter, PacketBuf};
+use super::{BufPool, Burst, FilterState, McFilter, PacketBuf, RssState};
 use crate::addr::MacAddr;
 
 /// Which port, by its place in the configuration: the first is 0.
@@ -139,6 +139,9 @@ pub struct PortInfo {
     pub tx_queues: u16,
     /// Offloads in use, by DPDK's names in lower case, as `rx_ipv4_cksum`.
     pub offloads: Vec<String>,
+    /// How it spreads flows over several receive queues; `None`: it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rss: Option<RssState>,
 }
 
 /// What control may ask of a port while workers poll its queues.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::buf::{SimBuf, SimPool};
 use super::filter::{self, Abilities, Hardware, SimCalls};
 use super::offload::{self, RxChecksum};
-use super::rss;
+use super::rss::{Rss, RssAbilities};
 use crate::addr::MacAddr;
 use crate::io::{
     BufPool, Burst, DeviceStats, FilterPolicy, FilterState, Ladder, McFilter, Nic, PortControl, PortInfo,
@@ -53,6 +53,8 @@ pub struct NicOptions {
     pub vlan_insert: bool,
     /// Whether it spreads first fragments by their ports, and not by their addresses alone like the others.
     pub rss_first_fragments: bool,
+    /// How it spreads flows over its receive queues.
+    pub rss: RssAbilities,
     /// What its multicast filter can do.
     pub filter: Abilities,
     /// How far the filter may climb.
@@ -75,6 +77,7 @@ impl Default for NicOptions {
             vlan_strip: false,
             vlan_insert: false,
             rss_first_fragments: false,
+            rss: RssAbilities::default(),
             filter: Abilities::exact(64),
             filter_policy: FilterPolicy::Auto,
             link_up: true,
@@ -103,6 +106,7 @@ struct Device {
     pool: SimPool,
     rx: Vec<VecDeque<SimBuf>>,
     tx: Vec<VecDeque<SimBuf>>,
+    rss: Rss,
     stats: DeviceStats,
     filtered: u64,
     link_up: bool,
@@ -130,15 +134,18 @@ impl SimDevice {
     #[must_use]
     pub fn new(options: NicOptions, pool: SimPool) -> (Self, Vec<(SimRx, SimTx)>, SimPort) {
         let hardware = Arc::new(Mutex::new(Hardware::new(options.mac, options.filter)));
-        let info = port_info(&options);
+        let mut info = port_info(&options);
         let mc_filter = filter::ladder(Arc::clone(&hardware), options.filter_policy);
         let (queues, link_up) = (options.queues.max(1), options.link_up);
+        let mut rss = Rss::new(options.rss, queues);
+        info.rss = rss.set_up(queues);
         let ring = |len: usize| (0..queues).map(|_| VecDeque::with_capacity(len)).collect();
         let device = Arc::new(Mutex::new(Device {
             rx: ring(options.rx_descriptors),
             tx: ring(options.tx_descriptors),
             options,
             pool,
+            rss,
             stats: DeviceStats::default(),
             filtered: 0,
             link_up,
@@ -185,8 +192,9 @@ impl SimDevice {
     /// What this device would say of `frame`.
     #[must_use]
     pub fn meta_of(&self, frame: &[u8]) -> RxMeta {
-        let (ip_checksum, l4_checksum) = lock(&self.device).options.rx_checksum.status(frame);
-        let rss_hash = rss::hash(frame, lock(&self.device).options.rss_first_fragments);
+        let device = lock(&self.device);
+        let (ip_checksum, l4_checksum) = device.options.rx_checksum.status(frame);
+        let rss_hash = device.rss.hash(frame, device.options.rss_first_fragments);
         RxMeta { ip_checksum, l4_checksum, stripped_tci: None, rss_hash }
     }
 
@@ -299,6 +307,7 @@ fn port_info(options: &NicOptions) -> PortInfo {
         rx_queues: options.queues.max(1),
         tx_queues: options.queues.max(1),
         offloads,
+        rss: None,
     }
 }
 
@@ -312,7 +321,7 @@ impl Device {
             }
             None => frame,
         };
-        let queue = meta.rss_hash.map_or(0, |hash| rss::queue(hash, self.options.queues));
+        let queue = meta.rss_hash.map_or(0, |hash| self.rss.queue(hash));
         let Self { options, pool, rx, stats, .. } = self;
         let Some(ring) = rx.get_mut(usize::from(queue)) else { return Reception::Error };
         if ring.len() >= options.rx_descriptors {
@@ -501,6 +510,11 @@ impl PortControl for SimPort {
         if device.broken {
             return Err("the device does not start: Input/output error (-EIO)".to_owned());
         }
+        if reset {
+            device.rss = Rss::new(device.options.rss, device.options.queues.max(1));
+        }
+        let queues = device.options.queues.max(1);
+        self.info.rss = device.rss.set_up(queues);
         let mut hardware = filter::lock(&self.hardware);
         if reset {
             hardware.reset()

@@ -1,7 +1,9 @@
 //! Receive-side scaling: which queue a frame goes to.
 //!
-//! The Toeplitz hash with Microsoft's published key, over addresses and ports. A fragment is hashed over its addresses
+//! The Toeplitz hash over addresses and ports, by the key and the redirection table that the host set up. A fragment is hashed over its addresses
 //! alone, or the first one over its ports, too: then it goes to another queue than the others, as on some NICs (F17).
+
+use crate::io::{RssCalls, RssConf, RssOffer, RssState, even_reta, rss_attempts, set_up_rss};
 
 /// The key of the published test vectors, which most drivers use.
 pub const KEY: [u8; 40] = [
@@ -11,7 +13,95 @@ pub const KEY: [u8; 40] = [
 ];
 
 /// Entries of the redirection table.
-const REDIRECTION: u32 = 128;
+const RETA_SIZE: u16 = 128;
+
+/// Functions that the device offers: of IPv4, and of IPv6.
+const FUNCTIONS: [(u64, &str); 2] = [(1, "ipv4-udp"), (2, "ipv6-udp")];
+
+/// How far a device does what it is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum RssAbilities {
+    /// It takes key and table.
+    #[default]
+    All,
+    /// It takes the key, and has a table of its own that names every queue in turn.
+    OwnReta,
+    /// It answers that it took key and table, and hashes by the published key into its first queue.
+    Lies,
+    /// It has no hash: all comes by the first queue.
+    None,
+}
+
+/// Receive-side scaling of one device.
+#[derive(Clone, Debug)]
+pub(super) struct Rss {
+    abilities: RssAbilities,
+    key: [u8; 40],
+    reta: Vec<u16>,
+}
+
+impl Rss {
+    /// As a device is after a reset.
+    pub(super) fn new(abilities: RssAbilities, queues: u16) -> Self {
+        let reta = match abilities {
+            RssAbilities::OwnReta => even_reta(RETA_SIZE, queues),
+            _ => vec![0; usize::from(RETA_SIZE)],
+        };
+        Self { abilities, key: KEY, reta }
+    }
+
+    /// As a host sets it up that has `queues` receive queues. `None`: there is nothing to set up.
+    pub(super) fn set_up(&mut self, queues: u16) -> Option<RssState> {
+        let functions = if self.abilities == RssAbilities::None { 0 } else { 0b11 };
+        let offer = RssOffer { functions, key_len: self.key.len(), reta_size: RETA_SIZE };
+        let (conf, problem) = rss_attempts(offer, queues).into_iter().next()?;
+        if self.abilities != RssAbilities::Lies
+            && let Ok(key) = conf.key.as_slice().try_into()
+        {
+            self.key = key;
+        }
+        (queues > 1).then(|| set_up_rss(self, offer, (&conf, problem), queues))
+    }
+
+    /// The hash of `frame`; none for what is not IP, or is cut short.
+    pub(super) fn hash(&self, frame: &[u8], first_by_ports: bool) -> Option<u32> {
+        hash(&self.key, frame, first_by_ports).filter(|_| self.abilities != RssAbilities::None)
+    }
+
+    /// The queue that the redirection table names for `hash`.
+    pub(super) fn queue(&self, hash: u32) -> u16 {
+        self.reta
+            .get(usize::try_from(hash).unwrap_or_default() % self.reta.len().max(1))
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
+impl RssCalls for Rss {
+    fn update_reta(&mut self, table: &[u16]) -> Result<(), String> {
+        match self.abilities {
+            RssAbilities::All => self.reta = table.to_vec(),
+            RssAbilities::Lies => {}
+            RssAbilities::OwnReta | RssAbilities::None => {
+                return Err("Operation not supported (-ENOTSUP)".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn reta(&mut self, _size: u16) -> Result<Vec<u16>, String> {
+        Ok(self.reta.clone())
+    }
+
+    fn conf(&mut self, _key_len: usize) -> Result<RssConf, String> {
+        Ok(RssConf { functions: 0b11, key: self.key.to_vec() })
+    }
+
+    fn names(&self, functions: u64) -> Vec<String> {
+        let known = FUNCTIONS.iter().filter(|(bit, _)| functions & bit != 0);
+        known.map(|(_, name)| (*name).to_owned()).collect()
+    }
+}
 
 /// The Toeplitz hash of `input` (at most 36 bytes count) under `key`.
 #[must_use]
@@ -30,10 +120,10 @@ pub fn toeplitz(key: &[u8; 40], input: &[u8]) -> u32 {
     hash
 }
 
-/// The hash of `frame`; none for what is not IP, or is cut short. With `first_by_ports`, a first fragment is hashed like
-/// what is none.
+/// The hash of `frame` under `key`; none for what is not IP, or is cut short. With `first_by_ports`, a first fragment is hashed
+/// like what is none.
 #[must_use]
-pub fn hash(frame: &[u8], first_by_ports: bool) -> Option<u32> {
+pub fn hash(key: &[u8; 40], frame: &[u8], first_by_ports: bool) -> Option<u32> {
     let (ethertype, packet) = network_layer(frame)?;
     let (addresses, ports) = match ethertype {
         0x0800 => ipv4_flow(packet, first_by_ports)?,
@@ -50,14 +140,7 @@ pub fn hash(frame: &[u8], first_by_ports: bool) -> Option<u32> {
         }
         None => end,
     };
-    Some(toeplitz(&KEY, input.get(..end)?))
-}
-
-/// The queue that the redirection table names for `hash` on a device of `queues` queues.
-#[must_use]
-pub fn queue(hash: u32, queues: u16) -> u16 {
-    let entry = hash % REDIRECTION % u32::from(queues.max(1));
-    u16::try_from(entry).unwrap_or_default()
+    Some(toeplitz(key, input.get(..end)?))
 }
 
 /// The EtherType and what follows it, behind at most one VLAN tag.
@@ -132,31 +215,61 @@ mod tests {
 
     #[test]
     fn a_fragment_is_hashed_over_its_addresses_alone() {
-        assert_eq!(hash(&frame(0x4000), false), Some(0x51cc_c178), "don't-fragment is no fragment");
-        assert_eq!(hash(&frame(0x2000), false), Some(0x323e_8fc2), "the first one");
-        assert_eq!(hash(&frame(0x0001), false), Some(0x323e_8fc2), "a later one");
-        assert_eq!(hash(&frame(0x2000), true), Some(0x51cc_c178), "the first one, where its ports count");
-        assert_eq!(hash(&frame(0x0001), true), Some(0x323e_8fc2), "a later one has none");
+        assert_eq!(hash(&KEY, &frame(0x4000), false), Some(0x51cc_c178), "don't-fragment is no fragment");
+        assert_eq!(hash(&KEY, &frame(0x2000), false), Some(0x323e_8fc2), "the first one");
+        assert_eq!(hash(&KEY, &frame(0x0001), false), Some(0x323e_8fc2), "a later one");
+        assert_eq!(
+            hash(&KEY, &frame(0x2000), true),
+            Some(0x51cc_c178),
+            "the first one, where its ports count"
+        );
+        assert_eq!(hash(&KEY, &frame(0x0001), true), Some(0x323e_8fc2), "a later one has none");
     }
 
     #[test]
     fn a_tag_does_not_change_the_hash() {
         let mut tagged = frame(0);
         tagged.splice(12..12, [0x81, 0x00, 0x00, 0x05]);
-        assert_eq!(hash(&tagged, false), hash(&frame(0), false));
+        assert_eq!(hash(&KEY, &tagged, false), hash(&KEY, &frame(0), false));
     }
 
     #[test]
-    fn no_truncation_panics_and_every_queue_is_named() {
+    fn no_truncation_panics() {
         let whole = frame(0);
         for end in 0..whole.len() {
-            let _ = hash(&whole[..end], false);
+            let _ = hash(&KEY, &whole[..end], false);
         }
+    }
+
+    // Both directions of a flow come to one worker.
+    #[test]
+    fn a_flow_and_its_answers_have_one_queue_under_the_symmetric_key() {
+        let mut rss = Rss::new(RssAbilities::All, 3);
+        let state = rss.set_up(3).unwrap();
+        assert!(state.symmetric && state.problems.is_empty(), "{state:?}");
         let mut named = [0; 3];
-        for hash in 0..REDIRECTION {
-            named[usize::from(queue(hash, 3))] += 1;
+        for port in 0..600u16 {
+            let mut there = frame(0);
+            there[34..36].copy_from_slice(&port.to_be_bytes());
+            let mut back = there.clone();
+            back[26..30].copy_from_slice(&there[30..34]);
+            back[30..34].copy_from_slice(&there[26..30]);
+            back[34..36].copy_from_slice(&there[36..38]);
+            back[36..38].copy_from_slice(&there[34..36]);
+            let queue = |frame: &[u8]| rss.queue(rss.hash(frame, false).unwrap());
+            assert_eq!(queue(&there), queue(&back));
+            assert_ne!(hash(&KEY, &there, false), hash(&KEY, &back, false), "the published key is not");
+            named[usize::from(queue(&there))] += 1;
         }
-        assert!(named.iter().all(|&n| n == 42 || n == 43), "{named:?}");
-        assert_eq!(queue(77, 0), 0);
+        assert!(named.iter().all(|n| (100..300).contains(n)), "{named:?}");
+    }
+
+    #[test]
+    fn what_a_device_will_not_do_is_told() {
+        let problems = |abilities| Rss::new(abilities, 2).set_up(2).unwrap().problems;
+        assert!(problems(RssAbilities::OwnReta).is_empty(), "its table is as even as ours");
+        assert_eq!(problems(RssAbilities::Lies).len(), 3);
+        assert_eq!(problems(RssAbilities::None).len(), 1);
+        assert_eq!(Rss::new(RssAbilities::All, 1).set_up(1), None);
     }
 }

@@ -68,6 +68,8 @@ fn a_port_is_a_block() {
            "gateway4":"198.18.0.1","gateway6":"fe80::1"}],"cpus":[1]},
         {"name":"p1","device":"0000:01:00.0","driver":"net_ixgbe","mac":"02:00:00:00:01:02","numa_node":0,
          "mtu":9000,"rx_queues":2,"tx_queues":2,"offloads":[],"link_up":false,
+         "rss":{"functions":["ipv4","ipv4-udp"],"key":"6d5a6d5a","symmetric":true,
+           "reta":{"size":128,"entries_by_queue":[64,64]},"problems":["the driver refuses our key: it has its own"]},
          "interfaces":[{"name":"p1","addresses":["198.18.1.2/24","198.18.2.2/24"]},
            {"name":"p1.7","vlan":7,"addresses":["198.18.3.2/24"],"gateway4":"198.18.3.1"},
            {"name":"p1.9","vlan":9,"addresses":[],"gateway6":"fe80::9"}],"cpus":[1,2]}]}"#;
@@ -91,6 +93,10 @@ p1  0000:01:00.0
   vlan        9 (p1.9): addresses -, gateway fe80::9
   mtu         9000 bytes
   queues      2 rx, 2 tx, on CPUs 1, 2
+  rss         ipv4, ipv4-udp
+  rss key     6d5a6d5a (symmetric)
+  rss reta    128 entries: 64 to queue 0, 64 to queue 1
+  rss lacks   the driver refuses our key: it has its own
   numa node   0
   offloads    -
 ";

@@ -7,6 +7,7 @@ mod device;
 mod error;
 mod filter;
 mod restart;
+mod rss;
 mod users;
 
 use core::cell::Cell;
@@ -22,6 +23,7 @@ pub(super) use self::device::{
 };
 pub use self::error::PortError;
 use self::filter::Calls;
+use self::rss::Rss;
 pub(super) use self::users::Users;
 use super::eal::{Device, Listener, Shared, lock};
 use super::offload::Offloads;
@@ -56,6 +58,7 @@ struct Setup {
     plan: PortPlan,
     queue_pairs: u16,
     offloads: Offloads,
+    rss: Rss,
 }
 
 /// Receiving.
@@ -152,40 +155,6 @@ impl Opening<'_> {
             error,
             log: self.listener.heard(),
         }
-    }
-
-    /// Queues, offloads, MTU and receive-side scaling; with RX interrupts if they are wanted and to be had. Returns whether they
-    /// are.
-    fn configure(
-        &self,
-        pairs: u16,
-        info: &sys::rte_eth_dev_info,
-        offloads: Offloads,
-        rx_interrupts: bool,
-    ) -> Result<bool, PortError> {
-        // SAFETY: a C structure for which zeros are the defaults.
-        let mut conf: sys::rte_eth_conf = unsafe { core::mem::zeroed() };
-        conf.rxmode.mtu = u32::from(self.plan.mtu);
-        conf.rxmode.offloads = offloads.rx;
-        conf.txmode.offloads = offloads.tx;
-        // Without anything to hash by, the device spreads packets as it likes.
-        let hash_by = info.flow_type_rss_offloads & (sys::SHIM_RSS_IP | sys::SHIM_RSS_UDP);
-        if pairs > 1 && hash_by != 0 {
-            conf.rxmode.mq_mode = sys::RTE_ETH_MQ_RX_RSS;
-            conf.rx_adv_conf.rss_conf.rss_hf = hash_by;
-        }
-        for rx_interrupts in [rx_interrupts, false] {
-            conf.intr_conf.set_rxq(rx_interrupts.into());
-            // SAFETY: the port is ours and not started; `conf` is read and copied.
-            let ret = unsafe { sys::rte_eth_dev_configure(self.port_id, pairs, pairs, &raw const conf) };
-            match DpdkError::check(ret) {
-                Ok(_) => return Ok(rx_interrupts),
-                // Some have none, as a NIC whose interrupts the machine does not pass on.
-                Err(error) if rx_interrupts => tracing::debug!("no RX interrupts: {error}"),
-                Err(error) => return Err(self.refused("its configuration", error)),
-            }
-        }
-        Ok(false)
     }
 
     fn set_up_queues(
@@ -318,7 +287,7 @@ impl Port<Stopped> {
         let driver = driver_name(&info);
         let is_long = u32::from(plan.mtu) > pool.frame_room().saturating_sub(LINK_HEADER_MAX);
         let offloads = Offloads::choose(offered, plan.offloads, plan.tagged, is_long, &driver);
-        let rx_interrupts =
+        let (rss, rx_interrupts) =
             opening.configure(queue_pairs, &info, offloads, wants_rx_interrupts(plan, &driver))?;
         opened.rx_interrupts.store(rx_interrupts, Ordering::Release);
         opening.set_up_queues(queue_pairs, &info, offloads, pool)?;
@@ -335,10 +304,11 @@ impl Port<Stopped> {
             rx_queues: queue_pairs,
             tx_queues: queue_pairs,
             offloads: offloads.names(),
+            rss: None,
         };
         restart::listen_for_reset_requests(&opened);
         let state = Stopped {
-            setup: Setup { plan: plan.clone(), queue_pairs, offloads },
+            setup: Setup { plan: plan.clone(), queue_pairs, offloads, rss },
             policy: plan.multicast_filter,
             mac_slots: info.max_mac_addrs,
             keep_promiscuous,
@@ -353,7 +323,7 @@ impl Port<Stopped> {
     /// # Errors
     /// The driver refuses, in its words.
     pub fn start(self) -> Result<(StartedPort, Vec<(RxQueue, TxQueue)>), PortError> {
-        let Self { opened, info, state } = self;
+        let Self { opened, mut info, state } = self;
         let Stopped { setup, policy, mac_slots, keep_promiscuous } = state;
         let (queue_pairs, prepare) = (setup.queue_pairs, setup.offloads.tx != 0);
         let unasked = setup.offloads.unasked();
@@ -375,6 +345,7 @@ impl Port<Stopped> {
             log: listener.heard(),
         })?;
         opened.started.store(true, Ordering::Release);
+        info.rss = setup.rss.set_up(port_id);
 
         // SAFETY: the port was just started with `queue_pairs` queues each way, is stopped only by `restart`, while no queue
         // uses it, and when `opened` is dropped; and this function consumes the one value that can start it first.

@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering;
 
 use dpdk_sys as sys;
 
-use super::{FilterCalls as _, Opened, Opening, PortError, Setup, StartedPort, device_info};
+use super::{FilterCalls as _, Opened, Opening, PortError, Rss, Setup, StartedPort, device_info};
 use crate::dpdk::DpdkError;
 use crate::dpdk::eal::Listener;
 use crate::io::PortInfo;
@@ -33,8 +33,8 @@ impl StartedPort {
         if reset {
             // SAFETY: as above, and stopped.
             refused("rte_eth_dev_reset", unsafe { sys::rte_eth_dev_reset(port_id) })?;
-            let setup = &self.state.setup;
-            configure_again(&self.opened, setup, &self.info).map_err(|error| error.to_string())?;
+            let again = configure_again(&self.opened, &self.state.setup, &self.info);
+            self.state.setup.rss = again.map_err(|error| error.to_string())?;
         } else {
             // SAFETY: as above. Drivers keep it; one that has no such call, or wants it told while it runs, says so.
             let ret = unsafe { sys::rte_eth_dev_set_mtu(port_id, self.info.mtu) };
@@ -52,6 +52,8 @@ impl StartedPort {
 
     /// After a start: what ethdev does not tell the driver, or the reset took away. A refusal is seen by what is read back.
     fn tell_again(&mut self) {
+        // Drivers fill the redirection table anew at a start.
+        self.info.rss = self.state.setup.rss.set_up(self.opened.port_id);
         if self.state.keep_promiscuous
             && let Err(refusal) = self.state.filter.calls_mut().set_promiscuous(true)
         {
@@ -68,15 +70,15 @@ impl StartedPort {
 }
 
 /// After a reset, or a start that was refused: queues, offloads, MTU and address, as at the first time.
-pub(super) fn configure_again(opened: &Opened, setup: &Setup, was: &PortInfo) -> Result<(), PortError> {
+pub(super) fn configure_again(opened: &Opened, setup: &Setup, was: &PortInfo) -> Result<Rss, PortError> {
     let mut plan = setup.plan.clone();
     (plan.mtu, plan.mac) = (was.mtu, Some(was.mac));
     let opening = Opening { plan: &plan, port_id: opened.port_id, listener: Listener::capturing() };
     let info = device_info(opened.port_id).map_err(|error| opening.refused("to tell its limits", error))?;
-    opening.configure(setup.queue_pairs, &info, setup.offloads, opened.has_rx_interrupts())?;
+    let (rss, _) = opening.configure(setup.queue_pairs, &info, setup.offloads, opened.has_rx_interrupts())?;
     opening.set_up_queues(setup.queue_pairs, &info, setup.offloads, &opened.pool)?;
     opening.set_mtu()?;
-    opening.set_mac(&was.driver).map(drop)
+    opening.set_mac(&was.driver).map(|_| rss)
 }
 
 /// What the driver calls, on a thread of its own.
