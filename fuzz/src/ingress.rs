@@ -15,6 +15,7 @@ use pollcast::engine::counters::{CounterPage, SocketPage};
 use pollcast::engine::fragments::LIMITS;
 use pollcast::engine::homes::Homes;
 use pollcast::engine::message::{PuntReceivers, hand_over, inbox, punt_queues, to_services};
+use pollcast::engine::rps::{Exit, Intake};
 use pollcast::engine::uoa::{Exchange, UoaParts};
 use pollcast::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService, WorkerSockets};
 use pollcast::fastpath::Level;
@@ -172,8 +173,8 @@ impl Host {
         let parts = WorkerParts {
             ports: vec![WorkerPort {
                 id: PortId(0),
-                rx,
-                tx,
+                rx: Intake::Queue(rx),
+                tx: Exit::Queue(tx),
                 interfaces: interface(build.tx_checksum).into(),
                 owners: Vec::new(),
                 page: CounterPage::default(),

@@ -11,7 +11,7 @@ use super::bench_args::{BenchArgs, IdleArg, SourceArg};
 use super::failure::{Failure, Result};
 use crate::bench::device::{BenchError, Setup, run};
 use crate::bench::{Progress, Report, Traffic};
-use crate::config::{Config, EalPlan, Hugepages, Machine, OffloadSet, PortPlan};
+use crate::config::{Config, EalPlan, Hugepages, Machine, OffloadSet, PortPlan, Rps};
 use crate::host::{Shutdown, builtin_kinds};
 use crate::io::FilterPolicy;
 
@@ -132,6 +132,7 @@ fn from_arguments(args: &BenchArgs, traffic: &mut Traffic) -> Result<(EalPlan, P
         tagged: false,
         rx_events: false,
         workers: vec![0],
+        rps: Rps::Off,
     };
     Ok((eal, port))
 }

@@ -47,7 +47,7 @@ pub use kinds::{Kind, Kinds, OptionError};
 pub use machine::Machine;
 pub use plan::{
     EalPlan, GroupPlan, GroupSources, Hugepages, IcmpPlan, Idle, InetPlan, InterfacePlan, ListenPlan,
-    MbufPlan, Offload, OffloadSet, Plan, PortPlan, ReassemblyPlan, RoutePlan, ServicePlan, SocketsPlan,
+    MbufPlan, Offload, OffloadSet, Plan, PortPlan, ReassemblyPlan, RoutePlan, Rps, ServicePlan, SocketsPlan,
     UoaPlan, WorkerPlan,
 };
 

@@ -177,8 +177,10 @@ pub struct PortPlan {
     pub tagged: bool,
     /// Whether workers sleep until its RX events: it is then configured with them, if it has any.
     pub rx_events: bool,
-    /// The workers that serve it, as indices into [`Plan::workers`]: one queue pair each.
+    /// The workers that serve it, as indices into [`Plan::workers`]: one queue pair each, as far as there are some.
     pub workers: Vec<usize>,
+    /// What is done about flows that the device does not spread.
+    pub rps: Rps,
 }
 
 impl PortPlan {
@@ -283,6 +285,34 @@ pub struct IcmpPlan {
     pub errors_per_second_per_peer: u32,
     /// And at once.
     pub errors_burst_per_peer: u32,
+}
+
+/// The key `rps` of a port: receive packet steering, the spreading of flows over workers in software.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Rps {
+    /// Where the device has fewer pairs of queues than workers serve the port.
+    #[default]
+    Auto,
+    /// In any case: the device has one pair of queues, whose worker hands the others their share.
+    On,
+    /// Never: a device with too few queues is an error.
+    Off,
+}
+
+impl Rps {
+    /// Its values, by their names in a configuration.
+    pub const NAMES: [(&'static str, Self); 3] = [("auto", Self::Auto), ("on", Self::On), ("off", Self::Off)];
+
+    /// Pairs of queues to set up for `wanted` workers on a device that has up to `have`. `None`: they do not suffice.
+    #[must_use]
+    pub fn pairs(self, wanted: u16, have: u16) -> Option<u16> {
+        match self {
+            _ if have == 0 => None,
+            Self::On => Some(wanted.min(1)),
+            Self::Auto => Some(wanted.min(have)),
+            Self::Off => (wanted <= have).then_some(wanted),
+        }
+    }
 }
 
 /// One service.

@@ -4,7 +4,7 @@ use toml::de::DeTable;
 
 use super::error::{At, Place, Problems};
 use super::offloads::Checksum;
-use super::plan::{Hugepages, Idle};
+use super::plan::{Hugepages, Idle, Rps};
 use super::read::{NumberOrWord, OwnKey, TableReader, WordOrList};
 use crate::io::{ConflictDetection, FilterPolicy, PmtuDiscovery, ReplyPath};
 
@@ -161,6 +161,7 @@ pub(super) struct RawPort {
     pub(super) checksum: Option<At<Checksum>>,
     pub(super) offloads: Option<At<WordOrList>>,
     pub(super) multicast_filter: Option<At<FilterPolicy>>,
+    pub(super) rps: Option<At<Rps>>,
     pub(super) cpus: Option<At<Vec<At<i64>>>>,
 }
 
@@ -454,6 +455,7 @@ impl RawPort {
         let checksum = reader.choice("checksum", &checksum);
         let offloads = reader.word_or_list("offloads", "\"auto\", \"none\"");
         let multicast_filter = reader.choice("multicast_filter", &FilterPolicy::NAMES);
+        let rps = reader.choice("rps", &Rps::NAMES);
         let cpus = reader.list("cpus");
         reader.finish();
         let several = |tables: Vec<At<&DeTable<'_>>>, problems: &mut Problems| {
@@ -472,6 +474,7 @@ impl RawPort {
             checksum,
             offloads,
             multicast_filter,
+            rps,
             cpus,
         }
     }

@@ -5,7 +5,7 @@ use core::fmt;
 use super::mbufs;
 use super::plan::{
     GroupPlan, GroupSources, Hugepages, IcmpPlan, Idle, InetPlan, InterfacePlan, ListenPlan, MbufPlan,
-    Offload, OffloadSet, Plan, PortPlan, ReassemblyPlan, ServicePlan, SocketsPlan, UoaPlan,
+    Offload, OffloadSet, Plan, PortPlan, ReassemblyPlan, Rps, ServicePlan, SocketsPlan, UoaPlan,
 };
 use crate::addr::{Family, Unicast};
 use crate::io::{
@@ -362,7 +362,14 @@ fn write_port(port: &PortPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         FilterPolicy::AllMulticast => "no better than all-multicast",
         FilterPolicy::Promiscuous => "promiscuous",
     };
-    writeln!(f, "    left to the device: {offloads}; multicast filter: {filter}")
+    writeln!(f, "    left to the device: {offloads}; multicast filter: {filter}")?;
+    let rps = match port.rps {
+        _ if port.workers.len() < 2 => return Ok(()),
+        Rps::Auto => "by the device (RSS); in software (RPS) to workers for which it has no queues",
+        Rps::On => "in software (RPS), from one queue pair",
+        Rps::Off => "by the device (RSS), which must have the queues",
+    };
+    writeln!(f, "    flows are spread {rps}")
 }
 
 fn write_mbufs(mbufs: &MbufPlan, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -153,7 +153,9 @@ pub(crate) fn titled(
 
 fn port_block(port: &PortAnswer) -> String {
     let PortAnswer { info, link_up, interfaces, cpus } = port;
-    let on = if cpus.len() == 1 { "CPU" } else { "CPUs" };
+    // The first workers have the queues, the others what those hand over.
+    let (with_queue, steered) = cpus.split_at_checked(info.rx_queues.into()).unwrap_or((cpus, &[]));
+    let on = |cpus: &[usize]| format!("on {} {}", if cpus.len() == 1 { "CPU" } else { "CPUs" }, list(cpus));
     let before = [
         ("driver", Some(info.driver.clone())),
         ("mac", Some(info.mac.to_string())),
@@ -166,9 +168,10 @@ fn port_block(port: &PortAnswer) -> String {
             .chain(interfaces.iter().flat_map(interface_lines))
             .chain([
                 ("mtu", Some(format!("{} bytes", info.mtu))),
+                ("queues", Some(format!("{} rx, {} tx, {}", info.rx_queues, info.tx_queues, on(with_queue)))),
                 (
-                    "queues",
-                    Some(format!("{} rx, {} tx, on {on} {}", info.rx_queues, info.tx_queues, list(cpus))),
+                    "rps",
+                    (!steered.is_empty()).then(|| format!("flows are handed to workers {}", on(steered))),
                 ),
             ])
             .chain(info.rss.iter().flat_map(rss_lines))

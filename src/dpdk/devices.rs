@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::offload::Offloads;
 use super::{Eal, Mempool, MempoolOptions, Port, port};
 use crate::addr::{Group, MacAddr, V4};
-use crate::config::plan::{OffloadSet, PortPlan};
+use crate::config::plan::{OffloadSet, PortPlan, Rps};
 use crate::io::{FilterPolicy, FilterState, Occasion, PortControl};
 
 /// One device.
@@ -89,6 +89,7 @@ fn try_filter(
         tagged: false,
         rx_events: false,
         workers: Vec::new(),
+        rps: Rps::Off,
     };
     let port = Port::open(eal, &plan, 1, &pool).map_err(|error| error.to_string())?;
     let (mut port, _queues) = port.start().map_err(|error| error.to_string())?;

@@ -29,6 +29,7 @@ mod order;
 mod port_io;
 pub mod request;
 pub mod rest;
+pub mod rps;
 pub mod run;
 mod sort;
 pub mod uoa;

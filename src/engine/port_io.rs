@@ -3,19 +3,23 @@
 use super::counters::{Counter, CounterPage, Tally};
 use super::fragments::Owners;
 use super::message::{News, PathNews, PuntSenders};
+use super::rps::{Exit, Intake, Ring};
 use super::worker::WorkerPort;
 use crate::addr::{Family, V4};
 use crate::fastpath::View;
-use crate::io::{Burst, InterfaceId, Nic, PacketBuf, PortId, RxQueue, TxQueue};
+use crate::io::{BURST_MAX, Burst, InterfaceId, Nic, PacketBuf, PortId};
 use crate::stack::fragmentation::Ids;
 use crate::stack::interface::{Interface, Interfaces, Ip};
 use crate::time::Instant;
 
+/// Packets of workers without a transmit queue that a turn sends at most.
+const FORWARD_BUDGET: usize = 4 * BURST_MAX;
+
 #[derive(Debug)]
 pub(super) struct PortIo<N: Nic> {
     pub(super) id: PortId,
-    pub(super) rx: N::Rx,
-    tx: N::Tx,
+    pub(super) rx: Intake<N>,
+    tx: Exit<N>,
     pub(super) interfaces: Interfaces,
     /// Of its interfaces, whose plain datagrams take the fast path.
     pub(super) view: View,
@@ -105,14 +109,48 @@ impl<N: Nic> PortIo<N> {
             return;
         }
         let bytes = core::mem::take(&mut self.tx_bytes);
-        let sent = self.tx.tx_burst(&mut self.tx_burst);
+        let (sent, handed_over) = self.tx.tx_burst(&mut self.tx_burst);
         let refused = self.tx_burst.len();
         let refused_bytes = if refused == 0 { 0 } else { bytes_of(&self.tx_burst) };
         self.tx_burst.drain().for_each(drop);
-        debug_assert_eq!(sent + refused, len, "a driver lost count");
+        debug_assert_eq!(sent + handed_over + refused, len, "a driver lost count");
         self.tally.add(Counter::Tx, sent as u64);
         self.tally.add(Counter::TxRefused, refused as u64);
+        if handed_over > 0 {
+            // Whoever sends a packet counts its bytes.
+            self.tally.add(Counter::HandedOut, handed_over as u64);
+            return;
+        }
         self.tally.add(Counter::TxBytes, bytes.saturating_sub(refused_bytes));
+    }
+
+    /// Sends what workers without a transmit queue handed over. Returns how much that was.
+    #[inline]
+    pub(super) fn forward(&mut self) -> usize {
+        let Some(ring) = self.tx.handed_over() else { return 0 };
+        let ring = Ring::clone(ring);
+        self.forward_from(&ring)
+    }
+
+    #[inline(never)]
+    fn forward_from(&mut self, ring: &Ring<N::Buf>) -> usize {
+        let mut forwarded = 0;
+        while forwarded < FORWARD_BUDGET
+            && let Some(buf) = ring.pop()
+        {
+            forwarded += 1;
+            self.tally.add(Counter::HandedIn, 1);
+            self.send(buf);
+        }
+        forwarded
+    }
+
+    /// The last turn: what other workers received for this one is looked at no more; what they have to send, goes.
+    pub(super) fn finish(&mut self) {
+        self.rx.give_up(&mut self.tally);
+        while self.forward() > 0 {}
+        self.flush();
+        self.publish();
     }
 
     /// Publishes the counters, if any changed.

@@ -21,11 +21,12 @@ use super::fragments::{self, Fragments, Owners};
 use super::homes::Homes;
 use super::message::{HandedOver, PuntSenders, ToService, ToWorker};
 use super::port_io::PortIo;
+use super::rps::{Exit, Intake};
 use super::sort::{Long, Sorter};
 use super::uoa::{Clients, UoaParts};
 use crate::addr::{V4, V6};
 use crate::fastpath::{self, Level};
-use crate::io::{BURST_MAX, Burst, DropReason, InterfaceId, Nic, PacketBuf, PortId, ReplyPath, RxQueue};
+use crate::io::{BURST_MAX, Burst, DropReason, InterfaceId, Nic, PacketBuf, PortId, ReplyPath};
 use crate::rng::Rng;
 use crate::service::{Datagram, Service};
 use crate::stack::fragmentation::Ids;
@@ -55,10 +56,10 @@ const EXPIRY_BUDGET: usize = 64;
 pub struct WorkerPort<N: Nic> {
     /// Which port.
     pub id: PortId,
-    /// Its receive queue.
-    pub rx: N::Rx,
-    /// Its transmit queue.
-    pub tx: N::Tx,
+    /// From where it receives.
+    pub rx: Intake<N>,
+    /// To where it sends.
+    pub tx: Exit<N>,
     /// What IP has on it: addresses and groups.
     pub interfaces: Interfaces,
     /// Who puts fragments together that come in by it.
@@ -244,6 +245,7 @@ impl<N: Nic> Worker<N> {
         work += self.send_for_threads(now);
         work += self.expire(now);
         for port in &mut self.ports {
+            work += port.forward();
             port.flush();
             port.publish();
         }
@@ -269,8 +271,7 @@ impl<N: Nic> Worker<N> {
             }
         }
         self.call_all(now, |service, cx| service.stopped(cx));
-        self.ports.iter_mut().for_each(PortIo::flush);
-        self.ports.iter_mut().for_each(PortIo::publish);
+        self.ports.iter_mut().for_each(PortIo::finish);
     }
 
     /// When [`turn`](Self::turn) has something to do, if nothing arrives before.
@@ -304,11 +305,10 @@ impl<N: Nic> Worker<N> {
 
     fn poll_port(&mut self, now: Instant, index: usize) -> usize {
         let Some(port) = self.ports.get_mut(index) else { return 0 };
-        let received = port.rx.rx_burst(&mut self.rx_burst, self.burst);
+        let received = port.rx.rx_burst(&mut self.rx_burst, self.burst, &mut port.tally);
         if received == 0 {
             return 0;
         }
-        port.tally.add(Counter::Rx, received as u64);
         self.sort(now, index, false);
         self.tell_services(now);
         self.serve(now, index);

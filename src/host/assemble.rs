@@ -14,6 +14,7 @@ use crate::engine::counters::{CounterPage, SocketPage};
 use crate::engine::fragments::{self, Owners};
 use crate::engine::homes::Homes;
 use crate::engine::message::{self, HandedOver, PuntSenders, ToWorker};
+use crate::engine::rps::{Exit, Intake};
 use crate::engine::uoa::{Exchange, UoaParts};
 use crate::engine::way::Way;
 use crate::engine::worker::{Manner, WorkerParts, WorkerPort, WorkerService, WorkerSockets};
@@ -32,12 +33,12 @@ use crate::stack::reassembly::Limits;
 use crate::stack::uoa::{TableLimits, Trusted};
 use crate::time::WallClock;
 
-/// A port's queue pair for one worker, with that worker's replica of its interfaces.
-pub(super) struct QueuePair<N: Nic> {
+/// A port's ends for one worker, with that worker's replica of its interfaces.
+pub(super) struct PortEnds<N: Nic> {
     pub(super) worker: usize,
     pub(super) port: PortId,
-    pub(super) rx: N::Rx,
-    pub(super) tx: N::Tx,
+    pub(super) rx: Intake<N>,
+    pub(super) tx: Exit<N>,
     pub(super) interfaces: Interfaces,
     pub(super) page: CounterPage,
 }
@@ -56,14 +57,14 @@ pub(super) type ForThreads = (Taken, Arc<SendQueue>);
 pub(super) fn workers(
     plan: &Plan,
     factories: &Factories,
-    pairs: Vec<QueuePair<Dpdk>>,
+    pairs: Vec<PortEnds<Dpdk>>,
     pool: &<Dpdk as Nic>::Pool,
     punt: &PuntSenders<Mbuf>,
     (clock, wakers, for_threads): (WallClock, &[Waker], &[ForThreads]),
     rng: &mut Rng,
 ) -> Result<Assembly, HostError> {
     let mut ports: Vec<Vec<WorkerPort<Dpdk>>> = plan.workers.iter().map(|_| Vec::new()).collect();
-    for QueuePair { worker, port: id, rx, tx, interfaces, page } in pairs {
+    for PortEnds { worker, port: id, rx, tx, interfaces, page } in pairs {
         if let Some(ports) = ports.get_mut(worker) {
             let owners = Owners::new();
             ports.push(WorkerPort { id, rx, tx, interfaces, owners, page });

@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use super::assemble::{self, Assembly, QueuePair};
+use super::assemble::{self, Assembly, PortEnds};
 use super::idle::Idle;
 use super::{Factories, HostError, secret};
 use crate::addr::{Family, MacAddr};
@@ -27,6 +27,7 @@ use crate::engine::counters::CounterPage;
 use crate::engine::message;
 use crate::engine::request::Request;
 use crate::engine::rest::{self, Rest};
+use crate::engine::rps::{self, RingLens};
 use crate::engine::run::{ControlInputs, Ended, control_loop, last_words, worker_loop};
 use crate::engine::worker::{Worker, WorkerParts};
 use crate::io::{Addressing6, FilterState, InterfaceId, LinkLocal, PortId, PortInfo, Refused, Rung, Waker};
@@ -70,23 +71,30 @@ pub(super) fn run(
     let pool = Mempool::create(&eal, &pool_options(plan))?;
 
     let (punt, punts) = message::punt_queues(rng.u64());
-    let (mut pairs, mut control_ports) = (Vec::new(), Vec::new());
+    let (mut ends, mut control_ports) = (Vec::new(), Vec::new());
     for (index, port) in (0..).map(PortId).zip(&plan.ports) {
-        let queue_pairs = u16::try_from(port.workers.len()).unwrap_or(u16::MAX);
-        let (mut started, queues) = Port::open(&eal, port, queue_pairs, &pool)?.start()?;
+        let wanted = u16::try_from(port.workers.len()).unwrap_or(u16::MAX);
+        let (mut started, mut queues) = Port::open(&eal, port, wanted, &pool)?.start()?;
+        for ((queue, worker), (rx, _)) in (0..).zip(&port.workers).zip(&mut queues) {
+            if let Some(idle) = idle.get_mut(*worker) {
+                idle.owns(index, queue, rx);
+            }
+        }
+        // As many packets as the queues that are not there would hold: what the pool was made for.
+        let lens = RingLens { rx: port.rx_descriptors.into(), tx: port.tx_descriptors.into() };
+        let wakers: Vec<_> =
+            port.workers.iter().filter_map(|worker| idle.get(*worker)).map(Idle::waker).collect();
+        let queues = rps::share(queues, &wakers, lens, rng.u64());
         let own = plan.interfaces.iter().filter(|interface| interface.port == index);
         started.let_vlans_pass(own.filter_map(|interface| interface.vlan))?;
         let interfaces = interfaces(plan, index, port.mtu, started.info(), &mut rng);
         let replicas = Interfaces::new(interfaces.iter().map(ControlInterfaceParts::replica).collect())
             .ok_or_else(|| HostError::NoInterface { port: port.name.clone() })?;
         let mut pages = Vec::new();
-        for (queue, (worker, (mut rx, tx))) in (0..).zip(port.workers.iter().copied().zip(queues)) {
-            if let Some(idle) = idle.get_mut(worker) {
-                idle.owns(index, queue, &mut rx);
-            }
+        for (worker, (rx, tx)) in port.workers.iter().copied().zip(queues) {
             let page = CounterPage::default();
             pages.push(page.clone());
-            pairs.push(QueuePair { worker, port: index, rx, tx, interfaces: replicas.clone(), page });
+            ends.push(PortEnds { worker, port: index, rx, tx, interfaces: replicas.clone(), page });
         }
         control_ports.push(control_port(plan, index, started, interfaces, pages));
     }
@@ -95,7 +103,7 @@ pub(super) fn run(
     let wakers: Vec<_> = idle.iter().map(Idle::waker).collect();
     let with = (wall_clock(clock), &*wakers, &*of_workers);
     let Assembly { workers, inboxes, sockets } =
-        assemble::workers(plan, factories, pairs, &pool, &punt, with, &mut rng)?;
+        assemble::workers(plan, factories, ends, &pool, &punt, with, &mut rng)?;
     let taken = of_workers.into_iter().map(|(taken, _)| taken).collect();
     let threads = threads.map(|threads| control_sockets(plan, threads, taken));
     let pool_counts = pool.clone();
@@ -411,7 +419,11 @@ fn say_what_runs(plan: &Plan, control: &mut Control<Dpdk>, clock: Clock, rest: &
         let info = &port.info;
         let offloads = if info.offloads.is_empty() { "none".into() } else { info.offloads.join(" ") };
         let queues: Vec<String> = (port_plan.workers.iter().zip(&port.cpus).enumerate())
-            .map(|(queue, (worker, cpu))| format!("queue {queue}: lcore {} on CPU {cpu}", lcore_of(*worker)))
+            .map(|(queue, (worker, cpu))| {
+                let has_one = queue < usize::from(info.rx_queues);
+                let queue = if has_one { format!("queue {queue}") } else { "RPS".to_owned() };
+                format!("{queue}: lcore {} on CPU {cpu}", lcore_of(*worker))
+            })
             .collect();
         tracing::info!(
             "port {}: {}, driver {}, MAC {}, {}, MTU {}; {}; offloads: {offloads}",

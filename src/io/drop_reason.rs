@@ -278,6 +278,8 @@ drop_reasons! {
     PuntQueueFull = "punt_queue_full" => None;
     /// The queue to the worker on which a datagram's service lives was full.
     HandOverQueueFull = "hand_over_queue_full" => Some("UdpRcvbufErrors");
+    /// The queue to the worker that has the packet's flow was full: the device has fewer queues than workers (RPS).
+    RpsQueueFull = "rps_queue_full" => None;
     /// The receive queue of a thread's socket is full: its program does not keep up, or its `SO_RCVBUF` is too small.
     SocketQueueFull = "socket_queue_full" => Some("UdpRcvbufErrors");
     /// There is no packet left in which a thread's socket could have it: the keys `packets_256` and so on of `[sockets]`.

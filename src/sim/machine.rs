@@ -78,7 +78,8 @@ impl Machine {
     /// Nothing is sent any more; the workers are told so.
     pub(super) fn stop(&mut self) {
         self.running = false;
-        self.workers.iter_mut().for_each(|worker| worker.stop(self.now));
+        // The first have the queues (RPS): the others' last words leave by them.
+        self.workers.iter_mut().rev().for_each(|worker| worker.stop(self.now));
     }
 }
 

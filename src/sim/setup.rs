@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::buf::{ROOM, SimBuf, SimPool};
 use super::net::LinkOptions;
-use super::nic::{NicOptions, SimDevice, SimNic, SimPort, SimRx, SimTx};
+use super::nic::{NicOptions, SimDevice, SimNic, SimPort};
 use super::router::RouterOptions;
 use crate::addr::{Group, Ipv4Cidr, MacAddr, Unicast, V4, V6, Vid};
 use crate::engine::command::PoolStats;
@@ -19,6 +19,7 @@ use crate::engine::counters::{CounterPage, SocketPage};
 use crate::engine::fragments::{LIMITS, owners};
 use crate::engine::homes::Homes;
 use crate::engine::message::{PuntSenders, hand_over, inbox, punt_queues, to_services};
+use crate::engine::rps::{self, Exit, Intake, RingLens};
 use crate::engine::uoa::{Exchange, UoaParts};
 use crate::engine::worker::{Manner, Worker, WorkerParts, WorkerPort, WorkerService, WorkerSockets};
 use crate::fastpath::Level;
@@ -46,8 +47,10 @@ use crate::time::{Instant, WallClock};
 /// One port of the host, and the link that it is on.
 #[derive(Clone, Debug)]
 pub struct PortOptions {
-    /// The device. It has a pair of queues for each worker, whatever its own options say.
+    /// The device. Its queues are as many as [`queues`](Self::queues) says, whatever its own options say.
     pub nic: NicOptions,
+    /// Its pairs of queues; `None`: one for each worker. With fewer, flows are spread in software (RPS).
+    pub queues: Option<u16>,
     /// The host's addresses there.
     pub addresses: Vec<Ipv4Cidr>,
     /// The host's default gateway.
@@ -94,6 +97,7 @@ impl PortOptions {
         let addresses = Unicast::new(addr).and_then(|a| Ipv4Cidr::new(a, 24)).into_iter().collect();
         Self {
             nic,
+            queues: None,
             addresses,
             gateway4: None,
             routes: Vec::new(),
@@ -403,8 +407,11 @@ fn open_ports(options: &WorldOptions, pool: &SimPool, rng: &mut Rng) -> Opened {
     };
     let mut next = 0;
     for (id, port) in (0..).map(PortId).zip(&options.ports) {
-        let nic = NicOptions { queues: options.workers, ..port.nic.clone() };
-        let (device, queues, control_side) = SimDevice::new(nic, pool.clone());
+        let pairs = port.queues.map_or(options.workers, |queues| queues.clamp(1, options.workers));
+        let nic = NicOptions { queues: pairs, ..port.nic.clone() };
+        let lens = RingLens { rx: nic.rx_descriptors, tx: nic.tx_descriptors };
+        let (device, pairs, control_side) = SimDevice::new(nic, pool.clone());
+        let queues = rps::share(pairs, &vec![Waker::default(); options.workers.into()], lens, rng.u64());
         let interfaces = interfaces(port, &mut next, rng);
         let replicas = Interfaces::new(interfaces.iter().map(ControlInterfaceParts::replica).collect());
         let replicas = replicas.expect("a port has an interface");
@@ -457,7 +464,7 @@ fn interfaces(port: &PortOptions, next: &mut u16, rng: &mut Rng) -> Vec<ControlI
 
 fn open_queues(
     id: PortId,
-    queues: Vec<(SimRx, SimTx)>,
+    queues: Vec<(Intake<SimNic>, Exit<SimNic>)>,
     interfaces: &Interfaces,
     worker_ports: &mut [Vec<WorkerPort<SimNic>>],
 ) -> Vec<CounterPage> {

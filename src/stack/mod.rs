@@ -23,6 +23,7 @@ pub mod acd;
 pub mod arp;
 pub mod audience;
 pub mod egress;
+pub mod flow_hash;
 pub mod flow_label;
 pub mod fragmentation;
 pub mod gmp;

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use pollcast::addr::MacAddr;
-use pollcast::config::plan::{EalPlan, Hugepages, OffloadSet, PortPlan};
+use pollcast::config::plan::{EalPlan, Hugepages, OffloadSet, PortPlan, Rps};
 use pollcast::dpdk::{Eal, EalOptions, Mempool, MempoolOptions};
 use pollcast::io::FilterPolicy;
 
@@ -100,5 +100,6 @@ pub(crate) fn port(device: &str) -> PortPlan {
         tagged: false,
         rx_events: false,
         workers: vec![0],
+        rps: Rps::Off,
     }
 }

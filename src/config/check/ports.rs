@@ -53,7 +53,7 @@ fn check_port(
     workers: &[WorkerPlan],
     problems: &mut Problems,
 ) -> PortPlan {
-    let RawPort { place, cpus, checksum, offloads, multicast_filter, .. } = raw;
+    let RawPort { place, cpus, checksum, offloads, multicast_filter, rps, .. } = raw;
     PortPlan {
         name: port_name(raw, before, interfaces, problems),
         device: check_device(raw.device.as_ref(), place, before, problems),
@@ -69,6 +69,7 @@ fn check_port(
         },
         rx_events: false,
         workers: workers::of_port(cpus.as_ref(), workers, problems),
+        rps: rps.as_ref().map(|at| at.value).unwrap_or_default(),
     }
 }
 

@@ -65,7 +65,7 @@ fn a_port_is_a_block() {
         {"name":"p0","device":"net_tap0,iface=pc0","driver":"net_tap","mac":"02:00:00:00:00:02","numa_node":null,
          "mtu":1500,"rx_queues":1,"tx_queues":1,"offloads":["rx_ipv4_cksum","rx_udp_cksum"],"link_up":true,
          "interfaces":[{"name":"p0","addresses":["198.18.0.2/24","2001:db8::2/64","fe80::ff:fe00:2/64"],
-           "gateway4":"198.18.0.1","gateway6":"fe80::1"}],"cpus":[1]},
+           "gateway4":"198.18.0.1","gateway6":"fe80::1"}],"cpus":[1,2,3]},
         {"name":"p1","device":"0000:01:00.0","driver":"net_ixgbe","mac":"02:00:00:00:01:02","numa_node":0,
          "mtu":9000,"rx_queues":2,"tx_queues":2,"offloads":[],"link_up":false,
          "rss":{"functions":["ipv4","ipv4-udp"],"key":"6d5a6d5a","symmetric":true,
@@ -82,6 +82,7 @@ p0  net_tap0,iface=pc0
   gateway     198.18.0.1, fe80::1
   mtu         1500 bytes
   queues      1 rx, 1 tx, on CPU 1
+  rps         flows are handed to workers on CPUs 2, 3
   offloads    rx_ipv4_cksum, rx_udp_cksum
 
 p1  0000:01:00.0

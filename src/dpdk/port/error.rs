@@ -25,7 +25,7 @@ pub enum PortError {
     /// More workers than queues.
     #[error(
         "port {port}: {want} workers want a queue pair each, and the device {device} has no more than {have}: let fewer \
-         workers serve this port (its key `cpus`), or give the device more queues"
+         workers serve this port (its key `cpus`), give the device more queues, or let flows be spread in software (rps = \"auto\")"
     )]
     TooFewQueues {
         /// The port's name.

@@ -254,11 +254,12 @@ const LINK_HEADER_MAX: u32 = 14 + 2 * 4;
 const ANY_NODE: u32 = u32::MAX;
 
 impl Port<Stopped> {
-    /// Opens the port of `plan` with one queue pair for each worker, receiving into `pool`.
+    /// Opens the port of `plan` with one queue pair for each of so many `workers`, receiving into `pool`; with fewer, if the plan's
+    /// [`rps`](PortPlan::rps) says so.
     ///
     /// # Errors
     /// There is no such device, or it does not do what the plan wants; [`PortError`] says which.
-    pub fn open(eal: &Eal, plan: &PortPlan, queue_pairs: u16, pool: &Mempool) -> Result<Self, PortError> {
+    pub fn open(eal: &Eal, plan: &PortPlan, workers: u16, pool: &Mempool) -> Result<Self, PortError> {
         let device = Device::new(&plan.device);
         let names = || (plan.name.clone(), plan.device.clone());
         let Some(port_id) = find(device) else {
@@ -281,7 +282,7 @@ impl Port<Stopped> {
         });
         let opening = Opening { plan, port_id, listener: Listener::capturing() };
         let info = device_info(port_id).map_err(|error| opening.refused("to tell its limits", error))?;
-        fits(plan, &info, queue_pairs)?;
+        let queue_pairs = fits(plan, &info, workers)?;
 
         let offered = Offloads { rx: info.rx_offload_capa, tx: info.tx_offload_capa };
         let driver = driver_name(&info);
@@ -316,7 +317,7 @@ impl Port<Stopped> {
         Ok(Self { opened, info: port_info, state })
     }
 
-    /// Starts the port, and hands out its queues, one pair for each worker.
+    /// Starts the port, and hands out its queues, one pair for each worker, or fewer.
     ///
     /// The multicast filter is to be applied after this: drivers forget one that they were given before.
     ///
@@ -360,20 +361,20 @@ impl Port<Stopped> {
     }
 }
 
-/// Whether the device can be what the plan wants.
-fn fits(plan: &PortPlan, info: &sys::rte_eth_dev_info, want: u16) -> Result<(), PortError> {
+/// Whether the device can be what the plan wants. Returns how many queue pairs it is to have.
+fn fits(plan: &PortPlan, info: &sys::rte_eth_dev_info, want: u16) -> Result<u16, PortError> {
     let (port, device) = (plan.name.clone(), plan.device.clone());
     let (rx, tx) = queues(&driver_name(info), (info.max_rx_queues, info.max_tx_queues));
     let have = rx.min(tx);
-    if want > have {
+    let Some(pairs) = plan.rps.pairs(want, have) else {
         return Err(PortError::TooFewQueues { port, device, have, want });
-    }
+    };
     let (min, max) = (info.min_mtu, max_mtu(info.max_mtu, info.max_rx_pktlen));
     let mtu = plan.mtu;
     if !(min..=max).contains(&mtu) {
         return Err(PortError::Mtu { port, device, mtu, min, max });
     }
-    Ok(())
+    Ok(pairs)
 }
 
 impl<S> Port<S> {

@@ -114,12 +114,13 @@ impl Port {
 
     /// The packets that came by each receive queue.
     pub(super) fn rx_by_queue(&self) -> impl Iterator<Item = u64> {
-        self.base.pages.iter().map(|page| page.read().get(Counter::Rx))
+        let queues = self.base.device.info().rx_queues;
+        self.base.pages.iter().take(queues.into()).map(|page| page.read().get(Counter::Rx))
     }
 
     /// Says so if the device was given several receive queues and fills one.
     pub(super) fn check_spread(&mut self) {
-        if self.base.pages.len() < 2 {
+        if self.base.device.info().rx_queues < 2 {
             return;
         }
         let mut spread = self.base.spread;
@@ -128,7 +129,7 @@ impl Port {
             tracing::warn!(
                 "port {}: all that came so far came by queue {queue} of {}: if that is not all of one flow, the device does \
                  not spread flows by {}, and the other queues' workers have nothing to do: let one worker serve this port \
-                 (its key `cpus`)",
+                 (its key `cpus`), or spread flows in software (rps = \"on\")",
                 info.name,
                 info.rx_queues,
                 info.driver,
