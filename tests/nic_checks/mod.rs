@@ -203,11 +203,12 @@ pub fn a_queue_that_is_never_filled_is_told_of(guest: &Guest) {
     }
 }
 
-// More workers than the device has queues: a sentence that says what to do.
+// More workers than the device has queues, and no spreading in software: a sentence that says what to do.
 pub fn more_workers_than_queues_are_refused(guest: &Guest) {
     let mut model = guest.model;
     model.workers = 2;
-    let said = guest.refusal(&model.config(ECHO6));
+    let config = model.config(ECHO6).replacen("[[port]]", "[[port]]\nrps = \"off\"", 1);
+    let said = guest.refusal(&config);
     assert!(said.contains("2 workers want a queue pair each") && said.contains("its key `cpus`"), "{said}");
 }
 
