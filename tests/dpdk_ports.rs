@@ -354,7 +354,7 @@ fn each_queue_pair_is_handed_out_once_and_moves_to_its_thread() {
         let pool = pool(&eal, 1023);
         let (started, queues) = Port::open(&eal, &port("net_null0"), 3, &pool).unwrap().start().unwrap();
         assert_eq!((started.info().rx_queues, started.info().tx_queues, queues.len()), (3, 3, 3));
-        eprintln!("RSS {:?}", started.info().rss);
+        assert!(started.info().rss.is_some());
         let threads: Vec<_> = queues
             .into_iter()
             .map(|(mut rx, mut tx)| {
