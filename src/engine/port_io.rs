@@ -145,6 +145,11 @@ impl<N: Nic> PortIo<N> {
         forwarded
     }
 
+    /// Packets that other workers handed over, and that it has not taken yet.
+    pub(super) fn handed_over(&self) -> usize {
+        self.rx.steered().map_or(0, Ring::len) + self.tx.handed_over().map_or(0, Ring::len)
+    }
+
     /// The last turn: what other workers received for this one is looked at no more; what they have to send, goes.
     pub(super) fn finish(&mut self) {
         self.rx.give_up(&mut self.tally);

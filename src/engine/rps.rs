@@ -39,6 +39,11 @@ impl<B> Ring<B> {
     pub(super) fn pop(&self) -> Option<B> {
         self.queue.pop()
     }
+
+    /// How many packets are in it.
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
 }
 
 /// From where a worker receives on a port.
@@ -167,6 +172,11 @@ impl<N: Nic> Intake<N> {
             Self::Queue(rx) | Self::Steers(Steering { rx, .. }) => rx.disarm(),
             Self::Steered(_) => {}
         }
+    }
+
+    /// The ring of what others received for this worker.
+    pub(super) fn steered(&self) -> Option<&Ring<N::Buf>> {
+        if let Self::Steered(ring) = self { Some(ring) } else { None }
     }
 
     /// The last turn: what others received for this worker is looked at no more.

@@ -303,6 +303,12 @@ impl<N: Nic> Worker<N> {
         sum
     }
 
+    /// Packets in its rings, of all ports: what other workers received for it, or would have it send (RPS).
+    #[must_use]
+    pub fn handed_over(&self) -> usize {
+        self.ports.iter().map(PortIo::handed_over).sum()
+    }
+
     fn poll_port(&mut self, now: Instant, index: usize) -> usize {
         let Some(port) = self.ports.get_mut(index) else { return 0 };
         let received = port.rx.rx_burst(&mut self.rx_burst, self.burst, &mut port.tally);

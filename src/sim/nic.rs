@@ -284,19 +284,6 @@ impl SimDevice {
 }
 
 fn port_info(options: &NicOptions) -> PortInfo {
-    let mut offloads = Vec::new();
-    if options.rx_checksum != RxChecksum::Unknown {
-        offloads.extend(["rx_ipv4_cksum".to_owned(), "rx_udp_cksum".to_owned()]);
-    }
-    if options.vlan_strip {
-        offloads.push("rx_vlan_strip".to_owned());
-    }
-    if options.vlan_insert {
-        offloads.push("tx_vlan_insert".to_owned());
-    }
-    if options.tx_checksum {
-        offloads.extend(["tx_ipv4_cksum".to_owned(), "tx_udp_cksum".to_owned()]);
-    }
     PortInfo {
         name: options.name.clone(),
         device: format!("sim_{}", options.name),
@@ -306,7 +293,7 @@ fn port_info(options: &NicOptions) -> PortInfo {
         mtu: options.mtu,
         rx_queues: options.queues.max(1),
         tx_queues: options.queues.max(1),
-        offloads,
+        offloads: offload::names(options),
         rss: None,
     }
 }
@@ -510,10 +497,10 @@ impl PortControl for SimPort {
         if device.broken {
             return Err("the device does not start: Input/output error (-EIO)".to_owned());
         }
-        if reset {
-            device.rss = Rss::new(device.options.rss, device.options.queues.max(1));
-        }
         let queues = device.options.queues.max(1);
+        if reset {
+            device.rss = Rss::new(device.options.rss, queues);
+        }
         self.info.rss = device.rss.set_up(queues);
         let mut hardware = filter::lock(&self.hardware);
         if reset {

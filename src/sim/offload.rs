@@ -3,6 +3,7 @@
 //!
 //! Written without the code of the host under test, so that each checks the other.
 
+use super::nic::NicOptions;
 use super::rss::{network_layer, u16_at};
 use crate::io::{ChecksumStatus, TxChecksum};
 
@@ -136,6 +137,24 @@ fn fold(mut sum: u64) -> u16 {
             Err(_) => sum = (sum & 0xffff) + (sum >> 16),
         }
     }
+}
+
+/// DPDK's names of what a device like this does, as a port tells them.
+pub(super) fn names(options: &NicOptions) -> Vec<String> {
+    let mut offloads = Vec::new();
+    if options.rx_checksum != RxChecksum::Unknown {
+        offloads.extend(["rx_ipv4_cksum".to_owned(), "rx_udp_cksum".to_owned()]);
+    }
+    if options.vlan_strip {
+        offloads.push("rx_vlan_strip".to_owned());
+    }
+    if options.vlan_insert {
+        offloads.push("tx_vlan_insert".to_owned());
+    }
+    if options.tx_checksum {
+        offloads.extend(["tx_ipv4_cksum".to_owned(), "tx_udp_cksum".to_owned()]);
+    }
+    offloads
 }
 
 #[cfg(test)]

@@ -158,7 +158,8 @@ impl World {
         let held = tally.get(Counter::Held) - tally.get(Counter::Released);
         let held = usize::try_from(held).unwrap_or(usize::MAX) + self.machine.lock().control.waiting();
         let kept = self.kept.load(Ordering::Relaxed);
-        let accounted = rings + self.taken.len() + held + kept;
+        let handed_over = self.machine.lock().workers.iter().map(Worker::handed_over).sum::<usize>();
+        let accounted = rings + handed_over + self.taken.len() + held + kept;
         assert_eq!(self.pool.outstanding(), accounted, "buffers out of the pool, and where they are");
         assert_eq!(self.pool.outstanding_large(), 0, "a large buffer lives no longer than a turn");
     }
