@@ -312,8 +312,11 @@ mod tests {
 
     const LENS: RingLens = RingLens { rx: 64, tx: 16 };
 
+    /// What a worker receives from and sends to.
+    type Ends = (Intake<SimNic>, Exit<SimNic>);
+
     /// A device with `queues` queues, shared by `workers` workers.
-    fn shared(queues: u16, workers: usize) -> (SimDevice, SimPool, Vec<(Intake<SimNic>, Exit<SimNic>)>) {
+    fn shared(queues: u16, workers: usize) -> (SimDevice, SimPool, Vec<Ends>) {
         let pool = SimPool::new(512, 2048);
         let options = NicOptions { queues, ..NicOptions::default() };
         let (device, pairs, _port) = SimDevice::new(options, pool.clone());

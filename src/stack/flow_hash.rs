@@ -95,6 +95,7 @@ fn of_ends(one: u64, other: u64, secret: u64) -> u64 {
 
 /// The product's halves, one on the other.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
 fn folded(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     (product >> 64) as u64 ^ product as u64
