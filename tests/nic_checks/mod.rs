@@ -207,7 +207,9 @@ pub fn a_queue_that_is_never_filled_is_told_of(guest: &Guest) {
 pub fn more_workers_than_queues_are_refused(guest: &Guest) {
     let mut model = guest.model;
     model.workers = 2;
-    let config = model.config(ECHO6).replacen("[[port]]", "[[port]]\nrps = \"off\"", 1);
+    let mut config = model.config(ECHO6);
+    // Its last table may be a VLAN's, which has no such key.
+    config.ports = config.ports.replacen("[[port]]", "[[port]]\nrps = \"off\"", 1);
     let said = guest.refusal(&config);
     assert!(said.contains("2 workers want a queue pair each") && said.contains("its key `cpus`"), "{said}");
 }
