@@ -15,7 +15,7 @@ use arrayvec::ArrayVec;
 use crossbeam::channel::Receiver;
 
 pub use super::answer::Manner;
-use super::counters::{Counter, CounterPage, SocketPage, Tally};
+use super::counters::{Counter, CounterPage, SocketPages, Tally};
 use super::depart::Local;
 use super::fragments::{self, Fragments, Owners};
 use super::homes::Homes;
@@ -93,8 +93,8 @@ pub struct WorkerParts<N: Nic> {
     pub pool: N::Pool,
     /// Its sockets.
     pub table: PortTable,
-    /// The counters of each socket, by its id.
-    pub socket_pages: Vec<SocketPage>,
+    /// The counters of its sockets.
+    pub socket_pages: SocketPages,
     /// Its services.
     pub services: Vec<WorkerService<N::Buf>>,
     /// Where each socket's service lives.
@@ -129,7 +129,7 @@ pub struct Worker<N: Nic> {
     ports: Vec<PortIo<N>>,
     pool: N::Pool,
     table: PortTable,
-    socket_pages: Vec<SocketPage>,
+    socket_pages: SocketPages,
     services: Vec<Hosted<N::Buf>>,
     homes: Homes<N::Buf>,
     sockets: WorkerSockets,

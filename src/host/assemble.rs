@@ -10,7 +10,7 @@ use crate::addr::Family;
 use crate::config::{GroupSources, IcmpPlan, Plan, ReassemblyPlan, ServicePlan, UoaPlan};
 use crate::dpdk::{Dpdk, Mbuf};
 use crate::engine::control::{ControlSocket, InitialMembership, Taken, Wanted};
-use crate::engine::counters::{CounterPage, SocketPage};
+use crate::engine::counters::{CounterPage, SocketPages};
 use crate::engine::fragments::{self, Owners};
 use crate::engine::homes::Homes;
 use crate::engine::message::{self, HandedOver, PuntSenders, ToWorker};
@@ -48,6 +48,8 @@ pub(super) struct Assembly {
     pub(super) workers: Vec<WorkerParts<Dpdk>>,
     pub(super) inboxes: Vec<Way<ToWorker<Mbuf>>>,
     pub(super) sockets: Vec<ControlSocket>,
+    /// Their counters on each worker.
+    pub(super) socket_pages: Vec<SocketPages>,
 }
 
 /// What a worker sends for threads, and how much of it was taken.
@@ -70,7 +72,7 @@ pub(super) fn workers(
             ports.push(WorkerPort { id, rx, tx, interfaces, owners, page });
         }
     }
-    let mut sockets = control_sockets(plan);
+    let sockets = control_sockets(plan);
     let (inboxes, receivers): (Vec<_>, Vec<Receiver<ToWorker<Mbuf>>>) =
         wakers.iter().map(message::inbox).unzip();
     let (ways, fragments): (Vec<_>, Vec<_>) = wakers.iter().map(message::hand_over).unzip();
@@ -83,13 +85,16 @@ pub(super) fn workers(
     let secret = rng.u64();
     // U14: a flow goes to the same socket, whichever worker receives it.
     let table_seed = rng.u64();
-    let mut assembly = Assembly { workers: Vec::new(), inboxes, sockets: Vec::new() };
+    let mut assembly =
+        Assembly { workers: Vec::new(), inboxes, sockets: Vec::new(), socket_pages: Vec::new() };
     let of = u32::try_from(plan.workers.len()).unwrap_or(u32::MAX);
     let receivers = receivers.into_iter().zip(fragments).zip(datagrams);
     for ((ports, worker), ((inbox, handed_over), to_services)) in ports.into_iter().zip(0u32..).zip(receivers)
     {
         let me = worker as usize;
-        let (table, socket_pages) = bind(&mut sockets, table_seed)?;
+        let table = bind(&sockets, table_seed)?;
+        let socket_pages = SocketPages::new(sockets.len());
+        assembly.socket_pages.push(socket_pages.clone());
         assembly.workers.push(WorkerParts {
             services: services(plan, factories, |id| {
                 let its = sockets.iter().zip(&lives_on).filter(|(s, _)| s.socket.service == id);
@@ -174,7 +179,7 @@ fn control_sockets(plan: &Plan) -> Vec<ControlSocket> {
                 let socket = Socket { multicast_all, reuse_address, ..Socket::new(interface, local, id) };
                 let workers = homes(plan, &socket);
                 let cpus = workers.into_iter().filter_map(|w| plan.workers.get(w)).map(|w| w.cpu).collect();
-                sockets.push(ControlSocket { socket, cpus, pages: Vec::new() });
+                sockets.push(ControlSocket { socket, cpus });
             }
         }
     }
@@ -194,21 +199,17 @@ fn homes(plan: &Plan, socket: &Socket) -> Vec<usize> {
     port.workers.iter().copied().filter(|worker| service.workers.contains(worker)).collect()
 }
 
-/// One worker's table of all sockets, those of services that live elsewhere included, and its counters for each.
-fn bind(sockets: &mut [ControlSocket], seed: u64) -> Result<(PortTable, Vec<SocketPage>), HostError> {
+/// One worker's table of all sockets, those of services that live elsewhere included.
+fn bind(sockets: &[ControlSocket], seed: u64) -> Result<PortTable, HostError> {
     let mut table = PortTable::new(seed);
-    let mut pages = Vec::new();
-    for ControlSocket { socket, pages: shown, .. } in sockets {
+    for ControlSocket { socket, .. } in sockets {
         // The plan has proven that they may be where they are.
         table.bind(*socket).map_err(|e| HostError::Service {
             service: format!("{}", socket.local),
             problem: e.to_string(),
         })?;
-        let page = SocketPage::default();
-        shown.push(page.clone());
-        pages.push(page);
     }
-    Ok((table, pages))
+    Ok(table)
 }
 
 /// One worker's instances of the services that live there.

@@ -102,7 +102,7 @@ pub(super) fn run(
     let of_workers: Vec<_> = send.iter().map(|send| (Taken::default(), Arc::clone(send))).collect();
     let wakers: Vec<_> = idle.iter().map(Idle::waker).collect();
     let with = (wall_clock(clock), &*wakers, &*of_workers);
-    let Assembly { workers, inboxes, sockets } =
+    let Assembly { workers, inboxes, sockets, socket_pages } =
         assemble::workers(plan, factories, ends, &pool, &punt, with, &mut rng)?;
     let taken = of_workers.into_iter().map(|(taken, _)| taken).collect();
     let threads = threads.map(|threads| control_sockets(plan, threads, taken));
@@ -113,6 +113,7 @@ pub(super) fn run(
             ports: control_ports,
             services: plan.services.iter().map(|s| s.name.clone()).collect(),
             sockets,
+            socket_pages,
             threads,
             pool,
             pool_stats: Box::new(move || PoolStats {

@@ -15,7 +15,7 @@ use crate::engine::control::{
     Control, ControlInterfaceParts, ControlParts, ControlPortParts, ControlSocket, ControlSocketsParts,
     InitialMembership, SocketLimits, Taken, Wanted,
 };
-use crate::engine::counters::{CounterPage, SocketPage};
+use crate::engine::counters::{CounterPage, SocketPages};
 use crate::engine::fragments::{LIMITS, owners};
 use crate::engine::homes::Homes;
 use crate::engine::message::{PuntSenders, hand_over, inbox, punt_queues, to_services};
@@ -314,16 +314,16 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
     let (punt, punts) = punt_queues(secret);
     let lives_on = lives_on(options, &table);
     let mut each = receivers.into_iter().zip(fragments).zip(owners(&ways)).zip(datagrams);
-    let mut pages: Vec<Vec<SocketPage>> = vec![Vec::new(); table.sockets().count()];
-    let first = pages.len();
+    let mut pages = Vec::new();
+    let first = table.sockets().count();
     let of_workers: Vec<(Taken, Arc<SendQueue>)> = (0..options.workers).map(|_| Default::default()).collect();
     let mut workers = Vec::new();
     for (worker, mut ports) in (0u16..).zip(worker_ports) {
         let Some((((inbox, handed_over), owners), to_services)) = each.next() else { break };
         // Every worker serves every port.
         ports.iter_mut().for_each(|port| port.owners.clone_from(&owners));
-        let socket_pages: Vec<SocketPage> = pages.iter().map(|_| SocketPage::default()).collect();
-        pages.iter_mut().zip(&socket_pages).for_each(|(all, page)| all.push(page.clone()));
+        let socket_pages = SocketPages::new(first);
+        pages.push(socket_pages.clone());
         workers.push(Worker::new(
             now,
             WorkerParts {
@@ -354,7 +354,7 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
             },
         ));
     }
-    let sockets = table.sockets().map(|(_, socket)| socket).zip(pages).zip(lives_on);
+    let sockets = table.sockets().map(|(_, socket)| socket).zip(lives_on);
     let (packets, view) = (Packets::new(&options.packets), Arc::new(SharedView::new(NetView::default())));
     let threads = ControlSocketsParts {
         limits: options.sockets,
@@ -372,7 +372,8 @@ pub(super) fn build(now: Instant, options: &WorldOptions, rng: &mut Rng) -> Host
         ControlParts {
             ports: control_ports,
             services: options.services.iter().map(|s| s.name.clone()).collect(),
-            sockets: sockets.map(|((socket, pages), cpus)| ControlSocket { socket, cpus, pages }).collect(),
+            sockets: sockets.map(|(socket, cpus)| ControlSocket { socket, cpus }).collect(),
+            socket_pages: pages,
             threads: Some(threads),
             pool: pool.clone(),
             pool_stats: pool_stats(&pool),

@@ -15,6 +15,7 @@ use crate::engine::counters::{Counter, Tally};
 use crate::io::{DropReason, InterfaceId, Nic};
 use crate::stack::groups::{HOST, ServiceId, socket_of};
 use crate::stack::membership::SourceFilter;
+use crate::stack::port_table::SocketId;
 use crate::time::Instant;
 
 impl<N: Nic> Control<N> {
@@ -111,8 +112,8 @@ impl<N: Nic> Control<N> {
     }
 
     fn sockets(&self) -> Vec<SocketAnswer> {
-        let row = |s: &super::ControlSocket| {
-            let counts = s.pages.iter().map(crate::engine::counters::SocketPage::read);
+        let row = |(s, id): (&super::ControlSocket, SocketId)| {
+            let counts = self.socket_pages.iter().map(|pages| pages.read(id));
             let (rx, tx) = counts.fold((0, 0), |(rx, tx), (r, t)| (rx + r, tx + t));
             SocketAnswer {
                 service: self.service_name(s.socket.service),
@@ -126,7 +127,7 @@ impl<N: Nic> Control<N> {
             }
         };
         let threads = self.threads.iter().flat_map(|threads| threads.rows(|id| self.interface_name(id)));
-        self.sockets.iter().map(row).chain(threads).collect()
+        self.sockets.iter().zip(0..).map(row).chain(threads).collect()
     }
 
     /// The groups of each interface, IPv4's before IPv6's.

@@ -31,7 +31,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use super::command::{Answer, DoneAnswer, PoolStats};
-use super::counters::{Counter, SocketPage};
+use super::counters::{Counter, SocketPages};
 use super::message::{INBOX_LEN, PUNT_LEN, Punt, PuntReceivers, ToWorker, Unresolved, Used};
 use super::way::Way;
 use crate::addr::{Group, V4, V6};
@@ -77,15 +77,13 @@ const LAST_WORDS_MAX: u32 = 300;
 /// every driver can interrupt for it, and one that should and does not would be believed to be down for ever.
 const LINK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A socket as control shows it: where it is, and its counters on every worker.
+/// A socket as control shows it.
 #[derive(Debug)]
 pub struct ControlSocket {
     /// Where it is, and whose.
     pub socket: Socket,
     /// The CPUs of the workers on which its service lives and that serve its port.
     pub cpus: Vec<usize>,
-    /// A page for each worker.
-    pub pages: Vec<SocketPage>,
 }
 
 /// A group that a service joins from the start.
@@ -114,8 +112,10 @@ pub struct ControlParts<N: Nic> {
     pub ports: Vec<ControlPortParts>,
     /// The names of the services, by [`ServiceId`].
     pub services: Vec<String>,
-    /// The sockets.
+    /// The sockets, by their ids.
     pub sockets: Vec<ControlSocket>,
+    /// Their counters on each worker.
+    pub socket_pages: Vec<SocketPages>,
     /// Those of threads, if there may be any.
     pub threads: Option<ControlSocketsParts>,
     /// Where frames of our own come from.
@@ -143,6 +143,7 @@ pub struct Control<N: Nic> {
     ports: Vec<Port>,
     services: Vec<String>,
     sockets: Vec<ControlSocket>,
+    socket_pages: Vec<SocketPages>,
     lcores: Vec<ControlWorker>,
     threads: Option<Threads>,
     punts: PuntReceivers<N::Buf>,
@@ -210,7 +211,7 @@ impl<N: Nic> Control<N> {
     #[must_use]
     pub fn new(now: Instant, parts: ControlParts<N>) -> Self {
         let ControlParts { ports, services, sockets, threads, pool, pool_stats, .. } = parts;
-        let ControlParts { workers, lcores, punts, mut rng, .. } = parts;
+        let ControlParts { workers, lcores, punts, socket_pages, mut rng, .. } = parts;
         let ports = ports.into_iter().map(|p| Port::new(p, &mut rng)).collect();
         let fixed = || sockets.iter().map(|s| s.socket).collect();
         let threads = threads.map(|parts| Threads::new(parts, fixed(), rng.fork()));
@@ -220,6 +221,7 @@ impl<N: Nic> Control<N> {
             ports,
             services,
             sockets,
+            socket_pages,
             lcores,
             threads,
             punts,

@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 use super::serve::flow_of;
 use super::{Manner, Worker};
 use crate::addr::{V4, V6};
-use crate::engine::counters::{Counter, SocketPage};
+use crate::engine::counters::{Counter, SocketPages};
 use crate::engine::depart::{Depart, DepartError, Looped};
 use crate::engine::port_io::PortIo;
 use crate::io::{BURST_MAX, Cast, Departure, DropReason, IcmpError, IcmpErrorKind, Nic, PacketBuf, Parts};
@@ -88,7 +88,7 @@ impl<N: Nic> Worker<N> {
 pub(super) fn carry_out<N: Nic>(
     mut depart: Depart<'_, N>,
     index: usize,
-    (pages, manner): (&[SocketPage], Manner),
+    (pages, manner): (&SocketPages, Manner),
     batch: &mut ArrayVec<Datagram<N::Buf>, BURST_MAX>,
 ) {
     for datagram in batch.drain(..) {
@@ -104,9 +104,7 @@ pub(super) fn carry_out<N: Nic>(
             }
             _ => false,
         };
-        if let Some(page) = pages.get(parts.socket() as usize) {
-            page.add(1, u64::from(answered));
-        }
+        pages.add(parts.socket(), 1, u64::from(answered));
         let Some(port) = depart.ports.get_mut(index) else { continue };
         match action {
             Action::Refuse(why) => port.tally.drop(why),

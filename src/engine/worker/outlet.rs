@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 
 use super::{Manner, Worker, WorkerService};
-use crate::engine::counters::SocketPage;
+use crate::engine::counters::SocketPages;
 use crate::engine::depart::{Depart, DepartError};
 use crate::engine::port_io::PortIo;
 use crate::io::{BufPool, Departure, InterfaceId, Nic, PacketBuf};
@@ -59,7 +59,7 @@ impl<B: PacketBuf> Hosted<B> {
 pub(super) struct Outlet<'a, N: Nic> {
     pub(super) depart: Depart<'a, N>,
     pub(super) view: &'a NetView,
-    pub(super) pages: &'a [SocketPage],
+    pub(super) pages: &'a SocketPages,
 }
 
 /// The same for one service.
@@ -104,9 +104,7 @@ impl<N: Nic> Engine<N::Buf> for Asked<'_, N> {
             loopback: options.loopback,
         };
         self.with.depart.send(buf, udp, &departure).map_err(refused)?;
-        if let Some(page) = self.with.pages.get(socket.id as usize) {
-            page.add(0, 1);
-        }
+        self.with.pages.add(socket.id, 0, 1);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use super::fan_out::{Copy, FanOut};
 use super::outlet::Outlet;
 use super::{Manner, Worker, local};
 use crate::addr::{V4, V6};
-use crate::engine::counters::{Counter, SocketPage};
+use crate::engine::counters::{Counter, SocketPages};
 use crate::engine::depart::Depart;
 use crate::engine::message::ToService;
 use crate::engine::port_io::PortIo;
@@ -62,7 +62,7 @@ impl<N: Nic> Worker<N> {
                 }
                 port.tally.add(Counter::Delivered, batch.len() as u64);
                 let Self { ports, pool, table, local, .. } = self;
-                let (view, pages) = (&self.view, self.socket_pages.as_slice());
+                let (view, pages) = (&self.view, &self.socket_pages);
                 let outlet = Outlet { depart: Depart { now, ports, pool, table, local }, view, pages };
                 s.call(outlet, |service, cx| service.datagrams(cx, batch));
                 manner = s.manner;
@@ -316,7 +316,7 @@ pub(super) fn split<T, const N: usize>(
 fn carry_out<N: Nic>(
     now: Instant,
     port: &mut PortIo<N>,
-    pages: &[SocketPage],
+    pages: &SocketPages,
     (level, manner): (Level, Manner),
     batch: &mut ArrayVec<Datagram<N::Buf>, BURST_MAX>,
     pool: &N::Pool,
@@ -338,7 +338,7 @@ fn carry_out<N: Nic>(
 
 /// Datagrams of one socket that follow one another.
 struct Run<'a> {
-    pages: &'a [SocketPage],
+    pages: &'a SocketPages,
     socket: SocketId,
     /// How many the batch had left when it began.
     left: usize,
@@ -351,9 +351,7 @@ impl Run<'_> {
     #[inline(never)]
     fn end(&mut self, left: usize) {
         let rx = (self.left - left) as u64;
-        if let Some(page) = self.pages.get(self.socket as usize) {
-            page.add(rx, rx - self.unanswered.min(rx));
-        }
+        self.pages.add(self.socket, rx, rx - self.unanswered.min(rx));
         (self.left, self.unanswered) = (left, 0);
     }
 }
