@@ -103,6 +103,9 @@ fn options_and_control_decide_how_it_leaves() {
     let manner: Vec<_> = sent(&mut world).iter().map(|frame| (frame.ttl, frame.tos)).collect();
     assert_eq!(manner, [(9, 0xb8), (3, 4), (1, 0xb8), (5, 0xb8)]);
     assert_eq!(socket.set_ttl(Level::V4, Some(0)).unwrap_err().errno(), Errno::EINVAL);
+    let control = SendControl { ttl: Some(0), ..SendControl::default() };
+    let without = socket.send_msg(b"x", Some(addr(PEER)), &control, SendFlags::default());
+    assert_eq!(errno(without), Errno::EINVAL);
     assert_eq!(socket.set_tos(Level::V6, 0).unwrap_err().errno(), Errno::ENOPROTOOPT);
 }
 

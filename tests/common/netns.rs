@@ -37,6 +37,11 @@ impl Netns {
         netns
     }
 
+    /// The one that this thread is in.
+    pub fn here() -> Self {
+        Self { namespace: File::open("/proc/thread-self/ns/net").unwrap() }
+    }
+
     /// Does `work` in the namespace. Sockets that it makes stay there.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         thread::scope(|scope| {

@@ -1,4 +1,5 @@
 //! What the tests of threads' sockets in the simulator share.
+#![allow(dead_code, reason = "each test uses its part")]
 
 use core::net::{IpAddr, SocketAddr};
 
