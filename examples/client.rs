@@ -22,12 +22,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server: SocketAddr = server.parse()?;
 
     let host = Host::load(config)?.start()?;
-    stop::on_signals(&host)?;
     let sockets = host.sockets();
     let socket = if server.is_ipv4() { sockets.udp4()? } else { sockets.udp6()? };
     // Connected, it hears this server alone, and what the network reports of what it sent.
     socket.connect(server)?;
     socket.set_read_timeout(Some(PATIENCE));
+    stop::on_signals(&host)?;
 
     let mut buf = [0; 65536];
     for attempt in 1..=ATTEMPTS {

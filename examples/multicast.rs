@@ -19,7 +19,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sources = sources.iter().map(|source| source.parse()).collect::<Result<Vec<IpAddr>, _>>()?;
 
     let host = Host::load(config)?.start()?;
-    stop::on_signals(&host)?;
     // Bound to the group, it hears nothing else that is sent to this port.
     let socket = host.sockets().bind(group)?;
     // On the first interface. With `None` it would be the one that a route leads to the group by, as on Linux.
@@ -30,6 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if sources.is_empty() {
         socket.join(group.ip(), interface)?;
     }
+    stop::on_signals(&host)?;
     println!("joined {}", group.ip());
 
     let mut buf = [0; 65536];

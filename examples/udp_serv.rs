@@ -16,8 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [port, config] = &args[..] else { return Err("usage: udp_serv PORT CONFIG".into()) };
 
     let host = Host::load(config)?.start()?;
-    stop::on_signals(&host)?;
     let socket = host.sockets().bind((Ipv6Addr::UNSPECIFIED, port.parse()?))?;
+    stop::on_signals(&host)?;
     let mut buf = [0; 65536];
     while let Some(received) = stop::unless_down(socket.recv_msg(&mut buf, RecvFlags::default()))? {
         let (peer, payload) = (received.source(), &buf[..received.len]);
