@@ -86,6 +86,27 @@ fn a_connected_socket_hears_its_peer_and_what_came_before_stays() {
     assert_eq!(recv(&socket), Ok(b"anyone's".to_vec()));
 }
 
+// U23: each has its own, and nobody another's.
+#[test]
+fn a_burst_for_a_service_and_for_threads_reaches_each() {
+    let mut world = World::new(12, &WorldOptions::default());
+    world.run_for(Duration::from_secs(5));
+    let socket = sockets(&world).bind(addr("198.18.0.2:5000")).unwrap();
+    socket.set_nonblocking(true);
+    world.run_for(Duration::from_secs(1));
+    world.take_sent(0);
+    for n in 0..8u8 {
+        let to = ["198.18.0.2:7", "198.18.0.2:5000"][usize::from(n) % 2];
+        world.inject(0, &UdpFrame::new("198.18.0.1:4000", to, &[n]).frame());
+    }
+    world.run_for(Duration::from_millis(1));
+    assert_eq!(world.take_sent(0).len(), 4, "the echo's answers");
+    for n in [1, 3, 5, 7] {
+        assert_eq!(recv(&socket), Ok(vec![n]));
+    }
+    assert_eq!(recv(&socket), Err(Errno::EAGAIN));
+}
+
 // U23, Linux: as many as `SO_RCVBUF` has room for; of more, the newest are dropped and counted, and nobody is told.
 #[test]
 fn a_full_queue_drops_the_newest_and_counts() {

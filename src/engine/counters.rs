@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crossbeam::utils::CachePadded;
 
 use crate::io::DropReason;
-use crate::stack::port_table::SocketId;
+use crate::stack::port_table::{Fetch, SocketId};
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal;)+) => {
@@ -259,6 +259,12 @@ impl SocketPages {
     fn of(&self, id: SocketId) -> Option<&[AtomicU64; 2]> {
         let id = id as usize;
         self.0.get(id / IN_LINE)?.0.get(id % IN_LINE)
+    }
+
+    /// Has the counters of the socket `id` come near.
+    #[inline]
+    pub fn fetch(&self, id: SocketId, near: &impl Fetch) {
+        self.of(id).into_iter().for_each(|counters| near.fetch(counters));
     }
 
     /// Adds to both of the socket `id`, if it is one of them. Only the one worker that owns the page may call this.

@@ -7,7 +7,7 @@ use super::dispatch::{Level, sum_long};
 use super::head::Words;
 use super::wide::{FRONT, Heads, Narrow, Template, UDP_IN_FRONT, Wide, begins_like};
 use super::{HEAD, LINK, MAC_MASK, Own, View, fold, layers, tagged};
-use super::{four, four6};
+use super::{ahead, four, four6};
 use crate::addr::V4;
 use crate::io::{Burst, Cast, ChecksumStatus, InterfaceId, PacketBuf, Parts, PayloadSum, RxMeta};
 use crate::stack::audience::{self, First, ForMany};
@@ -75,6 +75,9 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
     sink: &mut impl Sink<B>,
 ) -> u64 {
     let Port { view, interfaces, table } = port;
+    if table.is_large() {
+        ahead::fetch(rx, port);
+    }
     let Some(interface) = interfaces.untagged() else { return tagged::burst(level, rx, port, sink) };
     let lookup = Lookup { view, interface, table };
     rx.iter().take(AHEAD).for_each(PacketBuf::prefetch);

@@ -10,6 +10,7 @@ use super::wide::{FRONT, Narrow, Template, Wide};
 use super::{View, reply as in_place};
 use crate::io::{Burst, PacketBuf, Parts};
 use crate::stack::interface::Interfaces;
+use crate::stack::port_table::Fetch;
 use crate::wire::checksum::Sum;
 
 /// A level of CPU. Holding one proves that this CPU has it: only [`Level::detect`] makes any but the baseline.
@@ -102,6 +103,25 @@ fn sum_long_baseline(bytes: &[u8]) -> Sum {
 #[inline(never)]
 fn sum_long_v3(bytes: &[u8]) -> Sum {
     v3::sum(bytes)
+}
+
+/// Has cache lines come near: a [`Fetch`] by the CPU's own instruction, where it has one.
+#[derive(Clone, Copy, Debug)]
+pub struct Near;
+
+impl Fetch for Near {
+    #[inline(always)]
+    fn fetch<T>(&self, it: &T) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch has no effect that a program can see, whatever the address; and this one is a reference's.
+        unsafe {
+            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
+                core::ptr::from_ref(it).cast(),
+            );
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = it;
+    }
 }
 
 /// Requests of a burst that are to be answered in place, and where they go from there.

@@ -16,6 +16,7 @@
 
 mod accept;
 mod accept6;
+mod ahead;
 mod dispatch;
 mod four;
 mod four6;
@@ -29,7 +30,7 @@ mod view6;
 mod wide;
 
 pub use accept::{Port, Sink};
-pub use dispatch::{Level, Requests, ingress_burst, reply_burst};
+pub use dispatch::{Level, Near, Requests, ingress_burst, reply_burst};
 
 use core::net::Ipv4Addr;
 

@@ -10,7 +10,7 @@ use pollcast::stack::egress;
 use pollcast::stack::fragmentation::{IdSpace, Ids};
 use pollcast::stack::ingress::{Ingress, IngressOptions, Verdict};
 use pollcast::stack::interface::{Interface, Interfaces};
-use pollcast::stack::port_table::PortTable;
+use pollcast::stack::port_table::{PortTable, Socket};
 use pollcast::time::Instant;
 use proptest::prelude::*;
 
@@ -75,8 +75,18 @@ impl Requests<SimBuf> for One<'_> {
 pub struct World {
     pub interfaces: Interfaces,
     table: PortTable,
+    /// The same among so many that a burst's look-ups are fetched for ahead.
+    large: PortTable,
     pub view: View,
     pool: SimPool,
+}
+
+/// `table`, with a socket more whose id makes it large.
+fn among_many(table: &PortTable) -> PortTable {
+    let mut large = table.clone();
+    large.set(4000, Some(Socket::new(None, ([203, 0, 113, 1], 65_535).into(), 0)));
+    assert!(large.is_large() && !table.is_large());
+    large
 }
 
 impl World {
@@ -86,11 +96,12 @@ impl World {
 
     pub fn of_all(interfaces: Interfaces, table: PortTable) -> Self {
         let view = View::of(&interfaces);
-        Self { interfaces, table, view, pool: SimPool::new(64, 2048) }
+        Self { interfaces, large: among_many(&table), table, view, pool: SimPool::new(64, 2048) }
     }
 
     /// From now on these are the sockets.
     pub fn set_table(&mut self, table: PortTable) {
+        self.large = among_many(&table);
         self.table = table;
     }
 
@@ -110,10 +121,18 @@ impl World {
 
     /// A burst of several frames.
     pub fn burst(&self, level: Level, frames: &[&[u8]], meta: RxMeta) -> Taken {
+        let [taken, among_many] =
+            [&self.table, &self.large].map(|table| self.burst_in(table, level, frames, meta));
+        let parts = |taken: &Taken| taken.0.iter().map(|(_, parts)| *parts).collect::<Vec<_>>();
+        assert_eq!(parts(&taken), parts(&among_many), "what is fetched ahead changes nothing");
+        taken
+    }
+
+    fn burst_in(&self, table: &PortTable, level: Level, frames: &[&[u8]], meta: RxMeta) -> Taken {
         let mut taken = Taken::default();
         let mut burst = Burst::new();
         frames.iter().for_each(|frame| burst.push(self.buf(frame, meta)).unwrap());
-        let port = Port { view: &self.view, interfaces: &self.interfaces, table: &self.table };
+        let port = Port { view: &self.view, interfaces: &self.interfaces, table };
         ingress_burst(level, &mut burst, port, &mut taken);
         taken
     }

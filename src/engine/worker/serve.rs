@@ -11,7 +11,7 @@ use crate::engine::counters::{Counter, SocketPages};
 use crate::engine::depart::Depart;
 use crate::engine::message::ToService;
 use crate::engine::port_io::PortIo;
-use crate::fastpath::{self, Level, Requests, View};
+use crate::fastpath::{self, Level, Near, Requests, View};
 use crate::io::{BURST_MAX, DropReason, Nic, PacketBuf, Parts, PortId};
 use crate::service::{Action, Datagram};
 use crate::stack::audience::{self, ForMany};
@@ -29,6 +29,9 @@ impl<N: Nic> Worker<N> {
     /// Lets every socket have its datagrams.
     #[inline]
     pub(super) fn serve(&mut self, now: Instant, index: usize) {
+        if self.table.is_large() {
+            self.delivered.iter().for_each(|d| self.socket_pages.fetch(d.parts().socket(), &Near));
+        }
         let here = |d: &Datagram<N::Buf>| !d.parts().has_others() && self.homes.is_here(d.parts().socket());
         if self.plain || self.delivered.iter().all(here) {
             self.serve_here(now, index);

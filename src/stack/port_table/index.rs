@@ -1,12 +1,12 @@
 //! From a place to the first of its sockets.
 //!
-//! A hash table of ids alone: what is compared is the socket itself, which whoever finds it looks at next. It is in shards that
-//! grow one at a time, so that no change of one socket ever waits for the move of a million.
+//! A hash table of eight bytes a place: half of its hash, and the socket's id. What is compared in the end is the socket itself,
+//! which whoever finds it looks at next; so a look-up reads one line here, and one there. It is in shards that grow one at a
+//! time, and from what they hold alone: no change of one socket ever waits for the move of a million.
 
 use core::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 
 use super::SocketId;
 use super::place::Place;
@@ -14,60 +14,201 @@ use super::slots::Slots;
 
 const SHARDS: usize = 256;
 
+/// Entries that a shard has room for at least: a cache line of them.
+const SMALLEST: usize = 8;
+
+/// No entry: no socket has this id.
+const EMPTY: u64 = u64::MAX;
+
 /// The first socket of each place.
 #[derive(Clone, Debug)]
 pub(super) struct Index {
     hash: FixedState,
-    shards: Box<[HashTable<SocketId>]>,
+    shards: Box<[Shard]>,
+}
+
+/// Entries where their hashes say, or in the next free place behind: a power of two of places, of which half is used at most.
+#[derive(Clone, Debug, Default)]
+struct Shard {
+    entries: Box<[u64]>,
+    used: usize,
 }
 
 impl Index {
     pub(super) fn new(seed: u64) -> Self {
-        Self { hash: FixedState::with_seed(seed), shards: vec![HashTable::new(); SHARDS].into() }
+        Self { hash: FixedState::with_seed(seed), shards: vec![Shard::default(); SHARDS].into() }
     }
 
     /// The first socket at `place`.
     #[inline(always)]
     pub(super) fn get(&self, place: &Place, slots: &Slots) -> Option<SocketId> {
-        let hash = hash(&self.hash, place);
-        let is_there = |id: &SocketId| slots.get(*id).is_some_and(|slot| slot.is_at(place));
-        self.shards.get(shard(hash))?.find(hash, is_there).copied()
+        let hash = self.hash(place);
+        let shard = self.shards.get(shard(hash))?;
+        shard.find(hash, |id| is_there(id, place, slots)).map(|(_, id)| id)
     }
 
     /// From now on `first` is the first at `place`; `None`: nobody is there.
     pub(super) fn set(&mut self, place: &Place, first: Option<SocketId>, slots: &Slots) {
-        let Self { hash: state, shards } = self;
-        let hashed = hash(state, place);
-        let Some(shard) = shards.get_mut(shard(hashed)) else { return };
-        let is_there = |id: &SocketId| slots.get(*id).is_some_and(|slot| slot.is_at(place));
-        match (shard.find_entry(hashed, is_there), first) {
-            (Ok(mut there), Some(first)) => *there.get_mut() = first,
-            (Ok(there), None) => drop(there.remove()),
-            (Err(_), Some(first)) => {
-                let again = |id: &SocketId| slots.get(*id).map_or(0, |slot| hash(state, &slot.place()));
-                shard.insert_unique(hashed, first, again);
-            }
-            (Err(_), None) => {}
+        let hash = self.hash(place);
+        let Some(shard) = self.shards.get_mut(shard(hash)) else { return };
+        match (shard.find(hash, |id| is_there(id, place, slots)), first) {
+            (Some((at, _)), Some(first)) => shard.entries[at] = entry(hash, first),
+            (Some((at, _)), None) => shard.remove(at),
+            (None, Some(first)) => shard.insert(entry(hash, first)),
+            (None, None) => {}
         }
     }
-}
 
-/// Bits that `HashTable` makes no use of, which takes the lowest for where and the highest for what.
-const fn shard(hash: u64) -> usize {
-    (hash >> 44) as usize % SHARDS
+    /// The hash of `place`.
+    #[inline(always)]
+    pub(super) fn hash(&self, place: &Place) -> u64 {
+        let Place { kind, local, peer, local_port, peer_port, interface } = *place;
+        let mut hasher = self.hash.build_hasher();
+        let ports = u64::from(local_port) << 16 | u64::from(peer_port);
+        hasher.write_u64(local[0]);
+        hasher.write_u64(local[1]);
+        if kind.is_connected() {
+            hasher.write_u64(peer[0]);
+            hasher.write_u64(peer[1]);
+        }
+        hasher.write_u64(ports << 32 | u64::from(interface) << 8 | u64::from(kind.0));
+        hasher.finish()
+    }
+
+    /// Where what has this hash is looked for first.
+    #[inline(always)]
+    pub(super) fn home(&self, hash: u64) -> Option<&u64> {
+        let entries = &self.shards.get(shard(hash))?.entries;
+        entries.get(home(hash) & entries.len().wrapping_sub(1))
+    }
+
+    /// The first socket of a place with this hash, which is the one that is looked for unless two hashes agree in half.
+    #[inline(always)]
+    pub(super) fn likely(&self, hash: u64) -> Option<SocketId> {
+        self.shards.get(shard(hash))?.find(hash, |_| true).map(|(_, id)| id)
+    }
 }
 
 #[inline(always)]
-fn hash(state: &FixedState, place: &Place) -> u64 {
-    let Place { kind, local, peer, local_port, peer_port, interface } = *place;
-    let mut hasher = state.build_hasher();
-    let ports = u64::from(local_port) << 16 | u64::from(peer_port);
-    hasher.write_u64(local[0]);
-    hasher.write_u64(local[1]);
-    if kind.is_connected() {
-        hasher.write_u64(peer[0]);
-        hasher.write_u64(peer[1]);
+fn is_there(id: SocketId, place: &Place, slots: &Slots) -> bool {
+    slots.get(id).is_some_and(|slot| slot.is_at(place))
+}
+
+/// By bits that say nothing of where in a shard.
+const fn shard(hash: u64) -> usize {
+    (hash >> 56) as usize % SHARDS
+}
+
+/// The lower half of `hash` says where, and is kept.
+const fn home(hash: u64) -> usize {
+    hash as u32 as usize
+}
+
+const fn entry(hash: u64, id: SocketId) -> u64 {
+    hash << 32 | id as u64
+}
+
+/// The id in an entry.
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
+const fn id_of(entry: u64) -> SocketId {
+    entry as SocketId
+}
+
+impl Shard {
+    /// Where an entry with this hash is that `is_it`, and its id.
+    #[inline(always)]
+    fn find(&self, hash: u64, is_it: impl Fn(SocketId) -> bool) -> Option<(usize, SocketId)> {
+        // Of none, this is more than any place.
+        let mask = self.entries.len().wrapping_sub(1);
+        let mut at = home(hash) & mask;
+        loop {
+            let entry = *self.entries.get(at)?;
+            if entry >> 32 == hash & 0xffff_ffff && is_it(id_of(entry)) {
+                return Some((at, id_of(entry)));
+            }
+            if entry == EMPTY {
+                return None;
+            }
+            at = (at + 1) & mask;
+        }
     }
-    hasher.write_u64(ports << 32 | u64::from(interface) << 8 | u64::from(kind.0));
-    hasher.finish()
+
+    /// Adds an entry that is not there.
+    fn insert(&mut self, entry: u64) {
+        if self.used >= self.entries.len() / 2 {
+            let more = vec![EMPTY; (2 * self.entries.len()).max(SMALLEST)].into();
+            let fewer = core::mem::replace(&mut self.entries, more);
+            fewer.iter().filter(|entry| **entry != EMPTY).for_each(|entry| self.put(*entry));
+        }
+        self.used += 1;
+        self.put(entry);
+    }
+
+    fn put(&mut self, entry: u64) {
+        let mask = self.entries.len() - 1;
+        let mut at = home(entry >> 32) & mask;
+        while self.entries[at] != EMPTY {
+            at = (at + 1) & mask;
+        }
+        self.entries[at] = entry;
+    }
+
+    /// Takes out the entry at `hole`; those behind that would have been there or before, move up.
+    fn remove(&mut self, mut hole: usize) {
+        let mask = self.entries.len() - 1;
+        let mut at = hole;
+        self.used -= 1;
+        loop {
+            at = (at + 1) & mask;
+            let entry = self.entries[at];
+            if entry == EMPTY {
+                break;
+            }
+            let from_home = at.wrapping_sub(home(entry >> 32)) & mask;
+            if from_home >= at.wrapping_sub(hole) & mask {
+                self.entries[hole] = entry;
+                hole = at;
+            }
+        }
+        self.entries[hole] = EMPTY;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::slot::NONE;
+    use super::*;
+    use crate::rng::Rng;
+    use std::collections::BTreeMap;
+
+    /// Few different hashes, many of which begin at the end: runs of entries grow together and round it.
+    #[test]
+    fn entries_that_crowd_are_found_and_leave_no_hole_before_another() {
+        let (mut shard, mut model, mut rng) = (Shard::default(), BTreeMap::new(), Rng::new(1));
+        for step in 0..100_000 {
+            let id = SocketId::try_from(rng.below(if step % 20_000 < 10_000 { 300 } else { 12 })).unwrap();
+            let hash = [0, 1, 6, 7, 0xffff_fff8, 0xffff_ffff][id as usize % 6] + 16 * u64::from(id / 40);
+            match (model.remove(&id), shard.find(hash, |found| found == id)) {
+                (Some(()), Some((at, _))) => shard.remove(at),
+                (None, None) => {
+                    shard.insert(entry(hash, id));
+                    model.insert(id, ());
+                }
+                (was, found) => panic!("{id}: {was:?} and {found:?}"),
+            }
+            assert_eq!(shard.used, model.len());
+            assert!(shard.used <= shard.entries.len() / 2);
+        }
+    }
+
+    #[test]
+    fn nothing_is_found_where_nothing_ever_was() {
+        let index = Index::new(1);
+        assert_eq!((index.home(7), index.likely(7)), (None, None));
+    }
+
+    #[test]
+    fn no_id_with_any_hash_is_taken_for_no_entry() {
+        assert_ne!(entry(u64::MAX, NONE - 1), EMPTY);
+    }
 }

@@ -172,6 +172,17 @@ impl Kinds {
         Some(taken)
     }
 
+    /// Each of them, the one that says most first.
+    pub(super) fn best_first(self) -> impl Iterator<Item = Kind> {
+        let mut rest = self.0;
+        core::iter::from_fn(move || {
+            let highest = rest.checked_ilog2()?;
+            rest &= !(1 << highest);
+            // Less than 64.
+            u8::try_from(highest).ok().map(Kind)
+        })
+    }
+
     /// Those in both.
     pub(super) const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)

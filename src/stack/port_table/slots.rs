@@ -13,6 +13,12 @@ pub(super) struct Slots {
 }
 
 impl Slots {
+    /// How many there is room for without more chunks.
+    #[inline(always)]
+    pub(super) const fn room(&self) -> usize {
+        self.chunks.len() * CHUNK
+    }
+
     /// The socket `id`, or an empty slot; `None`: there never was one.
     #[inline(always)]
     pub(super) fn get(&self, id: SocketId) -> Option<&Slot> {
