@@ -20,7 +20,7 @@ type Ways<B> = Arc<[Way<ToService<B>>]>;
 /// Where the service of each socket lives, as one worker sees it.
 #[derive(Debug)]
 pub struct Homes<B> {
-    /// By [`SocketId`]; `None`: here.
+    /// By [`SocketId`]; `None`: here. Nothing if all are.
     away: Vec<Option<Ways<B>>>,
     /// Whether some service does not live on every worker.
     some_elsewhere: bool,
@@ -34,7 +34,10 @@ impl<B> Homes<B> {
     #[must_use]
     pub fn new(me: usize, of_sockets: &[Vec<usize>], ways: &[Way<ToService<B>>], secret: u64) -> Self {
         let mut known: HashMap<&[usize], Ways<B>> = HashMap::new();
-        let away = of_sockets.iter().map(|workers| {
+        // A million sockets that are here need no list that says so.
+        let all_here = of_sockets.iter().all(|workers| workers.contains(&me));
+        let listed = if all_here { &[] } else { of_sockets };
+        let away = listed.iter().map(|workers| {
             if workers.contains(&me) {
                 return None;
             }
@@ -46,9 +49,10 @@ impl<B> Homes<B> {
     }
 
     /// Whether the services of all sockets live here.
+    #[inline]
     #[must_use]
-    pub fn are_all_here(&self) -> bool {
-        self.away.iter().all(Option::is_none)
+    pub const fn are_all_here(&self) -> bool {
+        self.away.is_empty()
     }
 
     /// Whether some service does not live on every worker: without one, nothing is ever handed over.

@@ -43,12 +43,11 @@ impl<N: Nic> Worker<N> {
     /// Lets each service have its datagrams, in one call, and carries its decisions out. Each datagram is for one socket,
     /// whose service lives here.
     pub(super) fn serve_here(&mut self, now: Instant, index: usize) {
+        // What is left then is for services.
+        if self.sockets.are_open() {
+            self.deliver_to_threads(index);
+        }
         while let Some(first) = self.delivered.first() {
-            let socket = first.parts().socket();
-            if self.sockets.get(socket).is_some() {
-                self.deliver_to_thread(index, socket);
-                continue;
-            }
             let service = service_of(&self.table, first.parts().socket());
             let mine = |d: &Datagram<N::Buf>| service_of(&self.table, d.parts().socket()) == service;
             let batch = if self.services.len() == 1 || self.delivered.iter().all(mine) {
@@ -300,11 +299,7 @@ fn flow<F: Emit, B: PacketBuf>(buf: &B, parts: Parts) -> Ends<F::Addr> {
 }
 
 /// Moves what is `mine` from `from` to `to`; the order on both sides stays.
-pub(super) fn split<T, const N: usize>(
-    from: &mut ArrayVec<T, N>,
-    to: &mut ArrayVec<T, N>,
-    mine: impl Fn(&T) -> bool,
-) {
+fn split<T, const N: usize>(from: &mut ArrayVec<T, N>, to: &mut ArrayVec<T, N>, mine: impl Fn(&T) -> bool) {
     let mut rest = ArrayVec::<T, N>::new();
     for item in from.drain(..) {
         // NOTE(push): both have the capacity of `from`, which held everything.

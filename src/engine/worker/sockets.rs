@@ -6,7 +6,6 @@ use core::net::IpAddr;
 use std::sync::Arc;
 
 use super::Worker;
-use super::serve::split;
 use crate::addr::{V4, V6};
 use crate::engine::control::Taken;
 use crate::engine::counters::Counter;
@@ -23,6 +22,8 @@ use crate::stack::port_table::SocketId;
 pub struct WorkerSockets {
     /// Who receives, by [`SocketId`]; with room for all that may be open, so that nothing is asked of the heap here.
     endpoints: Vec<Option<Arc<Endpoint>>>,
+    /// How many there are.
+    open: usize,
     /// Where it says how far it has followed.
     taken: Taken,
     /// What threads have for it to send.
@@ -36,7 +37,7 @@ impl WorkerSockets {
     pub fn new(end: usize, (taken, outgoing): (Taken, Arc<SendQueue>)) -> Self {
         let mut endpoints = Vec::new();
         endpoints.resize_with(end, || None);
-        Self { endpoints, taken, outgoing }
+        Self { endpoints, open: 0, taken, outgoing }
     }
 
     /// What threads have for it to send.
@@ -53,6 +54,21 @@ impl WorkerSockets {
         self.get(report.socket).is_none_or(|endpoint| endpoint.believes_routers(is_v6))
     }
 
+    /// Whether there are any.
+    #[inline]
+    pub(super) const fn are_open(&self) -> bool {
+        self.open > 0
+    }
+
+    /// From now on this receives for the socket `id`.
+    fn set(&mut self, id: SocketId, endpoint: Option<&Arc<Endpoint>>) {
+        if let Some(place) = self.endpoints.get_mut(id as usize) {
+            // What was there before, control has until every worker has taken the news.
+            let was = core::mem::replace(place, endpoint.cloned());
+            self.open = self.open + usize::from(endpoint.is_some()) - usize::from(was.is_some());
+        }
+    }
+
     /// What receives for the socket `id`.
     #[inline]
     #[must_use]
@@ -66,10 +82,7 @@ impl<N: Nic> Worker<N> {
     pub(super) fn hear_socket(&mut self, news: Arc<SocketNews>) {
         let SocketNews { change, id, now, ref endpoint } = *news;
         self.table.set(id, now);
-        if let Some(place) = self.sockets.endpoints.get_mut(id as usize) {
-            // What was there before, control has until every worker has taken this.
-            place.clone_from(endpoint);
-        }
+        self.sockets.set(id, endpoint.as_ref());
         let audience_max = self.table.audience_max();
         self.fan_out.make_room(audience_max);
         self.plain = audience_max == 1 && self.homes.are_all_here();
@@ -79,26 +92,57 @@ impl<N: Nic> Worker<N> {
 }
 
 impl<N: Nic> Worker<N> {
-    /// Lets the thread's socket `id` have what was delivered for it; the rest stays.
+    /// Lets threads' sockets have what was delivered for them, a run of one socket at a time; the rest stays.
     // U23: what finds no room in its queue is dropped, the newest first, and nobody is told. U11: an empty datagram is one, too.
     #[inline(never)]
-    pub(super) fn deliver_to_thread(&mut self, index: usize, id: SocketId) {
+    pub(super) fn deliver_to_threads(&mut self, index: usize) {
         let Self { delivered, batch, ports, sockets, .. } = self;
-        split(delivered, batch, |datagram: &Datagram<N::Buf>| datagram.parts().socket() == id);
-        let (Some(port), Some(endpoint)) = (ports.get_mut(index), sockets.get(id)) else {
-            return;
-        };
-        port.tally.add(Counter::Delivered, batch.len() as u64);
-        let mut taken = 0;
-        for datagram in batch.drain(..) {
+        let Some(port) = ports.get_mut(index) else { return };
+        let (mut run, mut count, mut consumed) = (Run::default(), 0, 0);
+        for datagram in delivered.drain(..) {
+            let Some(endpoint) = sockets.get(datagram.parts().socket()) else {
+                // NOTE(push): nothing is in it between two calls, and it holds as many.
+                batch.push(datagram);
+                continue;
+            };
+            run.is_of(endpoint);
+            count += 1;
             match deliver(&datagram, endpoint, &port.interfaces) {
-                Ok(()) => taken += 1,
+                Ok(()) => (run.taken, consumed) = (run.taken + 1, consumed + 1),
                 Err(why) => port.tally.drop(why),
             }
         }
-        port.tally.add(Counter::Consumed, taken);
-        endpoint.count(taken, 0);
-        endpoint.notify();
+        run.end();
+        delivered.extend(batch.drain(..));
+        port.tally.add(Counter::Delivered, count);
+        port.tally.add(Counter::Consumed, consumed);
+    }
+}
+
+/// What one socket was delivered in a row: it is counted, and who waits is woken, at once.
+#[derive(Default)]
+struct Run<'a> {
+    of: Option<&'a Arc<Endpoint>>,
+    taken: u64,
+}
+
+impl<'a> Run<'a> {
+    /// What follows is of `endpoint`.
+    #[inline]
+    fn is_of(&mut self, endpoint: &'a Arc<Endpoint>) {
+        if self.of.is_none_or(|of| !Arc::ptr_eq(of, endpoint)) {
+            self.end();
+            self.of = Some(endpoint);
+        }
+    }
+
+    #[inline]
+    fn end(&mut self) {
+        if let Some(of) = self.of {
+            of.count(self.taken, 0);
+            of.notify();
+        }
+        self.taken = 0;
     }
 }
 
