@@ -34,35 +34,51 @@ impl Arguments {
     }
 }
 
+/// What was measured.
+struct Measured {
+    received: u64,
+    sent: u64,
+    /// What each round of turns took.
+    rounds: Vec<Duration>,
+}
+
 /// Turns of every worker until `packets` have been received, each turn with a whole burst. Apart, so that callgrind can leave out
 /// what came before.
 #[inline(never)]
-fn bench_measured(case: &mut Case, packets: u64) -> (u64, u64, Duration) {
-    let (mut received, mut sent, mut spent) = (0, 0, Duration::ZERO);
+fn bench_measured(case: &mut Case, packets: u64) -> Measured {
+    let (mut received, mut sent, mut rounds) = (0, 0, Vec::new());
     let mut out = Vec::with_capacity(2048);
     while received < packets {
         received += case.fill();
         let start = Instant::now();
         case.turn();
-        spent += start.elapsed();
+        let mut spent = start.elapsed();
         case.between();
         if case.turns_twice() {
             let start = Instant::now();
             case.turn();
             spent += start.elapsed();
         }
+        rounds.push(spent);
         while case.world.device(0).transmit_into(&mut out) {
             sent += 1;
         }
     }
-    (received, sent, spent)
+    Measured { received, sent, rounds }
+}
+
+/// Kilobytes of memory that this process has.
+fn resident_kb() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Arguments { case: name, size, packets } = Arguments::parse()?;
     let mut case = hosts::of(&name, size)?;
     bench_measured(&mut case, 64 * BURST as u64);
-    let (received, sent, spent) = bench_measured(&mut case, packets);
+    let Measured { received, sent, mut rounds } = bench_measured(&mut case, packets);
     let expected = received * case.answers / case.frames_a_packet;
     if sent != expected {
         let drops = case.world.all_drops();
@@ -70,10 +86,15 @@ fn main() -> Result<(), Box<dyn Error>> {
             format!("{received} frames received and {sent} sent, {expected} expected: {drops:?}").into()
         );
     }
-    let ns = spent.as_nanos() as f64 / received as f64;
-    println!(
-        "{}",
-        serde_json::json!({ "case": name, "size": size, "packets": received, "ns": ns, "level": case.level.name() })
-    );
+    // Of many rounds that are all alike, the one in the middle: who takes the CPU away for a while, or does not, has no say in it.
+    let in_a_round = received as f64 / rounds.len() as f64;
+    let mean = rounds.iter().sum::<Duration>().as_nanos() as f64 / received as f64;
+    rounds.sort_unstable();
+    let median = rounds.get(rounds.len() / 2).map_or(0, Duration::as_nanos) as f64 / in_a_round;
+    let told = serde_json::json!({
+        "case": name, "size": size, "packets": received, "ns": median, "mean_ns": mean,
+        "resident_kb": resident_kb(), "level": case.level.name(),
+    });
+    println!("{told}");
     Ok(())
 }
