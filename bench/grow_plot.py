@@ -2,13 +2,13 @@
 
 import math
 
-HEIGHT = 470
-LEFT, TOP = 64, 64
-PANEL, GAP = 160, 28
-PLOT_HEIGHT, ROW = 140, 190
+LEFT, RIGHT, TOP = 64, 20, 84
+PANEL, GAP = 160, 30
+PLOT_HEIGHT, ROW = 132, 178
 
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #57606a }
+.small { font-size: 11px }
 .title { font-size: 15px; font-weight: 600; fill: #1f2328 }
 .name { font-weight: 600; fill: #1f2328 }
 .grid { stroke: #8c959f; stroke-opacity: .35 }
@@ -62,6 +62,9 @@ def panel(x, y, series, key, top, first):
             parts.append(text(x - 8, up(value) + 4, f"{value:g}", "end"))
     decades = int(math.log10(max(sizes)))
     ticks = sizes if linear else [10**n for n in range(0, decades + 1, 2 if decades > 4 else 1)]
+    # The end has its number, too, if that has room.
+    if not linear and ticks[-1] < max(sizes):
+        ticks = [tick for tick in ticks if across(max(sizes)) - across(tick) > 28] + [max(sizes)]
     for tick in ticks:
         parts.append(line(across(tick), y + PLOT_HEIGHT, across(tick), y + PLOT_HEIGHT + 4, "axis"))
         parts.append(text(across(tick), y + PLOT_HEIGHT + 17, short(tick), "middle"))
@@ -71,15 +74,18 @@ def panel(x, y, series, key, top, first):
     for (px, py), r in zip(points, readings):
         tip = f"{r['size']:,} {series['name']}: {r[key]:.1f}"
         parts.append(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3.5" class="{key}-dot"><title>{tip}</title></circle>')
-    px, py = points[-1]
-    parts.append(text(px, py - 9, f"{readings[-1][key]:.0f}", "end", "name"))
+    # Where the curve rises, the first number is below it.
+    rises = readings[1][key] > 1.1 * readings[0][key]
+    for (px, py), r, anchor, at in ((points[0], readings[0], "start", (-3, 18 if rises else -9)), (points[-1], readings[-1], "end", (3, -9))):
+        parts.append(text(px + at[0], py + at[1], f"{r[key]:.0f}", anchor, "name"))
     return parts
 
 
-def svg(result):
-    """The whole picture: a column for each series, instructions above, time below."""
-    parts = [text(LEFT, 24, "What a packet costs, with one and with many: an echo's whole way through a worker's turn", kind="title")]
-    rows = [("instructions", "instructions a packet"), ("ns", "ns a packet")]
+def svg(result, below):
+    """The whole picture: a column for each series, time above, instructions below, and what is to be said of them at the end."""
+    parts = [text(LEFT, 24, "What a packet costs with one, and with many", kind="title")]
+    parts.append(text(LEFT, 43, "An echo's whole way through a worker's turn: received, checked, looked up, answered, counted, sent"))
+    rows = [("ns", "ns a packet"), ("instructions", "instructions a packet")]
     for row, (key, label) in enumerate(rows):
         top = ceiling(1.1 * max(r[key] for s in result.values() for r in s["readings"]))
         y = TOP + row * ROW
@@ -88,8 +94,10 @@ def svg(result):
         for column, series in enumerate(result.values()):
             x = LEFT + column * (PANEL + GAP)
             parts += panel(x, y, series, key, top, column == 0)
-            if row == len(rows) - 1:
-                parts.append(text(x + PANEL / 2, y + PLOT_HEIGHT + 38, series["name"], "middle", "name"))
-    width = LEFT + len(result) * (PANEL + GAP)
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" role="img" aria-label="Costs of a packet">'
+            if row == 0:
+                parts.append(text(x + PANEL / 2, y - 14, series["name"], "middle", "name"))
+    y = TOP + len(rows) * ROW
+    parts.append(text(LEFT, y + 4, below, kind="small"))
+    width, height = LEFT + len(result) * (PANEL + GAP) - GAP + RIGHT, y + 18
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="Costs of a packet">'
     return "\n".join([head, f"<style>{STYLE}</style>", *parts, "</svg>"]) + "\n"

@@ -14,8 +14,11 @@ use pollcast::stack::membership::Limits;
 
 use crate::case::Case;
 
-/// What [`of`] knows.
-pub(crate) const NAMES: [&str; 11] = [
+/// No host of ours: [`kernel`](crate::kernel).
+pub(crate) const KERNEL: &str = "kernel";
+
+/// What [`of`] knows, and [`KERNEL`].
+pub(crate) const NAMES: [&str; 12] = [
     "ipv4",
     "ipv6",
     "vlan",
@@ -27,10 +30,11 @@ pub(crate) const NAMES: [&str; 11] = [
     "fan-out",
     "fragments",
     "threads",
+    KERNEL,
 ];
 
 /// The same payload as in the benches beside testpmd: a frame of 60 bytes over IPv4.
-const PAYLOAD: [u8; 18] = [7; 18];
+pub(crate) const PAYLOAD: [u8; 18] = [7; 18];
 
 /// Flows of a host that is asked for nothing else.
 const FLOWS: u16 = 512;
@@ -123,21 +127,22 @@ fn vlan() -> Result<Case, String> {
     Case::new(WorldOptions { ports: vec![port], ..options(vec![echo()]) }, frames)
 }
 
+/// Where the socket `id` is of up to a million, by their address: in turns, so that few are spread over as many addresses as many are.
+pub(crate) fn place(own: impl Fn(u8) -> Ipv4Addr, id: u32) -> (Ipv4Addr, u16) {
+    let nth = u8::try_from(id % u32::from(ADDRESSES)).unwrap_or(0);
+    (own(nth), u16::try_from(1024 + id / u32::from(ADDRESSES)).unwrap_or(u16::MAX))
+}
+
 /// `size` sockets of one service, each on an address and a port of its own, and datagrams to random ones. From a port that none of
 /// them has: an echo does not answer what could be another's answer.
 fn sockets(size: u32) -> Result<Case, String> {
     let own = |n: u8| Ipv4Addr::new(198, 18, 0, 2 + n);
-    // In turns, so that few sockets are spread over as many addresses as many are.
-    let place = |id: u32| {
-        let nth = u8::try_from(id % u32::from(ADDRESSES)).unwrap_or(0);
-        (own(nth), u16::try_from(1024 + id / u32::from(ADDRESSES)).unwrap_or(u16::MAX))
-    };
     let addresses = (0..ADDRESSES).flat_map(|n| cidr(own(n), 24)).collect();
-    let listen = (0..size).map(|id| SocketAddr::from(place(id))).collect();
+    let listen = (0..size).map(|id| SocketAddr::from(place(own, id))).collect();
     let mac = PortOptions::new(0).nic.mac;
     let make = |id| {
         let at = |(addr, port)| SocketAddrV4::new(addr, port);
-        UdpFrame::between(at((PEER, 1000)), at(place(id)), &PAYLOAD).to_mac(mac).frame()
+        UdpFrame::between(at((PEER, 1000)), at(place(own, id)), &PAYLOAD).to_mac(mac).frame()
     };
     let port = PortOptions { addresses, ..PortOptions::new(0) };
     let services = vec![ServiceOptions { listen, ..echo() }];
