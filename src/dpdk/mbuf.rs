@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use dpdk_sys as sys;
 
-use crate::io::{CLIENT_LEN, ChecksumStatus, PacketBuf, RxMeta, TxChecksum, client_bytes, client_of};
+use crate::io::{Alike, CLIENT_LEN, ChecksumStatus, PacketBuf, RxMeta, TxChecksum, client_bytes, client_of};
 
 /// An `rte_mbuf` and the duty to free it.
 ///
@@ -257,12 +257,6 @@ impl Mbuf {
         rearm_data & MASK == rearm(0, 1, 0, 0) && self.ol_flags() & INDIRECT == 0
     }
 
-    /// What the device said, and what is asked of it.
-    #[inline]
-    pub(super) fn flags(&self) -> u64 {
-        self.ol_flags()
-    }
-
     /// Takes back what the device said by `flags`. For a buffer that was just received, and is nobody else's.
     #[inline]
     pub(super) fn forget(&mut self, flags: u64) {
@@ -279,6 +273,54 @@ impl Mbuf {
         while let Some(segment) = next.filter(|_| more) {
             more = f(segment.data());
             next = segment.next();
+        }
+    }
+}
+
+/// What several received mbufs are together: what one of them is not, what one has, and what all have.
+#[derive(Clone, Copy)]
+pub(super) struct Together {
+    /// What differs from one reference and one segment.
+    unlike: u64,
+    any: u64,
+    all: u64,
+}
+
+impl Together {
+    /// Of none.
+    pub(super) const NONE: Self = Self { unlike: 0, any: 0, all: u64::MAX };
+
+    /// With `buf`.
+    #[inline(always)]
+    pub(super) fn with(self, buf: &Mbuf) -> Self {
+        let rearm = buf.atomic(sys::SHIM_MBUF_DATA_OFF).load(Ordering::Relaxed);
+        let flags = buf.ol_flags();
+        let Self { unlike, any, all } = self;
+        Self { unlike: unlike | (rearm ^ REARM_UNIQUE), any: any | flags, all: all & flags }
+    }
+
+    /// The flags that one of them has.
+    pub(super) const fn any(self) -> u64 {
+        self.any
+    }
+
+    /// After all of them have [forgotten](Mbuf::forget) `flags`.
+    pub(super) const fn without(self, flags: u64) -> Self {
+        Self { any: self.any & !flags, all: self.all & !flags, ..self }
+    }
+
+    /// What is known of each.
+    #[inline]
+    pub(super) const fn alike(self) -> Alike {
+        const GOOD: u64 = sys::SHIM_RX_IP_CKSUM_GOOD | sys::SHIM_RX_L4_CKSUM_GOOD;
+        if self.unlike & REARM_MASK != 0 || self.any & (TOLD & !GOOD | INDIRECT) != 0 {
+            Alike::Unknown
+        } else if self.any & GOOD == 0 {
+            Alike::Plain
+        } else if self.all & GOOD == GOOD {
+            Alike::Summed
+        } else {
+            Alike::Unknown
         }
     }
 }
@@ -381,6 +423,22 @@ impl PacketBuf for Mbuf {
         }
         // SAFETY: as for `data`; no other handle exists, and this one is borrowed mutably.
         Some(unsafe { slice::from_raw_parts_mut(self.data_ptr(), self.data_len()) })
+    }
+
+    #[inline]
+    fn unique_four(four: [&mut Self; 4]) -> Option<[&mut [u8]; 4]> {
+        // As in `is_unique`, and as in `are_plain`.
+        let rearms = four
+            .each_ref()
+            .map(|buf| buf.atomic(sys::SHIM_MBUF_DATA_OFF).load(Ordering::Acquire) ^ REARM_UNIQUE);
+        let flags = four.each_ref().map(|buf| buf.ol_flags());
+        let (unlike, flags) =
+            (rearms.into_iter().fold(0, |a, b| a | b), flags.into_iter().fold(0, |a, b| a | b));
+        if unlike & REARM_MASK != 0 || has_any(flags, INDIRECT) {
+            return None;
+        }
+        // SAFETY: as for `unique`, of each of the four, which are four handles.
+        Some(four.map(|buf| unsafe { slice::from_raw_parts_mut(buf.data_ptr(), buf.data_len()) }))
     }
 
     // E09, CVE-2003-0001: what is appended is zeros, never what lay there before.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use dpdk_sys as sys;
 
+use super::mbuf::Together;
 use super::port::Opened;
 use super::rx_event::RxEvent;
 use super::{EventKind, EventWait, Mbuf};
-use crate::io::{self, Burst};
+use crate::io::{self, Alike, Burst, PacketBuf};
 
 /// A receive queue of a started port.
 #[derive(Debug)]
@@ -122,13 +123,24 @@ impl RxQueue {
     }
 }
 
-/// Takes back what the device said unasked of what it has received. Seldom anything: one look a burst.
+/// Looks once at the bookkeeping of what was received, which a driver has just written, and has the frames fetched. Takes back what
+/// the device said unasked, which is seldom anything. Returns what all of them are.
 #[inline]
-fn forget_unasked(received: &mut [Option<Mbuf>], unasked: u64) {
-    let said = received.iter().fold(0, |said, slot| said | slot.as_ref().map_or(0, Mbuf::flags));
-    if said & unasked != 0 {
+fn look_at(received: &mut [Option<Mbuf>], unasked: u64) -> Alike {
+    let look = |together: Together, slot: &Option<Mbuf>| match slot {
+        Some(buf) => {
+            buf.prefetch();
+            together.with(buf)
+        }
+        None => together,
+    };
+    let (fours, others) = received.as_chunks::<4>();
+    let together = fours.iter().fold(Together::NONE, |together, four| four.iter().fold(together, look));
+    let together = others.iter().fold(together, look);
+    if together.any() & unasked != 0 {
         received.iter_mut().flatten().for_each(|buf| buf.forget(unasked));
     }
+    together.without(unasked).alike()
 }
 
 impl io::RxQueue for RxQueue {
@@ -175,10 +187,8 @@ impl io::RxQueue for RxQueue {
         // SAFETY: the queue exists and only this thread uses it, see `pair`; it is not paused, so that the port is started;
         // there is room for `room` pointers, and `Option<Mbuf>` is one. The driver gives up its reference to each that it returns.
         let n = fill(slots, |slots, room| unsafe { sys::shim_rx_burst(port, number, slots.cast(), room) });
-        if self.unasked != 0 {
-            forget_unasked(burst.spare().get_mut(..n).unwrap_or_default(), self.unasked);
-        }
-        burst.filled(n);
+        let alike = look_at(burst.spare().get_mut(..n).unwrap_or_default(), self.unasked);
+        burst.filled_with(n, alike);
         n
     }
 }

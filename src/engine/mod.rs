@@ -17,6 +17,7 @@
 //! ```
 
 mod answer;
+mod batch;
 pub mod command;
 pub mod control;
 pub mod counters;

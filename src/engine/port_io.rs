@@ -101,6 +101,22 @@ impl<N: Nic> PortIo<N> {
         self.tx_bytes += bytes;
     }
 
+    /// Puts all of `bufs` into the transmit burst, which have so many bytes; if there is no room, what is in it goes out first. At
+    /// most a burst.
+    #[inline(always)]
+    pub(super) fn send_all<'a>(
+        &mut self,
+        mut bufs: impl ExactSizeIterator<Item = &'a mut Option<N::Buf>>,
+        bytes: u64,
+    ) {
+        if bufs.len() > self.tx_burst.room() {
+            self.flush();
+        }
+        self.tx_burst.push_all(bufs.by_ref());
+        debug_assert_eq!(bufs.len(), 0, "more than a burst");
+        self.tx_bytes += bytes;
+    }
+
     /// Sends the transmit burst. What the ring refuses is counted and freed: it may not hold up what comes next.
     #[inline]
     pub(super) fn flush(&mut self) {

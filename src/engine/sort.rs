@@ -2,6 +2,7 @@
 
 use arrayvec::ArrayVec;
 
+use super::batch::Batch;
 use super::counters::{Counter, Tally};
 use super::fragments::{Arrival, Fragments, Owners};
 use super::message::{PathReport, PuntSenders};
@@ -17,7 +18,7 @@ use crate::stack::icmp::received::Report;
 use crate::stack::ingress::{Ingress, Punted, Verdict};
 use crate::stack::interface::{Interface, Interfaces, Ip};
 use crate::stack::nd;
-use crate::stack::port_table::PortTable;
+use crate::stack::port_table::{PortTable, SocketId};
 use crate::stack::reassembly::Fragment;
 use crate::time::Instant;
 
@@ -41,7 +42,7 @@ pub(super) struct Sorter<'a, P: BufPool> {
     /// Bytes in it.
     pub(super) tx_bytes: &'a mut u64,
     pub(super) tally: &'a mut Tally,
-    pub(super) delivered: &'a mut ArrayVec<Datagram<P::Buf>, BURST_MAX>,
+    pub(super) delivered: &'a mut Batch<P::Buf>,
     /// Answers of the stack that are to leave in fragments.
     pub(super) long: &'a mut ArrayVec<Long<P::Buf>, BURST_MAX>,
     pub(super) port: PortId,
@@ -61,6 +62,21 @@ impl<P: BufPool> Sink<P::Buf> for Sorter<'_, P> {
     #[inline(always)]
     fn deliver(&mut self, buf: P::Buf, parts: Parts) {
         self.push(Datagram::new(buf, parts, self.now));
+    }
+
+    #[inline(always)]
+    fn deliver_all<'b>(
+        &mut self,
+        packets: impl ExactSizeIterator<Item = (&'b mut Option<P::Buf>, Parts)>,
+        sockets: (SocketId, bool),
+    ) {
+        if self.delivered.has_room_for(packets.len()) {
+            self.delivered.push_all(packets, self.now, sockets);
+        } else {
+            // A burst holds BURST_MAX packets and each is delivered once at most, so this does not happen.
+            let bufs = packets.filter_map(|(slot, parts)| slot.take().map(|buf| (buf, parts)));
+            bufs.for_each(|(buf, parts)| self.deliver(buf, parts));
+        }
     }
 
     #[inline(never)]
@@ -121,7 +137,7 @@ impl<P: BufPool> Sorter<'_, P> {
     #[inline(always)]
     fn push(&mut self, datagram: Datagram<P::Buf>) {
         // A burst holds BURST_MAX packets and each is delivered once at most, so this has room.
-        if self.delivered.try_push(datagram).is_err() {
+        if !self.delivered.push(datagram) {
             self.tally.drop(DropReason::NoBuffer);
         }
     }

@@ -15,6 +15,7 @@ use arrayvec::ArrayVec;
 use crossbeam::channel::Receiver;
 
 pub use super::answer::Manner;
+use super::batch::Batch;
 use super::counters::{Counter, CounterPage, SocketPages, Tally};
 use super::depart::Local;
 use super::fragments::{self, Fragments, Owners};
@@ -28,7 +29,7 @@ use crate::addr::{V4, V6};
 use crate::fastpath::{self, Level};
 use crate::io::{BURST_MAX, Burst, DropReason, InterfaceId, Nic, PacketBuf, PortId, ReplyPath};
 use crate::rng::Rng;
-use crate::service::{Datagram, Service};
+use crate::service::Service;
 use crate::stack::fragmentation::Ids;
 use crate::stack::groups::ServiceId;
 use crate::stack::icmp::received::{self, Report};
@@ -145,10 +146,11 @@ pub struct Worker<N: Nic> {
     burst: usize,
     level: Level,
     rx_burst: Burst<N::Buf>,
-    delivered: ArrayVec<Datagram<N::Buf>, BURST_MAX>,
+    delivered: Batch<N::Buf>,
     long: ArrayVec<Long<N::Buf>, BURST_MAX>,
     reports: ArrayVec<Report, BURST_MAX>,
-    batch: ArrayVec<Datagram<N::Buf>, BURST_MAX>,
+    batch: Batch<N::Buf>,
+    found: fastpath::Found,
     fan_out: FanOut<N::Buf>,
     /// The addresses and routes of its interfaces.
     view: NetView,
@@ -210,10 +212,11 @@ impl<N: Nic> Worker<N> {
             burst,
             level,
             rx_burst: Burst::new(),
-            delivered: ArrayVec::new(),
+            delivered: Batch::new(),
             long: ArrayVec::new(),
             reports: ArrayVec::new(),
-            batch: ArrayVec::new(),
+            batch: Batch::new(),
+            found: fastpath::Found::default(),
             fan_out,
             view,
             local: Local::default(),
@@ -396,11 +399,12 @@ impl<N: Nic> Worker<N> {
             slowly: 0,
         };
         let within = fastpath::Port { view, interfaces, table: &self.table };
-        let bytes = fastpath::ingress_burst(self.level, &mut self.rx_burst, within, &mut sorter);
+        let bytes =
+            fastpath::ingress_burst(self.level, &mut self.rx_burst, within, &mut self.found, &mut sorter);
         // What another worker handed over, that one has counted.
         sorter.finish(if handed_in { 0 } else { bytes });
         if let Some(clients) = &mut self.clients {
-            clients.see(now, &mut self.delivered, self.ingress.take_seen(), tally);
+            clients.see(now, self.delivered.as_mut_slice(), self.ingress.take_seen(), tally);
         }
         for Long { interface, buf, out } in self.long.drain(..) {
             port.send_in_fragments(&buf, &out, (interface, ReplyPath::Reflect), &self.pool);

@@ -3,22 +3,41 @@
 use core::net::Ipv4Addr;
 
 use super::accept6::{self, Memo6};
+use super::ahead;
 use super::dispatch::{Level, sum_long};
+use super::found::Found;
+use super::four;
 use super::head::Words;
-use super::wide::{FRONT, Heads, Narrow, Template, UDP_IN_FRONT, Wide, begins_like};
+use super::wide::{FRONT, Narrow, Template, UDP_IN_FRONT, Wide, begins_like};
 use super::{HEAD, LINK, MAC_MASK, Own, View, fold, layers, tagged};
-use super::{ahead, four, four6};
 use crate::addr::V4;
-use crate::io::{Burst, Cast, ChecksumStatus, InterfaceId, PacketBuf, Parts, PayloadSum, RxMeta};
+use crate::io::{Alike, Burst, Cast, ChecksumStatus, InterfaceId, PacketBuf, Parts, PayloadSum, RxMeta};
 use crate::stack::audience::{self, First, ForMany};
 use crate::stack::interface::{Interface, Interfaces};
-use crate::stack::port_table::{Flow, Found, PortTable, SocketId};
+use crate::stack::port_table::{self, Flow, PortTable, SocketId};
 use crate::wire::checksum::Sum;
 
 /// Where the packets of a burst go.
 pub trait Sink<B> {
     /// A right datagram, for the socket in `parts`.
     fn deliver(&mut self, buf: B, parts: Parts);
+
+    /// Several of them, each to be taken out, for the socket in their parts: the first's is named, and whether there are others.
+    #[inline]
+    fn deliver_all<'a>(
+        &mut self,
+        packets: impl ExactSizeIterator<Item = (&'a mut Option<B>, Parts)>,
+        (_first, _is_mixed): (SocketId, bool),
+    ) where
+        B: 'a,
+    {
+        for (slot, parts) in packets {
+            if let Some(buf) = slot.take() {
+                self.deliver(buf, parts);
+            }
+        }
+    }
+
     /// Anything else: untouched.
     fn slow(&mut self, buf: B);
 }
@@ -48,8 +67,8 @@ pub(super) struct Memo {
     key: u64,
     socket: SocketId,
     /// Of the primary address alone: the UDP port, and what its datagrams have in common. No port yet: more than any is.
-    pub(super) udp_port: u32,
-    pub(super) parts: Parts,
+    udp_port: u32,
+    parts: Parts,
     v6: Memo6,
 }
 
@@ -72,6 +91,7 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
     wide: W,
     rx: &mut Burst<B>,
     port: Port<'_>,
+    found: &mut Found,
     sink: &mut impl Sink<B>,
 ) -> u64 {
     let Port { view, interfaces, table } = port;
@@ -80,28 +100,25 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
     }
     let Some(interface) = interfaces.untagged() else { return tagged::burst(level, rx, port, sink) };
     let lookup = Lookup { view, interface, table };
-    rx.iter().take(AHEAD).for_each(PacketBuf::prefetch);
+    let alike = rx.alike();
+    if alike == Alike::Unknown {
+        // Whoever knows more has had them fetched.
+        rx.iter().for_each(PacketBuf::prefetch);
+    }
     let own = Own::of(lookup.view);
-    let template = Template::of(lookup.view);
     let (mut memo, mut tagged) = (Memo::nothing(interface.id), tagged::Memo::nothing());
-    let mut heads = Heads::of(lookup.view);
-    let mut bytes = 0;
     let mut packets = rx.drain();
-    let mut in_fours = W::IS_WIDE;
-    while in_fours && let Some(four) = packets.next_four() {
-        packets.four_behind().into_iter().flatten().for_each(PacketBuf::prefetch);
-        match four::accept(level, wide, four, &mut heads, lookup, &mut memo) {
-            Some(found) => bytes += found.deliver(&mut packets, sink),
-            // Among others, four that are alike are seldom.
-            None => in_fours = false,
+    let mut bytes = 0;
+    if W::IS_WIDE {
+        bytes += four::burst(level, wide, &mut packets, alike, lookup, found, sink);
+        if packets.as_slice().is_empty() {
+            return bytes;
         }
     }
-    if W::IS_WIDE {
-        bytes += four6::burst(level, wide, &mut packets, lookup, &mut memo.v6, sink);
-    }
+    // Among others, four that are alike are seldom: from the first that are not, each is looked at alone.
+    let template = Template::of(lookup.view);
     loop {
         let Some(buf) = packets.next() else { break };
-        packets.next_four().into_iter().for_each(|[.., last]| last.prefetch());
         // Twice the same function: where the device said nothing, all that asks what it said falls away.
         let parts = if buf.is_plain() {
             bytes += buf.data().len() as u64;
@@ -124,19 +141,16 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
     bytes
 }
 
-/// Packets whose first bytes are fetched before it is their turn.
-const AHEAD: usize = 4;
-
 /// The parts of a datagram to our MAC and primary address that is right.
 #[inline(always)]
-pub(super) fn to_socket(
+fn to_socket(
     lookup: Lookup<'_>,
     memo: &mut Memo,
     head: &[u8; HEAD],
     udp_len: u16,
     whole: bool,
 ) -> Option<Parts> {
-    let parts = memo.parts.or_len(udp_len);
+    let parts = memo.parts.or_len(udp_len).with_ports(head.load32::<34>());
     // The address is that of the template.
     if memo.udp_port == u32::from(head.load16::<36>()) {
         return Some(if whole { parts } else { parts.whole_frame(false) });
@@ -271,7 +285,7 @@ pub(super) fn accept<B: PacketBuf, const PLAIN: bool, const TAG: usize>(
     let sum = udp_sum(level, meta, udp, addrs, udp_len)?;
     let (l3, l4) = const { layers(TAG, 20) };
     let parts = Parts::new(l3, l4, udp_len).on(lookup.interface.id).with_sum(sum);
-    let parts = parts.tagged(lookup.interface.vlan.is_some());
+    let parts = parts.tagged(lookup.interface.vlan.is_some()).with_ports(head.load32::<34>());
     if to_key(head) == memo.key && dst_mac == own.mac {
         return Some(parts.for_socket(memo.socket));
     }
@@ -308,7 +322,7 @@ fn look_up(
     if !view.is_own(dst) {
         return None;
     }
-    let Found { socket, any_peer } = table.unicast::<V4>(interface.id, &flow)?;
+    let port_table::Found { socket, any_peer } = table.unicast::<V4>(interface.id, &flow)?;
     // U12, U14: where it depends on the sender, the next one's may be another.
     if any_peer {
         (memo.key, memo.socket) = (to_key(head), socket);

@@ -82,7 +82,7 @@ pub(super) fn accept<B: PacketBuf, W: Wide, const PLAIN: bool, const TAG: usize>
     };
     let (l3, l4) = const { layers(TAG, 40) };
     let parts = Parts::new(l3, l4, udp_len).over_ipv6(true).on(lookup.interface.id).with_sum(sum);
-    let parts = parts.tagged(lookup.interface.vlan.is_some());
+    let parts = parts.tagged(lookup.interface.vlan.is_some()).with_ports(head.load32::<54>());
     // U10, X03: what cannot be answered is not said to be ready for it.
     let parts = parts
         .whole_frame(TAG == 0 && untagged.len() == 54 + usize::from(udp_len) && head.load16::<54>() != 0);
@@ -132,7 +132,7 @@ fn udp_sum(level: Level, meta: RxMeta, addrs_and_udp: &[u8], field: u32, udp_len
 
 /// `parts`, with the (first) socket that wants the datagram, and to whom it was addressed.
 #[inline(never)]
-pub(super) fn look_up(
+fn look_up(
     lookup: Lookup<'_>,
     memo: &mut Memo6,
     (src, dst): (Addr6, Addr6),

@@ -1,98 +1,160 @@
-//! Four plain IPv4 datagrams at once: one compare for all that is known of their heads, one addition for all their sums.
+//! Four plain datagrams at once: one compare for all that is known of their heads, one addition for all their sums.
+//!
+//! A burst is gone through in stages: all fours are looked at, then all sockets are looked up, then all datagrams are delivered. Each stage
+//! is a loop over columns ([`Found`]) that is short enough to keep what it needs in registers.
 
-use super::HEAD;
-use super::accept::{Lookup, Memo, Sink, rest_of, to_socket};
+use super::accept::{Lookup, Sink};
+use super::accept6::is_ipv6;
 use super::dispatch::Level;
+use super::found::{Found, Places};
 use super::head::Words;
-use super::wide::{Four, Fronts, Heads, UDP_IN_FRONT, Wide};
-use crate::io::{ChecksumStatus, Drain, PacketBuf, Parts};
+use super::look_up::look_up;
+use super::view6::Addr6;
+use super::wide::{FRONT, FRONT6, Heads, Heads6, Sums, Wide};
+use crate::io::{Alike, ChecksumStatus, Drain, PacketBuf};
 
-/// Four datagrams that the fast path takes.
-pub(super) struct Found4 {
-    pub(super) parts: [Parts; 4],
-    /// The sum of their frames' lengths.
-    pub(super) bytes: u32,
+/// Packets at the front of a burst, and bytes in them.
+#[derive(Clone, Copy)]
+struct Front {
+    count: usize,
+    bytes: u64,
 }
 
-impl Found4 {
-    /// Delivers them. Returns how many bytes they were.
-    #[inline(always)]
-    pub(super) fn deliver<B>(self, packets: &mut Drain<'_, B>, sink: &mut impl Sink<B>) -> u64 {
-        if let Some(bufs) = packets.take_four() {
-            bufs.into_iter().zip(self.parts).for_each(|(buf, parts)| sink.deliver(buf, parts));
-        }
-        self.bytes.into()
-    }
-}
-
-/// The parts of four datagrams, if each of them is a plain one to our MAC and primary address with nothing wrong and a socket.
-/// `None` says nothing: then each has to be looked at.
+/// Delivers the front of `packets`, as long as all are plain datagrams to one address of ours with nothing wrong and a socket: of
+/// IPv4, and then of IPv6. Returns how many bytes they were.
+// Into its one caller, which is compiled for what `wide` does.
 #[inline(always)]
-pub(super) fn accept<B: PacketBuf, W: Wide>(
+pub(super) fn burst<B: PacketBuf, W: Wide>(
     level: Level,
     wide: W,
-    bufs: [&B; 4],
-    heads: &mut Heads,
+    packets: &mut Drain<'_, B>,
+    alike: Alike,
     lookup: Lookup<'_>,
-    memo: &mut Memo,
-) -> Option<Found4> {
-    let are_plain = B::are_plain(bufs);
-    if !are_plain && !bufs.into_iter().all(is_summed::<B, true>) {
-        return None;
+    found: &mut Found,
+    sink: &mut impl Sink<B>,
+) -> u64 {
+    let slots = packets.as_slice();
+    let v4 = find(level, wide, slots, alike, lookup, found);
+    let all = find6(level, wide, slots, alike, lookup, v4, found);
+    if all.count == 0 {
+        return 0;
     }
-    let frames = bufs.map(B::data);
-    let [a, b, c, d] = frames;
-    let fronts = [a.first_chunk()?, b.first_chunk()?, c.first_chunk()?, d.first_chunk()?];
-    let lens = frames.map(|frame| u32::try_from(frame.len()).unwrap_or(u32::MAX));
-    let four = wide.heads(&fronts, lens, heads)?;
-    let rests = if four.is_long && are_plain { rests_of(level, frames, &four) } else { [0; 4] };
-    if !heads.own.alone && fronts.iter().any(|front| lookup.view.is_of_others(front.load32::<26>()))
-        || are_plain && !wide.are_whole(&fronts, &four, rests, heads)
-    {
-        return None;
+    let looked_up = look_up(slots, lookup, (v4.count, all.count), found);
+    // What has no socket is looked at alone, and so is whatever follows it.
+    let bytes = if looked_up.count == all.count { all.bytes } else { bytes_of(slots, looked_up.count) };
+    let front = packets.front(looked_up.count);
+    sink.deliver_all(front.zip(found.parts()), (looked_up.first, looked_up.is_mixed));
+    bytes
+}
+
+#[cold]
+fn bytes_of<B: PacketBuf>(slots: &[Option<B>], count: usize) -> u64 {
+    slots.iter().take(count).flatten().map(|buf| buf.data().len() as u64).sum()
+}
+
+/// How many packets at the front of `slots` are plain IPv4 to our MAC and primary address, with nothing wrong: a multiple of four.
+#[inline(always)]
+fn find<B: PacketBuf, W: Wide>(
+    level: Level,
+    wide: W,
+    slots: &[Option<B>],
+    alike: Alike,
+    lookup: Lookup<'_>,
+    found: &mut Found,
+) -> Front {
+    let heads = Heads::of(lookup.view, lookup.interface.id);
+    each_four(slots, Front { count: 0, bytes: 0 }, found, |bufs, places| {
+        let sums = sums::<B, true>(alike, bufs)?;
+        let frames = bufs.map(B::data);
+        let [a, b, c, d] = frames;
+        let fronts: [&[u8; FRONT]; 4] =
+            [a.first_chunk()?, b.first_chunk()?, c.first_chunk()?, d.first_chunk()?];
+        let is_others = |front: &&[u8; FRONT]| lookup.view.is_of_others(front.load32::<26>());
+        if !heads.own.alone && fronts.iter().any(is_others) {
+            return None;
+        }
+        wide.four(level, frames, fronts, sums, &heads, places).then(|| bytes_in(frames))
+    })
+}
+
+/// The same behind `before`, of plain IPv6 to whichever of our addresses the first of them is.
+#[inline(always)]
+fn find6<B: PacketBuf, W: Wide>(
+    level: Level,
+    wide: W,
+    slots: &[Option<B>],
+    alike: Alike,
+    lookup: Lookup<'_>,
+    before: Front,
+    found: &mut Found,
+) -> Front {
+    let first = slots.get(before.count).and_then(Option::as_ref).map(B::data);
+    let Some(first) = first.filter(|frame| is_ipv6(frame)) else { return before };
+    let Some(dst) = first.first_chunk::<54>().and_then(|head| own_destination(head, lookup)) else {
+        return before;
+    };
+    let heads = Heads6::of(lookup.view, lookup.interface.id, dst);
+    each_four(slots, before, found, |bufs, places| {
+        let sums = sums::<B, false>(alike, bufs)?;
+        let frames = bufs.map(B::data);
+        let [a, b, c, d] = frames;
+        let fronts: [&[u8; FRONT6]; 4] =
+            [a.first_chunk()?, b.first_chunk()?, c.first_chunk()?, d.first_chunk()?];
+        let is_own =
+            |front: &&[u8; FRONT6]| lookup.view.v6.is_own([front.load64::<22>(), front.load64::<30>()]);
+        if fronts.iter().any(is_own) {
+            return None;
+        }
+        wide.four6(level, frames, fronts, sums, &heads, places).then(|| bytes_in(frames))
+    })
+}
+
+/// Where the frame is for, if that is an address of ours.
+#[inline(always)]
+fn own_destination(head: &[u8; 54], lookup: Lookup<'_>) -> Option<Addr6> {
+    let dst = [head.load64::<38>(), head.load64::<46>()];
+    (lookup.view.v6.is_on() && lookup.view.v6.is_own(dst)).then_some(dst)
+}
+
+/// Goes through the fours of `slots` behind `before`, as long as `check` says how many bytes they are.
+#[inline(always)]
+fn each_four<B>(
+    slots: &[Option<B>],
+    before: Front,
+    found: &mut Found,
+    mut check: impl FnMut([&B; 4], Places<'_>) -> Option<u64>,
+) -> Front {
+    let mut front = before;
+    let rest = slots.get(before.count..).unwrap_or_default();
+    for (four, places) in rest.as_chunks::<4>().0.iter().zip(found.places(before.count / 4)) {
+        let [Some(a), Some(b), Some(c), Some(d)] = four else { break };
+        let Some(bytes) = check([a, b, c, d], places) else { break };
+        front = Front { count: front.count + 4, bytes: front.bytes + bytes };
     }
-    let bytes = lens.into_iter().sum();
-    let with_len = |parts: Parts, len: u32| parts.or_len(u16::try_from(len).unwrap_or_default());
-    if four.are_to_port {
-        let common = if four.are_whole_frames { memo.parts } else { memo.parts.whole_frame(false) };
-        return Some(Found4 { parts: four.udp_lens.map(|len| with_len(common, len)), bytes });
+    front
+}
+
+#[inline(always)]
+fn bytes_in(frames: [&[u8]; 4]) -> u64 {
+    frames.map(|frame| frame.len() as u64).into_iter().sum()
+}
+
+/// What is to be summed of four packets; `None`: they are not alike. `IP`: IP has a checksum.
+#[inline(always)]
+fn sums<B: PacketBuf, const IP: bool>(alike: Alike, four: [&B; 4]) -> Option<Sums> {
+    match alike {
+        Alike::Plain => Some(Sums::All),
+        Alike::Summed => Some(Sums::None),
+        Alike::Unknown if B::are_plain(four) => Some(Sums::All),
+        Alike::Unknown => four.into_iter().all(is_summed::<B, IP>).then_some(Sums::None),
     }
-    let parts = look_up_four(lookup, memo, &fronts, &four)?;
-    // Where it depends on the sender, or nothing is known, none is.
-    heads.udp_port = u16::try_from(memo.udp_port).map_or(u32::MAX, |port| u32::from(port.swap_bytes()));
-    Some(Found4 { parts, bytes })
 }
 
 /// Whether a packet is plain but for the device's word that its checksums are right: that of UDP, and if `IP` that of IP.
 #[inline(always)]
-pub(super) fn is_summed<B: PacketBuf, const IP: bool>(buf: &B) -> bool {
+fn is_summed<B: PacketBuf, const IP: bool>(buf: &B) -> bool {
     let meta = buf.rx_meta();
     let is_good =
         meta.l4_checksum == ChecksumStatus::Good && (!IP || meta.ip_checksum == ChecksumStatus::Good);
     is_good && meta.stripped_tci.is_none() && buf.is_single_segment()
-}
-
-/// The sums of what four datagrams have behind their fronts.
-#[inline(never)]
-fn rests_of(level: Level, frames: [&[u8]; 4], four: &Four) -> [u32; 4] {
-    let mut rests = [0; 4];
-    for ((rest, frame), len) in rests.iter_mut().zip(frames).zip(four.udp_lens) {
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
-        if len > UDP_IN_FRONT {
-            *rest = u32::from(rest_of(level, frame.get(34..).unwrap_or_default(), len).fold().swap_bytes());
-        }
-    }
-    rests
-}
-
-/// The parts of four datagrams that are right, each with its own socket.
-#[inline(never)]
-fn look_up_four(lookup: Lookup<'_>, memo: &mut Memo, fronts: &Fronts<'_>, four: &Four) -> Option<[Parts; 4]> {
-    let mut found = [memo.parts; 4];
-    for ((found, front), len) in found.iter_mut().zip(fronts).zip(four.udp_lens) {
-        let (head, _) = front.split_first_chunk::<HEAD>()?;
-        let udp_len = u16::try_from(len).ok()?;
-        *found = to_socket(lookup, memo, head, udp_len, four.are_whole_frames)?;
-    }
-    Some(found)
 }

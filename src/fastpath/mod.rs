@@ -18,19 +18,24 @@ mod accept;
 mod accept6;
 mod ahead;
 mod dispatch;
+mod found;
 mod four;
-mod four6;
 mod head;
+mod look_up;
 mod own_set;
 mod reply;
 mod reply6;
 mod tagged;
 mod tagged_reply;
+#[cfg(target_arch = "x86_64")]
+mod v3_four;
 mod view6;
 mod wide;
 
 pub use accept::{Port, Sink};
-pub use dispatch::{Level, Near, Requests, ingress_burst, reply_burst};
+pub use dispatch::{Level, Near, ingress_burst, reply_burst};
+pub use found::Found;
+pub use reply::{Answers, Request};
 
 use core::net::Ipv4Addr;
 

@@ -16,10 +16,104 @@ const UNICAST: Parts = Parts::new(14, 34, 0).with_sum(PayloadSum::Valid);
 /// The same, and [whole](Parts::whole_frame): the fast path took it.
 const WHOLE: Parts = UNICAST.whole_frame(true);
 
+/// A request that a service has looked at.
+pub trait Request<B> {
+    /// Where its parts lie, if it is to be answered.
+    fn asked(&self) -> Option<Parts>;
+    /// The packet, if it is still there.
+    fn buf(&mut self) -> Option<&mut B>;
+}
+
+/// What becomes of requests.
+pub trait Answers<R> {
+    /// The numbers of the port that they came in by.
+    fn view(&self) -> (&View, &Interfaces);
+    /// Each of these is its answer now. They have so many bytes.
+    fn turned(&mut self, answers: &mut [R], bytes: u64);
+    /// Nothing was changed: it is not to be answered, is not of the plain shape, or cannot be answered.
+    fn left(&mut self, request: &mut R);
+}
+
+/// Turns all `requests` that it can, fours of them at once.
+#[inline(always)]
+pub(super) fn turn_all<B: PacketBuf, W: Wide, R: Request<B>>(
+    wide: W,
+    requests: &mut [R],
+    answers: &mut impl Answers<R>,
+) {
+    let (fours, others) = requests.as_chunks_mut::<4>();
+    for four in fours {
+        match turn_four(wide, four, answers.view().0) {
+            Some(bytes) => answers.turned(four, bytes),
+            None => four.each_mut().into_iter().for_each(|one| turn_one(wide, one, answers)),
+        }
+    }
+    others.iter_mut().for_each(|one| turn_one(wide, one, answers));
+}
+
+#[inline(always)]
+fn turn_one<B: PacketBuf, W: Wide, R: Request<B>>(wide: W, request: &mut R, answers: &mut impl Answers<R>) {
+    let asked = request.asked();
+    let (view, interfaces) = answers.view();
+    let turned = match (asked, request.buf()) {
+        (Some(parts), Some(buf)) => {
+            in_place(wide, buf, parts, view, interfaces).then(|| buf.data().len() as u64)
+        }
+        _ => None,
+    };
+    match turned {
+        Some(bytes) => answers.turned(core::slice::from_mut(request), bytes),
+        None => answers.left(request),
+    }
+}
+
+/// Turns four requests, if each is a whole frame that the fast path took, and all are of one IP version. Returns how many bytes they
+/// have; `None`, and nothing changed: each has to be looked at.
+// U21, RFC 1122 4.1.3.5: from the address that was asked. An answer larger than the link is not sent.
+#[inline(always)]
+fn turn_four<B: PacketBuf, W: Wide, R: Request<B>>(wide: W, four: &mut [R; 4], view: &View) -> Option<u64> {
+    if !W::IS_WIDE {
+        return None;
+    }
+    let [a, b, c, d] = four;
+    let parts = [a.asked()?, b.asked()?, c.asked()?, d.asked()?];
+    let unlike = |whole: Parts| {
+        parts.iter().fold(0, |unlike, parts| unlike | (parts.word() ^ whole.word())) & Parts::SHAPE != 0
+    };
+    let is_ipv6 = parts[0].is_ipv6();
+    if unlike(if is_ipv6 { reply6::WHOLE } else { WHOLE }) {
+        return None;
+    }
+    let (head, most) = if is_ipv6 { (54, view.v6.udp_len_max) } else { (34, view.udp_len_max) };
+    let frames = B::unique_four([a.buf()?, b.buf()?, c.buf()?, d.buf()?])?;
+    let udp_lens = parts.map(|parts| u32::from(parts.udp_len()));
+    let mut is_other = false;
+    let mut bytes = 0;
+    for (frame, udp_len) in frames.iter().zip(udp_lens) {
+        // Longer or shorter than it was: then it is looked at anew.
+        is_other |= frame.len() != head + udp_len as usize || udp_len > u32::from(most);
+        bytes += frame.len() as u64;
+    }
+    if is_other {
+        return None;
+    }
+    let [a, b, c, d] = frames;
+    if is_ipv6 {
+        let heads = [a.first_chunk_mut()?, b.first_chunk_mut()?, c.first_chunk_mut()?, d.first_chunk_mut()?];
+        for (head, udp_len) in heads.into_iter().zip(parts.map(Parts::udp_len)) {
+            reply6::turn(wide, head, udp_len, view);
+        }
+    } else {
+        let fronts = [a.first_chunk_mut()?, b.first_chunk_mut()?, c.first_chunk_mut()?, d.first_chunk_mut()?];
+        wide.turn_four(fronts, udp_lens, &view.link);
+    }
+    Some(bytes)
+}
+
 /// Turns the request in `buf` into its answer. False, and nothing changed, if it is not of the plain shape or cannot
 /// be answered: then `stack::egress` has the word.
 #[inline(always)]
-pub(super) fn in_place<B: PacketBuf, W: Wide>(
+fn in_place<B: PacketBuf, W: Wide>(
     wide: W,
     buf: &mut B,
     parts: Parts,

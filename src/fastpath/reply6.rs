@@ -26,6 +26,13 @@ pub(super) fn in_place_whole<W: Wide>(wide: W, frame: &mut [u8], parts: Parts, v
         return false;
     }
     let Some(head) = frame.first_chunk_mut::<HEAD6>() else { return false };
+    turn(wide, head, udp_len, view);
+    true
+}
+
+/// Turns the head of a plain request with this UDP length round.
+#[inline(always)]
+pub(super) fn turn<W: Wide>(wide: W, head: &mut [u8; HEAD6], udp_len: u16, view: &View) {
     let peer = [head.load64::<22>(), head.load64::<30>()];
     let own = [head.load64::<38>(), head.load64::<46>()];
     let ports = head.load32::<54>().rotate_left(16);
@@ -35,7 +42,6 @@ pub(super) fn in_place_whole<W: Wide>(wide: W, frame: &mut [u8], parts: Parts, v
         | u64::from(NEXT_HEADER_UDP) << 48
         | u64::from(view.v6.hop_limit) << 56;
     wide.turn6(head, &view.v6.link, word);
-    true
 }
 
 /// As its like for IPv4, which has handed on what is of another shape.

@@ -6,8 +6,11 @@
 //! [`dispatch`](super::dispatch) to say: it makes the only [`Wide`] that is more than nothing.
 
 use super::accept6::HEAD6;
+use super::dispatch::Level;
+use super::found::Places;
 use super::view6::Addr6;
 use super::{Own, View};
+use crate::io::{InterfaceId, Parts, PayloadSum};
 use crate::wire::ethernet::MIN_FRAME;
 
 /// Bytes of a frame that has the least length: Ethernet, IPv4 without options, UDP, and 18 of its payload.
@@ -38,20 +41,28 @@ pub(super) trait Wide: Copy {
     /// source address, the destination, and UDP. Each in two words of 32 bits that do not overflow.
     fn sums(self, front: &[u8; FRONT], len: usize) -> (u64, u64);
 
-    /// What the fronts of four plain datagrams to one of our addresses say, of frames of these lengths: `None` if one of
-    /// them is something else, or anything is wrong with it but its sums.
-    fn heads(self, fronts: &Fronts<'_>, lens: [u32; 4], like: &Heads) -> Option<Four>;
+    /// Whether four frames are plain datagrams to the address of `heads`, and nothing is wrong with them. What is found of them goes to
+    /// their `places`.
+    fn four(
+        self,
+        level: Level,
+        frames: [&[u8]; 4],
+        fronts: Fronts<'_>,
+        sums: Sums,
+        heads: &Heads,
+        places: Places<'_>,
+    ) -> bool;
 
-    /// Whether both sums of each are right, with the `rests` that the fronts have not of their payloads. Of their heads, `four`
-    /// is what was found.
-    fn are_whole(self, fronts: &Fronts<'_>, four: &Four, rests: [u32; 4], like: &Heads) -> bool;
-
-    /// As [`heads`](Self::heads), of four to one address of ours over IPv6. Sources are looked at in part: none is a group, or begins
-    /// with 32 zeros.
-    fn heads6(self, fronts: &Fronts6<'_>, lens: [u32; 4], like: &Heads6) -> Option<Four>;
-
-    /// As [`are_whole`](Self::are_whole), of their UDP.
-    fn are_whole6(self, fronts: &Fronts6<'_>, four: &Four, rests: [u32; 4]) -> bool;
+    /// The same over IPv6. Sources are looked at in part: none is a group, or begins with 32 zeros.
+    fn four6(
+        self,
+        level: Level,
+        frames: [&[u8]; 4],
+        fronts: Fronts6<'_>,
+        sums: Sums,
+        heads: &Heads6,
+        places: Places<'_>,
+    ) -> bool;
 
     /// The sum of the addresses of an IPv6 front, and of up to `len` bytes of its UDP.
     fn sum6(self, front: &[u8; FRONT6], len: usize) -> u64;
@@ -60,7 +71,10 @@ pub(super) trait Wide: Copy {
     /// length that it had; `link` is what its first 16 bytes have of ours.
     fn turn(self, front: &mut [u8; FRONT], link: &[u8; 16], checksum: u16);
 
-    /// The same over IPv6, with this word from the version to the hop limit.
+    /// The same of four of these UDP lengths, of which it computes the header checksums.
+    fn turn_four(self, fronts: [&mut [u8; FRONT]; 4], udp_lens: [u32; 4], link: &[u8; 16]);
+
+    /// As [`turn`](Self::turn), over IPv6, with this word from the version to the hop limit.
     fn turn6(self, head: &mut [u8; HEAD6], link: &[u8; 16], word: u64);
 }
 
@@ -82,22 +96,12 @@ impl Wide for Narrow {
     }
 
     #[inline(always)]
-    fn heads(self, _: &Fronts<'_>, _: [u32; 4], _: &Heads) -> Option<Four> {
-        None
-    }
-
-    #[inline(always)]
-    fn are_whole(self, _: &Fronts<'_>, _: &Four, _: [u32; 4], _: &Heads) -> bool {
+    fn four(self, _: Level, _: [&[u8]; 4], _: Fronts<'_>, _: Sums, _: &Heads, _: Places<'_>) -> bool {
         false
     }
 
     #[inline(always)]
-    fn heads6(self, _: &Fronts6<'_>, _: [u32; 4], _: &Heads6) -> Option<Four> {
-        None
-    }
-
-    #[inline(always)]
-    fn are_whole6(self, _: &Fronts6<'_>, _: &Four, _: [u32; 4]) -> bool {
+    fn four6(self, _: Level, _: [&[u8]; 4], _: Fronts6<'_>, _: Sums, _: &Heads6, _: Places<'_>) -> bool {
         false
     }
 
@@ -110,33 +114,31 @@ impl Wide for Narrow {
     fn turn(self, _: &mut [u8; FRONT], _: &[u8; 16], _: u16) {}
 
     #[inline(always)]
+    fn turn_four(self, _: [&mut [u8; FRONT]; 4], _: [u32; 4], _: &[u8; 16]) {}
+
+    #[inline(always)]
     fn turn6(self, _: &mut [u8; HEAD6], _: &[u8; 16], _: u64) {}
 }
 
 /// Four fronts.
 pub(super) type Fronts<'a> = [&'a [u8; FRONT]; 4];
 
-/// What four heads say.
-pub(super) struct Four {
-    /// Bytes of UDP, header included.
-    pub(super) udp_lens: [u32; 4],
-    /// Whether all are to the port that was asked about.
-    pub(super) are_to_port: bool,
-    /// Whether all frames end where their datagrams do, and all have a source port.
-    pub(super) are_whole_frames: bool,
-    /// Whether one has payload behind the front.
-    pub(super) is_long: bool,
+/// What is to be summed of packets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sums {
+    /// All of it.
+    All,
+    /// Nothing: the device has done so.
+    None,
 }
 
 /// What four fronts are compared with.
 pub(super) struct Heads {
     /// The first bytes.
     pub(super) first: [u8; 32],
-    /// The bytes from [`UDP_AT`] on.
-    pub(super) last: [u8; 32],
     pub(super) own: Own,
-    /// The UDP port, as it lies there, to which most are; more than any is, if nothing is known.
-    pub(super) udp_port: u32,
+    /// What the parts of all of them have in common, as [`Parts::word`].
+    pub(super) parts: u64,
 }
 
 impl Heads {
@@ -156,17 +158,6 @@ impl Heads {
         mask
     };
 
-    /// Which of the [last](Self::last) are: the destination.
-    pub(super) const LAST: [u8; 32] = {
-        let mut mask = [0; 32];
-        let mut at = 30 - UDP_AT;
-        while at < 34 - UDP_AT {
-            mask[at] = 0xff;
-            at += 1;
-        }
-        mask
-    };
-
     /// 1 for each word of the IP header among the first bytes.
     pub(super) const IP_WORDS: [i16; 16] = {
         let mut words = [0; 16];
@@ -178,18 +169,16 @@ impl Heads {
         words
     };
 
-    /// To the MAC and primary address of `view`.
+    /// To the MAC and primary address of `view`, those of the interface `id`.
     #[inline(always)]
-    pub(super) fn of(view: &View) -> Self {
-        let (mut first, mut last) = ([0; 32], [0; 32]);
+    pub(super) fn of(view: &View, id: InterfaceId) -> Self {
+        let mut first = [0; 32];
         for (to, from) in first.iter_mut().zip(view.mac.to_le_bytes().into_iter().take(6)) {
             *to = from;
         }
         (first[12], first[14], first[23]) = (0x08, 0x45, 17);
-        for (to, from) in last.iter_mut().skip(30 - UDP_AT).zip(view.addr.to_le_bytes()) {
-            *to = from;
-        }
-        Self { first, last, own: Own::of(view), udp_port: u32::MAX }
+        let parts = Parts::new(14, 34, 0).on(id).with_sum(PayloadSum::Valid).word();
+        Self { first, own: Own::of(view), parts }
     }
 }
 
@@ -203,8 +192,8 @@ pub(super) struct Heads6 {
     /// The addresses.
     pub(super) addrs: [u8; 32],
     pub(super) mac: u64,
-    /// The UDP port, as it lies there, to which most are; more than any is, if nothing is known.
-    pub(super) udp_port: u32,
+    /// As in [`Heads`].
+    pub(super) parts: u64,
 }
 
 impl Heads6 {
@@ -239,9 +228,9 @@ impl Heads6 {
         words
     };
 
-    /// To the MAC of `view` and `dst`, an address there.
+    /// To the MAC of `view` and `dst`, an address there, those of the interface `id`.
     #[inline(always)]
-    pub(super) fn of(view: &View, dst: Addr6) -> Self {
+    pub(super) fn of(view: &View, id: InterfaceId, dst: Addr6) -> Self {
         let (mut first, mut addrs) = ([0; 32], [0; 32]);
         for (to, from) in first.iter_mut().zip(view.mac.to_le_bytes().into_iter().take(6)) {
             *to = from;
@@ -250,7 +239,8 @@ impl Heads6 {
         for (to, from) in addrs.iter_mut().skip(16).zip(dst.into_iter().flat_map(u64::to_le_bytes)) {
             *to = from;
         }
-        Self { first, addrs, mac: view.mac, udp_port: u32::MAX }
+        let parts = Parts::new(14, 54, 0).over_ipv6(true).on(id).with_sum(PayloadSum::Valid).word();
+        Self { first, addrs, mac: view.mac, parts }
     }
 }
 

@@ -100,6 +100,13 @@ pub trait PacketBuf: Sized + Send + core::fmt::Debug + 'static {
     /// The bytes, writable: only if no other handle shares them, and the buffer is direct and has one segment.
     fn unique(&mut self) -> Option<&mut [u8]>;
 
+    /// The bytes of each of the four, if each of them is [unique](Self::unique).
+    #[inline]
+    fn unique_four(four: [&mut Self; 4]) -> Option<[&mut [u8]; 4]> {
+        let [a, b, c, d] = four;
+        Some([a.unique()?, b.unique()?, c.unique()?, d.unique()?])
+    }
+
     /// Makes the frame `len` bytes long, cutting the end or appending zeros. False, and nothing changed, if the buffer
     /// is shared, has several segments, or is too small.
     // E09, CVE-2003-0001: what is appended is zeros, never what lay there before.

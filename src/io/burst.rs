@@ -3,6 +3,18 @@
 /// The most packets in one burst.
 pub const BURST_MAX: usize = 64;
 
+/// What is known of all packets of a burst, so that nobody has to ask each of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Alike {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// Each is [plain](super::PacketBuf::is_plain).
+    Plain,
+    /// Each is plain but that the device says that its checksums are right, that of IP and that of UDP.
+    Summed,
+}
+
 /// Up to [`BURST_MAX`] packets, in order, densely packed.
 ///
 /// For a buffer that is one non-null pointer, `Option<B>` is that pointer, and the slots *are* the array of pointers
@@ -13,13 +25,14 @@ pub struct Burst<B> {
     len: usize,
     /// Whether nobody but [`push`](Self::push) has filled a slot before `len`, and nobody else could empty one.
     pushed: bool,
+    alike: Alike,
 }
 
 impl<B> Burst<B> {
     /// An empty burst.
     #[must_use]
     pub fn new() -> Self {
-        Self { slots: [const { None }; BURST_MAX], len: 0, pushed: true }
+        Self { slots: [const { None }; BURST_MAX], len: 0, pushed: true, alike: Alike::Unknown }
     }
 
     /// How many packets it holds.
@@ -40,6 +53,12 @@ impl<B> Burst<B> {
         self.len == BURST_MAX
     }
 
+    /// How many more it can hold.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        BURST_MAX - self.len
+    }
+
     /// Adds `buf` at the end.
     ///
     /// # Errors
@@ -52,10 +71,27 @@ impl<B> Burst<B> {
                 // An assignment would look whether there is something to drop; behind the end there is nothing.
                 core::mem::forget(slot.replace(buf));
                 self.len += 1;
+                self.alike = Alike::Unknown;
                 Ok(())
             }
             None => Err(buf),
         }
+    }
+
+    /// Adds a packet for each of `bufs` at the end: as many as there is room for. Where there is none it stays.
+    #[inline]
+    pub fn push_all<'a>(&mut self, bufs: impl ExactSizeIterator<Item = &'a mut Option<B>>)
+    where
+        B: 'a,
+    {
+        let Some(room) = self.slots.get_mut(self.len..) else { return };
+        let count = bufs.len().min(room.len());
+        self.alike = Alike::Unknown;
+        for (slot, buf) in room.iter_mut().zip(bufs) {
+            debug_assert!(slot.is_none() && buf.is_some(), "a packet behind the end, or none");
+            core::mem::forget(core::mem::replace(slot, buf.take()));
+        }
+        self.len += count;
     }
 
     /// The packets, first to last. They stay.
@@ -64,11 +100,18 @@ impl<B> Burst<B> {
         self.slots[..self.len].iter().flatten()
     }
 
+    /// What is known of all of them.
+    #[inline]
+    #[must_use]
+    pub fn alike(&self) -> Alike {
+        self.alike
+    }
+
     /// Takes every packet out, first to last; what the iterator is not asked for is dropped.
     #[inline]
     pub fn drain(&mut self) -> Drain<'_, B> {
         let len = core::mem::take(&mut self.len);
-        self.pushed = true;
+        (self.pushed, self.alike) = (true, Alike::Unknown);
         Drain(self.slots[..len].iter_mut())
     }
 
@@ -84,8 +127,15 @@ impl<B> Burst<B> {
     /// Counts only slots that do: a driver that promised more than it gave is not believed.
     #[inline]
     pub fn filled(&mut self, n: usize) {
+        self.filled_with(n, Alike::Unknown);
+    }
+
+    /// The same with packets that are all `alike`.
+    #[inline]
+    pub fn filled_with(&mut self, n: usize, alike: Alike) {
         let end = (self.len + n).min(BURST_MAX);
         debug_assert!(self.slots[self.len..end].iter().all(Option::is_some), "a driver filled with a hole");
+        self.alike = if self.len == 0 { alike } else { Alike::Unknown };
         self.pushed = false;
         self.len = end;
     }
@@ -132,35 +182,21 @@ impl<B> Burst<B> {
 pub struct Drain<'a, B>(core::slice::IterMut<'a, Option<B>>);
 
 impl<B> Drain<'_, B> {
-    /// The next four, if there are as many. They stay.
+    /// The packets that are left. They stay.
     #[inline]
     #[must_use]
-    pub fn next_four(&self) -> Option<[&B; 4]> {
-        match self.0.as_slice() {
-            [Some(a), Some(b), Some(c), Some(d), ..] => Some([a, b, c, d]),
-            _ => None,
-        }
+    pub fn as_slice(&self) -> &[Option<B>] {
+        self.0.as_slice()
     }
 
-    /// The four behind the next four, if there are as many. They stay.
+    /// The next `n` packets, or as many as there are, each to be taken out: what is left there is lost to its pool.
     #[inline]
-    #[must_use]
-    pub fn four_behind(&self) -> Option<[&B; 4]> {
-        match self.0.as_slice() {
-            [_, _, _, _, Some(a), Some(b), Some(c), Some(d), ..] => Some([a, b, c, d]),
-            _ => None,
-        }
-    }
-
-    /// Takes the next four out, if there are as many.
-    #[inline]
-    pub fn take_four(&mut self) -> Option<[B; 4]> {
-        let (four, rest) = core::mem::take(&mut self.0).into_slice().split_first_chunk_mut::<4>()?;
+    pub(crate) fn front(&mut self, n: usize) -> core::slice::IterMut<'_, Option<B>> {
+        let all = core::mem::take(&mut self.0).into_slice();
+        let n = n.min(all.len());
+        let (front, rest) = all.split_at_mut(n);
         self.0 = rest.iter_mut();
-        match four.each_mut().map(Option::take) {
-            [Some(a), Some(b), Some(c), Some(d)] => Some([a, b, c, d]),
-            _ => None,
-        }
+        front.iter_mut()
     }
 }
 
@@ -235,6 +271,49 @@ mod tests {
         assert_eq!(burst.drain().map(|c| c.0).collect::<Vec<_>>(), [0, 1, 2]);
         assert!(burst.is_empty());
         assert_eq!(drops.get(), 3);
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_stays() {
+        let drops = Rc::new(Cell::new(0));
+        let mut burst = burst_of(u32::try_from(BURST_MAX).unwrap() - 2, &drops);
+        let mut more: Vec<_> = (100..105).map(|i| Some(Counted(i, drops.clone()))).collect();
+        burst.push_all(more.iter_mut());
+        assert!(burst.is_full());
+        assert_eq!(burst.iter().skip(BURST_MAX - 2).map(|c| c.0).collect::<Vec<_>>(), [100, 101]);
+        assert_eq!(more.iter().flatten().map(|c| c.0).collect::<Vec<_>>(), [102, 103, 104]);
+        drop(burst);
+        assert_eq!(drops.get(), 64);
+    }
+
+    #[test]
+    fn packets_are_alike_until_others_come() {
+        let mut burst = Burst::new();
+        burst.spare()[0] = Some(1);
+        burst.filled_with(1, Alike::Plain);
+        assert_eq!(burst.alike(), Alike::Plain);
+        assert!(burst.push(2).is_ok());
+        assert_eq!(burst.alike(), Alike::Unknown);
+        assert_eq!(burst.drain().count(), 2);
+        burst.spare()[0] = Some(3);
+        burst.filled(1);
+        burst.spare()[0] = Some(4);
+        burst.filled_with(1, Alike::Summed);
+        assert_eq!(burst.alike(), Alike::Unknown);
+        assert_eq!(burst.drain().sum::<i32>(), 7);
+        assert_eq!(burst.alike(), Alike::Unknown);
+    }
+
+    #[test]
+    fn the_front_of_a_drain_is_taken_and_the_rest_follows() {
+        let drops = Rc::new(Cell::new(0));
+        let mut burst = burst_of(5, &drops);
+        let mut drain = burst.drain();
+        let front: Vec<_> = drain.front(3).filter_map(Option::take).map(|c| c.0).collect();
+        assert_eq!((front, drain.as_slice().len()), (vec![0, 1, 2], 2));
+        assert_eq!(drain.next().map(|c| c.0), Some(3));
+        drop(drain);
+        assert_eq!(drops.get(), 5);
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct Parts {
     /// Never 0, by its top bit: so that an `Option` of this is two registers.
     word: NonZeroU64,
     socket: u32,
+    /// The four bytes of the UDP ports, as they were loaded; 0 if nobody has looked yet.
+    ports: u32,
 }
 
 const TOP: u64 = 1 << 63;
@@ -68,7 +70,34 @@ impl Parts {
     #[must_use]
     pub const fn new(l3: u8, l4: u16, udp_len: u16) -> Self {
         let word = (l3 as u64 & L3_MASK) << L3_SHIFT | (l4 as u64) << L4_SHIFT | udp_len as u64;
-        Self { word: nonzero(word), socket: 0 }
+        Self { word: nonzero(word), socket: 0, ports: 0 }
+    }
+
+    /// What `word` of others says, with this `socket` and these `ports`.
+    #[inline(always)]
+    pub(crate) const fn from_word(word: u64, socket: u32, ports: u32) -> Self {
+        Self { word: nonzero(word), socket, ports }
+    }
+
+    /// All but the socket and the ports, in one word.
+    #[inline(always)]
+    pub(crate) const fn word(self) -> u64 {
+        self.word.get()
+    }
+
+    /// With the bytes of the UDP ports as they are loaded from the packet.
+    #[inline]
+    #[must_use]
+    pub(crate) const fn with_ports(self, ports: u32) -> Self {
+        Self { ports, ..self }
+    }
+
+    /// The UDP ports that it was sent from and to, if they are known without a look at the packet.
+    #[inline]
+    #[must_use]
+    pub const fn ports(self) -> Option<(u16, u16)> {
+        let [a, b, c, d] = self.ports.to_le_bytes();
+        if self.ports == 0 { None } else { Some((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))) }
     }
 
     /// Came in by `interface`.
@@ -245,12 +274,17 @@ impl Parts {
         self.socket
     }
 
+    /// The bits of a [`word`](Self::word) that say what shape a datagram has.
+    pub(crate) const SHAPE: u64 = !(1 << REAL_CLIENT_SHIFT | 0xffff << INTERFACE_SHIFT | 0xffff);
+
+    /// The bit that [`whole_frame`](Self::whole_frame) sets.
+    pub(crate) const WHOLE_FRAME: u64 = 1 << WHOLE_FRAME_SHIFT;
+
     /// Whether `self` differs from `other` in length, interface, socket and what is known of the client at most: one compare.
     #[inline]
     #[must_use]
     pub const fn is_shaped_like(self, other: Self) -> bool {
-        const SHAPE: u64 = !(1 << REAL_CLIENT_SHIFT | 0xffff << INTERFACE_SHIFT | 0xffff);
-        (self.word.get() ^ other.word.get()) & SHAPE == 0
+        (self.word.get() ^ other.word.get()) & Self::SHAPE == 0
     }
 
     #[inline]
@@ -311,6 +345,9 @@ mod tests {
                     (InterfaceId(0xfffc), cast, sum, u32::MAX)
                 );
                 assert_eq!(p.with_len(8).udp_len(), 8);
+                let asked = p.with_ports(u32::from_le_bytes([0x12, 0x34, 0, 7]));
+                assert_eq!((p.ports(), asked.ports(), asked == p), (None, Some((0x1234, 7)), true));
+                assert_eq!(Parts::from_word(p.word(), 7, 0), p.for_socket(7));
                 let whole = p.whole_frame(true);
                 assert!(!p.is_shaped_like(whole) && whole.is_shaped_like(plain.whole_frame(true)));
                 assert!(

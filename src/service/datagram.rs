@@ -41,6 +41,32 @@ impl<B: PacketBuf> Datagram<B> {
         Self { buf: Some(buf), parts, received_at, action: Action::Consume }
     }
 
+    /// What holds no packet.
+    pub(crate) const fn nothing() -> Self {
+        Self { buf: None, parts: Parts::new(0, 0, 0), received_at: Instant::ZERO, action: Action::Consume }
+    }
+
+    /// Makes what holds no packet the datagram at `parts` of `buf`.
+    #[inline(always)]
+    pub(crate) fn fill(&mut self, buf: Option<B>, parts: Parts, received_at: Instant) {
+        debug_assert!(self.buf.is_none(), "a packet is lost");
+        let new = Self { buf, parts, received_at, action: Action::Consume };
+        // An assignment would look whether there is something to drop.
+        core::mem::forget(core::mem::replace(self, new));
+    }
+
+    /// What the service decided, or nothing yet.
+    #[inline]
+    pub(crate) const fn action(&self) -> Action {
+        self.action
+    }
+
+    /// The packet that carried it, to be taken out or changed. For the engine.
+    #[inline]
+    pub(crate) const fn slot(&mut self) -> &mut Option<B> {
+        &mut self.buf
+    }
+
     /// The pieces, for the engine to carry the decision out; no buffer if it was kept.
     #[inline]
     #[must_use]
@@ -159,6 +185,11 @@ impl<B: PacketBuf> Datagram<B> {
     #[inline]
     #[must_use]
     pub fn ports(&self) -> (u16, u16) {
+        self.parts.ports().unwrap_or_else(|| self.ports_in_packet())
+    }
+
+    #[inline(never)]
+    fn ports_in_packet(&self) -> (u16, u16) {
         let l4 = self.parts.l4();
         let [a, b, c, d] =
             self.bytes().get(l4..l4 + 4).and_then(|b| b.first_chunk()).copied().unwrap_or_default();

@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 use pollcast::addr::MacAddr;
-use pollcast::fastpath::{Level, Port, Requests, Sink, View, ingress_burst, reply_burst};
+use pollcast::fastpath::{Answers, Found, Level, Port, Request, Sink, View, ingress_burst, reply_burst};
 use pollcast::io::{BufPool, Burst, ChecksumStatus, PacketBuf, Parts, RxMeta};
 use pollcast::rng::Rng;
 use pollcast::sim::buf::{SimBuf, SimPool};
@@ -45,29 +45,39 @@ impl Sink<SimBuf> for Taken {
     }
 }
 
-/// A burst of one request.
-struct One<'a> {
-    world: &'a World,
-    request: Option<(SimBuf, Parts)>,
-    /// The buffer, and whether it holds the answer.
-    answer: Option<(SimBuf, bool)>,
+/// A request, and whether it is its answer now.
+struct Asked {
+    buf: SimBuf,
+    parts: Parts,
+    turned: Option<bool>,
 }
 
-impl Requests<SimBuf> for One<'_> {
-    fn next(&mut self) -> Option<(SimBuf, Parts)> {
-        self.request.take()
+impl Request<SimBuf> for Asked {
+    fn asked(&self) -> Option<Parts> {
+        Some(self.parts)
     }
 
+    fn buf(&mut self) -> Option<&mut SimBuf> {
+        Some(&mut self.buf)
+    }
+}
+
+/// Who is told what became of requests.
+struct Told<'a>(&'a World);
+
+impl Answers<Asked> for Told<'_> {
     fn view(&self) -> (&View, &Interfaces) {
-        (&self.world.view, &self.world.interfaces)
+        (&self.0.view, &self.0.interfaces)
     }
 
-    fn turned(&mut self, buf: SimBuf, _parts: Parts) {
-        self.answer = Some((buf, true));
+    fn turned(&mut self, answers: &mut [Asked], bytes: u64) {
+        let lens: usize = answers.iter().map(|answer| answer.buf.data().len()).sum();
+        assert_eq!(lens as u64, bytes);
+        answers.iter_mut().for_each(|answer| assert_eq!(answer.turned.replace(true), None));
     }
 
-    fn left(&mut self, buf: SimBuf, _parts: Parts) {
-        self.answer = Some((buf, false));
+    fn left(&mut self, request: &mut Asked) {
+        assert_eq!(request.turned.replace(false), None);
     }
 }
 
@@ -133,18 +143,27 @@ impl World {
         let mut burst = Burst::new();
         frames.iter().for_each(|frame| burst.push(self.buf(frame, meta)).unwrap());
         let port = Port { view: &self.view, interfaces: &self.interfaces, table };
-        ingress_burst(level, &mut burst, port, &mut taken);
+        ingress_burst(level, &mut burst, port, &mut Found::default(), &mut taken);
         taken
     }
 
     /// The answer to one request, in place; `None`: the fast path leaves it, untouched.
     pub fn reply(&self, level: Level, buf: SimBuf, parts: Parts) -> Option<SimBuf> {
-        let before = buf.data().to_vec();
-        let mut one = One { world: self, request: Some((buf, parts)), answer: None };
-        reply_burst(level, &mut one);
-        let (answer, turned) = one.answer.expect("it is turned or left");
-        assert!(turned || answer.data() == before, "what is not turned is untouched");
-        turned.then_some(answer)
+        self.reply_all(level, vec![(buf, parts)]).pop().flatten()
+    }
+
+    /// The same of a burst of requests.
+    pub fn reply_all(&self, level: Level, requests: Vec<(SimBuf, Parts)>) -> Vec<Option<SimBuf>> {
+        let before: Vec<_> = requests.iter().map(|(buf, _)| buf.data().to_vec()).collect();
+        let asked = |(buf, parts)| Asked { buf, parts, turned: None };
+        let mut requests: Vec<_> = requests.into_iter().map(asked).collect();
+        reply_burst(level, &mut requests, &mut Told(self));
+        let answer = |(Asked { buf, turned, .. }, before): (Asked, Vec<u8>)| {
+            let turned = turned.expect("it is turned or left");
+            assert!(turned || buf.data() == before, "what is not turned is untouched");
+            turned.then_some(buf)
+        };
+        requests.into_iter().zip(before).map(answer).collect()
     }
 
     pub fn slow(&self, frame: &[u8], meta: RxMeta) -> Verdict<SimBuf> {
@@ -176,12 +195,12 @@ impl World {
             let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
             let Taken(taken, left) = self.burst(level, &frames, meta);
             assert_eq!(taken.len() + left.len(), frames.len());
-            let answers = |(buf, parts): (SimBuf, Parts)| {
-                let answer = self.reply(level, buf, parts).map(|answer| answer.data().to_vec());
-                (parts, answer)
-            };
-            let (alone, taken): (Vec<_>, Vec<_>) =
-                (alone.map(answers).collect(), taken.into_iter().map(answers).collect());
+            let bytes = |answer: Option<SimBuf>| answer.map(|answer| answer.data().to_vec());
+            let alone: Vec<_> =
+                alone.map(|(buf, parts)| (parts, bytes(self.reply(level, buf, parts)))).collect();
+            let parts: Vec<_> = taken.iter().map(|(_, parts)| *parts).collect();
+            let answers = self.reply_all(level, taken).into_iter().map(bytes);
+            let taken: Vec<_> = parts.into_iter().zip(answers).collect();
             assert_eq!(taken, alone, "{level:?}, of {frames:02x?}");
         }
     }

@@ -1,9 +1,8 @@
 //! Private copies of datagrams whose buffer others share.
 
-use arrayvec::ArrayVec;
-
+use crate::engine::batch::Batch;
 use crate::engine::counters::{Counter, Tally};
-use crate::io::{BURST_MAX, BufPool, DropReason, PacketBuf, Parts, linearise};
+use crate::io::{BufPool, DropReason, PacketBuf, Parts, linearise};
 use crate::service::Datagram;
 
 /// A copy of the datagram in `buf` that nobody shares. `None`: no buffer was free.
@@ -34,11 +33,7 @@ pub(in crate::engine) fn private_copy<P: BufPool>(buf: &P::Buf, parts: Parts, po
 }
 
 /// Gives every datagram of `batch` a buffer that can be written to; what none is free for is dropped, for this service.
-pub(super) fn make_private<P: BufPool>(
-    batch: &mut ArrayVec<Datagram<P::Buf>, BURST_MAX>,
-    pool: &P,
-    tally: &mut Tally,
-) {
+pub(super) fn make_private<P: BufPool>(batch: &mut Batch<P::Buf>, pool: &P, tally: &mut Tally) {
     batch.retain(|datagram| {
         let (parts, received_at) = (datagram.parts(), datagram.received_at());
         // Nothing is kept before its service was asked.

@@ -4,11 +4,10 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use arrayvec::ArrayVec;
-
 use super::serve::flow_of;
 use super::{Manner, Worker};
 use crate::addr::{V4, V6};
+use crate::engine::batch::Batch;
 use crate::engine::counters::{Counter, SocketPages};
 use crate::engine::depart::{Depart, DepartError, Looped};
 use crate::engine::port_io::PortIo;
@@ -68,7 +67,7 @@ impl<N: Nic> Worker<N> {
             };
             match found {
                 // NOTE(push): it was emptied when it was full.
-                Ok(parts) => self.delivered.push(Datagram::new(buf, parts, now)),
+                Ok(parts) => _ = self.delivered.push(Datagram::new(buf, parts, now)),
                 Err((why, report)) => {
                     port.tally.drop(why);
                     // Of what is too much at once, each socket hears something.
@@ -89,9 +88,9 @@ pub(super) fn carry_out<N: Nic>(
     mut depart: Depart<'_, N>,
     index: usize,
     (pages, manner): (&SocketPages, Manner),
-    batch: &mut ArrayVec<Datagram<N::Buf>, BURST_MAX>,
+    batch: &mut Batch<N::Buf>,
 ) {
-    for datagram in batch.drain(..) {
+    for datagram in batch.drain() {
         let answer = answer(&datagram, depart.ports.get(index), manner);
         let (buf, parts, action) = datagram.into_parts();
         let answered = match (action, buf, answer) {

@@ -1,18 +1,17 @@
 //! How datagrams reach their services: those that live here, in bursts, and those that live on other workers.
 
-use arrayvec::ArrayVec;
-
 use super::copies::make_private;
 use super::fan_out::{Copy, FanOut};
 use super::outlet::Outlet;
 use super::{Manner, Worker, local};
 use crate::addr::{V4, V6};
+use crate::engine::batch::Batch;
 use crate::engine::counters::{Counter, SocketPages};
 use crate::engine::depart::Depart;
 use crate::engine::message::ToService;
 use crate::engine::port_io::PortIo;
-use crate::fastpath::{self, Level, Near, Requests, View};
-use crate::io::{BURST_MAX, DropReason, Nic, PacketBuf, Parts, PortId};
+use crate::fastpath::{self, Answers, Level, Near, Request, View};
+use crate::io::{BURST_MAX, DropReason, Nic, PacketBuf, Parts, PortId, ReplyPath};
 use crate::service::{Action, Datagram};
 use crate::stack::audience::{self, ForMany};
 use crate::stack::egress::Emit;
@@ -30,10 +29,11 @@ impl<N: Nic> Worker<N> {
     #[inline]
     pub(super) fn serve(&mut self, now: Instant, index: usize) {
         if self.table.is_large() {
-            self.delivered.iter().for_each(|d| self.socket_pages.fetch(d.parts().socket(), &Near));
+            let fetch = |d: &Datagram<N::Buf>| self.socket_pages.fetch(d.socket(), &Near);
+            self.delivered.as_slice().iter().for_each(fetch);
         }
         let here = |d: &Datagram<N::Buf>| !d.parts().has_others() && self.homes.is_here(d.parts().socket());
-        if self.plain || self.delivered.iter().all(here) {
+        if self.plain || self.delivered.as_slice().iter().all(here) {
             self.serve_here(now, index);
         } else {
             self.serve_everywhere(now, index);
@@ -48,12 +48,15 @@ impl<N: Nic> Worker<N> {
             self.deliver_to_threads(index);
         }
         while let Some(first) = self.delivered.first() {
-            let service = service_of(&self.table, first.parts().socket());
-            let mine = |d: &Datagram<N::Buf>| service_of(&self.table, d.parts().socket()) == service;
-            let batch = if self.services.len() == 1 || self.delivered.iter().all(mine) {
+            let service = service_of(&self.table, first.socket());
+            let mine = |d: &Datagram<N::Buf>| service_of(&self.table, d.socket()) == service;
+            let batch = if self.services.len() == 1
+                || self.delivered.socket().is_some()
+                || self.delivered.as_slice().iter().all(mine)
+            {
                 &mut self.delivered
             } else {
-                split(&mut self.delivered, &mut self.batch, mine);
+                self.delivered.split_to(&mut self.batch, mine);
                 &mut self.batch
             };
             let Some(port) = self.ports.get_mut(index) else { return };
@@ -66,7 +69,7 @@ impl<N: Nic> Worker<N> {
                 let Self { ports, pool, table, local, .. } = self;
                 let (view, pages) = (&self.view, &self.socket_pages);
                 let outlet = Outlet { depart: Depart { now, ports, pool, table, local }, view, pages };
-                s.call(outlet, |service, cx| service.datagrams(cx, batch));
+                s.call(outlet, |service, cx| service.datagrams(cx, batch.as_mut_slice()));
                 manner = s.manner;
                 if self.serving_local {
                     let depart = Depart { now, ports, pool, table, local };
@@ -109,7 +112,7 @@ impl<N: Nic> Worker<N> {
         let Self { delivered, fan_out, table, ports, .. } = self;
         let Some(port) = ports.get_mut(index) else { return };
         let PortIo { interfaces, tally, .. } = port;
-        for datagram in delivered.drain(..) {
+        for datagram in delivered.drain() {
             let parts = datagram.parts();
             let added = if !parts.has_others() {
                 let (buf, parts, _) = datagram.into_parts();
@@ -298,17 +301,7 @@ fn flow<F: Emit, B: PacketBuf>(buf: &B, parts: Parts) -> Ends<F::Addr> {
     (addresses, ports.copied().unwrap_or_default())
 }
 
-/// Moves what is `mine` from `from` to `to`; the order on both sides stays.
-fn split<T, const N: usize>(from: &mut ArrayVec<T, N>, to: &mut ArrayVec<T, N>, mine: impl Fn(&T) -> bool) {
-    let mut rest = ArrayVec::<T, N>::new();
-    for item in from.drain(..) {
-        // NOTE(push): both have the capacity of `from`, which held everything.
-        if mine(&item) { to.push(item) } else { rest.push(item) }
-    }
-    *from = rest;
-}
-
-/// Does what the service decided, and counts it for the sockets, a run of one socket at a time.
+/// Does what the service decided, and counts it for the sockets.
 // Apart, so that what composes answers keeps its values in registers.
 #[inline(never)]
 fn carry_out<N: Nic>(
@@ -316,93 +309,98 @@ fn carry_out<N: Nic>(
     port: &mut PortIo<N>,
     pages: &SocketPages,
     (level, manner): (Level, Manner),
-    batch: &mut ArrayVec<Datagram<N::Buf>, BURST_MAX>,
+    batch: &mut Batch<N::Buf>,
     pool: &N::Pool,
 ) {
-    let batch = batch.drain(..);
-    let run = Run { pages, socket: SocketId::MAX, left: batch.len(), unanswered: 0 };
-    let mut decided = Decided { now, port, manner, pool, run, consumed: 0, batch };
+    let (socket, len) = (batch.socket(), batch.len() as u64);
+    let each = socket.is_none().then_some(pages);
+    let mut decided = Decided { now, port, manner, pool, each, consumed: 0, unanswered: 0 };
     // T01: what may never have DF is not of the shape that the fast path answers.
     if manner.is_plain() {
-        fastpath::reply_burst(level, &mut decided);
+        fastpath::reply_burst(level, batch.as_mut_slice(), &mut decided);
     } else {
-        while let Some((buf, parts)) = decided.next() {
-            decided.left(buf, parts);
-        }
+        batch.as_mut_slice().iter_mut().for_each(|datagram| decided.left(datagram));
     }
-    decided.run.end(0);
-    decided.port.tally.add(Counter::Consumed, decided.consumed);
-}
-
-/// Datagrams of one socket that follow one another.
-struct Run<'a> {
-    pages: &'a SocketPages,
-    socket: SocketId,
-    /// How many the batch had left when it began.
-    left: usize,
-    /// Those of it that were not answered.
-    unanswered: u64,
-}
-
-impl Run<'_> {
-    /// It ends, and `left` are left.
-    #[inline(never)]
-    fn end(&mut self, left: usize) {
-        let rx = (self.left - left) as u64;
-        self.pages.add(self.socket, rx, rx - self.unanswered.min(rx));
-        (self.left, self.unanswered) = (left, 0);
+    batch.emptied();
+    let Decided { consumed, unanswered, .. } = decided;
+    if let Some(socket) = socket {
+        pages.add(socket, len, len - unanswered.min(len));
     }
+    port.tally.add(Counter::Consumed, consumed);
 }
 
-/// What the service decided, as the requests that are to be answered.
+/// What the service decided, and what has become of it.
 struct Decided<'a, N: Nic> {
     now: Instant,
     port: &'a mut PortIo<N>,
     manner: Manner,
     pool: &'a N::Pool,
-    run: Run<'a>,
+    /// The sockets' counters, if each datagram is counted for its own.
+    each: Option<&'a SocketPages>,
     consumed: u64,
-    batch: arrayvec::Drain<'a, Datagram<N::Buf>, BURST_MAX>,
+    unanswered: u64,
 }
 
-impl<N: Nic> Requests<N::Buf> for Decided<'_, N> {
+impl<N: Nic> Decided<'_, N> {
+    /// Counts `datagram`, which was answered or not.
     #[inline(always)]
-    fn next(&mut self) -> Option<(N::Buf, Parts)> {
-        loop {
-            let (buf, parts, action) = self.batch.next()?.into_parts();
-            if parts.socket() != self.run.socket {
-                self.run.end(self.batch.len() + 1);
-                self.run.socket = parts.socket();
-            }
-            if matches!(action, Action::Reply)
-                && let Some(buf) = buf
-            {
-                return Some((buf, parts));
-            }
-            self.run.unanswered += 1;
-            match action {
-                Action::Refuse(why) => self.port.tally.drop(why),
-                _ => self.consumed += 1,
-            }
+    fn count(&mut self, datagram: &Datagram<N::Buf>, is_answered: bool) {
+        self.unanswered += u64::from(!is_answered);
+        if let Some(pages) = self.each {
+            pages.add(datagram.socket(), 1, is_answered.into());
         }
     }
+}
 
+impl<B: PacketBuf> Request<B> for Datagram<B> {
+    #[inline(always)]
+    fn asked(&self) -> Option<Parts> {
+        matches!(self.action(), Action::Reply).then(|| self.parts())
+    }
+
+    #[inline(always)]
+    fn buf(&mut self) -> Option<&mut B> {
+        self.buf_mut()
+    }
+}
+
+impl<N: Nic> Answers<Datagram<N::Buf>> for Decided<'_, N> {
     #[inline(always)]
     fn view(&self) -> (&View, &Interfaces) {
         (&self.port.view, &self.port.interfaces)
     }
 
     #[inline(always)]
-    fn turned(&mut self, buf: N::Buf, parts: Parts) {
-        if !self.port.leave(buf, parts.interface(), self.manner.reply) {
-            self.run.unanswered += 1;
+    fn turned(&mut self, answers: &mut [Datagram<N::Buf>], bytes: u64) {
+        if self.manner.reply == ReplyPath::Reflect {
+            if self.each.is_some() {
+                answers.iter().for_each(|answer| self.count(answer, true));
+            }
+            self.port.send_all(answers.iter_mut().map(Datagram::slot), bytes);
+            return;
+        }
+        for answer in answers {
+            let id = answer.interface();
+            let sent = answer.slot().take().is_some_and(|buf| self.port.send_by_route(buf, id));
+            self.count(answer, sent);
         }
     }
 
-    #[inline(always)]
-    fn left(&mut self, buf: N::Buf, parts: Parts) {
-        if !self.port.answer(self.now, buf, parts, self.manner, self.pool) {
-            self.run.unanswered += 1;
-        }
+    // Apart: most are turned.
+    #[inline(never)]
+    fn left(&mut self, request: &mut Datagram<N::Buf>) {
+        let (parts, action) = (request.parts(), request.action());
+        let answered = match (action, request.slot().take()) {
+            (Action::Reply, Some(buf)) => self.port.answer(self.now, buf, parts, self.manner, self.pool),
+            (Action::Refuse(why), _) => {
+                self.port.tally.drop(why);
+                false
+            }
+            (Action::Consume | Action::Reply, _) => {
+                self.consumed += 1;
+                false
+            }
+        };
+        self.count(request, answered);
     }
 }

@@ -96,24 +96,20 @@ impl<N: Nic> Worker<N> {
     // U23: what finds no room in its queue is dropped, the newest first, and nobody is told. U11: an empty datagram is one, too.
     #[inline(never)]
     pub(super) fn deliver_to_threads(&mut self, index: usize) {
-        let Self { delivered, batch, ports, sockets, .. } = self;
+        let Self { delivered, ports, sockets, .. } = self;
         let Some(port) = ports.get_mut(index) else { return };
         let (mut run, mut count, mut consumed) = (Run::default(), 0, 0);
-        for datagram in delivered.drain(..) {
-            let Some(endpoint) = sockets.get(datagram.parts().socket()) else {
-                // NOTE(push): nothing is in it between two calls, and it holds as many.
-                batch.push(datagram);
-                continue;
-            };
+        delivered.retain(|datagram| {
+            let Some(endpoint) = sockets.get(datagram.socket()) else { return true };
             run.is_of(endpoint);
             count += 1;
-            match deliver(&datagram, endpoint, &port.interfaces) {
+            match deliver(datagram, endpoint, &port.interfaces) {
                 Ok(()) => (run.taken, consumed) = (run.taken + 1, consumed + 1),
                 Err(why) => port.tally.drop(why),
             }
-        }
+            false
+        });
         run.end();
-        delivered.extend(batch.drain(..));
         port.tally.add(Counter::Delivered, count);
         port.tally.add(Counter::Consumed, consumed);
     }

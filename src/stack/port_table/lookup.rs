@@ -41,6 +41,17 @@ impl PortTable {
         slot.matches(&wanted).then_some(Found { socket: only, any_peer: !slot.kind().is_connected() })
     }
 
+    /// What stands for no socket.
+    pub const NONE: SocketId = NONE;
+
+    /// The socket for every datagram to one of our addresses at `udp_port`, whoever sent it and wherever it came in: the only one on the
+    /// port, which is bound to any address and connected to nobody. [`NONE`](Self::NONE): ask [`unicast`](Self::unicast).
+    #[inline(always)]
+    #[must_use]
+    pub fn open_to_all<F: Family>(&self, udp_port: u16) -> SocketId {
+        self.ports.open_to_all(udp_port, index::<F>())
+    }
+
     #[inline]
     fn in_place(&self, kind: Kind, wanted: &Wanted) -> Option<SocketId> {
         self.index.get(&wanted.place(kind), &self.slots)

@@ -83,6 +83,11 @@ impl Kind {
         self.0 & ON_ONE != 0
     }
 
+    /// Whether its sockets hear whoever sends to any address of theirs, on whatever interface.
+    pub(super) const fn is_open_to_all(self) -> bool {
+        self.0 & (EXACT | CONNECTED | ON_ONE) == 0
+    }
+
     pub(super) const fn reuses_port(self) -> bool {
         self.0 & REUSE_PORT != 0
     }

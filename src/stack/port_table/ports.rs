@@ -2,12 +2,13 @@
 
 use super::SocketId;
 use super::place::{Kind, Kinds};
+use super::slot::NONE;
 
 const PAGE: usize = 64;
 const PAGES: usize = (1 << 16) / PAGE;
 
 /// What a look-up asks of a port.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Port {
     /// Which kinds of sockets there are.
     pub(super) kinds: Kinds,
@@ -15,6 +16,14 @@ pub(super) struct Port {
     pub(super) reached: [u32; 2],
     /// Their ids, exclusively or'd: of one alone, its id.
     ids: [SocketId; 2],
+    /// Of one alone that hears whoever sends to any address on any interface, its id; else [`NONE`].
+    open: [SocketId; 2],
+}
+
+impl Default for Port {
+    fn default() -> Self {
+        Self { kinds: Kinds::default(), reached: [0; 2], ids: [0; 2], open: [NONE; 2] }
+    }
 }
 
 impl Port {
@@ -22,6 +31,18 @@ impl Port {
     #[inline(always)]
     pub(super) fn only(&self, version: usize) -> Option<SocketId> {
         (self.reached.get(version) == Some(&1)).then(|| self.ids.get(version).copied())?
+    }
+
+    /// Looks again who hears everyone.
+    fn open(&mut self, account: &Account) {
+        for version in 0..2 {
+            let of_version = |(kind, _): &&(Kind, u32)| kind.versions().get(version) == Some(&true);
+            let kind = account.of_kind.iter().find(of_version).map(|(kind, _)| *kind);
+            let alone = self.only(version).filter(|_| kind.is_some_and(Kind::is_open_to_all));
+            if let Some(open) = self.open.get_mut(version) {
+                *open = alone.unwrap_or(NONE);
+            }
+        }
     }
 }
 
@@ -77,6 +98,12 @@ impl Ports {
         self.pages.get(udp_port / PAGE)?.as_ref()?.ports.get(udp_port % PAGE)
     }
 
+    /// See [`PortTable::open_to_all`](super::PortTable::open_to_all).
+    #[inline(always)]
+    pub(super) fn open_to_all(&self, udp_port: u16, version: usize) -> SocketId {
+        self.get(udp_port).and_then(|port| port.open.get(version)).copied().unwrap_or(NONE)
+    }
+
     pub(super) fn account(&mut self, udp_port: u16) -> Option<&mut Account> {
         self.get_mut(udp_port).map(|(_, account)| account)
     }
@@ -105,6 +132,7 @@ impl Ports {
             port.reached[version] += 1;
             port.ids[version] ^= id;
         }
+        port.open(account);
     }
 
     /// One of them left it.
@@ -125,5 +153,6 @@ impl Ports {
                 account.group_max[version] = 0;
             }
         }
+        port.open(account);
     }
 }
