@@ -276,6 +276,12 @@ impl Endpoint {
         queued
     }
 
+    /// Empties the error queue.
+    pub(super) fn forget_queued(&self) {
+        self.errors.forget_queued();
+        self.readable.taken(|| self.is_readable());
+    }
+
     /// Takes the oldest datagram.
     pub fn take(&self) -> Option<Box<Packet>> {
         let taken = self.receive.pop();

@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 use core::sync::atomic::{AtomicU16, Ordering};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crossbeam::queue::ArrayQueue;
 
@@ -42,6 +42,13 @@ pub struct QueuedError {
     pub destination: SocketAddr,
     /// By which interface it was sent, or the error came.
     pub interface: InterfaceId,
+}
+
+impl QueuedError {
+    /// Whether the network reported it, and not this host.
+    fn is_reported(&self) -> bool {
+        self.origin != ErrorOrigin::Local
+    }
 }
 
 /// What Linux makes of an ICMP error: the errno, and whether it is *hard*, so that a connected socket is told without having asked.
@@ -98,11 +105,13 @@ pub(super) struct Errors {
     pending: AtomicU16,
     /// Made when the socket asks for it, so that a worker need not.
     queue: OnceLock<ArrayQueue<QueuedError>>,
+    /// The oldest of the queue, once an older one was taken. For those alone who take.
+    oldest: Mutex<Option<QueuedError>>,
 }
 
 impl Default for Errors {
     fn default() -> Self {
-        Self { pending: AtomicU16::new(NONE), queue: OnceLock::new() }
+        Self { pending: AtomicU16::new(NONE), queue: OnceLock::new(), oldest: Mutex::default() }
     }
 }
 
@@ -132,14 +141,31 @@ impl Errors {
     }
 
     /// The oldest in the queue.
-    // Linux `sock_dequeue_err_skb`: the pending error is then that of the next one that the network reported, or none.
+    // Linux `sock_dequeue_err_skb`: the pending error is then that of the next one, if the network reported that; or none, if it
+    // reported the one that is taken.
     pub(super) fn pop(&self) -> Option<QueuedError> {
         let queue = self.queue.get()?;
-        let taken = queue.pop()?;
-        if taken.origin != ErrorOrigin::Local && queue.is_empty() {
-            self.pending.store(NONE, Ordering::Release);
+        let mut oldest = self.oldest();
+        let taken = oldest.take().or_else(|| queue.pop())?;
+        *oldest = queue.pop();
+        match oldest.filter(QueuedError::is_reported) {
+            Some(next) => self.set_pending(next.errno),
+            None if taken.is_reported() => self.pending.store(NONE, Ordering::Release),
+            None => {}
         }
         Some(taken)
+    }
+
+    /// Takes all, and leaves the pending error as it is.
+    pub(super) fn forget_queued(&self) {
+        let Some(queue) = self.queue.get() else { return };
+        *self.oldest() = None;
+        while queue.pop().is_some() {}
+    }
+
+    fn oldest(&self) -> MutexGuard<'_, Option<QueuedError>> {
+        // Nothing that holds it can leave it half changed.
+        self.oldest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether there is a pending error.
@@ -149,7 +175,8 @@ impl Errors {
 
     /// Whether there is nothing to be told.
     pub(super) fn is_empty(&self) -> bool {
-        !self.has_pending() && self.queue.get().is_none_or(ArrayQueue::is_empty)
+        let is_queue_empty = |queue: &ArrayQueue<_>| queue.is_empty() && self.oldest().is_none();
+        !self.has_pending() && self.queue.get().is_none_or(is_queue_empty)
     }
 }
 

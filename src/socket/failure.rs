@@ -58,6 +58,9 @@ pub enum SendError {
     /// EMSGSIZE: longer than a datagram can be, or than the path carries while it is not to be cut.
     #[error("longer than a datagram to there can be")]
     TooLong,
+    /// EINVAL: to an IPv4 address, while a datagram to an IPv6 address is begun (`UDP_CORK`, `MSG_MORE`).
+    #[error("the datagram that this would continue goes to an IPv6 address, and this is one of IPv4")]
+    BegunOtherwise,
     /// ENETUNREACH: IPv4 by a socket that is for IPv6 alone, as one is that is bound to an IPv6 address.
     #[error("the socket is for IPv6 alone, and this is an address of IPv4")]
     OtherVersion,
@@ -100,7 +103,9 @@ impl SendError {
             Self::NoBuffers => Errno::ENOBUFS,
             Self::DestinationRequired => Errno::EDESTADDRREQ,
             Self::Family => Errno::EAFNOSUPPORT,
-            Self::PortZero | Self::TtlZero | Self::SourceNotOurs | Self::Source => Errno::EINVAL,
+            Self::PortZero | Self::TtlZero | Self::SourceNotOurs | Self::Source | Self::BegunOtherwise => {
+                Errno::EINVAL
+            }
             Self::Broadcast => Errno::EACCES,
             Self::TooLong => Errno::EMSGSIZE,
             Self::OtherVersion => Errno::ENETUNREACH,

@@ -4,7 +4,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicI16, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::io::{InterfaceId, PmtuDiscovery};
 
@@ -144,6 +144,13 @@ impl Options {
     /// The options that hold for what is sent over that IP version.
     pub(super) const fn ip(&self, is_v6: bool) -> &IpOptions {
         if is_v6 { &self.v6 } else { &self.v4 }
+    }
+
+    /// The TTL or hop limit of what is sent to `dst`, if it is not the interface's.
+    // U27.
+    pub(super) fn ttl(&self, dst: IpAddr) -> Option<u8> {
+        let ip = self.ip(dst.is_ipv6());
+        if dst.is_multicast() { Some(ip.multicast_ttl.load(Ordering::Relaxed)) } else { ip.ttl.get() }
     }
 
     /// Whether what is sent over that IP version has no UDP checksum.

@@ -66,9 +66,9 @@ pub fn examples() -> Vec<Vec<Op>> {
             complain(0, Complaint::HostUnreachable),
             Op::Errors(0),
         ],
-        vec![v4, device(0, FIRST), connect(0, who::OWN[0]), send(0, None, 9, plain), Op::Drain(0)],
+        vec![v4.clone(), device(0, FIRST), connect(0, who::OWN[0]), send(0, None, 9, plain), Op::Drain(0)],
         vec![
-            v6,
+            v6.clone(),
             bind(0, who::ANY6),
             connect(0, who::PEERS6[0]),
             Op::Disconnect(0),
@@ -80,6 +80,23 @@ pub fn examples() -> Vec<Vec<Op>> {
                 ttl: 64,
                 tos: 0,
             },
+        ],
+        vec![
+            v6.clone(),
+            member(0, Verb::Join, NO_INTERFACE, who::GROUPS6[0], None),
+            Op::Filter { slot: 0, interface: NO_INTERFACE, group: who::GROUPS6[0] },
+        ],
+        vec![
+            v6,
+            Op::Bind(0, At::new(who::LOCAL6[1], OURS).on(SECOND)),
+            Op::Disconnect(0),
+            connect(0, who::PEERS6[0]),
+        ],
+        vec![
+            v4,
+            send(0, to(who::PEERS[0]), 9, Control { more: true, ..plain }),
+            connect(0, who::PEERS[1]),
+            send(0, None, 9, plain),
         ],
     ]
 }

@@ -128,8 +128,13 @@ impl Made {
             (1, Self::get),
             (groups * 2, Self::member),
             (groups / 2, Self::set_filter),
+            (groups / 2, Self::filter),
             (2 + sending * 2, Self::send),
             (sending, Self::connect),
+            (sending / 2, |made, slot| {
+                let value = made.pick(&[0, 0, 1]);
+                made.ops.push(Op::Set(slot, Opt::Cork, value));
+            }),
             (sending / 2, |made, slot| {
                 made.sketch(slot).peer = None;
                 made.ops.push(Op::Disconnect(slot));
@@ -138,6 +143,7 @@ impl Made {
             (sending, Self::send_in_vain),
             (1, |made, slot| made.ops.push(Op::TakeError(slot))),
             (1, |made, slot| made.ops.push(Op::Errors(slot))),
+            (1, |made, slot| made.ops.push(Op::Report(slot))),
             (1, |made, slot| made.ops.push(Op::Name(slot))),
             (1, |made, slot| made.ops.push(Op::Peer(slot))),
             (1, |made, slot| {
@@ -272,7 +278,7 @@ impl Made {
             Opt::MulticastTtl | Opt::MulticastHops => self.pick(&[0, 1, 2, 255, -1, 256]),
             Opt::Ttl | Opt::UnicastHops => self.pick(&[1, 7, 255, 0, -1, 256]),
             Opt::Tos | Opt::TrafficClass => self.pick(&[0, 0x10, 0xb8, 0x03, 255]),
-            Opt::MtuDiscover | Opt::MtuDiscover6 => self.pick(&[0, 1, 2, 3]),
+            Opt::MtuDiscover | Opt::MtuDiscover6 => self.pick(&[0, 1, 2, 3, 4, 5, 6]),
             _ => self.pick(&[0, 1, 1]),
         }
     }
@@ -356,6 +362,15 @@ impl Made {
         self.ops.push(Op::SetFilter { slot, interface, group, exclude, sources });
     }
 
+    fn filter(&mut self, slot: Slot) {
+        let (mut group, mut interface) = (self.group(slot), self.interface());
+        let joined = self.sketch(slot).joined.clone();
+        if !joined.is_empty() && !self.once_in(6) {
+            (interface, group, _) = joined[self.rng.usize(..joined.len())];
+        }
+        self.ops.push(Op::Filter { slot, interface, group });
+    }
+
     fn peer(&mut self, slot: Slot) -> At {
         let port = Port::Number(self.pick(&PEER_PORTS));
         let v4 = match self.domain(slot) {
@@ -432,7 +447,13 @@ impl Made {
         if self.once_in(10) {
             control.tos = Some(self.pick(&[0x20, 0x02]));
         }
+        control.more = self.theme == Theme::Sending && self.once_in(8);
         self.ops.push(Op::Send { slot, to, len, control });
+        // Most datagrams that are begun are ended.
+        if control.more && !self.once_in(4) {
+            let len = self.pick(&[0, 7, 40, 1400]);
+            self.ops.push(Op::Send { slot, to: None, len, control: Control::default() });
+        }
     }
 
     fn receive(&mut self, slot: Slot) {
@@ -444,11 +465,8 @@ impl Made {
     fn send_in_vain(&mut self, slot: Slot) {
         self.send(slot);
         self.complain(0);
-        let next = self.pick(&[Op::TakeError as fn(Slot) -> Op, Op::Errors, Op::Drain, |slot| Op::Send {
-            slot,
-            to: None,
-            len: 9,
-            control: Control::default(),
+        let next = self.pick(&[Op::TakeError as fn(Slot) -> Op, Op::Report, Op::Errors, Op::Drain, |slot| {
+            Op::Send { slot, to: None, len: 9, control: Control::default() }
         }]);
         self.ops.push(next(slot));
     }

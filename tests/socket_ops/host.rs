@@ -71,6 +71,8 @@ pub trait Host {
         exclude: bool,
         sources: &[IpAddr],
     ) -> Result<(), Errno>;
+    /// Whether it excludes, and what.
+    fn filter(&mut self, slot: Slot, interface: u32, group: IpAddr) -> Result<(bool, Vec<IpAddr>), Errno>;
     fn name(&mut self, slot: Slot) -> Result<SocketAddr, Errno>;
     fn peer(&mut self, slot: Slot) -> Result<SocketAddr, Errno>;
     /// A frame arrives.
@@ -94,7 +96,12 @@ pub const ROOM: usize = 1 << 16;
 pub fn play(host: &mut dyn Host, ops: &[Op]) -> Vec<Step> {
     host.start_anew();
     host.take_sent();
-    let mut player = Player { host, sent: VecDeque::new(), shares: [false; SLOTS] };
+    let mut player = Player {
+        host,
+        sent: VecDeque::new(),
+        shares: [false; SLOTS],
+        gathers: [const { Vec::new() }; SLOTS],
+    };
     ops.iter().enumerate().map(|(number, op)| player.step(number, op)).collect()
 }
 
@@ -104,6 +111,8 @@ struct Player<'a> {
     sent: VecDeque<(u32, Vec<u8>)>,
     /// Which sockets have had SO_REUSEPORT.
     shares: [bool; SLOTS],
+    /// To which ports each socket may have begun a datagram of several sends.
+    gathers: [Vec<u16>; SLOTS],
 }
 
 impl Player<'_> {
@@ -137,7 +146,11 @@ impl Player<'_> {
         match *op {
             Op::Send { slot, to, .. } => {
                 let to = to.map(|to| self.number(to)).or_else(|| self.host.peer(slot).ok());
-                to.is_some_and(|to| self.is_shared(to.port()))
+                let ports = to.map(|to| to.port()).into_iter().chain(self.gathers[slot].clone());
+                ports.collect::<Vec<_>>().into_iter().any(|port| self.is_shared(port))
+            }
+            Op::Set(slot, Opt::Cork, _) => {
+                self.gathers[slot].clone().into_iter().any(|port| self.is_shared(port))
             }
             Op::Complain { back, .. } => {
                 let about = self.sent.iter().rev().nth(back).cloned();
@@ -204,6 +217,7 @@ impl Player<'_> {
         match *op {
             Op::Open(slot, domain) => {
                 self.shares[slot] = false;
+                self.gathers[slot].clear();
                 self.host.open(slot, domain).map(done)
             }
             Op::Set(slot, opt, value) => {
@@ -223,6 +237,8 @@ impl Player<'_> {
             Op::Disconnect(slot) => self.host.disconnect(slot).map(done),
             Op::Send { slot, to, len, control } => {
                 let to = to.map(|to| self.number(to));
+                let whom = to.or_else(|| self.host.peer(slot).ok());
+                self.gathers[slot].extend(whom.map(|whom| whom.port()));
                 let sent = self.host.send(slot, to, &Payload::of(number, len).0, control);
                 sent.map(|len| Value::Number(i64::try_from(len).unwrap()))
             }
@@ -231,13 +247,19 @@ impl Player<'_> {
                 Ok(Value::Received(vec![self.received(incoming)]))
             }
             Op::Drain(slot) => self.all(slot).map(Value::Received),
-            Op::Errors(slot) => self.reports(slot),
+            Op::Errors(slot) => self.reports(slot, usize::MAX),
+            Op::Report(slot) => self.reports(slot, 1),
             Op::TakeError(slot) => Ok(Value::Number(self.host.take_error(slot).into())),
             Op::Member { slot, verb, interface, group, source } => {
                 self.host.member(slot, verb, interface, group, source).map(done)
             }
             Op::SetFilter { slot, interface, group, exclude, ref sources } => {
                 self.host.set_filter(slot, interface, group, exclude, sources).map(done)
+            }
+            Op::Filter { slot, interface, group } => {
+                let (exclude, mut sources) = self.host.filter(slot, interface, group)?;
+                sources.sort();
+                Ok(Value::Filter { exclude, sources })
             }
             Op::Name(slot) => {
                 let name = self.host.name(slot)?;
@@ -287,9 +309,9 @@ impl Player<'_> {
         }
     }
 
-    fn reports(&mut self, slot: Slot) -> Result<Value, Errno> {
+    fn reports(&mut self, slot: Slot, at_most: usize) -> Result<Value, Errno> {
         let mut all = Vec::new();
-        loop {
+        while all.len() < at_most {
             let told = match self.host.told(slot) {
                 Ok(told) => told,
                 Err(Errno::EAGAIN) => return Ok(Value::Reports(all)),
@@ -299,6 +321,7 @@ impl Player<'_> {
             let to = to.map(|to| self.at(to));
             all.push(Report { errno, origin, kind, code, info, offender, to });
         }
+        Ok(Value::Reports(all))
     }
 
     fn received(&mut self, incoming: Incoming) -> Received {

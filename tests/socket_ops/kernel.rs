@@ -218,6 +218,8 @@ impl Host for Kernel {
 
     fn set(&mut self, slot: Slot, opt: Opt, value: i32) -> Result<(), Errno> {
         let by_index = || i32::try_from(index(u32::try_from(value).unwrap())).unwrap();
+        // UDP_CORK sends.
+        self.is_settled &= opt != Opt::Cork;
         let fd = self.fd(slot);
         match opt {
             Opt::MulticastIf => options::set_interface(fd, Mreqn::of_index(by_index())),
@@ -380,6 +382,16 @@ impl Host for Kernel {
         options::set_filter(self.fd(slot), &GroupFilter::new(index(interface), group, exclude, sources))
     }
 
+    fn filter(&mut self, slot: Slot, interface: u32, group: IpAddr) -> Result<(bool, Vec<IpAddr>), Errno> {
+        let fd = self.fd(slot);
+        let (mode, sources) = match group {
+            IpAddr::V4(group) if interface == NO_INTERFACE => options::get_filter_by_route(fd, group)?,
+            _ => options::get_filter(fd, group, index(interface))?,
+        };
+        // RFC 3678 5.1.2: MCAST_EXCLUDE.
+        Ok((mode == 0, sources))
+    }
+
     fn name(&mut self, slot: Slot) -> Result<SocketAddr, Errno> {
         let name: SockaddrStorage = getsockname(self.fd(slot).as_raw_fd())?;
         Ok(inward(&name).unwrap())
@@ -405,12 +417,13 @@ impl Host for Kernel {
     }
 
     fn start_anew(&mut self) {
+        if self.knows_paths6 {
+            // ip-route(8) cannot always flush those.
+            *self = Self::new();
+            return;
+        }
         self.sockets = array::from_fn(|_| None);
         self.host.enter(|| fs::write("/proc/sys/net/ipv4/route/flush", "1").unwrap());
-        if std::mem::take(&mut self.knows_paths6) {
-            // Those to groups are in another table.
-            self.host.ip("-6 route flush cache table all");
-        }
         self.is_settled = false;
     }
 }

@@ -1,5 +1,7 @@
 //! Short sequences in which pollcast once did otherwise than Linux.
 
+use std::net::IpAddr;
+
 use super::ops::*;
 use super::short::*;
 
@@ -7,6 +9,7 @@ use super::short::*;
 pub fn once_differed() -> Vec<Vec<Op>> {
     let (v4, v6) = (Op::Open(0, Domain::V4), Op::Open(0, Domain::V6));
     let plain = Control::default();
+    let (more, end) = (Control { more: true, ..plain }, Op::Set(0, Opt::Cork, 0));
     let group_of_link = who::GROUPS6[1];
     vec![
         // U26: the broadcast address of a network may be bound to; U22: and not be connected to unasked.
@@ -137,6 +140,84 @@ pub fn once_differed() -> Vec<Vec<Op>> {
             Op::Complain { back: 0, what: Complaint::HostUnreachable },
             Op::Errors(0),
         ],
+        // MSG_MORE, UDP_CORK: what is pending is told to who begins a datagram, and not to who ends it.
+        vec![
+            v4.clone(),
+            connect(0, who::PEERS[0]),
+            send(0, None, 9, plain),
+            send(0, None, 9, more),
+            Op::Complain { back: 0, what: Complaint::PortUnreachable },
+            send(0, None, 9, plain),
+            Op::TakeError(0),
+        ],
+        // Nor does it matter where to the rest is said to go, but by which version, nor end what is begun.
+        vec![
+            v6.clone(),
+            send(0, to(who::PEERS6[0]), 9, more),
+            send(0, to(mapped(who::PEERS[0])), 9, plain),
+            end.clone(),
+        ],
+        vec![v6.clone(), send(0, to(mapped(who::PEERS[0])), 9, more), send(0, to(who::PEERS6[0]), 9, plain)],
+        vec![v4.clone(), send(0, to(who::PEERS[0]), 9, more), send(0, None, 65536, plain), end.clone()],
+        vec![v4.clone(), send(0, to(who::PEERS[0]), 9, more), send(0, None, 65507, plain), end.clone()],
+        // Of the options those count that there are when it leaves, but for what the first piece or IPv6 has said.
+        changed(&v4, who::PEERS[0], Opt::Ttl, 7, plain),
+        changed(&v4, who::PEERS[0], Opt::Ttl, 7, Control { ttl: Some(9), ..plain }),
+        changed(&v4, who::GROUPS[0], Opt::MulticastTtl, 7, plain),
+        changed(&v4, who::PEERS[0], Opt::Tos, 0x10, plain),
+        changed(&v4, who::PEERS[0], Opt::MtuDiscover, 0, plain),
+        changed(&v4, who::PEERS[0], Opt::NoCheck, 1, plain),
+        changed(&v6, who::PEERS6[0], Opt::UnicastHops, 7, plain),
+        changed(&v6, who::GROUPS6[0], Opt::MulticastHops, 7, plain),
+        changed(&v6, who::PEERS6[0], Opt::TrafficClass, 0x10, plain),
+        changed(&v6, who::PEERS6[0], Opt::MtuDiscover6, 0, plain),
+        // Of an own address, IPv4 carries no more than IPv4 can.
+        vec![
+            v6.clone(),
+            Op::Set(0, Opt::RecvErr, 1),
+            send(0, to(mapped(who::OWN[0])), 65508, plain),
+            Op::Errors(0),
+        ],
+        // U10: connected to port 0 of IPv4's, a socket of IPv6 sends nothing.
+        vec![v6.clone(), Op::Connect(0, At::new(mapped(who::PEERS[2]), ANY_PORT)), send(0, None, 9, plain)],
+        // Whoever does not want to be told of errors by one version any more has one pending all the same.
+        vec![
+            v6.clone(),
+            Op::Set(0, Opt::RecvErr6, 1),
+            send(0, to(who::PEERS6[0]), 9, plain),
+            Op::Complain { back: 0, what: Complaint::PortUnreachable },
+            Op::Set(0, Opt::RecvErr, 0),
+            send(0, None, 9, plain),
+            Op::TakeError(0),
+        ],
+        // Of two errors that are told the second is pending once the first is taken, though it was told as such.
+        vec![
+            v4.clone(),
+            Op::Set(0, Opt::RecvErr, 1),
+            send(0, to(who::PEERS[0]), 9, plain),
+            Op::Complain { back: 0, what: Complaint::PortUnreachable },
+            Op::Complain { back: 0, what: Complaint::HostUnreachable },
+            Op::TakeError(0),
+            Op::Report(0),
+            Op::TakeError(0),
+            Op::Report(0),
+            Op::TakeError(0),
+        ],
+        // A piece that is added binds a socket whose port has gone, and over IPv4 the datagram leaves from there.
+        unbound_between(&v4, who::PEERS[0]),
+        unbound_between(&v6, who::PEERS6[0]),
+        // U14: of those that share a port are those that wanted to when they were bound, and are where they were.
+        late_sharer(),
+        moved_sharer(Domain::V4, who::ANY, 0),
+        moved_sharer(Domain::V6, who::ANY6, 1),
+        // P06: a filter is read where the route leads.
+        vec![
+            v4.clone(),
+            member(0, Verb::Join, NO_INTERFACE, who::GROUPS[0], None),
+            Op::Filter { slot: 0, interface: NO_INTERFACE, group: who::GROUPS[0] },
+            member(0, Verb::Join, FIRST, who::GROUPS[1], None),
+            Op::Filter { slot: 0, interface: NO_INTERFACE, group: who::GROUPS[1] },
+        ],
         vec![
             v4,
             Op::SetFilter {
@@ -148,4 +229,43 @@ pub fn once_differed() -> Vec<Vec<Op>> {
             },
         ],
     ]
+}
+
+/// The port is given up between the two pieces of a datagram.
+fn unbound_between(open: &Op, whom: IpAddr) -> Vec<Op> {
+    let plain = Control::default();
+    let begin = send(0, to(whom), 9, Control { more: true, ..plain });
+    vec![open.clone(), begin, Op::Disconnect(0), send(0, None, 9, plain), Op::Name(0)]
+}
+
+/// An option is changed between the two pieces of a datagram.
+fn changed(open: &Op, whom: IpAddr, opt: Opt, value: i32, control: Control) -> Vec<Op> {
+    let begin = send(0, to(whom), 9, Control { more: true, ..control });
+    vec![open.clone(), begin, Op::Set(0, opt, value), send(0, None, 9, Control::default())]
+}
+
+fn arrive_at_first(domain: Domain) -> Op {
+    match domain {
+        Domain::V4 => arrive(who::PEERS[0], who::OWN[0]),
+        Domain::V6 => arrive(who::PEERS6[0], who::OWN6[0]),
+    }
+}
+
+/// Of three sockets in one place one is bound to share the port, and one that is bound later wants to only then.
+fn late_sharer() -> Vec<Op> {
+    let open = |slot| [Op::Open(slot, Domain::V4), Op::Set(slot, Opt::ReuseAddr, 1)];
+    let sharing = |slot| Op::Set(slot, Opt::ReusePort, 1);
+    let mut ops = Vec::from(open(0));
+    ops.extend([sharing(0), bind(0, who::OWN[0])]);
+    ops.extend(open(1));
+    ops.extend([bind(1, who::OWN[0]), sharing(1), arrive_at_first(Domain::V4)]);
+    ops
+}
+
+/// Of two that share a port, one is dissolved from whom it never was connected to.
+fn moved_sharer(domain: Domain, any: IpAddr, slot: Slot) -> Vec<Op> {
+    let sharer = |slot| [Op::Open(slot, domain), Op::Set(slot, Opt::ReusePort, 1), bind(slot, any)];
+    let mut ops = [sharer(0), sharer(1)].concat();
+    ops.extend([Op::Disconnect(slot), arrive_at_first(domain)]);
+    ops
 }

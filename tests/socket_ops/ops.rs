@@ -147,6 +147,8 @@ pub enum Op {
     Drain(Slot),
     /// All of the error queue.
     Errors(Slot),
+    /// The oldest of it.
+    Report(Slot),
     /// SO_ERROR.
     TakeError(Slot),
     Member {
@@ -162,6 +164,12 @@ pub enum Op {
         group: IpAddr,
         exclude: bool,
         sources: Vec<IpAddr>,
+    },
+    /// MCAST_MSFILTER, read.
+    Filter {
+        slot: Slot,
+        interface: u32,
+        group: IpAddr,
     },
     Name(Slot),
     Peer(Slot),
@@ -196,9 +204,11 @@ impl Op {
             | Self::Receive { slot, .. }
             | Self::Drain(slot)
             | Self::Errors(slot)
+            | Self::Report(slot)
             | Self::TakeError(slot)
             | Self::Member { slot, .. }
             | Self::SetFilter { slot, .. }
+            | Self::Filter { slot, .. }
             | Self::Name(slot)
             | Self::Peer(slot)
             | Self::Close(slot) => Some(*slot),
@@ -266,6 +276,11 @@ pub enum Value {
         keeps: bool,
     },
     Reports(Vec<Report>),
+    /// Whether it is of those who are not wanted, and who: in no order.
+    Filter {
+        exclude: bool,
+        sources: Vec<IpAddr>,
+    },
 }
 
 /// What left the host.

@@ -1,7 +1,7 @@
 //! Linux's socket options as numbers and structures: ip(7), ipv6(7), socket(7), RFC 3678 5.1.
 
-use std::net::IpAddr;
-use std::os::fd::OwnedFd;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
@@ -261,4 +261,56 @@ pub fn set_filter(fd: &OwnedFd, filter: &GroupFilter) -> Result<(), Errno> {
     } else {
         setsockopt(fd, group::v6::Filter, filter)
     }
+}
+
+/// getsockopt `IP_MSFILTER`: `struct ip_msfilter` goes in and comes out. It takes no interface, where `MCAST_MSFILTER` of IPv4 finds none.
+pub fn get_filter_by_route(fd: &OwnedFd, group: Ipv4Addr) -> Result<(u32, Vec<IpAddr>), Errno> {
+    const ROOM: usize = 70;
+    const HEAD: usize = 4;
+    let mut words = [0_u32; HEAD + ROOM];
+    words[0] = u32::from_ne_bytes(group.octets());
+    words[3] = u32::try_from(ROOM).unwrap();
+    let mut len = libc::socklen_t::try_from(size_of_val(&words)).unwrap();
+    let at = words.as_mut_ptr().cast();
+    // SAFETY: `at` is `len` bytes that are ours, aligned as the structure is.
+    let done = unsafe { libc::getsockopt(fd.as_raw_fd(), libc::IPPROTO_IP, libc::IP_MSFILTER, at, &mut len) };
+    Errno::result(done)?;
+    let count = usize::try_from(words[3]).unwrap();
+    let sources = words[HEAD..].iter().take(count).map(|word| IpAddr::V4(word.to_ne_bytes().into()));
+    Ok((words[2], sources.collect()))
+}
+
+/// getsockopt `MCAST_MSFILTER`: `struct group_filter` goes in and comes out.
+pub fn get_filter(fd: &OwnedFd, group: IpAddr, index: u32) -> Result<(u32, Vec<IpAddr>), Errno> {
+    const STORAGE: usize = 128;
+    const ROOM: usize = 70;
+    let mut buf = vec![0_u64; (144 + STORAGE * ROOM) / 8];
+    let mut bytes: Vec<u8> = vec![0; buf.len() * 8];
+    bytes[..4].copy_from_slice(&index.to_ne_bytes());
+    let family = if group.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    bytes[8..10].copy_from_slice(&u16::try_from(family).unwrap().to_ne_bytes());
+    match group {
+        IpAddr::V4(ip) => bytes[12..16].copy_from_slice(&ip.octets()),
+        IpAddr::V6(ip) => bytes[16..32].copy_from_slice(&ip.octets()),
+    }
+    bytes[140..144].copy_from_slice(&u32::try_from(ROOM).unwrap().to_ne_bytes());
+    for (word, eight) in buf.iter_mut().zip(bytes.chunks_exact(8)) {
+        *word = u64::from_ne_bytes(eight.try_into().unwrap());
+    }
+    let mut len = libc::socklen_t::try_from(bytes.len()).unwrap();
+    let level = if group.is_ipv4() { libc::IPPROTO_IP } else { libc::IPPROTO_IPV6 };
+    let at = buf.as_mut_ptr().cast();
+    // SAFETY: `at` is `len` bytes that are ours, aligned as the structure is.
+    let done = unsafe { libc::getsockopt(fd.as_raw_fd(), level, libc::MCAST_MSFILTER, at, &mut len) };
+    Errno::result(done)?;
+    let bytes: Vec<u8> = buf.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let word = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());
+    let sources = (0..usize::try_from(word(140)).unwrap()).map(|n| {
+        let at = 144 + n * STORAGE;
+        match group {
+            IpAddr::V4(_) => IpAddr::V4(<[u8; 4]>::try_from(&bytes[at + 4..at + 8]).unwrap().into()),
+            IpAddr::V6(_) => IpAddr::V6(<[u8; 16]>::try_from(&bytes[at + 8..at + 24]).unwrap().into()),
+        }
+    });
+    Ok((word(136), sources.collect()))
 }

@@ -348,6 +348,11 @@ impl Host for Pollcast {
         self.socket(slot).set_source_filter(group, id(interface), mode, sources).map_err(refused)
     }
 
+    fn filter(&mut self, slot: Slot, interface: u32, group: IpAddr) -> Result<(bool, Vec<IpAddr>), Errno> {
+        let (mode, sources) = self.socket(slot).source_filter(group, id(interface)).map_err(refused)?;
+        Ok((mode == FilterMode::Exclude, sources))
+    }
+
     fn name(&mut self, slot: Slot) -> Result<SocketAddr, Errno> {
         Ok(self.socket(slot).local_addr())
     }

@@ -5,9 +5,11 @@ use core::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
 use super::UdpSocket;
+use super::send::IP_MAX;
 use super::way::Planned;
+use crate::io::Departure;
 use crate::socket::failure::SendError;
-use crate::socket::message::{SendControl, SendFlags};
+use crate::socket::message::{SendControl, SendFlags, unmapped};
 use crate::socket::packet::Packet;
 
 /// What was gathered so far. How it leaves, the first piece said.
@@ -15,6 +17,8 @@ use crate::socket::packet::Packet;
 pub(super) struct Corked {
     planned: Planned,
     packet: Box<Packet>,
+    /// Whether a control message says its TTL.
+    has_ttl: bool,
 }
 
 impl UdpSocket {
@@ -43,11 +47,16 @@ impl UdpSocket {
         flags: SendFlags,
     ) -> Result<usize, SendError> {
         let mut corked = self.corked();
-        if corked.is_none() {
+        if let Some(begun) = corked.as_ref() {
+            // Who has lost the port meanwhile gets one: Linux `inet_send_prepare`.
+            drop(self.bound()?);
+            self.check_goes_on(begun, payload.len(), to)?;
+        } else {
             let planned = self.plan(to, control, payload.len())?;
             self.check_len(payload.len(), &planned)?;
+            self.tell_pending()?;
             let packet = self.endpoint.packets().take(payload.len()).ok_or(SendError::NoBuffers)?;
-            *corked = Some(Corked { planned, packet });
+            *corked = Some(Corked { planned, packet, has_ttl: control.ttl.is_some() });
             self.has_corked.store(true, Ordering::Release);
         }
         if let Err(why) = self.append(&mut corked, payload) {
@@ -60,13 +69,30 @@ impl UdpSocket {
         Ok(payload.len())
     }
 
+    /// Whether this can be said of more of what waits, which stays if not. Where it goes does not matter, but its IP version.
+    // Linux `udp_sendmsg`, `udpv6_sendmsg`: what is told from a pending datagram's.
+    fn check_goes_on(&self, begun: &Corked, len: usize, to: Option<SocketAddr>) -> Result<(), SendError> {
+        let is_v6 = begun.planned.departure.dst.is_ipv6();
+        let names_v4 = self.is_v6 && to.is_some_and(|to| unmapped(to).is_ipv4());
+        if names_v4 && self.state().place.v6only {
+            return Err(SendError::OtherVersion);
+        }
+        if (names_v4 || !is_v6) && len > IP_MAX {
+            return Err(SendError::TooLong);
+        }
+        if names_v4 && is_v6 {
+            return Err(SendError::BegunOtherwise);
+        }
+        Ok(())
+    }
+
     /// Drops what waits.
     pub(super) fn forget_corked(&self) {
         self.drop_corked(&mut self.corked());
     }
 
     fn append(&self, corked: &mut Option<Corked>, payload: &[u8]) -> Result<(), SendError> {
-        let Some(Corked { planned, packet }) = corked else { return Ok(()) };
+        let Some(Corked { planned, packet, .. }) = corked else { return Ok(()) };
         let len = packet.payload().len() + payload.len();
         self.check_len(len, planned)?;
         if packet.append(payload) {
@@ -82,8 +108,32 @@ impl UdpSocket {
 
     fn push_corked(&self, corked: &mut Option<Corked>, dont_wait: bool) -> Result<(), SendError> {
         self.has_corked.store(false, Ordering::Release);
-        let Some(Corked { planned, packet }) = corked.take() else { return Ok(()) };
-        self.hand_over_packet(&planned.departure, packet, dont_wait)
+        let Some(begun) = corked.take() else { return Ok(()) };
+        self.hand_over_packet(&self.as_set_now(&begun), begun.packet, dont_wait)
+    }
+
+    /// How what was begun leaves: of some options, and over IPv4 of the port, what they are by now counts.
+    // Linux `udp_send_skb`, `__ip_make_skb`, `__ip6_make_skb`: IPv6's headers are decided when the first piece is said.
+    fn as_set_now(&self, begun: &Corked) -> Departure {
+        let Corked { planned, packet, has_ttl } = begun;
+        let options = self.endpoint.options();
+        let is_v6 = planned.departure.dst.is_ipv6();
+        let ip = options.ip(is_v6);
+        let mut departure = planned.departure;
+        departure.checksum = !options.leaves_checksum_out(is_v6);
+        departure.loopback = ip.multicast_loop.load(Ordering::Relaxed);
+        if is_v6 {
+            return departure;
+        }
+        departure.src.set_port(self.state().place.local.port());
+        if !has_ttl {
+            departure.ttl = options.ttl(departure.dst.ip());
+        }
+        // What is to be cut stays so.
+        if planned.fits(packet.payload().len()) {
+            departure.discovery = ip.discovery.get();
+        }
+        departure
     }
 
     fn drop_corked(&self, corked: &mut Option<Corked>) {

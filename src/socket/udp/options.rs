@@ -275,8 +275,8 @@ impl UdpSocket {
         if told {
             self.endpoint.errors().open_queue();
         } else {
-            // Linux: who does not want them any more, forgets those that wait.
-            while self.endpoint.take_queued().is_some() {}
+            // Linux `skb_errqueue_purge`: who does not want them any more, forgets those that wait, but not the pending error.
+            self.endpoint.forget_queued();
         }
         ip.receive_errors.store(told, Ordering::Relaxed);
         Ok(())

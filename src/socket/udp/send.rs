@@ -26,6 +26,11 @@ const UDP_HEADER: usize = 8;
 /// The longest IPv4 packet, and IPv6 payload.
 pub(super) const IP_MAX: usize = 65_535;
 
+/// Bytes before the payload of a packet of that IP version.
+pub(super) const fn headers(is_v6: bool) -> usize {
+    UDP_HEADER + if is_v6 { IPV6_HEADER } else { IPV4_HEADER }
+}
+
 /// How often whoever cannot even be told looks again whether a worker's queue has room.
 const CROWDED: Duration = Duration::from_micros(200);
 
@@ -80,11 +85,8 @@ impl UdpSocket {
     pub(super) fn check_len(&self, len: usize, planned: &Planned) -> Result<(), SendError> {
         let Planned { departure, mtus, peer_port } = planned;
         let is_v6 = departure.dst.is_ipv6();
-        let (max, headers) = if is_v6 {
-            (IP_MAX - UDP_HEADER, IPV6_HEADER + UDP_HEADER)
-        } else {
-            (IP_MAX - IPV4_HEADER - UDP_HEADER, IPV4_HEADER + UDP_HEADER)
-        };
+        let headers = headers(is_v6);
+        let max = if is_v6 { IP_MAX - UDP_HEADER } else { IP_MAX - headers };
         let (is_whole, mtu) = match departure.discovery {
             PmtuDiscovery::Do => (true, mtus.path),
             PmtuDiscovery::Probe | PmtuDiscovery::Interface => (true, mtus.link),
@@ -119,10 +121,19 @@ impl UdpSocket {
         payload: &[u8],
         dont_wait: bool,
     ) -> Result<(), SendError> {
-        self.in_time(dont_wait, |socket| socket.hand_over_now(departure, payload))
+        self.in_time(dont_wait, |socket| {
+            socket.tell_pending()?;
+            socket.hand_over_now(departure, payload)
+        })
     }
 
-    /// The same for a packet that is made already; it comes back if it was not sent.
+    /// An error that is pending is told before anything is sent.
+    // Linux `sock_alloc_send_pskb`.
+    pub(super) fn tell_pending(&self) -> Result<(), SendError> {
+        self.endpoint.take_pending().map_or(Ok(()), |errno| Err(SendError::Reported(errno)))
+    }
+
+    /// The same for a packet that is made already, whose beginning was told what was pending.
     pub(super) fn hand_over_packet(
         &self,
         departure: &Departure,
@@ -155,10 +166,6 @@ impl UdpSocket {
         loop {
             if self.endpoint.has_ended() {
                 return Err(SendError::Down);
-            }
-            // Linux `sock_alloc_send_pskb`: an error that is pending is told first.
-            if let Some(errno) = self.endpoint.take_pending() {
-                return Err(SendError::Reported(errno));
             }
             let is_crowded = match now(self) {
                 Err(SendError::WouldBlock) => false,

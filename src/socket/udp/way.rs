@@ -3,7 +3,7 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use core::sync::atomic::Ordering;
 
-use super::send::IP_MAX;
+use super::send::{IP_MAX, headers};
 use super::{State, UdpSocket};
 use crate::io::{Departure, InterfaceId};
 use crate::socket::call::Place;
@@ -12,8 +12,10 @@ use crate::socket::message::{SendControl, unmapped};
 use crate::stack::net_view::{ChooseError, Constraints, Way};
 use crate::stack::sockets::is_of_link;
 
-/// How long a packet to this host itself may be, in bytes: as by Linux's loopback device.
-const LOOPBACK_MTU: u32 = 65_536;
+/// How long a packet to this host itself may be, in bytes: as by Linux's loopback device, whose 65,536 IPv4 cannot use (`ipv4_mtu`).
+const fn loopback_mtu(is_v6: bool) -> u32 {
+    if is_v6 { 65_536 } else { 65_535 }
+}
 
 /// The way that a socket found last, and for what: it holds while addresses and routes stay what they were.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +51,13 @@ pub(super) struct Planned {
     pub(super) peer_port: u16,
 }
 
+impl Planned {
+    /// Whether so much payload leaves in one piece.
+    pub(super) fn fits(&self, len: usize) -> bool {
+        u32::try_from(len + headers(self.departure.dst.is_ipv6())).is_ok_and(|len| len <= self.mtus.path)
+    }
+}
+
 impl UdpSocket {
     /// How a datagram of `len` bytes to `to` leaves.
     // Linux `udp_sendmsg`, `udpv6_sendmsg`: the checks, in their order.
@@ -74,16 +83,11 @@ impl UdpSocket {
             return Err(SendError::Broadcast);
         }
         let ip = options.ip(dst.is_ipv6());
-        let ttl = match dst.ip().is_multicast() {
-            // U27.
-            true => Some(ip.multicast_ttl.load(Ordering::Relaxed)),
-            false => ip.ttl.get(),
-        };
         let departure = Departure {
             interface: way.interface,
             src: SocketAddr::new(way.src, port),
             dst,
-            ttl: control.ttl.or(ttl),
+            ttl: control.ttl.or_else(|| options.ttl(dst.ip())),
             tos: control.tos.unwrap_or_else(|| ip.tos.load(Ordering::Relaxed)),
             discovery: ip.discovery.get(),
             checksum: !options.leaves_checksum_out(dst.is_ipv6()),
@@ -93,7 +97,8 @@ impl UdpSocket {
     }
 
     /// To whom, as it is on the wire: `to`, or else the socket's peer.
-    // U10: nothing is sent to UDP port 0 but by whoever is connected to that. U24: what is too long for IPv4 is so before all else.
+    // U10: nothing is sent to UDP port 0 but by whoever is connected to that; over IPv4, a socket of IPv6 not even then (Linux names the
+    // peer to IPv4's code as a caller would). U24: what is too long for IPv4 is so before all else.
     fn destination(
         &self,
         place: &Place,
@@ -114,7 +119,8 @@ impl UdpSocket {
         if dst.is_ipv4() && len > IP_MAX {
             return Err(SendError::TooLong);
         }
-        if to.is_some() && dst.port() == 0 {
+        let is_named = to.is_some() || self.is_v6 && dst.is_ipv4();
+        if is_named && dst.port() == 0 {
             return Err(SendError::PortZero);
         }
         Ok(dst)
@@ -235,7 +241,8 @@ impl UdpSocket {
         // What is for this host itself is carried by no link.
         let is_own = view.owner(dst.ip()).is_some_and(|owner| owner.id == way.interface);
         let mtus = if is_own {
-            Mtus { link: LOOPBACK_MTU, path: LOOPBACK_MTU }
+            let mtu = loopback_mtu(dst.is_ipv6());
+            Mtus { link: mtu, path: mtu }
         } else {
             let (link, path) = interface.mtus(dst.ip());
             Mtus { link: link.into(), path: path.into() }

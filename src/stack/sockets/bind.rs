@@ -66,6 +66,8 @@ impl Sockets {
             port if self.ports.is_free(port, &kind) => port,
             _ => return Err(BindError::InUse),
         };
+        // U14.
+        own.in_group = own.reuse_port;
         own.index(&mut self.ports);
         Ok(())
     }

@@ -39,6 +39,7 @@ impl Sockets {
         }
         self.autobind(id).map_err(|_| ConnectError::NoPort)?;
         let own = self.open.get_mut(&id).ok_or(ConnectError::Closed)?;
+        let receives = own.receives;
         let connected = match (own.domain, peer) {
             (Domain::V4, SocketAddr::V4(peer)) => connect4(own, *peer.ip(), options, view),
             (Domain::V4, SocketAddr::V6(_)) => Err(ConnectError::Family),
@@ -51,7 +52,11 @@ impl Sockets {
             },
         };
         let connected = connected.map(|addr| own.peer = Some((addr, peer.port())));
-        own.index(&mut self.ports);
+        if own.receives == receives {
+            own.index(&mut self.ports);
+        } else {
+            own.regroup(&mut self.ports);
+        }
         connected
     }
 
@@ -69,7 +74,11 @@ impl Sockets {
         if !own.keeps_port {
             own.port = 0;
         }
-        own.index(&mut self.ports);
+        if own.keeps_address {
+            own.index(&mut self.ports);
+        } else {
+            own.regroup(&mut self.ports);
+        }
         Ok(())
     }
 }

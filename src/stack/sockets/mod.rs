@@ -140,7 +140,13 @@ impl Sockets {
         let own = self.open.get_mut(&id).ok_or(SetError::Closed)?;
         match option {
             SocketOption::ReuseAddress(on) => own.reuse_address = on,
-            SocketOption::ReusePort(on) => own.reuse_port = on,
+            SocketOption::ReusePort(on) => {
+                let is_new = on && !own.reuse_port;
+                own.reuse_port = on;
+                if is_new && !own.in_group {
+                    own.regroup(&mut self.ports);
+                }
+            }
             SocketOption::V6Only(_) | SocketOption::MulticastAll6(_) if own.domain == Domain::V4 => {
                 return Err(SetError::NoSuchOption);
             }

@@ -17,6 +17,8 @@ pub(super) struct Own {
     pub(super) v6only: bool,
     pub(super) reuse_address: bool,
     pub(super) reuse_port: bool,
+    /// Whether it is in the group of those that share its place by `SO_REUSEPORT`. Linux: `sk_reuseport_cb`.
+    pub(super) in_group: bool,
     pub(super) device: Option<InterfaceId>,
     pub(super) multicast_all: bool,
     pub(super) multicast_all6: bool,
@@ -44,6 +46,7 @@ impl Own {
             v6only: false,
             reuse_address: false,
             reuse_port: false,
+            in_group: false,
             device: None,
             // U17, Linux `inet6_create`: of IPv4's groups, a socket of IPv6 hears those that it joined.
             multicast_all: matches!(domain, Domain::V4),
@@ -68,7 +71,22 @@ impl Own {
             device: self.device,
             reuse_address: self.reuse_address,
             reuse_port: self.reuse_port,
+            in_group: self.is_in_group(),
         }
+    }
+
+    const fn is_in_group(&self) -> bool {
+        self.reuse_port && self.in_group
+    }
+
+    /// It may be in a group of those that share its place from now on: if nobody else has made one there.
+    // U14, Linux `udp_reuseport_add_sock`: who is bound is put into the group that is there; who wants to share, or comes to another
+    // address, only after that (`udp_lib_rehash`) is in none, until someone is bound who finds no other.
+    pub(super) fn regroup(&mut self, ports: &mut Ports) {
+        self.in_group = false;
+        self.index(ports);
+        self.in_group = self.port != 0 && !ports.has_group(self.port, &self.kind());
+        self.index(ports);
     }
 
     /// Has the index of ports know it as it is.
@@ -126,7 +144,7 @@ impl Own {
         let Place { local, peer, .. } = self.place();
         Some(Socket {
             reuse_address: self.reuse_address,
-            reuse_port: self.reuse_port,
+            reuse_port: self.is_in_group(),
             multicast_all: self.multicast_all,
             multicast_all6: self.multicast_all6,
             no_check6_rx: self.no_check6_rx,

@@ -26,6 +26,8 @@ pub(super) struct Kind {
     pub(super) device: Option<InterfaceId>,
     pub(super) reuse_address: bool,
     pub(super) reuse_port: bool,
+    /// Whether it is in the group of those that share its place by `SO_REUSEPORT`.
+    pub(super) in_group: bool,
 }
 
 impl Kind {
@@ -39,6 +41,7 @@ impl Kind {
             device: socket.interface,
             reuse_address: socket.reuse_address,
             reuse_port: socket.reuse_port,
+            in_group: socket.reuse_port,
         }
     }
 
@@ -127,6 +130,14 @@ impl Ports {
         let met = there.iter().filter(|(other, _)| kind.meets(other));
         let first = met.max_by_key(|(_, turns)| turns.last());
         first.is_none_or(|(other, _)| kind.shares_port(other))
+    }
+
+    /// Whether a socket of `kind` would find a group of those that share its place there.
+    pub(super) fn has_group(&self, port: u16, kind: &Kind) -> bool {
+        // All of them have their place in common: two kinds.
+        let there = |reuse_address| Kind { reuse_address, reuse_port: true, in_group: true, ..*kind };
+        let kinds = self.ports.get(&port);
+        kinds.is_some_and(|kinds| [false, true].into_iter().any(|also| kinds.contains_key(&there(also))))
     }
 
     /// Whether it may be given this port, which nobody asked for.
