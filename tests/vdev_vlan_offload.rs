@@ -68,11 +68,13 @@ struct Capture(Child);
 impl Capture {
     /// Of what arrives on `device`, tags and all.
     fn start(netns: &Netns, device: &str, file: &Path) -> Self {
-        let child = netns.spawn("dumpcap", |command| {
-            command.args(["-q", "-P", "-i", device, "-w"]).arg(file);
+        let child = netns.spawn("tcpdump", |command| {
+            command
+                .args(["-i", device, "-s", "2000", "-U", "--immediate-mode", "-Z", "root", "-w"])
+                .arg(file);
             command.stdout(Stdio::null()).stderr(Stdio::null());
         });
-        wait_for("dumpcap's file", || fs::metadata(file).ok().filter(|meta| meta.len() >= 24));
+        wait_for("tcpdump's file", || fs::metadata(file).ok().filter(|meta| meta.len() >= 24));
         Self(child)
     }
 }

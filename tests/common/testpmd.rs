@@ -29,7 +29,7 @@ impl Bridge {
         let child = netns.spawn("dpdk-testpmd", |command| {
             // Memory that the other end of a vhost pair can map, without hugepages. It polls on CPU 0: the worker of
             // the program under test has the last one.
-            command.args(["--no-huge", "-m", "512", "--no-shconf", "--single-file-segments", "--no-pci"]);
+            command.args(["--no-huge", "-m", "128", "--no-shconf", "--single-file-segments", "--no-pci"]);
             command.args(["--lcores", "0@0,1@0", "--file-prefix", &prefix]);
             for device in devices {
                 command.args(["--vdev", device]);
@@ -40,6 +40,8 @@ impl Bridge {
                 "--total-num-mbufs=8192",
                 "--auto-start",
                 "--no-flush-rx",
+                // It would wait nine seconds for the peer of a vhost port, which is not there yet.
+                "--disable-link-check",
             ]);
             // Without this it ends with its standard input.
             command.args(["--stats-period=1000", "--no-lsc-interrupt"]);
