@@ -101,7 +101,7 @@ const fn shard(hash: u64) -> usize {
 
 /// The lower half of `hash` says where, and is kept.
 const fn home(hash: u64) -> usize {
-    hash as u32 as usize
+    (hash & 0xffff_ffff) as usize
 }
 
 const fn entry(hash: u64, id: SocketId) -> u64 {
