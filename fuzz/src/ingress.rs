@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use pollcast::addr::{Cidr, Group, Ipv4Cidr, MacAddr, Prefix, Unicast, V4, V6};
 use pollcast::engine::Counter;
-use pollcast::engine::counters::{CounterPage, SocketPage};
+use pollcast::engine::counters::{CounterPage, SocketPages};
 use pollcast::engine::fragments::LIMITS;
 use pollcast::engine::homes::Homes;
 use pollcast::engine::message::{PuntReceivers, hand_over, inbox, punt_queues, to_services};
@@ -181,7 +181,7 @@ impl Host {
             }],
             pool: pool.clone(),
             table,
-            socket_pages: vec![SocketPage::default(); 4],
+            socket_pages: SocketPages::new(4),
             services: vec![echo(0), echo(1)],
             sockets: WorkerSockets::default(),
             homes: Homes::new(0, &vec![vec![0]; 4], &[], 1),
