@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 
 use super::accept6::{self, Memo6};
-use super::ahead;
+use super::ahead::Ahead;
 use super::dispatch::{Level, sum_long};
 use super::found::Found;
 use super::four;
@@ -59,6 +59,8 @@ pub(super) struct Lookup<'a> {
     pub(super) view: &'a View,
     pub(super) interface: &'a Interface,
     pub(super) table: &'a PortTable,
+    /// Its socket, if that was looked up with others' and it is to one host.
+    pub(super) known: Option<SocketId>,
 }
 
 /// The last unicast datagrams of this burst that were looked up, of each IP version: where they went to, and the socket
@@ -95,11 +97,8 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
     sink: &mut impl Sink<B>,
 ) -> u64 {
     let Port { view, interfaces, table } = port;
-    if table.is_large() {
-        ahead::fetch(rx, port);
-    }
     let Some(interface) = interfaces.untagged() else { return tagged::burst(level, rx, port, sink) };
-    let lookup = Lookup { view, interface, table };
+    let lookup = Lookup { view, interface, table, known: None };
     let alike = rx.alike();
     if alike == Alike::Unknown {
         // Whoever knows more has had them fetched.
@@ -117,8 +116,10 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
     }
     // Among others, four that are alike are seldom: from the first that are not, each is looked at alone.
     let template = Template::of(lookup.view);
+    let mut ahead = Ahead::of(packets.as_slice(), port);
     loop {
         let Some(buf) = packets.next() else { break };
+        let lookup = Lookup { known: ahead.as_mut().and_then(Ahead::next), ..lookup };
         // Twice the same function: where the device said nothing, all that asks what it said falls away.
         let parts = if buf.is_plain() {
             bytes += buf.data().len() as u64;
@@ -238,7 +239,7 @@ fn accept_apart<B: PacketBuf, const PLAIN: bool>(
         return None;
     }
     if !PLAIN && buf.rx_meta().stripped_tci.is_some() || tagged::has_tag(buf.data()) {
-        return tagged::accept::<B, PLAIN>(level, buf, port, with_tag);
+        return tagged::accept::<B, PLAIN>(level, buf, port, (with_tag, lookup.known));
     }
     accept::<B, PLAIN, 0>(level, buf, own, lookup, memo)
 }
@@ -307,7 +308,7 @@ fn look_up(
     dst_mac: u64,
     parts: Parts,
 ) -> Option<Parts> {
-    let Lookup { view, interface, table } = lookup;
+    let Lookup { view, interface, table, known } = lookup;
     let (src, dst, ports) = (head.load32::<26>(), head.load32::<30>(), head.load32::<34>());
     let flow = Flow::<V4> {
         src: Ipv4Addr::from(src.to_le_bytes()),
@@ -321,6 +322,9 @@ fn look_up(
     }
     if !view.is_own(dst) {
         return None;
+    }
+    if let Some(socket) = known {
+        return Some(parts.for_socket(socket));
     }
     let port_table::Found { socket, any_peer } = table.unicast::<V4>(interface.id, &flow)?;
     // U12, U14: where it depends on the sender, the next one's may be another.

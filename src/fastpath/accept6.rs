@@ -140,7 +140,7 @@ fn look_up(
     ports: u32,
     parts: Parts,
 ) -> Option<Parts> {
-    let Lookup { view, interface, table } = lookup;
+    let Lookup { view, interface, table, known } = lookup;
     let port_word = ports >> 16;
     let flow = Flow::<V6> {
         src: addr(src),
@@ -154,6 +154,9 @@ fn look_up(
     }
     if !view.v6.is_own(dst) {
         return None;
+    }
+    if let Some(socket) = known {
+        return Some(parts.for_socket(socket));
     }
     let Found { socket, any_peer } = table.unicast::<V6>(interface.id, &flow)?;
     // U12, U14: where it depends on the sender, the next one's may be another.

@@ -1,4 +1,5 @@
-//! A burst's look-ups in a large table of sockets: what they will read is fetched first, for all of them.
+//! The sockets of packets that are looked at one by one, looked up for all of them at once: in a large table, a wait for memory is
+//! shared by the burst.
 
 use core::net::Ipv4Addr;
 
@@ -12,50 +13,74 @@ use super::tagged::has_tag;
 use super::view6::addr;
 use super::{HEAD, LINK};
 use crate::addr::{V4, V6};
-use crate::io::{BURST_MAX, Burst, InterfaceId, PacketBuf};
-use crate::stack::port_table::{Ahead, Flow};
+use crate::io::{BURST_MAX, InterfaceId, PacketBuf};
+use crate::stack::port_table::{Asked, Flow, PortTable, SocketId};
 use crate::wire::vlan::{TAG_LEN, Tci};
 
-/// Fetches what the look-ups of a burst will read. What is no datagram is passed over, and whether one is right does not matter here.
-#[inline(never)]
-pub(super) fn fetch<B: PacketBuf>(rx: &Burst<B>, port: Port<'_>) {
-    rx.iter().for_each(PacketBuf::prefetch);
-    let flows = rx.iter().filter_map(|buf| flow(buf, port));
-    let mut burst: ArrayVec<Ahead, BURST_MAX> = flows.take(BURST_MAX).collect();
-    port.table.fetch_ahead(&mut burst, &Near);
+/// The sockets, in the order of the packets.
+pub(super) struct Ahead {
+    sockets: [SocketId; BURST_MAX],
+    next: usize,
+}
+
+impl Ahead {
+    /// The sockets of the packets in `slots`, if they are plain UDP to one host. Whether they are right is not asked. `None`: the table
+    /// is not large, and each is looked up when it is its turn.
+    #[inline(always)]
+    pub(super) fn of<B: PacketBuf>(slots: &[Option<B>], port: Port<'_>) -> Option<Self> {
+        port.table.is_large().then(|| Self::look_up(slots, port))
+    }
+
+    #[inline(never)]
+    fn look_up<B: PacketBuf>(slots: &[Option<B>], port: Port<'_>) -> Self {
+        let packets = slots.iter().flatten().take(BURST_MAX);
+        let burst: ArrayVec<Asked, BURST_MAX> =
+            packets.map(|buf| asked(buf, port).unwrap_or(Asked::NOTHING)).collect();
+        let mut sockets = [PortTable::NONE; BURST_MAX];
+        port.table.unicast_burst(&burst, &mut sockets, &Near);
+        Self { sockets, next: 0 }
+    }
+
+    /// The next packet's, if it is known.
+    #[inline(always)]
+    pub(super) fn next(&mut self) -> Option<SocketId> {
+        let socket = self.sockets.get(self.next).copied();
+        self.next += 1;
+        socket.filter(|socket| *socket != PortTable::NONE)
+    }
 }
 
 #[inline]
-fn flow<B: PacketBuf>(buf: &B, port: Port<'_>) -> Option<Ahead> {
+fn asked<B: PacketBuf>(buf: &B, port: Port<'_>) -> Option<Asked> {
     let (frame, stripped) = (buf.data(), buf.rx_meta().stripped_tci);
     if stripped.is_none() && !has_tag(frame) {
-        return flow_of(frame, port.interfaces.untagged()?.id);
+        return flow(frame, port.interfaces.untagged()?.id);
     }
     let (tci, behind) = match stripped {
         Some(tci) => (tci, frame),
         None => (frame.first_chunk::<{ LINK + TAG_LEN }>()?.load16::<LINK>(), frame.get(TAG_LEN..)?),
     };
     let tagged = port.view.tagged.iter().find(|tagged| tagged.vid.get() == Tci(tci).vid())?;
-    flow_of(behind, tagged.id)
+    flow(behind, tagged.id)
 }
 
-/// From whom to whom, of what is UDP as the fast path takes it.
+/// From whom to whom, of UDP as the fast path takes it.
 #[inline(always)]
-fn flow_of(frame: &[u8], interface: InterfaceId) -> Option<Ahead> {
+fn flow(frame: &[u8], interface: InterfaceId) -> Option<Asked> {
     let head: &[u8; HEAD] = frame.first_chunk()?;
     match head.load64::<12>() & 0x00ff_ffff {
         0x0045_0008 if head.load32::<20>() >> 24 == 17 => {
-            let [src, dst] =
-                [head.load32::<26>(), head.load32::<30>()].map(|a| Ipv4Addr::from(a.to_le_bytes()));
+            let [src, dst] = [head.load32::<26>(), head.load32::<30>()];
             let (sport, dport) = ends(head.load32::<34>());
-            Some(Ahead::new(interface, &Flow::<V4> { src, sport, dst, dport }))
+            let addr = |word: u32| Ipv4Addr::from(word.to_le_bytes());
+            Some(Asked::new(interface, &Flow::<V4> { src: addr(src), sport, dst: addr(dst), dport }))
         }
         version if version & 0xf0_ffff == 0x60_dd86 && head.load32::<20>() & 0xff == 17 => {
             let head: &[u8; HEAD6] = frame.first_chunk()?;
             let src = addr([head.load64::<22>(), head.load64::<30>()]);
             let dst = addr([head.load64::<38>(), head.load64::<46>()]);
             let (sport, dport) = ends(head.load32::<54>());
-            Some(Ahead::new(interface, &Flow::<V6> { src, sport, dst, dport }))
+            Some(Asked::new(interface, &Flow::<V6> { src, sport, dst, dport }))
         }
         _ => None,
     }

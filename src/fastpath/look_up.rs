@@ -6,13 +6,16 @@
 
 use core::net::Ipv4Addr;
 
+use arrayvec::ArrayVec;
+
 use super::accept::{Lookup, swapped};
+use super::dispatch::Near;
 use super::found::Found;
 use super::head::Words;
 use super::view6::addr;
 use crate::addr::{Family, V4, V6};
-use crate::io::PacketBuf;
-use crate::stack::port_table::{self, Flow, PortTable, SocketId};
+use crate::io::{BURST_MAX, PacketBuf};
+use crate::stack::port_table::{self, Asked, Flow, PortTable, SocketId};
 
 /// Packets at the front of a burst that have a socket.
 pub(super) struct LookedUp {
@@ -71,16 +74,12 @@ fn look_up_in<F: Family, B: PacketBuf>(
     if let Some(first) = each_port::<F>(lookup.table, ports, sockets) {
         return LookedUp { count: to, first, is_mixed: true };
     }
-    let mut count = to;
-    for (at, socket) in (from..).zip(sockets.iter_mut()) {
-        match ask(at) {
-            Some(one) => *socket = one.socket,
-            None => {
-                count = at;
-                break;
-            }
-        }
-    }
+    let asked = slots.iter().skip(from).take(to - from).flatten();
+    let asked = asked.map(|buf| flow(buf.data()).map(|flow| Asked::new(lookup.interface.id, &flow)));
+    let burst: ArrayVec<Asked, BURST_MAX> =
+        asked.take(BURST_MAX).map(|asked| asked.unwrap_or(Asked::NOTHING)).collect();
+    lookup.table.unicast_burst(&burst, sockets, &Near);
+    let count = sockets.iter().position(|socket| *socket == PortTable::NONE).map_or(to, |at| from + at);
     LookedUp { count, first: sockets.first().copied().unwrap_or_default(), is_mixed: true }
 }
 

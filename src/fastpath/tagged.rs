@@ -2,10 +2,12 @@
 //! pay nothing for it.
 
 use super::accept::{self, Lookup, Port, Sink};
+use super::ahead::Ahead;
 use super::dispatch::Level;
 use super::head::Words;
 use super::{LINK, Own, Tagged};
 use crate::io::{Burst, InterfaceId, PacketBuf, Parts};
+use crate::stack::port_table::SocketId;
 use crate::wire::ethernet::ETHERTYPE_VLAN;
 use crate::wire::vlan::{TAG_LEN, Tci};
 
@@ -47,7 +49,7 @@ pub(super) fn accept<B: PacketBuf, const PLAIN: bool>(
     level: Level,
     buf: &B,
     port: Port<'_>,
-    memo: &mut Memo,
+    (memo, known): (&mut Memo, Option<SocketId>),
 ) -> Option<Parts> {
     let frame = buf.data();
     let stripped = if PLAIN { None } else { buf.rx_meta().stripped_tci };
@@ -60,7 +62,7 @@ pub(super) fn accept<B: PacketBuf, const PLAIN: bool>(
     let Port { view, interfaces, table } = port;
     let vid = Tci(tci).vid();
     let Tagged { id, view, .. } = view.tagged.iter().find(|tagged| tagged.vid.get() == vid)?;
-    let lookup = Lookup { view, interface: interfaces.get(*id)?, table };
+    let lookup = Lookup { view, interface: interfaces.get(*id)?, table, known };
     let (own, memo) = (Own::of(view), memo.of(*id));
     if is_in_frame {
         accept::accept::<B, PLAIN, TAG_LEN>(level, buf, own, lookup, memo)
@@ -77,12 +79,13 @@ pub(super) fn burst<B: PacketBuf>(
     port: Port<'_>,
     sink: &mut impl Sink<B>,
 ) -> u64 {
-    let (mut bytes, mut memo) = (0, Memo::nothing());
+    let (mut bytes, mut memo, mut ahead) = (0, Memo::nothing(), Ahead::of(rx.front(), port));
     for buf in rx.drain() {
+        let known = ahead.as_mut().and_then(Ahead::next);
         bytes += buf.frame_len() as u64;
         let has_tag = buf.rx_meta().stripped_tci.is_some() || has_tag(buf.data());
         let parts = if has_tag && buf.is_single_segment() {
-            accept::<B, false>(level, &buf, port, &mut memo)
+            accept::<B, false>(level, &buf, port, (&mut memo, known))
         } else {
             None
         };

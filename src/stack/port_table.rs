@@ -10,7 +10,7 @@ use crate::addr::Family;
 use crate::io::InterfaceId;
 use crate::stack::groups::{SOCKET_BASE, ServiceId};
 
-mod ahead;
+mod burst;
 mod change;
 mod groups;
 mod index;
@@ -24,7 +24,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
-pub use ahead::{Ahead, Fetch};
+pub use burst::{Asked, Fetch};
 use groups::Groups;
 use index::Index;
 pub use lookup::Hearer;

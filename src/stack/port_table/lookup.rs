@@ -19,7 +19,7 @@ pub struct Hearer {
 }
 
 #[inline(always)]
-fn wanted<F: Family>(interface: InterfaceId, flow: &Flow<F>) -> Wanted {
+pub(super) fn wanted<F: Family>(interface: InterfaceId, flow: &Flow<F>) -> Wanted {
     let (src, dst) = (words(flow.src.into()), words(flow.dst.into()));
     Wanted { src, dst, sport: flow.sport, dport: flow.dport, interface }
 }
@@ -32,13 +32,17 @@ impl PortTable {
     #[inline]
     #[must_use]
     pub fn unicast<F: Family>(&self, interface: InterfaceId, flow: &Flow<F>) -> Option<Found> {
-        let port = self.ports.get(flow.dport)?;
-        let wanted = wanted(interface, flow);
+        self.find::<F>(&wanted(interface, flow))
+    }
+
+    #[inline(always)]
+    pub(super) fn find<F: Family>(&self, wanted: &Wanted) -> Option<Found> {
+        let port = self.ports.get(wanted.dport)?;
         let Some(only) = port.only(index::<F>()) else {
-            return self.best::<F>(port.kinds.of::<F>(), &wanted);
+            return self.best::<F>(port.kinds.of::<F>(), wanted);
         };
         let slot = self.slots.get(only)?;
-        slot.matches(&wanted).then_some(Found { socket: only, any_peer: !slot.kind().is_connected() })
+        slot.matches(wanted).then_some(Found { socket: only, any_peer: !slot.kind().is_connected() })
     }
 
     /// What stands for no socket.

@@ -144,6 +144,7 @@ impl Kinds {
     }
 
     /// The same, by [`index`].
+    #[inline(always)]
     pub(super) fn of_version(self, version: usize) -> Self {
         Self(self.0 & OF_VERSION.get(version).copied().unwrap_or_default())
     }
@@ -177,15 +178,10 @@ impl Kinds {
         Some(taken)
     }
 
-    /// Each of them, the one that says most first.
-    pub(super) fn best_first(self) -> impl Iterator<Item = Kind> {
-        let mut rest = self.0;
-        core::iter::from_fn(move || {
-            let highest = rest.checked_ilog2()?;
-            rest &= !(1 << highest);
-            // Less than 64.
-            u8::try_from(highest).ok().map(Kind)
-        })
+    /// The only one, if there is just one.
+    #[inline(always)]
+    pub(super) fn just_one(self) -> Option<Kind> {
+        if self.0.is_power_of_two() { self.into_iter().next() } else { None }
     }
 
     /// Those in both.
