@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use dpdk_sys as sys;
 
-use crate::io::{Alike, CLIENT_LEN, ChecksumStatus, PacketBuf, RxMeta, TxChecksum, client_bytes, client_of};
+use crate::io::{CLIENT_LEN, ChecksumStatus, PacketBuf, RxMeta, TxChecksum, client_bytes, client_of};
 
 /// An `rte_mbuf` and the duty to free it.
 ///
@@ -25,7 +25,7 @@ pub struct Mbuf(NonNull<sys::rte_mbuf>);
 const _: () = assert!(size_of::<Option<Mbuf>>() == size_of::<*mut sys::rte_mbuf>());
 const _: () = assert!(align_of::<Option<Mbuf>>() == align_of::<*mut sys::rte_mbuf>());
 // `unique` reads data_off, refcnt, nb_segs and port as one word.
-const REARM: usize = sys::SHIM_MBUF_DATA_OFF as usize;
+pub(super) const REARM: usize = sys::SHIM_MBUF_DATA_OFF as usize;
 const _: () = assert!(REARM.is_multiple_of(8));
 const _: () = assert!(sys::SHIM_MBUF_REFCNT as usize == REARM + 2);
 const _: () = assert!(sys::SHIM_MBUF_NB_SEGS as usize == REARM + 4);
@@ -49,7 +49,7 @@ const REARM_UNIQUE: u64 = rearm(0, 1, 1, 0);
 
 /// Whether this word says: one reference, one segment.
 #[inline]
-const fn is_one(rearm: u64) -> bool {
+pub(super) const fn is_one(rearm: u64) -> bool {
     rearm & REARM_MASK == REARM_UNIQUE
 }
 
@@ -83,9 +83,9 @@ const SAID: u64 = sys::SHIM_RX_IP_CKSUM_GOOD
 const LARGE: u16 = u16::MAX;
 
 /// What the device said of the bytes. The RSS hash and the time stamp that a driver may add say nothing of them.
-const TOLD: u64 = SAID & !sys::SHIM_RX_RSS_HASH;
+pub(super) const TOLD: u64 = SAID & !sys::SHIM_RX_RSS_HASH;
 
-const INDIRECT: u64 = sys::SHIM_MBUF_INDIRECT | sys::SHIM_MBUF_EXTERNAL;
+pub(super) const INDIRECT: u64 = sys::SHIM_MBUF_INDIRECT | sys::SHIM_MBUF_EXTERNAL;
 
 /// What we ask of the device on transmission, but for the tag.
 const TX_CHECKSUMS: u64 =
@@ -123,7 +123,7 @@ impl Mbuf {
 
     /// The address of the field at `offset`.
     #[inline]
-    fn field<T>(&self, offset: u32) -> *mut T {
+    pub(super) fn field<T>(&self, offset: u32) -> *mut T {
         debug_assert!(offset as usize + size_of::<T>() <= sys::SHIM_MBUF_SIZE as usize);
         // SAFETY: an mbuf is SHIM_MBUF_SIZE bytes long, and every offset of the shim is of a field of it.
         unsafe { self.0.as_ptr().cast::<u8>().add(offset as usize) }.cast::<T>()
@@ -273,54 +273,6 @@ impl Mbuf {
         while let Some(segment) = next.filter(|_| more) {
             more = f(segment.data());
             next = segment.next();
-        }
-    }
-}
-
-/// What several received mbufs are together: what one of them is not, what one has, and what all have.
-#[derive(Clone, Copy)]
-pub(super) struct Together {
-    /// What differs from one reference and one segment.
-    unlike: u64,
-    any: u64,
-    all: u64,
-}
-
-impl Together {
-    /// Of none.
-    pub(super) const NONE: Self = Self { unlike: 0, any: 0, all: u64::MAX };
-
-    /// With `buf`.
-    #[inline(always)]
-    pub(super) fn with(self, buf: &Mbuf) -> Self {
-        let rearm = buf.atomic(sys::SHIM_MBUF_DATA_OFF).load(Ordering::Relaxed);
-        let flags = buf.ol_flags();
-        let Self { unlike, any, all } = self;
-        Self { unlike: unlike | (rearm ^ REARM_UNIQUE), any: any | flags, all: all & flags }
-    }
-
-    /// The flags that one of them has.
-    pub(super) const fn any(self) -> u64 {
-        self.any
-    }
-
-    /// After all of them have [forgotten](Mbuf::forget) `flags`.
-    pub(super) const fn without(self, flags: u64) -> Self {
-        Self { any: self.any & !flags, all: self.all & !flags, ..self }
-    }
-
-    /// What is known of each.
-    #[inline]
-    pub(super) const fn alike(self) -> Alike {
-        const GOOD: u64 = sys::SHIM_RX_IP_CKSUM_GOOD | sys::SHIM_RX_L4_CKSUM_GOOD;
-        if self.unlike & REARM_MASK != 0 || self.any & (TOLD & !GOOD | INDIRECT) != 0 {
-            Alike::Unknown
-        } else if self.any & GOOD == 0 {
-            Alike::Plain
-        } else if self.all & GOOD == GOOD {
-            Alike::Summed
-        } else {
-            Alike::Unknown
         }
     }
 }
@@ -578,8 +530,9 @@ impl PacketBuf for Mbuf {
 
     #[inline]
     fn prefetch(&self) {
-        // A driver has just written the bookkeeping: that is near.
-        prefetch(self.data_ptr().cast_const().cast());
+        // A driver has just written the bookkeeping: that is near. It is a hint, and nearly every frame begins there.
+        let base = self.read::<*const i8>(sys::SHIM_MBUF_BUF_ADDR);
+        prefetch(base.wrapping_add(sys::SHIM_PKTMBUF_HEADROOM as usize));
     }
 }
 

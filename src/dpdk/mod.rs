@@ -32,6 +32,7 @@ mod offload;
 mod port;
 mod queue;
 mod rx_event;
+mod together;
 mod tsc;
 mod wait;
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use dpdk_sys as sys;
 
-use super::mbuf::Together;
 use super::port::Opened;
 use super::rx_event::RxEvent;
+use super::together::Together;
 use super::{EventKind, EventWait, Mbuf};
 use crate::io::{self, Alike, Burst, PacketBuf};
 
@@ -135,12 +135,12 @@ fn look_at(received: &mut [Option<Mbuf>], unasked: u64) -> Alike {
         None => together,
     };
     let (fours, others) = received.as_chunks::<4>();
-    let together = fours.iter().fold(Together::NONE, |together, four| four.iter().fold(together, look));
+    let together = fours.iter().fold(Together::none(), |together, four| four.iter().fold(together, look));
     let together = others.iter().fold(together, look);
-    if together.any() & unasked != 0 {
+    if together.flags() & unasked != 0 {
         received.iter_mut().flatten().for_each(|buf| buf.forget(unasked));
     }
-    together.without(unasked).alike()
+    together.alike(unasked)
 }
 
 impl io::RxQueue for RxQueue {

@@ -104,8 +104,6 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
         // Whoever knows more has had them fetched.
         rx.iter().for_each(PacketBuf::prefetch);
     }
-    let own = Own::of(lookup.view);
-    let (mut memo, mut tagged) = (Memo::nothing(interface.id), tagged::Memo::nothing());
     let mut packets = rx.drain();
     let mut bytes = 0;
     if W::IS_WIDE {
@@ -115,8 +113,9 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
         }
     }
     // Among others, four that are alike are seldom: from the first that are not, each is looked at alone.
-    let template = Template::of(lookup.view);
     let mut ahead = Ahead::of(packets.as_slice(), port);
+    let (own, template) = (Own::of(lookup.view), Template::of(lookup.view));
+    let (mut memo, mut tagged) = (Memo::nothing(interface.id), tagged::Memo::nothing());
     loop {
         let Some(buf) = packets.next() else { break };
         let lookup = Lookup { known: ahead.as_mut().and_then(Ahead::next), ..lookup };
@@ -151,7 +150,7 @@ fn to_socket(
     udp_len: u16,
     whole: bool,
 ) -> Option<Parts> {
-    let parts = memo.parts.or_len(udp_len).with_ports(head.load32::<34>());
+    let parts = memo.parts.or_len(udp_len).with_ports(head.load16::<34>(), head.load16::<36>());
     // The address is that of the template.
     if memo.udp_port == u32::from(head.load16::<36>()) {
         return Some(if whole { parts } else { parts.whole_frame(false) });
@@ -286,7 +285,8 @@ pub(super) fn accept<B: PacketBuf, const PLAIN: bool, const TAG: usize>(
     let sum = udp_sum(level, meta, udp, addrs, udp_len)?;
     let (l3, l4) = const { layers(TAG, 20) };
     let parts = Parts::new(l3, l4, udp_len).on(lookup.interface.id).with_sum(sum);
-    let parts = parts.tagged(lookup.interface.vlan.is_some()).with_ports(head.load32::<34>());
+    let parts =
+        parts.tagged(lookup.interface.vlan.is_some()).with_ports(head.load16::<34>(), head.load16::<36>());
     if to_key(head) == memo.key && dst_mac == own.mac {
         return Some(parts.for_socket(memo.socket));
     }

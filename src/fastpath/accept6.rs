@@ -82,7 +82,8 @@ pub(super) fn accept<B: PacketBuf, W: Wide, const PLAIN: bool, const TAG: usize>
     };
     let (l3, l4) = const { layers(TAG, 40) };
     let parts = Parts::new(l3, l4, udp_len).over_ipv6(true).on(lookup.interface.id).with_sum(sum);
-    let parts = parts.tagged(lookup.interface.vlan.is_some()).with_ports(head.load32::<54>());
+    let parts =
+        parts.tagged(lookup.interface.vlan.is_some()).with_ports(head.load16::<54>(), head.load16::<56>());
     // U10, X03: what cannot be answered is not said to be ready for it.
     let parts = parts
         .whole_frame(TAG == 0 && untagged.len() == 54 + usize::from(udp_len) && head.load16::<54>() != 0);

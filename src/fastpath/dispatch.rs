@@ -202,11 +202,11 @@ pub(super) mod v3 {
             frames: [&[u8]; 4],
             fronts: Fronts6<'_>,
             sums: Sums,
-            heads: &Heads6,
+            to: (&Heads6, &[u8; FRONT6]),
             places: Places<'_>,
         ) -> bool {
             // SAFETY: as above.
-            unsafe { v3_four::four6(level, frames, fronts, sums, heads, places) }
+            unsafe { v3_four::four6(level, frames, fronts, sums, to, places) }
         }
 
         #[inline(always)]

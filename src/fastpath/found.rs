@@ -14,7 +14,7 @@ const FOURS: usize = BURST_MAX / 4;
 pub struct Found {
     /// [`Parts::word`].
     words: [[u64; 4]; FOURS],
-    /// The bytes of the UDP ports, as they are loaded.
+    /// The UDP ports, that of the destination in the upper half.
     ports: [[u32; 4]; FOURS],
     sockets: [[SocketId; 4]; FOURS],
 }

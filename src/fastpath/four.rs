@@ -9,8 +9,7 @@ use super::dispatch::Level;
 use super::found::{Found, Places};
 use super::head::Words;
 use super::look_up::look_up;
-use super::view6::Addr6;
-use super::wide::{FRONT, FRONT6, Heads, Heads6, Sums, Wide};
+use super::wide::{FRONT, FRONT6, Sums, Wide};
 use crate::io::{Alike, ChecksumStatus, Drain, PacketBuf};
 
 /// Packets at the front of a burst, and bytes in them.
@@ -62,7 +61,7 @@ fn find<B: PacketBuf, W: Wide>(
     lookup: Lookup<'_>,
     found: &mut Found,
 ) -> Front {
-    let heads = Heads::of(lookup.view, lookup.interface.id);
+    let heads = &lookup.view.heads;
     each_four(slots, Front { count: 0, bytes: 0 }, found, |bufs, places| {
         let sums = sums::<B, true>(alike, bufs)?;
         let frames = bufs.map(B::data);
@@ -73,7 +72,7 @@ fn find<B: PacketBuf, W: Wide>(
         if !heads.own.alone && fronts.iter().any(is_others) {
             return None;
         }
-        wide.four(level, frames, fronts, sums, &heads, places).then(|| bytes_in(frames))
+        wide.four(level, frames, fronts, sums, heads, places).then(|| bytes_in(frames))
     })
 }
 
@@ -90,10 +89,8 @@ fn find6<B: PacketBuf, W: Wide>(
 ) -> Front {
     let first = slots.get(before.count).and_then(Option::as_ref).map(B::data);
     let Some(first) = first.filter(|frame| is_ipv6(frame)) else { return before };
-    let Some(dst) = first.first_chunk::<54>().and_then(|head| own_destination(head, lookup)) else {
-        return before;
-    };
-    let heads = Heads6::of(lookup.view, lookup.interface.id, dst);
+    let Some(first) = first.first_chunk().filter(|first| is_to_us(first, lookup)) else { return before };
+    let heads = &lookup.view.v6.heads;
     each_four(slots, before, found, |bufs, places| {
         let sums = sums::<B, false>(alike, bufs)?;
         let frames = bufs.map(B::data);
@@ -105,15 +102,15 @@ fn find6<B: PacketBuf, W: Wide>(
         if fronts.iter().any(is_own) {
             return None;
         }
-        wide.four6(level, frames, fronts, sums, &heads, places).then(|| bytes_in(frames))
+        wide.four6(level, frames, fronts, sums, (heads, first), places).then(|| bytes_in(frames))
     })
 }
 
-/// Where the frame is for, if that is an address of ours.
+/// Whether the frame is for an address of ours.
 #[inline(always)]
-fn own_destination(head: &[u8; 54], lookup: Lookup<'_>) -> Option<Addr6> {
-    let dst = [head.load64::<38>(), head.load64::<46>()];
-    (lookup.view.v6.is_on() && lookup.view.v6.is_own(dst)).then_some(dst)
+fn is_to_us(front: &[u8; FRONT6], lookup: Lookup<'_>) -> bool {
+    let dst = [front.load64::<38>(), front.load64::<46>()];
+    lookup.view.v6.is_on() && lookup.view.v6.is_own(dst)
 }
 
 /// Goes through the fours of `slots` behind `before`, as long as `check` says how many bytes they are.

@@ -65,13 +65,19 @@ fn look_up_in<F: Family, B: PacketBuf>(
     let first_port = ports.first().copied().unwrap_or_default();
     let differs = ports.iter().fold(0, |differs, ports| differs | (ports ^ first_port));
     if differs >> 16 == 0 {
+        let [_, _, to_port @ ..] = first_port.to_le_bytes();
+        let open = lookup.table.open_to_all::<F>(lookup.interface.id, u16::from_le_bytes(to_port));
+        if open != PortTable::NONE {
+            sockets.fill(open);
+            return LookedUp { count: to, first: open, is_mixed: false };
+        }
         let Some(one) = ask(from) else { return none };
         if one.any_peer {
             sockets.fill(one.socket);
             return LookedUp { count: to, first: one.socket, is_mixed: false };
         }
     }
-    if let Some(first) = each_port::<F>(lookup.table, ports, sockets) {
+    if let Some(first) = each_port::<F>(lookup, ports, sockets) {
         return LookedUp { count: to, first, is_mixed: true };
     }
     let asked = slots.iter().skip(from).take(to - from).flatten();
@@ -85,10 +91,12 @@ fn look_up_in<F: Family, B: PacketBuf>(
 
 /// The sockets by ports alone, of which the first is returned; `None`: it is not the same for all who could send there.
 #[inline(always)]
-fn each_port<F: Family>(table: &PortTable, ports: &[u32], sockets: &mut [SocketId]) -> Option<SocketId> {
+fn each_port<F: Family>(lookup: Lookup<'_>, ports: &[u32], sockets: &mut [SocketId]) -> Option<SocketId> {
+    let (table, interface) = (lookup.table, lookup.interface.id);
     let mut are_all = true;
     for (socket, ports) in sockets.iter_mut().zip(ports) {
-        *socket = table.open_to_all::<F>(swapped(u64::from(ports >> 16)));
+        let [_, _, to @ ..] = ports.to_le_bytes();
+        *socket = table.open_to_all::<F>(interface, u16::from_le_bytes(to));
         are_all &= *socket != PortTable::NONE;
     }
     are_all.then(|| sockets.first().copied())?

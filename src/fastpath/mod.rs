@@ -44,6 +44,7 @@ use crate::io::InterfaceId;
 use crate::stack::interface::{Interface, Interfaces};
 use own_set::OwnSet;
 use view6::View6;
+use wide::Heads;
 
 /// Addresses and type of Ethernet.
 const LINK: usize = 14;
@@ -74,6 +75,8 @@ pub struct View {
     others: OwnSet<u32>,
     /// Their broadcast addresses.
     broadcasts: OwnSet<u32>,
+    /// What fours are compared with.
+    heads: Heads,
     v6: View6,
     /// The same of the interfaces with a VLAN.
     tagged: Vec<Tagged>,
@@ -119,7 +122,10 @@ impl View {
     fn of_none() -> Self {
         let (link, v6) = (wide::link_of(0), View6::nothing());
         let (others, broadcasts, tagged) = (OwnSet::of([]), OwnSet::of([]), Vec::new());
-        Self { mac: 0, link, addr: 0, broadcast: u32::MAX, udp_len_max: 0, others, broadcasts, v6, tagged }
+        let own = Own { mac: 0, addr: 0, broadcast: u32::MAX, alone: true };
+        let heads = Heads::of(own, InterfaceId(0));
+        let Own { mac, addr, broadcast, .. } = own;
+        Self { mac, link, addr, broadcast, udp_len_max: 0, others, broadcasts, heads, v6, tagged }
     }
 
     fn of_one(interface: &Interface) -> Self {
@@ -134,7 +140,10 @@ impl View {
         let link = wide::link_of(mac);
         let (others, broadcasts): (Vec<u32>, Vec<u32>) = all.unzip();
         let (others, broadcasts, tagged) = (OwnSet::of(others), OwnSet::of(broadcasts), Vec::new());
-        let mut view = Self { mac, link, addr, broadcast, udp_len_max: 0, others, broadcasts, v6, tagged };
+        let own = Own { mac, addr, broadcast, alone: others.is_empty() };
+        let heads = Heads::of(own, interface.id);
+        let mut view =
+            Self { mac, link, addr, broadcast, udp_len_max: 0, others, broadcasts, heads, v6, tagged };
         view.set_own_packet_max(interface);
         view
     }
@@ -182,7 +191,7 @@ static CAN_BE_HOST: [bool; 256] = {
 };
 
 /// What of a [`View`] every packet is compared with, copied once a burst: the compiler keeps it in registers.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Own {
     mac: u64,
     addr: u32,

@@ -41,14 +41,18 @@ pub(super) fn turn_all<B: PacketBuf, W: Wide, R: Request<B>>(
     requests: &mut [R],
     answers: &mut impl Answers<R>,
 ) {
-    let (fours, others) = requests.as_chunks_mut::<4>();
-    for four in fours {
-        match turn_four(wide, four, answers.view().0) {
-            Some(bytes) => answers.turned(four, bytes),
-            None => four.each_mut().into_iter().for_each(|one| turn_one(wide, one, answers)),
+    let mut rest = requests;
+    while !rest.is_empty() {
+        let (turned, bytes) = if W::IS_WIDE { turn_fours(wide, rest, answers.view().0) } else { (0, 0) };
+        let Some((fours, behind)) = rest.split_at_mut_checked(turned) else { return };
+        if turned > 0 {
+            answers.turned(fours, bytes);
         }
+        // What is not like the others is looked at alone, and as many as it was looked at with.
+        let (alone, behind) = behind.split_at_mut(behind.len().min(4));
+        alone.iter_mut().for_each(|one| turn_one(wide, one, answers));
+        rest = behind;
     }
-    others.iter_mut().for_each(|one| turn_one(wide, one, answers));
 }
 
 #[inline(always)]
@@ -67,45 +71,67 @@ fn turn_one<B: PacketBuf, W: Wide, R: Request<B>>(wide: W, request: &mut R, answ
     }
 }
 
+/// Turns fours at the front of `requests`, as long as all are whole frames that the fast path took. Returns how many requests that
+/// were, and how many bytes they have.
+#[inline(always)]
+fn turn_fours<B: PacketBuf, W: Wide, R: Request<B>>(
+    wide: W,
+    requests: &mut [R],
+    view: &View,
+) -> (usize, u64) {
+    let (mut turned, mut bytes) = (0, 0);
+    for four in requests.as_chunks_mut::<4>().0 {
+        let Some(of_four) = turn_four(wide, four, view) else { break };
+        (turned, bytes) = (turned + 4, bytes + of_four);
+    }
+    (turned, bytes)
+}
+
 /// Turns four requests, if each is a whole frame that the fast path took, and all are of one IP version. Returns how many bytes they
 /// have; `None`, and nothing changed: each has to be looked at.
 // U21, RFC 1122 4.1.3.5: from the address that was asked. An answer larger than the link is not sent.
 #[inline(always)]
 fn turn_four<B: PacketBuf, W: Wide, R: Request<B>>(wide: W, four: &mut [R; 4], view: &View) -> Option<u64> {
-    if !W::IS_WIDE {
-        return None;
-    }
     let [a, b, c, d] = four;
     let parts = [a.asked()?, b.asked()?, c.asked()?, d.asked()?];
-    let unlike = |whole: Parts| {
-        parts.iter().fold(0, |unlike, parts| unlike | (parts.word() ^ whole.word())) & Parts::SHAPE != 0
-    };
-    let is_ipv6 = parts[0].is_ipv6();
-    if unlike(if is_ipv6 { reply6::WHOLE } else { WHOLE }) {
-        return None;
-    }
-    let (head, most) = if is_ipv6 { (54, view.v6.udp_len_max) } else { (34, view.udp_len_max) };
-    let frames = B::unique_four([a.buf()?, b.buf()?, c.buf()?, d.buf()?])?;
-    let udp_lens = parts.map(|parts| u32::from(parts.udp_len()));
-    let mut is_other = false;
-    let mut bytes = 0;
-    for (frame, udp_len) in frames.iter().zip(udp_lens) {
-        // Longer or shorter than it was: then it is looked at anew.
-        is_other |= frame.len() != head + udp_len as usize || udp_len > u32::from(most);
-        bytes += frame.len() as u64;
-    }
-    if is_other {
-        return None;
-    }
-    let [a, b, c, d] = frames;
-    if is_ipv6 {
-        let heads = [a.first_chunk_mut()?, b.first_chunk_mut()?, c.first_chunk_mut()?, d.first_chunk_mut()?];
-        for (head, udp_len) in heads.into_iter().zip(parts.map(Parts::udp_len)) {
-            reply6::turn(wide, head, udp_len, view);
-        }
+    let any = parts.iter().fold(0, |any, parts| any | parts.word());
+    let all = parts.iter().fold(u64::MAX, |all, parts| all & parts.word());
+    let are_like = |whole: Parts| ((any ^ whole.word()) | (all ^ whole.word())) & Parts::SHAPE == 0;
+    // The bits of four lengths together: none of them is longer.
+    let longest = any & Parts::LEN;
+    if are_like(WHOLE) && longest <= u64::from(view.udp_len_max) {
+        turn_four4(wide, B::unique_four([a.buf()?, b.buf()?, c.buf()?, d.buf()?])?, parts, view)
+    } else if are_like(reply6::WHOLE) && longest <= u64::from(view.v6.udp_len_max) {
+        turn_four6(wide, B::unique_four([a.buf()?, b.buf()?, c.buf()?, d.buf()?])?, parts, view)
     } else {
-        let fronts = [a.first_chunk_mut()?, b.first_chunk_mut()?, c.first_chunk_mut()?, d.first_chunk_mut()?];
-        wide.turn_four(fronts, udp_lens, &view.link);
+        None
+    }
+}
+
+/// Whether each of the frames has the length that its parts say behind `head` bytes. That is said of [whole](Parts::whole_frame)
+/// frames alone, and nobody can make those longer or shorter who does not take it back.
+fn are_whole(frames: &[&mut [u8]; 4], parts: [Parts; 4], head: usize) -> bool {
+    frames.iter().zip(parts).all(|(frame, parts)| frame.len() == head + usize::from(parts.udp_len()))
+}
+
+#[inline(always)]
+fn turn_four4<W: Wide>(wide: W, frames: [&mut [u8]; 4], parts: [Parts; 4], view: &View) -> Option<u64> {
+    debug_assert!(are_whole(&frames, parts, 34), "a frame is no longer whole");
+    let bytes = frames.iter().map(|frame| frame.len() as u64).sum();
+    let [a, b, c, d] = frames;
+    let fronts = [a.first_chunk_mut()?, b.first_chunk_mut()?, c.first_chunk_mut()?, d.first_chunk_mut()?];
+    wide.turn_four(fronts, parts.map(|parts| u32::from(parts.udp_len())), &view.link);
+    Some(bytes)
+}
+
+#[inline(always)]
+fn turn_four6<W: Wide>(wide: W, frames: [&mut [u8]; 4], parts: [Parts; 4], view: &View) -> Option<u64> {
+    debug_assert!(are_whole(&frames, parts, 54), "a frame is no longer whole");
+    let bytes = frames.iter().map(|frame| frame.len() as u64).sum();
+    let [a, b, c, d] = frames;
+    let heads = [a.first_chunk_mut()?, b.first_chunk_mut()?, c.first_chunk_mut()?, d.first_chunk_mut()?];
+    for (head, parts) in heads.into_iter().zip(parts) {
+        reply6::turn(wide, head, parts.udp_len(), view);
     }
     Some(bytes)
 }

@@ -84,8 +84,9 @@ pub(super) fn four(
     like: &Heads,
     places: Places<'_>,
 ) -> bool {
-    let Some(four) = heads(&fronts, frames, like) else { return false };
-    if sums == Sums::All && !are_right(level, &fronts, frames, &four, like) {
+    let [a, b, c, d] = frames;
+    let Some(four) = heads(&fronts, lens_of(frames), like) else { return false };
+    if sums == Sums::All && !are_right(&fronts, &four, like, |lens| rests_of::<34>(level, a, b, c, d, lens)) {
         return false;
     }
     note(four, like.parts, places);
@@ -96,7 +97,7 @@ pub(super) fn four(
 #[target_feature(enable = "avx2")]
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the bits are what is wanted")]
-fn heads(fronts: &Fronts<'_>, frames: [&[u8]; 4], like: &Heads) -> Option<Four> {
+fn heads(fronts: &Fronts<'_>, lens: __m128i, like: &Heads) -> Option<Four> {
     let first = unlike(load_all(&like.first), fronts.map(|front| load::<0, FRONT>(front)));
     let [src, dst, ports, len_and_sum] = columns::<26, FRONT>(fronts);
     // To our address. Not from our own MAC, or one that ends like it. I07 to I11: from one host, and not from us. 1 to 223, but for
@@ -119,7 +120,7 @@ fn heads(fronts: &Fronts<'_>, frames: [&[u8]; 4], like: &Heads) -> Option<Four> 
     let udp_len = swapped(len_and_sum);
     let disagree = _mm_xor_si128(swapped(gather::<16, FRONT>(fronts)), _mm_add_epi32(udp_len, all_are(20)));
     let bad = _mm_or_si128(bad, disagree);
-    let (bad, at_end) = ends(bad, frames, udp_len, 34);
+    let (bad, at_end) = ends(bad, lens, udp_len, 34);
     let bad = _mm_or_si128(bad, _mm_cmpeq_epi32(_mm_srli_epi32::<16>(len_and_sum), _mm_setzero_si128()));
     if _mm256_testz_si256(first, load_all(&Heads::FIRST)) == 0 || _mm_testz_si128(bad, bad) == 0 {
         return None;
@@ -127,12 +128,17 @@ fn heads(fronts: &Fronts<'_>, frames: [&[u8]; 4], like: &Heads) -> Option<Four> 
     Some(Four { src, ports, udp_len, whole: whole(at_end, ports) })
 }
 
+/// The lengths of four frames.
+#[inline(always)]
+fn lens_of(frames: [&[u8]; 4]) -> __m128i {
+    of_each(frames.map(|frame| u32::try_from(frame.len()).unwrap_or(u32::MAX)))
+}
+
 /// `bad`, and whatever is too short to be UDP, or ends behind its frame; and which frames end where their datagrams do, that begin at
 /// `udp_at`.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn ends(bad: __m128i, frames: [&[u8]; 4], udp_len: __m128i, udp_at: u32) -> (__m128i, __m128i) {
-    let lens = of_each(frames.map(|frame| u32::try_from(frame.len()).unwrap_or(u32::MAX)));
+fn ends(bad: __m128i, lens: __m128i, udp_len: __m128i, udp_at: u32) -> (__m128i, __m128i) {
     let end = _mm_add_epi32(udp_len, all_are(udp_at));
     let is_out = _mm_or_si128(_mm_cmpgt_epi32(end, lens), _mm_cmpgt_epi32(all_are(8), udp_len));
     (_mm_or_si128(bad, is_out), _mm_cmpeq_epi32(end, lens))
@@ -156,7 +162,9 @@ fn note(four: Four, parts: u64, places: Places<'_>) {
         _mm256_and_si256(_mm256_cvtepi32_epi64(four.whole), _mm256_set1_epi64x(Parts::WHOLE_FRAME as i64));
     let len = _mm256_or_si256(_mm256_cvtepu32_epi64(four.udp_len), _mm256_set1_epi64x(parts as i64));
     store_words(places.words, _mm256_or_si256(len, whole));
-    store_each(places.ports, four.ports);
+    // Each of the two in the order of this CPU.
+    let swap = _mm_setr_epi8(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+    store_each(places.ports, _mm_shuffle_epi8(four.ports, swap));
 }
 
 /// What UDP has in the front, each word less than it was: of four fronts, without what is behind their datagrams.
@@ -195,22 +203,28 @@ fn each_half([a, b, c, d]: [__m256i; 4]) -> __m256i {
     _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d))
 }
 
-/// The sums of what four datagrams, which begin at `UDP`, have behind their fronts.
+/// The sums of what four datagrams have behind their fronts, if one has anything there: then `of` says.
 #[target_feature(enable = "avx2")]
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "26 bytes")]
-fn rests<const UDP: usize>(level: Level, frames: [&[u8]; 4], udp_len: __m128i) -> __m128i {
+fn rests(udp_len: __m128i, of: impl FnOnce([u32; 4]) -> [u32; 4]) -> __m128i {
     let is_long = _mm_cmpgt_epi32(udp_len, all_are(UDP_IN_FRONT as u32));
-    if _mm_testz_si128(is_long, is_long) == 1 {
-        return _mm_setzero_si128();
-    }
-    of_each(rests_of::<UDP>(level, frames, to_each(udp_len)))
+    if _mm_testz_si128(is_long, is_long) == 1 { _mm_setzero_si128() } else { of_each(of(to_each(udp_len))) }
 }
 
+/// The same of four frames with UDP at `UDP`.
+// One by one: in an array, they would be stored for every four that there are.
 #[inline(never)]
-fn rests_of<const UDP: usize>(level: Level, frames: [&[u8]; 4], udp_lens: [u32; 4]) -> [u32; 4] {
+fn rests_of<const UDP: usize>(
+    level: Level,
+    a: &[u8],
+    b: &[u8],
+    c: &[u8],
+    d: &[u8],
+    lens: [u32; 4],
+) -> [u32; 4] {
     let mut rests = [0; 4];
-    for ((rest, frame), len) in rests.iter_mut().zip(frames).zip(udp_lens) {
+    for ((rest, frame), len) in rests.iter_mut().zip([a, b, c, d]).zip(lens) {
         let len = usize::try_from(len).unwrap_or(usize::MAX);
         if len > UDP_IN_FRONT {
             *rest = u32::from(rest_of(level, frame.get(UDP..).unwrap_or_default(), len).fold().swap_bytes());
@@ -222,7 +236,12 @@ fn rests_of<const UDP: usize>(level: Level, frames: [&[u8]; 4], udp_lens: [u32; 
 /// Whether both sums of each are right. I02, RFC 1122 3.2.1.2; U04, RFC 1122 4.1.3.4.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn are_right(level: Level, fronts: &Fronts<'_>, frames: [&[u8]; 4], four: &Four, like: &Heads) -> bool {
+fn are_right(
+    fronts: &Fronts<'_>,
+    four: &Four,
+    like: &Heads,
+    behind: impl FnOnce([u32; 4]) -> [u32; 4],
+) -> bool {
     let (less, one) = (_mm256_set1_epi16(i16::MIN), _mm256_set1_epi16(1));
     let ip_words = load_words(&Heads::IP_WORDS);
     let [a, b, c, d] = fronts.map(|front| load::<0, FRONT>(front));
@@ -250,7 +269,7 @@ fn are_right(level: Level, fronts: &Fronts<'_>, frames: [&[u8]; 4], four: &Four,
     // The pseudo-header: the other half of the source, protocol 17, and the length as it lies there.
     let pseudo = _mm_add_epi32(_mm_and_si128(four.src, low), swapped(four.udp_len));
     let more_udp = _mm_add_epi32(pseudo, all_are(0x1100 + 16 * LESS));
-    let more_udp = _mm_add_epi32(more_udp, rests::<34>(level, frames, four.udp_len));
+    let more_udp = _mm_add_epi32(more_udp, rests(four.udp_len, behind));
     are_folded_right(_mm256_add_epi32(sums, _mm256_set_m128i(more_udp, more_ip)))
 }
 
@@ -273,11 +292,12 @@ pub(super) fn four6(
     frames: [&[u8]; 4],
     fronts: Fronts6<'_>,
     sums: Sums,
-    like: &Heads6,
+    (like, first): (&Heads6, &[u8; FRONT6]),
     places: Places<'_>,
 ) -> bool {
-    let Some(four) = heads6(&fronts, frames, like) else { return false };
-    if sums == Sums::All && !are_right6(level, &fronts, frames, &four) {
+    let [a, b, c, d] = frames;
+    let Some(four) = heads6(&fronts, lens_of(frames), like, first) else { return false };
+    if sums == Sums::All && !are_right6(&fronts, &four, |lens| rests_of::<54>(level, a, b, c, d, lens)) {
         return false;
     }
     note(four, like.parts, places);
@@ -287,9 +307,9 @@ pub(super) fn four6(
 #[target_feature(enable = "avx2")]
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the bits are what is wanted")]
-fn heads6(fronts: &Fronts6<'_>, frames: [&[u8]; 4], like: &Heads6) -> Option<Four> {
+fn heads6(fronts: &Fronts6<'_>, lens: __m128i, like: &Heads6, to: &[u8; FRONT6]) -> Option<Four> {
     let first = unlike(load_all(&like.first), fronts.map(|front| load::<0, FRONT6>(front)));
-    let addrs = unlike(load_all(&like.addrs), fronts.map(|front| load::<22, FRONT6>(front)));
+    let addrs = unlike(load::<22, FRONT6>(to), fronts.map(|front| load::<22, FRONT6>(front)));
 
     // V03 to V05: no group; whatever begins with zeros is for others to judge. Not from our own MAC, or one that ends like it.
     let src = gather::<22, FRONT6>(fronts);
@@ -303,7 +323,7 @@ fn heads6(fronts: &Fronts6<'_>, frames: [&[u8]; 4], like: &Heads6) -> Option<Fou
     let udp_len = swapped(len_and_sum);
     let disagree = _mm_xor_si128(swapped(gather::<18, FRONT6>(fronts)), udp_len);
     let bad = _mm_or_si128(bad, disagree);
-    let (bad, at_end) = ends(bad, frames, udp_len, 54);
+    let (bad, at_end) = ends(bad, lens, udp_len, 54);
     let bad = _mm_or_si128(bad, _mm_cmpeq_epi32(_mm_srli_epi32::<16>(len_and_sum), _mm_setzero_si128()));
     if _mm256_testz_si256(first, load_all(&Heads6::FIRST)) == 0
         || _mm256_testz_si256(addrs, load_all(&Heads6::ADDRS)) == 0
@@ -317,7 +337,7 @@ fn heads6(fronts: &Fronts6<'_>, frames: [&[u8]; 4], like: &Heads6) -> Option<Fou
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn are_right6(level: Level, fronts: &Fronts6<'_>, frames: [&[u8]; 4], four: &Four) -> bool {
+fn are_right6(fronts: &Fronts6<'_>, four: &Four, behind: impl FnOnce([u32; 4]) -> [u32; 4]) -> bool {
     // Of 16 words of addresses, and 13 of UDP.
     const ALL_LESS: u32 = 29 * LESS;
     let (less, one) = (_mm256_set1_epi16(i16::MIN), _mm256_set1_epi16(1));
@@ -333,7 +353,7 @@ fn are_right6(level: Level, fronts: &Fronts6<'_>, frames: [&[u8]; 4], four: &Fou
     ]);
     let sums = _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves));
     let pseudo = _mm_add_epi32(swapped(four.udp_len), all_are(0x1100 + ALL_LESS));
-    let sums = _mm_add_epi32(_mm_add_epi32(sums, pseudo), rests::<54>(level, frames, four.udp_len));
+    let sums = _mm_add_epi32(_mm_add_epi32(sums, pseudo), rests(four.udp_len, behind));
     let low = all_are(0xffff);
     let folded = _mm_add_epi32(_mm_and_si128(sums, low), _mm_srli_epi32::<16>(sums));
     let wrong = _mm_xor_si128(folded, low);

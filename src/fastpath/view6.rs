@@ -4,7 +4,8 @@ use core::net::Ipv6Addr;
 
 use super::mac_word;
 use super::own_set::OwnSet;
-use super::wide::link6_of;
+use super::wide::{Heads6, link6_of};
+use crate::io::InterfaceId;
 use crate::stack::flow_label::FlowLabels;
 use crate::stack::interface::Interface;
 
@@ -47,6 +48,8 @@ pub(super) struct View6 {
     pub(super) labels: FlowLabels,
     /// What the first 16 bytes of an answer have of ours.
     pub(super) link: [u8; 16],
+    /// What fours are compared with.
+    pub(super) heads: Heads6,
 }
 
 impl View6 {
@@ -61,6 +64,7 @@ impl View6 {
             hop_limit: 0,
             labels,
             link: link6_of(0),
+            heads: Heads6::of(0, InterfaceId(0)),
         }
     }
 
@@ -75,6 +79,7 @@ impl View6 {
             hop_limit: interface.v6.hop_limit,
             labels: interface.flow_labels.clone(),
             link: link6_of(mac_word(interface.mac)),
+            heads: Heads6::of(mac_word(interface.mac), interface.id),
         };
         view.set_packet_max(interface);
         view

@@ -8,7 +8,6 @@
 use super::accept6::HEAD6;
 use super::dispatch::Level;
 use super::found::Places;
-use super::view6::Addr6;
 use super::{Own, View};
 use crate::io::{InterfaceId, Parts, PayloadSum};
 use crate::wire::ethernet::MIN_FRAME;
@@ -53,14 +52,14 @@ pub(super) trait Wide: Copy {
         places: Places<'_>,
     ) -> bool;
 
-    /// The same over IPv6. Sources are looked at in part: none is a group, or begins with 32 zeros.
+    /// The same over IPv6, to where the front `first` is for. Sources are looked at in part: none is a group, or begins with 32 zeros.
     fn four6(
         self,
         level: Level,
         frames: [&[u8]; 4],
         fronts: Fronts6<'_>,
         sums: Sums,
-        heads: &Heads6,
+        to: (&Heads6, &[u8; FRONT6]),
         places: Places<'_>,
     ) -> bool;
 
@@ -101,7 +100,15 @@ impl Wide for Narrow {
     }
 
     #[inline(always)]
-    fn four6(self, _: Level, _: [&[u8]; 4], _: Fronts6<'_>, _: Sums, _: &Heads6, _: Places<'_>) -> bool {
+    fn four6(
+        self,
+        _: Level,
+        _: [&[u8]; 4],
+        _: Fronts6<'_>,
+        _: Sums,
+        _: (&Heads6, &[u8; FRONT6]),
+        _: Places<'_>,
+    ) -> bool {
         false
     }
 
@@ -133,6 +140,7 @@ pub(super) enum Sums {
 }
 
 /// What four fronts are compared with.
+#[derive(Clone, Debug)]
 pub(super) struct Heads {
     /// The first bytes.
     pub(super) first: [u8; 32],
@@ -169,16 +177,15 @@ impl Heads {
         words
     };
 
-    /// To the MAC and primary address of `view`, those of the interface `id`.
-    #[inline(always)]
-    pub(super) fn of(view: &View, id: InterfaceId) -> Self {
+    /// To the MAC and primary address `own` of the interface `id`.
+    pub(super) fn of(own: Own, id: InterfaceId) -> Self {
         let mut first = [0; 32];
-        for (to, from) in first.iter_mut().zip(view.mac.to_le_bytes().into_iter().take(6)) {
+        for (to, from) in first.iter_mut().zip(own.mac.to_le_bytes().into_iter().take(6)) {
             *to = from;
         }
         (first[12], first[14], first[23]) = (0x08, 0x45, 17);
         let parts = Parts::new(14, 34, 0).on(id).with_sum(PayloadSum::Valid).word();
-        Self { first, own: Own::of(view), parts }
+        Self { first, own, parts }
     }
 }
 
@@ -186,11 +193,10 @@ impl Heads {
 pub(super) type Fronts6<'a> = [&'a [u8; FRONT6]; 4];
 
 /// What four of them are compared with.
+#[derive(Clone, Debug)]
 pub(super) struct Heads6 {
     /// The first bytes.
     pub(super) first: [u8; 32],
-    /// The addresses.
-    pub(super) addrs: [u8; 32],
     pub(super) mac: u64,
     /// As in [`Heads`].
     pub(super) parts: u64,
@@ -214,7 +220,7 @@ impl Heads6 {
         mask
     };
 
-    /// Which of the [addresses](Self::addrs): the destination.
+    /// Which of the addresses: the destination.
     pub(super) const ADDRS: [u8; 32] = from(16);
 
     /// 1 for each word of UDP among the last.
@@ -228,19 +234,15 @@ impl Heads6 {
         words
     };
 
-    /// To the MAC of `view` and `dst`, an address there, those of the interface `id`.
-    #[inline(always)]
-    pub(super) fn of(view: &View, id: InterfaceId, dst: Addr6) -> Self {
-        let (mut first, mut addrs) = ([0; 32], [0; 32]);
-        for (to, from) in first.iter_mut().zip(view.mac.to_le_bytes().into_iter().take(6)) {
+    /// To the addresses of the interface `id`, which has this MAC.
+    pub(super) fn of(mac: u64, id: InterfaceId) -> Self {
+        let mut first = [0; 32];
+        for (to, from) in first.iter_mut().zip(mac.to_le_bytes().into_iter().take(6)) {
             *to = from;
         }
         (first[12], first[13], first[14], first[20]) = (0x86, 0xdd, 0x60, 17);
-        for (to, from) in addrs.iter_mut().skip(16).zip(dst.into_iter().flat_map(u64::to_le_bytes)) {
-            *to = from;
-        }
         let parts = Parts::new(14, 54, 0).over_ipv6(true).on(id).with_sum(PayloadSum::Valid).word();
-        Self { first, addrs, mac: view.mac, parts }
+        Self { first, mac, parts }
     }
 }
 

@@ -33,7 +33,7 @@ pub struct Parts {
     /// Never 0, by its top bit: so that an `Option` of this is two registers.
     word: NonZeroU64,
     socket: u32,
-    /// The four bytes of the UDP ports, as they were loaded; 0 if nobody has looked yet.
+    /// The UDP ports, that of the destination in the upper half; 0 if nobody has looked yet.
     ports: u32,
 }
 
@@ -85,11 +85,11 @@ impl Parts {
         self.word.get()
     }
 
-    /// With the bytes of the UDP ports as they are loaded from the packet.
+    /// With the UDP ports that it was sent from and to.
     #[inline]
     #[must_use]
-    pub(crate) const fn with_ports(self, ports: u32) -> Self {
-        Self { ports, ..self }
+    pub const fn with_ports(self, from: u16, to: u16) -> Self {
+        Self { ports: (to as u32) << 16 | from as u32, ..self }
     }
 
     /// The UDP ports that it was sent from and to, if they are known without a look at the packet.
@@ -97,7 +97,7 @@ impl Parts {
     #[must_use]
     pub const fn ports(self) -> Option<(u16, u16)> {
         let [a, b, c, d] = self.ports.to_le_bytes();
-        if self.ports == 0 { None } else { Some((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))) }
+        if self.ports == 0 { None } else { Some((u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]))) }
     }
 
     /// Came in by `interface`.
@@ -277,6 +277,9 @@ impl Parts {
     /// The bits of a [`word`](Self::word) that say what shape a datagram has.
     pub(crate) const SHAPE: u64 = !(1 << REAL_CLIENT_SHIFT | 0xffff << INTERFACE_SHIFT | 0xffff);
 
+    /// The bits of the length.
+    pub(crate) const LEN: u64 = 0xffff;
+
     /// The bit that [`whole_frame`](Self::whole_frame) sets.
     pub(crate) const WHOLE_FRAME: u64 = 1 << WHOLE_FRAME_SHIFT;
 
@@ -345,7 +348,7 @@ mod tests {
                     (InterfaceId(0xfffc), cast, sum, u32::MAX)
                 );
                 assert_eq!(p.with_len(8).udp_len(), 8);
-                let asked = p.with_ports(u32::from_le_bytes([0x12, 0x34, 0, 7]));
+                let asked = p.with_ports(0x1234, 7);
                 assert_eq!((p.ports(), asked.ports(), asked == p), (None, Some((0x1234, 7)), true));
                 assert_eq!(Parts::from_word(p.word(), 7, 0), p.for_socket(7));
                 let whole = p.whole_frame(true);

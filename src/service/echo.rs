@@ -107,14 +107,14 @@ impl EchoOptions {
     ];
 }
 
-/// A set of UDP ports, a bit each, in the order of their bytes in a packet.
+/// A set of UDP ports, a bit each.
 #[derive(Clone, Debug)]
 struct PortSet(Box<[u64; 1024]>);
 
 impl PortSet {
     fn of(ports: impl IntoIterator<Item = u16>) -> Self {
         let mut bits = Box::new([0u64; 1024]);
-        for port in ports.into_iter().map(u16::to_be) {
+        for port in ports {
             // NOTE(index): a u16 divided by 64 is below 1024.
             bits[usize::from(port) / 64] |= 1 << (port % 64);
         }
@@ -123,7 +123,6 @@ impl PortSet {
 
     #[inline]
     fn contains(&self, port: u16) -> bool {
-        let port = port.to_be();
         self.0[usize::from(port) / 64] >> (port % 64) & 1 != 0
     }
 }
@@ -131,8 +130,14 @@ impl PortSet {
 /// The echo service.
 #[derive(Debug)]
 pub struct Echo {
-    options: EchoOptions,
     refused: PortSet,
+    limits: Limits,
+}
+
+/// What is asked of datagrams beside their ports.
+#[derive(Debug)]
+struct Limits {
+    options: EchoOptions,
     /// The start of the second that is being counted, and the answers to groups in it.
     window: (Instant, u32),
     per_source: Option<SourceLimit>,
@@ -148,20 +153,39 @@ impl Echo {
             RefuseSourcePorts::None => PortSet::of([0]),
             RefuseSourcePorts::List(ports) => PortSet::of(ports.iter().copied().chain([0])),
         };
-        Self { options, refused, window: (Instant::ZERO, 0), per_source: None }.with_seed(SEED)
+        let limits = Limits { options, window: (Instant::ZERO, 0), per_source: None };
+        Self { refused, limits }.with_seed(SEED)
     }
 
     /// The same with a seed that nobody on the network knows, or could choose whose place in the table of sources he takes.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
-        let cap = self.options.replies_per_second_per_source;
-        self.per_source = (cap != 0).then(|| SourceLimit::new(cap, seed));
+        let cap = self.limits.options.replies_per_second_per_source;
+        self.limits.per_source = (cap != 0).then(|| SourceLimit::new(cap, seed));
         self
+    }
+}
+
+impl Limits {
+    /// Whether whatever was sent to us alone is answered, and as it came.
+    fn ask_nothing_of_unicast(&self) -> bool {
+        self.per_source.is_none() && !self.options.describe_sender
+    }
+
+    /// Answers `datagram`, or says why not.
+    // X05, RFC 8085 3: one request, at most one reply, and that no longer, unless a text was asked for: the total never exceeds what
+    // came in.
+    #[inline(never)]
+    fn decide<B: PacketBuf>(&mut self, now: Instant, datagram: &mut Datagram<B>) {
+        match self.may_answer(now, datagram) {
+            Ok(()) if self.options.describe_sender => describe(datagram),
+            Ok(()) => datagram.reply(),
+            Err(why) => datagram.refuse(why),
+        }
     }
 
     /// X05, RFC 8085 3: no source is sent more than its cap, if there is one. Asked before the cap on answers to groups,
     /// which one source could use up otherwise.
-    #[inline(never)]
     fn may_answer<B: PacketBuf>(&mut self, now: Instant, datagram: &Datagram<B>) -> Result<(), DropReason> {
         if let Some(limit) = &mut self.per_source
             && !limit.allows(now, datagram.source().ip())
@@ -200,31 +224,35 @@ impl Echo {
 impl<B: PacketBuf> Service<B> for Echo {
     /// X01, RFC 862: what goes back is what came.
     fn writes_payloads(&self) -> bool {
-        self.options.describe_sender
+        self.limits.options.describe_sender
     }
 
     #[inline]
     fn datagrams(&mut self, cx: &mut Cx<'_, B>, burst: &mut [Datagram<B>]) {
-        // What nothing is asked of but its ports and to whom it was sent, is most.
-        let plainly = self.per_source.is_none() && !self.options.describe_sender;
-        for datagram in burst {
-            // X02, X06: two echoes, whatever port they share, or an echo and a chargen, would never stop. U10: port 0 cannot
-            // be answered.
+        let Self { refused, limits } = self;
+        // X02, X06: two echoes, whatever port they share, or an echo and a chargen, would never stop. U10: port 0 cannot be
+        // answered.
+        let is_reflected = |datagram: &Datagram<B>| {
             let (from, to) = datagram.ports();
-            if from == to || self.refused.contains(from) {
+            from == to || refused.contains(from)
+        };
+        if limits.ask_nothing_of_unicast() {
+            for datagram in burst {
+                if is_reflected(datagram) {
+                    datagram.refuse(DropReason::EchoReflectorPort);
+                } else if datagram.cast() == Cast::Unicast {
+                    datagram.reply();
+                } else {
+                    limits.decide(cx.now, datagram);
+                }
+            }
+            return;
+        }
+        for datagram in burst {
+            if is_reflected(datagram) {
                 datagram.refuse(DropReason::EchoReflectorPort);
-                continue;
-            }
-            if plainly && datagram.cast() == Cast::Unicast {
-                datagram.reply();
-                continue;
-            }
-            // X05, RFC 8085 3: one request, at most one reply, and that no longer, unless a text was asked for: the total never
-            // exceeds what came in.
-            match self.may_answer(cx.now, datagram) {
-                Ok(()) if self.options.describe_sender => describe(datagram),
-                Ok(()) => datagram.reply(),
-                Err(why) => datagram.refuse(why),
+            } else {
+                limits.decide(cx.now, datagram);
             }
         }
     }
@@ -375,7 +403,7 @@ mod tests {
     #[test]
     fn sources_are_not_capped_unless_configured() {
         let mut echo = Echo::new(EchoOptions::default());
-        assert!(echo.per_source.is_none());
+        assert!(echo.limits.per_source.is_none());
         for _ in 0..20_000 {
             assert_eq!(decide(&mut echo, Instant::ZERO, Cast::Unicast, (4000, 9000)), Action::Reply);
         }

@@ -70,7 +70,7 @@ impl PortTable {
         if place.kind.reuses_port() {
             self.groups.join(id, first, &mut self.slots);
         }
-        self.ports.add(place.local_port, id, place.kind);
+        self.ports.add(place.local_port, id, place.kind, place.interface);
         self.count(id, true);
     }
 
@@ -112,7 +112,7 @@ impl PortTable {
         self.slots.change(if next == NONE { first } else { next }, |next| next.prev = prev);
         self.slots.change(first, |first| first.len = len);
         self.slots.change(id, |slot| *slot = Slot::EMPTY);
-        self.ports.remove(place.local_port, id, place.kind);
+        self.ports.remove(place.local_port, id, place.kind, place.interface);
         // Who is alone now, is counted anew.
         for version in 0..2 {
             let alone = self.ports.get(place.local_port).and_then(|port| port.only(version));

@@ -48,12 +48,12 @@ impl PortTable {
     /// What stands for no socket.
     pub const NONE: SocketId = NONE;
 
-    /// The socket for every datagram to one of our addresses at `udp_port`, whoever sent it and wherever it came in: the only one on the
-    /// port, which is bound to any address and connected to nobody. [`NONE`](Self::NONE): ask [`unicast`](Self::unicast).
+    /// The socket for every datagram to one of our addresses at `udp_port` that comes in by `interface`, whoever sent it: the only one
+    /// on the port, which is bound to any address and connected to nobody. [`NONE`](Self::NONE): ask [`unicast`](Self::unicast).
     #[inline(always)]
     #[must_use]
-    pub fn open_to_all<F: Family>(&self, udp_port: u16) -> SocketId {
-        self.ports.open_to_all(udp_port, index::<F>())
+    pub fn open_to_all<F: Family>(&self, interface: InterfaceId, udp_port: u16) -> SocketId {
+        self.ports.open_to_all(udp_port, interface, index::<F>())
     }
 
     #[inline]

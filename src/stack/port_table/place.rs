@@ -83,9 +83,9 @@ impl Kind {
         self.0 & ON_ONE != 0
     }
 
-    /// Whether its sockets hear whoever sends to any address of theirs, on whatever interface.
+    /// Whether its sockets hear whoever sends to any address, on the interfaces that they are on.
     pub(super) const fn is_open_to_all(self) -> bool {
-        self.0 & (EXACT | CONNECTED | ON_ONE) == 0
+        self.0 & (EXACT | CONNECTED) == 0
     }
 
     pub(super) const fn reuses_port(self) -> bool {

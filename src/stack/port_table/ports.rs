@@ -3,6 +3,7 @@
 use super::SocketId;
 use super::place::{Kind, Kinds};
 use super::slot::NONE;
+use crate::io::InterfaceId;
 
 const PAGE: usize = 64;
 const PAGES: usize = (1 << 16) / PAGE;
@@ -16,13 +17,27 @@ pub(super) struct Port {
     pub(super) reached: [u32; 2],
     /// Their ids, exclusively or'd: of one alone, its id.
     ids: [SocketId; 2],
-    /// Of one alone that hears whoever sends to any address on any interface, its id; else [`NONE`].
+    /// Of one alone that hears whoever sends to any address, its id; else [`NONE`].
     open: [SocketId; 2],
+    /// The interfaces of all, exclusively or'd, 0 of those on every one.
+    interfaces: [u16; 2],
+    /// On which interface the open one is; [`EVERY`].
+    open_on: [u16; 2],
 }
+
+/// On every interface.
+const EVERY: u16 = u16::MAX;
 
 impl Default for Port {
     fn default() -> Self {
-        Self { kinds: Kinds::default(), reached: [0; 2], ids: [0; 2], open: [NONE; 2] }
+        Self {
+            kinds: Kinds::default(),
+            reached: [0; 2],
+            ids: [0; 2],
+            open: [NONE; 2],
+            interfaces: [0; 2],
+            open_on: [EVERY; 2],
+        }
     }
 }
 
@@ -39,9 +54,10 @@ impl Port {
             let of_version = |(kind, _): &&(Kind, u32)| kind.versions().get(version) == Some(&true);
             let kind = account.of_kind.iter().find(of_version).map(|(kind, _)| *kind);
             let alone = self.only(version).filter(|_| kind.is_some_and(Kind::is_open_to_all));
-            if let Some(open) = self.open.get_mut(version) {
-                *open = alone.unwrap_or(NONE);
-            }
+            let on = kind.filter(|kind| kind.is_on_one()).and_then(|_| self.interfaces.get(version)).copied();
+            // Whoever is on the interface of that number is asked for by its place.
+            self.open[version] = alone.filter(|_| on != Some(EVERY)).unwrap_or(NONE);
+            self.open_on[version] = on.unwrap_or(EVERY);
         }
     }
 }
@@ -100,8 +116,11 @@ impl Ports {
 
     /// See [`PortTable::open_to_all`](super::PortTable::open_to_all).
     #[inline(always)]
-    pub(super) fn open_to_all(&self, udp_port: u16, version: usize) -> SocketId {
-        self.get(udp_port).and_then(|port| port.open.get(version)).copied().unwrap_or(NONE)
+    pub(super) fn open_to_all(&self, udp_port: u16, interface: InterfaceId, version: usize) -> SocketId {
+        let Some(port) = self.get(udp_port) else { return NONE };
+        let (Some(open), Some(on)) = (port.open.get(version), port.open_on.get(version)) else { return NONE };
+        // Both are looked at, whatever the first says: what the next packet's port has is not to be guessed at.
+        if (*on == EVERY) | (*on == interface.0) { *open } else { NONE }
     }
 
     pub(super) fn account(&mut self, udp_port: u16) -> Option<&mut Account> {
@@ -121,7 +140,7 @@ impl Ports {
     }
 
     /// A socket of `kind` came to the port.
-    pub(super) fn add(&mut self, udp_port: u16, id: SocketId, kind: Kind) {
+    pub(super) fn add(&mut self, udp_port: u16, id: SocketId, kind: Kind, interface: u16) {
         let Some((port, account)) = self.get_mut(udp_port) else { return };
         match account.of_kind.iter_mut().find(|(of, _)| *of == kind) {
             Some((_, count)) => *count += 1,
@@ -131,12 +150,13 @@ impl Ports {
         for (version, _) in kind.versions().into_iter().enumerate().filter(|(_, is)| *is) {
             port.reached[version] += 1;
             port.ids[version] ^= id;
+            port.interfaces[version] ^= interface;
         }
         port.open(account);
     }
 
     /// One of them left it.
-    pub(super) fn remove(&mut self, udp_port: u16, id: SocketId, kind: Kind) {
+    pub(super) fn remove(&mut self, udp_port: u16, id: SocketId, kind: Kind, interface: u16) {
         let Some((port, account)) = self.get_mut(udp_port) else { return };
         if let Some(at) = account.of_kind.iter().position(|(of, _)| *of == kind) {
             account.of_kind[at].1 -= 1;
@@ -148,6 +168,7 @@ impl Ports {
         for (version, _) in kind.versions().into_iter().enumerate().filter(|(_, is)| *is) {
             port.reached[version] -= 1;
             port.ids[version] ^= id;
+            port.interfaces[version] ^= interface;
             if port.reached[version] <= 1 {
                 account.any_max[version] = 0;
                 account.group_max[version] = 0;
