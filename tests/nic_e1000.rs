@@ -3,6 +3,7 @@
 
 mod common;
 mod nic_checks;
+mod offload_common;
 
 use common::*;
 
@@ -14,6 +15,8 @@ static NIC: SharedNic = SharedNic::new(Model {
     workers: 1,
     cable: Made::OfSocket,
     offloads: &["rx_ipv4_cksum", "rx_udp_cksum", "tx_ipv4_cksum", "tx_udp_cksum"],
+    // By INTx.
+    rx_interrupt: RxInterrupt::MayFail,
 });
 
-nic_tests!(NIC; more_workers_than_queues_are_refused);
+nic_tests!(NIC; more_workers_than_queues_are_refused, more_workers_than_queues_have_flows_handed_over);

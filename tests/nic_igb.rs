@@ -3,6 +3,7 @@
 
 mod common;
 mod nic_checks;
+mod offload_common;
 
 use common::*;
 
@@ -14,6 +15,7 @@ static NIC: SharedNic = SharedNic::new(Model {
     workers: 2,
     cable: Made::OfSocket,
     offloads: &["rx_ipv4_cksum", "rx_udp_cksum", "tx_ipv4_cksum", "tx_udp_cksum"],
+    rx_interrupt: RxInterrupt::Comes,
 });
 
-nic_tests!(NIC; flows_are_spread_over_the_queues);
+nic_tests!(NIC; offloads_come_to_the_same, flows_are_spread_over_the_queues);

@@ -3,6 +3,7 @@
 
 mod common;
 mod nic_checks;
+mod offload_common;
 
 use common::*;
 
@@ -14,6 +15,7 @@ static NIC: SharedNic = SharedNic::new(Model {
     workers: 1,
     cable: Made::OfSocket,
     offloads: &[],
+    rx_interrupt: RxInterrupt::Comes,
 });
 
-nic_tests!(NIC; more_workers_than_queues_are_refused);
+nic_tests!(NIC; offloads_come_to_the_same, more_workers_than_queues_are_refused, more_workers_than_queues_have_flows_handed_over);

@@ -4,6 +4,7 @@
 
 mod common;
 mod nic_checks;
+mod offload_common;
 
 use common::*;
 
@@ -15,6 +16,7 @@ static NIC: SharedNic = SharedNic::new(Model {
     workers: 2,
     cable: Made::OfTap(2),
     offloads: &["rx_udp_cksum", "tx_udp_cksum"],
+    rx_interrupt: RxInterrupt::Comes,
 });
 
-nic_tests!(NIC; flows_are_spread_over_the_queues, checksums_are_left_to_the_kernel_and_by_it);
+nic_tests!(NIC; offloads_come_to_the_same, flows_are_spread_over_the_queues, checksums_are_left_to_the_kernel_and_by_it);

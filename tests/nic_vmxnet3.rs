@@ -3,6 +3,7 @@
 
 mod common;
 mod nic_checks;
+mod offload_common;
 
 use common::*;
 
@@ -14,6 +15,7 @@ static NIC: SharedNic = SharedNic::new(Model {
     workers: 1,
     cable: Made::OfSocket,
     offloads: &["rx_udp_cksum", "tx_udp_cksum"],
+    rx_interrupt: RxInterrupt::Comes,
 });
 
-nic_tests!(NIC; a_queue_that_is_never_filled_is_told_of);
+nic_tests!(NIC; offloads_come_to_the_same, a_queue_that_is_never_filled_is_told_of);

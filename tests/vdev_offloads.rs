@@ -5,17 +5,14 @@
 mod common;
 mod offload_common;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
-use std::process::{Child, Stdio};
+use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ::pollcast::addr::MacAddr;
-use common::corpus::frames_of;
+use common::capture::Capture;
 use common::*;
-use offload_common::{LAST, SAID, VID, requests, said};
+use offload_common::{LAST, SAID, VID, requests, said, threewise};
 
 /// What a run came to: what was said, what was dropped and why, and how much was delivered.
 type Outcome = (Vec<String>, BTreeMap<String, u64>, [u64; 3]);
@@ -37,71 +34,6 @@ fn config(device: &str, offloads: &str) -> Config {
          dad_transmits = 0\nrouter_discovery = false\n"
     ));
     config
-}
-
-/// A capture that is ended when it is dropped.
-struct Capture {
-    child: Child,
-    dir: tempfile::TempDir,
-}
-
-impl Capture {
-    /// Of what passes `device`, tags and all.
-    fn start(netns: &Netns, device: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let child = netns.spawn("tcpdump", |command| {
-            // Each frame at once; and room for a burst: by default each takes a quarter of a megabyte of a buffer of two.
-            command.args([
-                "-i",
-                device,
-                "-s",
-                "2000",
-                "-B",
-                "16384",
-                "-U",
-                "--immediate-mode",
-                "-Z",
-                "root",
-                "-w",
-            ]);
-            command.arg(dir.path().join("wire.pcap"));
-            command.stdout(Stdio::null()).stderr(Stdio::null());
-        });
-        let capture = Self { child, dir };
-        wait_for("tcpdump's file", || (capture.bytes().len() >= 24).then_some(()));
-        capture
-    }
-
-    fn file(&self) -> std::path::PathBuf {
-        let dir: &Path = self.dir.path();
-        dir.join("wire.pcap")
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        fs::read(self.file()).unwrap_or_default()
-    }
-
-    /// The whole frames in it so far.
-    fn frames(&self) -> Vec<Vec<u8>> {
-        let bytes = self.bytes();
-        let mut end = 24;
-        while let Some(header) = bytes.get(end..end + 16) {
-            let len = u32::from_le_bytes(header[8..12].try_into().unwrap());
-            let next = end + 16 + usize::try_from(len).unwrap();
-            if next > bytes.len() {
-                break;
-            }
-            end = next;
-        }
-        frames_of(&bytes[..end])
-    }
-}
-
-impl Drop for Capture {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
@@ -214,18 +146,6 @@ impl Bench {
     }
 }
 
-/// None of `offered`, each alone, all but each, and all: whatever three of them, they are met in each of their eight ways to be on
-/// and off. In the order of `offered`, none first.
-fn covering(offered: &[String]) -> Vec<Vec<String>> {
-    let all = (1_u32 << offered.len()) - 1;
-    let singles = (0..offered.len()).map(|bit| 1_u32 << bit);
-    let switches: BTreeSet<u32> = singles.flat_map(|one| [one, all & !one]).chain([0, all]).collect();
-    let named = |set: u32| {
-        (0..).zip(offered).filter(move |(bit, _)| set & (1 << bit) != 0).map(|(_, name)| name.clone())
-    };
-    switches.into_iter().map(|set| named(set).collect()).collect()
-}
-
 /// Holds combinations of what `link` offers against none of it.
 fn compare(link: Link, expected: &[&str]) {
     if !may_run() {
@@ -236,7 +156,7 @@ fn compare(link: Link, expected: &[&str]) {
         assert!(offered.iter().any(|offload| offload == name), "{link:?} offers {offered:?}, and not {name}");
     }
     let mut reference: Option<Outcome> = None;
-    for on in covering(&offered) {
+    for on in threewise(&offered) {
         let mut bench = link.bench(&format!("{on:?}"));
         assert_eq!(bench.in_use(), on);
         let found = bench.outcome();

@@ -27,6 +27,10 @@ const VLAN_FILTER: u64 = sys::SHIM_RX_OFFLOAD_VLAN_FILTER;
 /// that the data are known to be right.
 const RX_CHECKSUM_LIARS: [&str; 1] = ["net_hinic"];
 
+/// Drivers whose device puts tags into frames only while it takes them off others, by one bit for both (CTRL.VME): it would send what
+/// it is to tag untagged. Their drivers offer each alone.
+const TAG_BOTH_WAYS: [&str; 2] = ["net_e1000_em", "net_e1000_igb"];
+
 impl Offloads {
     /// Those of `offered` by `driver` that are `allowed`; of VLANs if the port is `tagged`; and leave to spread a frame over
     /// several buffers if there is `need`. What comes so is put together on arrival; without leave, a driver refuses the MTU or
@@ -35,6 +39,9 @@ impl Offloads {
         let mut wanted = if tagged { OffloadSet::ALL } else { USED };
         if RX_CHECKSUM_LIARS.contains(&driver) {
             wanted = wanted.without(Offload::RxIpv4Cksum).without(Offload::RxUdpCksum);
+        }
+        if TAG_BOTH_WAYS.contains(&driver) && !allowed.contains(Offload::RxVlanStrip) {
+            wanted = wanted.without(Offload::TxVlanInsert);
         }
         if !need {
             wanted = wanted.without(Offload::RxScatter);
@@ -140,6 +147,20 @@ mod tests {
         assert_eq!(names("net_virtio"), ["rx_ipv4_cksum", "rx_udp_cksum", "tx_ipv4_cksum", "tx_udp_cksum"]);
         let nothing = Offloads::choose(Offloads::default(), OffloadSet::ALL, true, false, "net_virtio");
         assert!(nothing.names().is_empty());
+    }
+
+    // E12, Intel 82574 datasheet 7.2.2 (VLE), 10.2.2.1 (CTRL.VME): tags are put in only while they are taken off, too.
+    #[test]
+    fn intels_devices_tag_both_ways_or_not_at_all() {
+        for driver in ["net_e1000_em", "net_e1000_igb"] {
+            let insert = OffloadSet::from_iter([Offload::TxVlanInsert]);
+            assert_eq!(chosen(insert, true, false, driver), ["rx_vlan_filter"]);
+            let both = insert.with(Offload::RxVlanStrip);
+            assert_eq!(
+                chosen(both, true, false, driver),
+                ["rx_vlan_strip", "rx_vlan_filter", "tx_vlan_insert"]
+            );
+        }
     }
 
     // C01, U04: a verdict that nobody asked for is none.

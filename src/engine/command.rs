@@ -459,7 +459,7 @@ pub struct QueueAnswer {
     /// Its number there.
     pub queue: u16,
     /// What tells a sleeping worker that something arrived: `RX interrupt`, `file descriptor of the queue`, `packet socket`. None:
-    /// nothing does, or its worker never sleeps.
+    /// nothing does, its worker never sleeps, or the device forgot so many that it is not waited for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rx_event: Option<String>,
 }

@@ -48,6 +48,7 @@ struct Counts {
     woken: AtomicU64,
     asleep_ns: AtomicU64,
     overslept: AtomicU64,
+    disbelieves: AtomicBool,
 }
 
 /// The counters of a [`RestPage`].
@@ -61,6 +62,8 @@ pub struct RestCounts {
     pub asleep_ns: u64,
     /// Times that it slept its time out although it waited for events, and there was something: a driver forgot one.
     pub overslept: u64,
+    /// Whether that happened so often that the worker waits for the events of its devices no more.
+    pub disbelieves: bool,
 }
 
 impl RestPage {
@@ -68,12 +71,13 @@ impl RestPage {
     #[must_use]
     pub fn read(&self) -> RestCounts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let Counts { sleeps, woken, asleep_ns, overslept } = &*self.0;
+        let Counts { sleeps, woken, asleep_ns, overslept, disbelieves } = &*self.0;
         RestCounts {
             sleeps: read(sleeps),
             woken: read(woken),
             asleep_ns: read(asleep_ns),
             overslept: read(overslept),
+            disbelieves: disbelieves.load(Ordering::Relaxed),
         }
     }
 
@@ -88,6 +92,10 @@ impl RestPage {
 
     fn overslept(&self) {
         self.0.overslept.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn disbelieves(&self) {
+        self.0.disbelieves.store(true, Ordering::Relaxed);
     }
 }
 
@@ -166,6 +174,9 @@ impl<W: Wait> Rest<W> {
         if work > 0 && !came && !is_due {
             self.page.overslept();
             pace.forgotten = pace.forgotten.saturating_add(1);
+            if !pace.believes_in_events() {
+                self.page.disbelieves();
+            }
         }
         work
     }
@@ -292,7 +303,10 @@ mod tests {
         page.slept(Woken::ByEvent, LONG);
         page.slept(Woken::ByTime, SHORT);
         page.overslept();
-        let expected = RestCounts { sleeps: 2, woken: 1, asleep_ns: 1_020_000, overslept: 1 };
+        let expected =
+            RestCounts { sleeps: 2, woken: 1, asleep_ns: 1_020_000, overslept: 1, disbelieves: false };
         assert_eq!(shown.read(), expected);
+        page.disbelieves();
+        assert_eq!(shown.read(), RestCounts { disbelieves: true, ..expected });
     }
 }

@@ -15,6 +15,7 @@
 //! Everything ends with the test process, even if that is killed: namespaces have no names, and programs have a warden.
 #![allow(dead_code, unreachable_pub, unused_imports)] // Each test file uses its part of it.
 
+pub mod capture;
 pub mod corpus;
 pub mod frames;
 pub mod judge;
@@ -46,7 +47,7 @@ pub use frames::*;
 pub use lab::*;
 pub use linux::Linux;
 pub use netns::Netns;
-pub use nic::{BRIDGE, Filter, Guest, Made, Model, Passage, SharedNic};
+pub use nic::{BRIDGE, Filter, Guest, Made, Model, Passage, RxInterrupt, SharedNic};
 pub use pollcast::{Config, PROGRAM, Pollcast, TWO_TAPS};
 pub use raw_peer::{FarEnd, RawPeer};
 pub use read::*;

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, poll};
 use serde_json::{Value, json};
 
+use super::capture::Capture;
 use super::frames::Host;
 use super::lab::{Wire, may_run, say_skipped, written};
 use super::netns::Netns;
@@ -52,6 +53,17 @@ pub enum Filter {
     AllMulticast,
 }
 
+/// What becomes of a NIC's RX interrupt, which every driver here promises.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RxInterrupt {
+    /// It comes.
+    Comes,
+    /// Some come and some do not.
+    MayFail,
+    /// It never comes.
+    Fails,
+}
+
 /// What the cable of a NIC is made of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Made {
@@ -78,6 +90,8 @@ pub struct Model {
     pub cable: Made,
     /// The offloads that are used with `checksum = "auto"`.
     pub offloads: &'static [&'static str],
+    /// What its RX interrupt is worth.
+    pub rx_interrupt: RxInterrupt,
 }
 
 impl Model {
@@ -106,7 +120,7 @@ enum End {
     /// A datagram is a frame.
     Socket { socket: UnixDatagram, nic: PathBuf },
     /// At the far end of a pair whose near end is on the bridge.
-    Raw { raw: RawPeer, bridge: Netns, _peer: Netns },
+    Raw { raw: RawPeer, bridge: Netns, peer: Netns },
 }
 
 impl Cable {
@@ -126,6 +140,14 @@ impl Cable {
     pub fn bridge(&self) -> &Netns {
         let End::Raw { bridge, .. } = &self.end else { panic!("a socket is on no bridge") };
         bridge
+    }
+
+    /// A capture of what passes at the far end of the bridge; `None`: there is none, and [`FarEnd::next`] tells everything.
+    pub fn capture(&self) -> Option<Capture> {
+        match &self.end {
+            End::Socket { .. } => None,
+            End::Raw { peer, .. } => Some(Capture::start(peer, "ve1")),
+        }
     }
 
     /// Frames sent so far.
@@ -184,7 +206,7 @@ fn bridged_tap(queues: u8) -> End {
         }
     });
     peer.ip("link set ve1 up");
-    End::Raw { raw: RawPeer::new(&peer, "ve1"), bridge, _peer: peer }
+    End::Raw { raw: RawPeer::new(&peer, "ve1"), bridge, peer }
 }
 
 /// Whether something can be read before `deadline`.

@@ -1,7 +1,9 @@
 //! What must be true of pollcast on every NIC, whatever its model and driver do and leave to software.
-#![allow(dead_code, unreachable_pub, reason = "a file of the tests that name it")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "a file of the tests that name it")]
 
 mod checksums;
+mod idle;
+mod offloads;
 mod six;
 
 use std::cell::Cell;
@@ -13,6 +15,8 @@ use ::pollcast::sim::frames::RecordKind as Kind6;
 
 use super::common::*;
 pub use checksums::*;
+pub use idle::*;
+pub use offloads::*;
 pub use six::*;
 
 /// Joined by [`ECHO6`], from any source.
@@ -54,6 +58,7 @@ macro_rules! nic_tests {
             the_filter_survives_a_restart_of_the_port,
             the_filter_survives_a_cable_that_was_unplugged,
             checksums_are_verified_and_right,
+            an_idle_worker_sleeps_until_its_interrupt,
             one_host_is_asked_and_answers_over_ipv6,
             ipv6_groups_are_asked_and_answer,
             ipv6_fragments_are_put_together_and_sent,
@@ -186,6 +191,14 @@ pub fn flows_are_spread_over_the_queues(guest: &Guest) {
         let by_queue: Vec<_> = by_queue(guest).iter().zip(&before).map(|(now, then)| now - then).collect();
         assert!(by_queue.len() == 2 && by_queue.iter().all(|packets| *packets > 20), "{by_queue:?}");
     }
+    // As the device tells it.
+    let rss = guest.ctl(&["ports"])[0]["rss"].take();
+    let functions = rss["functions"].as_array().unwrap();
+    assert!(functions.iter().any(|name| name == "ipv4-udp" || name == "ipv4"), "{rss}");
+    assert!(rss["symmetric"] == true && rss["key"].as_str().unwrap().len() == 2 * 40, "{rss}");
+    let entries: Vec<u64> = serde_json::from_value(rss["reta"]["entries_by_queue"].clone()).unwrap();
+    let half = rss["reta"]["size"].as_u64().unwrap() / 2;
+    assert!(half > 0 && entries == [half, half] && rss.get("problems").is_none(), "{rss}");
     assert!(!guest.log().contains("does not spread flows"), "{}", guest.log());
 }
 
@@ -201,6 +214,31 @@ pub fn a_queue_that_is_never_filled_is_told_of(guest: &Guest) {
     while !guest.log().contains("does not spread flows") {
         assert!(Instant::now() < deadline, "{}", guest.log());
     }
+}
+
+// More workers than the device has queues: software spreads the flows, and says so.
+pub fn more_workers_than_queues_have_flows_handed_over(guest: &Guest) {
+    let mut model = guest.model;
+    model.workers = 2;
+    guest.run(&model.config(ECHO6));
+    let port = guest.ctl(&["ports"])[0].take();
+    assert_eq!((&port["rx_queues"], port.get("rss")), (&1.into(), None), "{port}");
+    let told = guest.sh("pollcast ctl ports");
+    assert!(told.contains("flows are handed to workers on CPU 1"), "{told}");
+    let woken = || guest.ctl(&["workers"])[1]["woken"].as_u64().unwrap();
+    let before = woken();
+    let frames: Vec<_> = (0..100).map(|n| udp_frame(Host::number(10 + n), 4000, HOST, 7, &[n; 20])).collect();
+    let mut echoed = Vec::new();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut next = &frames[..];
+    while echoed.len() < frames.len() && Instant::now() < deadline {
+        let answers = guest.wire.exchange(next, Duration::from_millis(200));
+        echoed.extend(answers.iter().map(|answer| answer.udp().payload));
+        next = &[];
+    }
+    echoed.sort_unstable();
+    assert_eq!(echoed, (0..100).map(|n| vec![n; 20]).collect::<Vec<_>>());
+    assert!(woken() > before, "the worker without a queue was handed nothing");
 }
 
 // More workers than the device has queues, and no spreading in software: a sentence that says what to do.

@@ -1,6 +1,7 @@
 //! What a host is asked, and what it says, whoever computes checksums and handles tags: the same.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use pollcast::addr::MacAddr;
@@ -22,6 +23,9 @@ const ENDS6: [(Option<u16>, &str, &str); 2] =
 /// How many lines of answers all of it has: on each of the two networks, of IPv4 eight good ones, four without a sum, one behind options, two in
 /// fragments, one to the group, an error and a ping; of IPv6 eight and an error and a ping; one of a priority tag, and the last.
 pub const SAID: usize = 2 * (18 + 10) + 2;
+
+/// In how many frames that is said: three answers on each network are in three fragments.
+pub const FRAMES: usize = SAID + 2 * 3 * 2;
 
 /// What is asked last: when it is answered, everything is.
 pub const LAST: &[u8] = b"the end";
@@ -106,6 +110,42 @@ fn requests6(peer: &str, own: &str, host: MacAddr) -> Vec<Vec<u8>> {
     frames.push(UdpFrame6::new(&format!("[{peer}]:4000"), "[ff0e::1:2:3]:7", b"to the group").frame());
     frames.push(IcmpFrame6::echo(peer_ip, own_ip, 1, 2, &bytes(100)).to_mac(host).frame());
     frames
+}
+
+/// None of `offered`, each alone, all but each, and all: whatever three of them, they are met in each of their eight ways to be on
+/// and off. In the order of `offered`, none first.
+pub fn threewise(offered: &[String]) -> Vec<Vec<String>> {
+    let all = (1_u32 << offered.len()) - 1;
+    let singles = (0..offered.len()).map(|bit| 1_u32 << bit);
+    let switches: BTreeSet<u32> = singles.flat_map(|one| [one, all & !one]).chain([0, all]).collect();
+    let named = |set: u32| {
+        (0..).zip(offered).filter(move |(bit, _)| set & (1 << bit) != 0).map(|(_, name)| name.clone())
+    };
+    switches.into_iter().map(|set| named(set).collect()).collect()
+}
+
+/// None of `offered` (at most ten), all, and so many that whatever two of them, they are met in each of their four ways to be on and off:
+/// each is on in another three of five sets, of which any two have one in common. None first.
+pub fn pairwise(offered: &[String]) -> Vec<Vec<String>> {
+    assert!(offered.len() <= 10, "{offered:?}");
+    let sets_of: Vec<u32> = (0..32_u32).filter(|sets| sets.count_ones() == 3).collect();
+    let on = |set: u32| {
+        let named = offered.iter().zip(&sets_of).filter(move |(_, sets)| **sets & (1 << set) != 0);
+        named.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
+    let mut all = vec![Vec::new()];
+    for set in (0..5).map(on).chain([offered.to_vec()]) {
+        if !all.contains(&set) {
+            all.push(set);
+        }
+    }
+    all
+}
+
+/// How many of `frames` are said by `host` in answer.
+pub fn answers(host: MacAddr, frames: &[Vec<u8>]) -> usize {
+    let own = frames.iter().filter(|frame| frame.len() >= 60 && frame[6..12] == host.0);
+    own.filter(|frame| describe(&untagged(frame).1) != Some(None)).count()
 }
 
 /// What `host` says in `frames`, one line each, sorted: without what differs from run to run (identifications, flow labels), and

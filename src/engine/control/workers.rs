@@ -47,15 +47,16 @@ impl<N: Nic> Control<N> {
 
     fn worker(&self, of: &ControlWorker, worker: usize) -> WorkerAnswer {
         let ControlWorker { lcore, cpu, queues, rest } = of;
+        let counts = rest.as_ref().map(|rest| rest.page.read());
+        let waits = counts.is_some_and(|counts| !counts.disbelieves);
+        let RestCounts { sleeps, woken, asleep_ns, overslept, disbelieves: _ } = counts.unwrap_or_default();
         let queue = |queue: &ControlQueue| QueueAnswer {
             port: self.port_name(queue.port),
             queue: queue.queue,
-            rx_event: queue.rx_event.clone().filter(|_| rest.is_some()),
+            rx_event: queue.rx_event.clone().filter(|_| waits),
         };
         let queues: Vec<_> = queues.iter().map(queue).collect();
         let needs_sleep = queues.iter().any(|queue| queue.rx_event.is_none());
-        let RestCounts { sleeps, woken, asleep_ns, overslept } =
-            rest.as_ref().map(|rest| rest.page.read()).unwrap_or_default();
         WorkerAnswer {
             worker,
             lcore: *lcore,
