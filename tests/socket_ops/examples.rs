@@ -93,10 +93,16 @@ pub fn examples() -> Vec<Vec<Op>> {
             connect(0, who::PEERS6[0]),
         ],
         vec![
-            v4,
+            v4.clone(),
             send(0, to(who::PEERS[0]), 9, Control { more: true, ..plain }),
             connect(0, who::PEERS[1]),
             send(0, None, 9, plain),
+        ],
+        vec![
+            v4,
+            send(0, to(who::PEERS[0]), 9, Control { more: true, ..plain }),
+            Op::Disconnect(0),
+            Op::Set(0, Opt::Cork, 0),
         ],
     ]
 }

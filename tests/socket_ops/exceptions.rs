@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use nix::errno::Errno;
 
-use super::ops::{At, Complaint, Domain, Left, NO_INTERFACE, Op, Opt, Received, Slot, Step, Value, who};
+use super::ops::{
+    At, Complaint, Domain, Left, NO_INTERFACE, Op, Opt, Port, Received, Report, Slot, Step, Value, who,
+};
 
 /// One of them: whether a step that differs is one of its kind.
 pub struct Exception {
@@ -65,7 +67,8 @@ pub const EXCEPTIONS: &[Exception] = &[
     Exception {
         why: "an interface that is named is the only one; Linux finds an own address of IPv6 by whichever is named",
         is_it: |case| {
-            let to_own = case.to().is_some_and(|to| who::OWN6.contains(&to.ip));
+            let is_own = |op: &Op| matches!(op, Op::Send { to: Some(to), .. } if who::OWN6.contains(&to.ip));
+            let to_own = case.sends().any(is_own);
             let ours = first(case.pollcast);
             let is_elsewhere = |sent: &Sent| who::interface_of(sent.ends.1) != Some(sent.interface);
             case.names_interface()
@@ -79,18 +82,19 @@ pub const EXCEPTIONS: &[Exception] = &[
             connected one among them confuses it",
         is_it: |case| {
             let connects = case.before.iter().any(|op| matches!(op, Op::Connect(..)));
-            let differ = connects || case.before.iter().any(names_interface);
+            let is_on_one = case.before.iter().any(names_interface);
             let shares = case.before.iter().any(|op| matches!(op, Op::Set(_, Opt::ReusePort, 1)));
-            match (&case.linux.result, &case.pollcast.result) {
+            let by_flow = match (&case.linux.result, &case.pollcast.result) {
                 (
                     Ok(Value::Shared { before, keeps: true, .. }),
                     Ok(Value::Shared { before: ours, keeps: true, .. }),
-                ) => before == ours && differ,
-                (Ok(Value::Received(_)), Ok(Value::Received(_))) => {
-                    shares && case.before.iter().any(names_interface)
-                }
+                ) => before == ours && (connects || is_on_one),
                 _ => false,
-            }
+            };
+            by_flow
+                || shares
+                    && is_on_one
+                    && case.hears_otherwise(|one| one.to.is_some_and(|to| !is_for_many(to)))
         },
     },
     Exception {
@@ -101,8 +105,7 @@ pub const EXCEPTIONS: &[Exception] = &[
                 Op::Member { group, .. } | Op::SetFilter { group, .. } => group.is_ipv6(),
                 _ => false,
             };
-            matches!(case.op, Op::Drain(_) | Op::Receive { .. })
-                && case.before.iter().filter(|op| joins(op)).count() > 1
+            case.before.iter().any(joins)
                 && case.hears_otherwise(|one| one.to.is_some_and(|to| to.is_ipv6() && to.is_multicast()))
         },
     },
@@ -194,14 +197,24 @@ pub const EXCEPTIONS: &[Exception] = &[
         why: "UDP_CORK, MSG_MORE: where a datagram goes, its first piece says, and a connection's do its peer; Linux has one place for the \
             addresses of both, and connect(2) to one of IPv4 writes over those of a datagram that is begun, or that over the connection's",
         is_it: |case| {
-            let slot = case.op.slot();
-            let of_it = || case.before.iter().filter(|op| op.slot() == slot);
+            let of_it = || case.of_its_socket();
             let connects =
                 of_it().any(|op| matches!(op, Op::Connect(_, to) if to.ip.to_canonical().is_ipv4()));
             // It may look for the new address on the old link, where nobody answers.
-            let theirs = first(case.linux).map(|sent| sent.ends);
-            let differs = |ours: Sent| theirs != Some(ours.ends);
-            of_it().any(begins) && connects && first(case.pollcast).is_some_and(differs)
+            let theirs = first(case.linux).map(|sent| (sent.ends, sent.ports));
+            let differs = |ours: Sent| theirs != Some((ours.ends, ours.ports));
+            let goes_elsewhere = first(case.pollcast).is_some_and(differs);
+            of_it().any(begins) && connects && (goes_elsewhere || case.is_told_of_another())
+        },
+    },
+    Exception {
+        why: "UDP_CORK, MSG_MORE: who has given its port up since it began a datagram ends that as it was begun; Linux sends from port 0",
+        is_it: |case| {
+            let gives_up = case.of_its_socket().any(|op| matches!(op, Op::Disconnect(_)));
+            let both = first(case.linux).zip(first(case.pollcast));
+            gives_up
+                && case.of_its_socket().any(begins)
+                && both.is_some_and(|(a, b)| a.ports.0 == Port::Number(0) && a.ends == b.ends)
         },
     },
 ];
@@ -243,31 +256,45 @@ impl Case<'_> {
 
     /// It sends, and says by which interface.
     fn names_interface(&self) -> bool {
-        match self.op {
+        self.sends().any(|op| match op {
             Op::Send { control, .. } => control.info.is_some_and(|(_, on)| on != NO_INTERFACE),
             _ => false,
-        }
+        })
+    }
+
+    /// What its socket has done before.
+    fn of_its_socket(&self) -> impl Iterator<Item = &Op> {
+        self.before.iter().filter(|op| op.slot() == self.op.slot())
+    }
+
+    /// The datagrams that may leave now: this one, and those that were begun.
+    fn sends(&self) -> impl Iterator<Item = &Op> {
+        self.of_its_socket().filter(|op| begins(op)).chain([self.op])
     }
 
     /// pollcast has received what Linux has not.
     fn hears_more(&self) -> bool {
-        match (&self.linux.result, &self.pollcast.result) {
-            (Ok(Value::Received(all)), Ok(Value::Received(ours))) => ours.len() > all.len(),
-            (Err(Errno::EAGAIN), Ok(Value::Received(_))) => true,
-            _ => false,
-        }
+        let heard = heard(self.linux).zip(heard(self.pollcast));
+        heard.is_some_and(|(all, ours)| ours.len() > all.len())
     }
 
-    /// What the one has received that the other has not is all so.
+    /// The one has received what the other has not, and all of that is so.
     fn hears_otherwise(&self, so: fn(&Received) -> bool) -> bool {
-        let of = |step: &Step| match &step.result {
-            Ok(Value::Received(all)) => Some(all.clone()),
-            Err(Errno::EAGAIN) => Some(Vec::new()),
-            _ => None,
+        let Some((all, ours)) = heard(self.linux).zip(heard(self.pollcast)) else { return false };
+        let only = |one: &[_], other: &[_]| one.iter().filter(|r| !other.contains(r)).all(|(_, r)| so(r));
+        all != ours && only(&all, &ours) && only(&ours, &all)
+    }
+
+    /// Both tell of the same errors, but of datagrams to others.
+    fn is_told_of_another(&self) -> bool {
+        let (Ok(Value::Reports(all)), Ok(Value::Reports(ours))) = (&self.linux.result, &self.pollcast.result)
+        else {
+            return false;
         };
-        let Some((all, ours)) = of(self.linux).zip(of(self.pollcast)) else { return false };
-        let only = |one: &[Received], other: &[Received]| one.iter().filter(|r| !other.contains(r)).all(so);
-        only(&all, &ours) && only(&ours, &all)
+        let nowhere = |all: &[Report]| -> Vec<Report> {
+            all.iter().map(|report| Report { to: None, ..report.clone() }).collect()
+        };
+        nowhere(all) == nowhere(ours)
     }
 
     /// It may be told of an error.
@@ -306,10 +333,27 @@ fn tells_more(one: &Step, other: &Step) -> bool {
     }
 }
 
+/// What a step had sockets hear.
+fn heard(step: &Step) -> Option<Vec<(Option<Slot>, Received)>> {
+    match &step.result {
+        Ok(Value::Received(all)) => Some(all.iter().map(|one| (None, one.clone())).collect()),
+        Err(Errno::EAGAIN) => Some(Vec::new()),
+        Ok(Value::Shared { before, .. }) => {
+            let of = |(slot, all): &(Slot, Result<Vec<Received>, Errno>)| {
+                let slot = Some(*slot);
+                all.clone().unwrap_or_default().into_iter().map(move |one| (slot, one))
+            };
+            Some(before.iter().flat_map(of).collect())
+        }
+        _ => None,
+    }
+}
+
 /// The first datagram that left.
 struct Sent {
     interface: u32,
     ends: (IpAddr, IpAddr),
+    ports: (Port, Port),
     ttl: u8,
     /// Length of its first piece.
     piece: usize,
@@ -319,7 +363,8 @@ fn first(step: &Step) -> Option<Sent> {
     match step.left.first() {
         Some(Left::Datagram { interface, from, to, ttl, pieces, .. }) => {
             let piece = pieces.first().map_or(0, |(_, len)| *len);
-            Some(Sent { interface: *interface, ends: (from.ip, to.ip), ttl: *ttl, piece })
+            let (ends, ports) = ((from.ip, to.ip), (from.port, to.port));
+            Some(Sent { interface: *interface, ends, ports, ttl: *ttl, piece })
         }
         _ => None,
     }

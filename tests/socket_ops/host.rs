@@ -119,7 +119,11 @@ impl Player<'_> {
     fn step(&mut self, number: usize, op: &Op) -> Step {
         let is_moot = match op {
             Op::Open(slot, _) => self.host.is_open(*slot),
-            other => other.slot().is_some_and(|slot| !self.host.is_open(slot)) || self.is_lottery(other),
+            other => {
+                other.slot().is_some_and(|slot| !self.host.is_open(slot))
+                    || self.is_lottery(other)
+                    || self.is_of_another_version(other)
+            }
         };
         let result = if is_moot { Ok(Value::NoSocket) } else { self.call(number, op) };
         let sent = self.host.take_sent();
@@ -140,6 +144,16 @@ impl Player<'_> {
         names.iter().filter(|(slot, of)| *of == port && self.shares[*slot]).count() > 1
     }
 
+    /// Whether packet info is of the other IP version than where a datagram goes: Linux's control messages are of one version each, and
+    /// it looks at one only.
+    fn is_of_another_version(&mut self, op: &Op) -> bool {
+        let Op::Send { slot, to, control: Control { info: Some((source, _)), .. }, .. } = *op else {
+            return false;
+        };
+        let to = to.map(|to| to.ip).or_else(|| self.host.peer(slot).ok().map(|peer| peer.ip()));
+        to.is_none_or(|to| to.to_canonical().is_ipv4() != source.is_ipv4())
+    }
+
     /// Whether a datagram or error that a step sets off goes to whom a hash says. Of arrivals, [`shared`](Self::shared) takes
     /// care.
     fn is_lottery(&mut self, op: &Op) -> bool {
@@ -147,7 +161,10 @@ impl Player<'_> {
             Op::Send { slot, to, .. } => {
                 let to = to.map(|to| self.number(to)).or_else(|| self.host.peer(slot).ok());
                 let ports = to.map(|to| to.port()).into_iter().chain(self.gathers[slot].clone());
-                ports.collect::<Vec<_>>().into_iter().any(|port| self.is_shared(port))
+                let is_own = to.is_some_and(|to| who::is_own(to.ip().to_canonical()));
+                // The error that this host itself may answer with.
+                let own = is_own.then(|| self.host.name(slot).map_or(0, |name| name.port()));
+                ports.chain(own).collect::<Vec<_>>().into_iter().any(|port| self.is_shared(port))
             }
             Op::Set(slot, Opt::Cork, _) => {
                 self.gathers[slot].clone().into_iter().any(|port| self.is_shared(port))

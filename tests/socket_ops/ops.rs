@@ -394,6 +394,11 @@ pub mod who {
         [group6(0xff0e, 1, 2, 3), group6(0xff02, 1, 2, 5), group6(0xff3e, 1, 2, 4)];
     pub const ALL_NODES: IpAddr = group6(0xff02, 0, 0, 1);
 
+    /// Whether an address is the host's.
+    pub fn is_own(ip: IpAddr) -> bool {
+        interface_of(ip).is_some() || LOCAL6.contains(&ip)
+    }
+
     /// The interface that has an address of the host; none is told of link-local ones.
     pub fn interface_of(own: IpAddr) -> Option<u32> {
         let of = |all: &[IpAddr]| all.iter().position(|ip| *ip == own);

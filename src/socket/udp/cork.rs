@@ -125,7 +125,9 @@ impl UdpSocket {
         if is_v6 {
             return departure;
         }
-        departure.src.set_port(self.state().place.local.port());
+        // Nothing leaves from port 0.
+        let port = self.state().place.local.port();
+        departure.src.set_port(if port == 0 { departure.src.port() } else { port });
         if !has_ttl {
             departure.ttl = options.ttl(departure.dst.ip());
         }
