@@ -3,7 +3,6 @@
 
 mod stop;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use pollcast::host::Host;
@@ -19,13 +18,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [server, question, config] = &args[..] else {
         return Err("usage: client SERVER:PORT QUESTION CONFIG".into());
     };
-    let server: SocketAddr = server.parse()?;
 
     let host = Host::load(config)?.start()?;
-    let sockets = host.sockets();
-    let socket = if server.is_ipv4() { sockets.udp4()? } else { sockets.udp6()? };
     // Connected, it hears this server alone, and what the network reports of what it sent.
-    socket.connect(server)?;
+    let socket = host.sockets().connect(server)?;
     socket.set_read_timeout(Some(PATIENCE));
     stop::on_signals(&host)?;
 

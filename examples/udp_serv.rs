@@ -9,7 +9,7 @@ mod stop;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use pollcast::host::Host;
-use pollcast::socket::{RecvFlags, SendFlags};
+use pollcast::socket::RecvFlags;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -32,8 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             println!("  real client {}", plain(client));
         }
         // From the address that was asked, by the interface that it came in by.
-        let way = received.reply_control();
-        if let Err(e) = socket.send_msg(payload, Some(peer), &way, SendFlags::default()) {
+        if let Err(e) = socket.reply(&received, payload) {
             println!("  no answer: {e}");
         }
     }

@@ -27,8 +27,9 @@
 //! ```
 //!
 //! `recv_msg` tells more of a datagram: the address that was asked, TTL and TOS, when it came, who the real client behind a
-//! balancer is. What it takes to answer from the address that was asked is `received.reply_control()`: `examples/udp_serv.rs`. A
-//! receiver of groups with named sources is `examples/multicast.rs`.
+//! balancer is. `reply` answers from the address that was asked: `examples/udp_serv.rs`. A receiver of groups with named sources is
+//! `examples/multicast.rs`. Each verb has its own error ([`socket::BindError`], [`socket::SendError`] and so on), each value of which has
+//! Linux's errno, and is an `io::Error` for `?`.
 //!
 //! A socket is for any thread, and for several at once. What arrives is copied to it by a worker, what is sent is copied to one: no thread
 //! holds a buffer of the device, and none that is slow slows anything but itself. Queues are bounded in bytes as Linux counts them;
@@ -50,8 +51,7 @@
 //!
 //! use pollcast::socket::RecvError;
 //!
-//! let socket = host.sockets().udp4()?;
-//! socket.connect("198.18.0.1:7".parse()?)?;
+//! let socket = host.sockets().connect("198.18.0.1:7")?;
 //! socket.set_read_timeout(Some(Duration::from_millis(500)));
 //! let mut buf = [0; 65536];
 //! let answer = loop {

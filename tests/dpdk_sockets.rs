@@ -15,10 +15,7 @@ use dpdk_alone::{alone, in_namespace, ip, may_make_namespaces};
 use pollcast::config::{Config, Machine};
 use pollcast::host::{Host, Running, builtin_kinds};
 use pollcast::io::InterfaceId;
-use pollcast::socket::RecvError;
-use pollcast::socket::call::Refusal;
-use pollcast::stack::sockets::Errno;
-use pollcast::stack::sockets::{BindError, MemberError};
+use pollcast::socket::{BindError, Errno, MemberError, OpenError, RecvError};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -82,8 +79,8 @@ fn a_thread_receives_what_the_kernel_sends() {
         let (sockets, kernel) = (host.sockets(), kernel());
         let socket = sockets.bind(at("198.18.0.2:5000")).unwrap();
         socket.set_read_timeout(Some(PATIENCE));
-        assert_eq!(sockets.bind(at("0.0.0.0:5000")).unwrap_err(), Refusal::Bind(BindError::InUse));
-        assert_eq!(sockets.bind(at("198.18.0.3:5000")).unwrap_err(), Refusal::Bind(BindError::NotOurs));
+        assert_eq!(sockets.bind(at("0.0.0.0:5000")).unwrap_err(), BindError::InUse);
+        assert_eq!(sockets.bind(at("198.18.0.3:5000")).unwrap_err(), BindError::NotOurs);
         let mut buf = [0; 2048];
         for n in 0..100u8 {
             kernel.send_to(&[n; 100], "198.18.0.2:5000").unwrap();
@@ -100,7 +97,7 @@ fn a_thread_receives_what_the_kernel_sends() {
         again.leave(Ipv4Addr::new(239, 1, 2, 3).into(), Some(InterfaceId(0))).unwrap();
         assert_eq!(
             again.leave(Ipv4Addr::new(239, 1, 2, 3).into(), Some(InterfaceId(0))).unwrap_err(),
-            Refusal::Member(MemberError::NotJoined)
+            MemberError::NotJoined
         );
     });
 }
@@ -162,7 +159,7 @@ fn a_thread_that_waits_is_told_of_the_end() {
         host.wait().unwrap();
         assert!(matches!(waiting.join().unwrap(), Err(RecvError::Down)));
         // What outlives the host fails, and harms nothing.
-        assert_eq!(sockets.udp4().unwrap_err(), Refusal::Down);
+        assert_eq!(sockets.udp4().unwrap_err(), OpenError::Down);
     });
 }
 

@@ -6,14 +6,14 @@ mod common;
 mod dpdk_alone;
 mod kernel_sockets_common;
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use kernel_sockets_common::sock::Sock;
 use kernel_sockets_common::version::V4;
 use kernel_sockets_common::{PATIENCE, at_pollcast, pollcast as host};
 use pollcast::host::NotReady;
-use pollcast::socket::RecvFlags;
-use pollcast::stack::sockets::Errno;
+use pollcast::socket::{Errno, RecvFlags};
 
 // RFC 4862 5.4: an address that is still asked for is not in use; a program waits for it.
 #[test]
@@ -52,7 +52,7 @@ fn sending_is_bounded_and_what_comes_has_its_time() {
         }
         socket.set_nonblocking(true);
         socket.set_send_buffer_size(0);
-        let peer = V4.peer.parse().unwrap();
+        let peer: SocketAddr = V4.peer.parse().unwrap();
         let full = (0..10_000).find_map(|_| socket.send_to(&[7; 60_000], peer).err()).expect("a full buffer");
         assert_eq!(full.errno(), Errno::EAGAIN);
         let deadline = Instant::now() + PATIENCE;

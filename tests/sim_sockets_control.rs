@@ -10,8 +10,8 @@ use pollcast::sim::frames::igmp::IgmpMessage;
 use pollcast::sim::frames::{IcmpFrame, UdpFrame};
 use pollcast::sim::setup::WorldOptions;
 use pollcast::sim::world::World;
-use pollcast::socket::Endpoint;
 use pollcast::socket::call::{Call, MemberChange, Place, Refusal, Reply, SocketOption};
+use pollcast::socket::{BindError, ConnectError, Endpoint, SendError};
 use pollcast::stack::port_table::SocketId;
 
 const GROUP: &str = "239.1.2.3";
@@ -87,9 +87,38 @@ fn a_socket_is_bound_to_what_stands_for_an_address() {
     let several = ["198.18.0.9:5000", "198.18.0.2:5000"].map(|addr| addr.parse::<SocketAddr>().unwrap());
     let socket = sockets.bind(&several[..]).unwrap();
     assert_eq!(socket.local_addr(), several[1]);
-    assert!(matches!(sockets.bind(&several[..]), Err(Refusal::Bind(_))), "the last one's reason");
-    assert_eq!(sockets.bind("nonsense").unwrap_err(), Refusal::NoAddress);
-    assert_eq!(sockets.bind(&[][..]).unwrap_err(), Refusal::NoAddress);
+    assert!(matches!(sockets.bind(&several[..]), Err(BindError::InUse)), "the last one's reason");
+    assert_eq!(sockets.bind("nonsense").unwrap_err(), BindError::NoAddress);
+    assert_eq!(sockets.bind(&[][..]).unwrap_err(), BindError::NoAddress);
+    socket.bind("198.18.0.2:5001").unwrap_err();
+}
+
+#[test]
+fn a_socket_is_connected_to_and_sends_to_what_stands_for_an_address() {
+    let world = world(1);
+    let sockets = world.sockets();
+    let client = sockets.connect("198.18.0.1:7").unwrap();
+    assert!(!client.is_ipv6());
+    assert_eq!(client.peer_addr(), Some("198.18.0.1:7".parse().unwrap()));
+    assert_eq!(client.local_addr().ip(), IpAddr::from([198, 18, 0, 2]));
+    // The first leads nowhere from here.
+    let several = ["[2001:db8:9::1]:7", "198.18.0.1:9"].map(|addr| addr.parse::<SocketAddr>().unwrap());
+    assert_eq!(sockets.connect(&several[..]).unwrap().peer_addr(), Some(several[1]));
+    client.connect(("198.18.0.1", 8)).unwrap();
+    assert_eq!(client.peer_addr(), Some("198.18.0.1:8".parse().unwrap()));
+    assert_eq!(client.connect("nonsense").unwrap_err(), ConnectError::NoAddress);
+    assert_eq!(sockets.connect("nonsense").unwrap_err(), ConnectError::NoAddress);
+    assert_eq!(client.send_to(b"hello", "198.18.0.1:7").unwrap(), 5);
+    assert!(matches!(client.send_to(b"hello", "nonsense"), Err(SendError::NoAddress)));
+}
+
+#[test]
+fn an_interface_is_found_by_its_name() {
+    let world = world(1);
+    let sockets = world.sockets();
+    let name = sockets.interfaces().interfaces[0].name.clone();
+    assert_eq!(sockets.interface(&name), Some(InterfaceId(0)));
+    assert_eq!(sockets.interface("nonsense"), None);
 }
 
 // What was delivered and what was sent, whoever of several workers did it, and whether it was taken or not.

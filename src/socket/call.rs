@@ -7,10 +7,10 @@
 use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::Endpoint;
+use super::{Endpoint, OptionError};
 use crate::io::InterfaceId;
 use crate::stack::port_table::SocketId;
-use crate::stack::sockets::{BindError, Closed, ConnectError, Errno, MemberError, OpenError, SetError};
+use crate::stack::sockets::{BindError, Closed, ConnectError, MemberError, OpenError, SetError};
 pub use crate::stack::sockets::{ConnectOptions, FilterMode, MemberChange, Place, SocketOption};
 
 /// Something to be done for a thread's socket.
@@ -105,7 +105,7 @@ pub enum Reply {
     Refused(Refusal),
 }
 
-/// Why it cannot be.
+/// Why it cannot be, whatever it was: whoever called is told by the error of that call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
     /// ENETDOWN: the host has ended, or is about to.
@@ -117,9 +117,6 @@ pub enum Refusal {
     /// EBADF: the socket is closed.
     #[error("the socket is closed")]
     Closed,
-    /// EINVAL: what is to be bound to is no address, or a name that stands for none.
-    #[error("this is no address and UDP port, as \"0.0.0.0:7\" or \"[::]:7\" is")]
-    NoAddress,
     /// ENODEV: there is no such interface.
     #[error("there is no such interface")]
     NoInterface,
@@ -152,30 +149,57 @@ impl From<Closed> for Refusal {
     }
 }
 
-impl Refusal {
-    /// What Linux calls it.
-    #[must_use]
-    pub const fn errno(&self) -> Errno {
-        match self {
-            Self::Down => Errno::ENETDOWN,
-            Self::TooManyFiles => Errno::EMFILE,
-            Self::Closed => Errno::EBADF,
-            Self::NoInterface => Errno::ENODEV,
-            Self::TooManyGroups => Errno::ENOBUFS,
-            Self::NoAddress => Errno::EINVAL,
-            Self::Open(why) => why.errno(),
-            Self::Autobind(BindError::NoPort) => Errno::EAGAIN,
-            Self::Bind(why) | Self::Autobind(why) => why.errno(),
-            Self::Connect(why) => why.errno(),
-            Self::Set(why) => why.errno(),
-            Self::Member(why) => why.errno(),
+// What each verb says of it. Not every one of them can be said of each.
+impl From<Refusal> for OpenError {
+    fn from(why: Refusal) -> Self {
+        match why {
+            Refusal::Open(why) => why,
+            Refusal::TooManyFiles => Self::TooManyFiles,
+            _ => Self::Down,
         }
     }
 }
 
-impl From<Refusal> for std::io::Error {
+impl From<Refusal> for BindError {
     fn from(why: Refusal) -> Self {
-        Self::from_raw_os_error(why.errno().number())
+        match why {
+            Refusal::Bind(why) | Refusal::Autobind(why) => why,
+            Refusal::Closed => Self::Closed,
+            _ => Self::Down,
+        }
+    }
+}
+
+impl From<Refusal> for ConnectError {
+    fn from(why: Refusal) -> Self {
+        match why {
+            Refusal::Connect(why) => why,
+            Refusal::Closed => Self::Closed,
+            _ => Self::Down,
+        }
+    }
+}
+
+impl From<Refusal> for MemberError {
+    fn from(why: Refusal) -> Self {
+        match why {
+            Refusal::Member(why) => why,
+            Refusal::Closed => Self::Closed,
+            Refusal::NoInterface => Self::NoInterface,
+            Refusal::TooManyGroups => Self::TooManyGroups,
+            _ => Self::Down,
+        }
+    }
+}
+
+impl From<Refusal> for OptionError {
+    fn from(why: Refusal) -> Self {
+        match why {
+            Refusal::Set(why) => why.into(),
+            Refusal::Closed => Self::Closed,
+            Refusal::NoInterface => Self::NoInterface,
+            _ => Self::Down,
+        }
     }
 }
 

@@ -1,10 +1,10 @@
-//! What sending and receiving may fail with: one enum each, every value with Linux's errno.
+//! What sending, receiving and options may fail with: one enum each, every value with Linux's errno. What other verbs may fail with,
+//! `stack::sockets` decides, and has an enum for each.
 
 use std::io;
 
-use super::call::Refusal;
 use crate::stack::net_view::ChooseError;
-use crate::stack::sockets::Errno;
+use crate::stack::sockets::{BindError, Errno, SetError};
 
 /// Why nothing was received.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +75,10 @@ pub enum SendError {
     Down,
     /// The socket is not bound, and binding it failed.
     #[error("cannot bind the socket: {0}")]
-    Autobind(#[source] Refusal),
+    Autobind(#[source] BindError),
+    /// EINVAL: what is to be sent to is no address, or a name that stands for none.
+    #[error("this is no address and UDP port, as \"198.18.0.1:7\" or \"[2001:db8::1]:7\" is")]
+    NoAddress,
     /// Waiting failed: the process has no file descriptor left.
     #[error("cannot wait: {0}")]
     Wait(#[source] io::Error),
@@ -103,15 +106,16 @@ impl SendError {
             Self::NoBuffers => Errno::ENOBUFS,
             Self::DestinationRequired => Errno::EDESTADDRREQ,
             Self::Family => Errno::EAFNOSUPPORT,
-            Self::PortZero | Self::TtlZero | Self::SourceNotOurs | Self::Source | Self::BegunOtherwise => {
-                Errno::EINVAL
-            }
+            Self::PortZero | Self::TtlZero | Self::SourceNotOurs | Self::Source => Errno::EINVAL,
+            Self::BegunOtherwise | Self::NoAddress => Errno::EINVAL,
             Self::Broadcast => Errno::EACCES,
             Self::TooLong => Errno::EMSGSIZE,
             Self::OtherVersion => Errno::ENETUNREACH,
             Self::NoWay(why) => errno_of(*why),
             Self::Reported(errno) => *errno,
             Self::Down => Errno::ENETDOWN,
+            // Where bind(2) has EADDRINUSE.
+            Self::Autobind(BindError::NoPort) => Errno::EAGAIN,
             Self::Autobind(why) => why.errno(),
             Self::Wait(_) => Errno::EMFILE,
         }
@@ -158,22 +162,40 @@ pub enum OptionError {
     /// ENOTCONN.
     #[error("the socket has no peer: connect it")]
     NotConnected,
-    /// Control does not do it: the error says why.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
+    /// EINVAL.
+    #[error("this can be set only before the socket is bound")]
+    TooLate,
+    /// EBADF.
+    #[error("the socket is closed")]
+    Closed,
+    /// ENETDOWN.
+    #[error("the host has stopped, and its sockets with it")]
+    Down,
+}
+
+impl From<SetError> for OptionError {
+    fn from(why: SetError) -> Self {
+        match why {
+            SetError::Closed => Self::Closed,
+            SetError::NoSuchOption => Self::NoSuchOption,
+            SetError::TooLate => Self::TooLate,
+            SetError::NoInterface => Self::NoInterface,
+        }
+    }
 }
 
 impl OptionError {
     /// What Linux calls it.
     #[must_use]
-    pub fn errno(&self) -> Errno {
+    pub const fn errno(&self) -> Errno {
         match self {
             Self::NoSuchOption => Errno::ENOPROTOOPT,
-            Self::Invalid => Errno::EINVAL,
+            Self::Invalid | Self::TooLate => Errno::EINVAL,
             Self::NotOurs => Errno::EADDRNOTAVAIL,
             Self::NoInterface => Errno::ENODEV,
             Self::NotConnected => Errno::ENOTCONN,
-            Self::Refused(why) => why.errno(),
+            Self::Closed => Errno::EBADF,
+            Self::Down => Errno::ENETDOWN,
         }
     }
 }

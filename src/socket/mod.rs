@@ -49,3 +49,6 @@ pub use receive::{ReceiveQueue, charge};
 pub use send_queue::{Outgoing, SendQueue, SendQueues, Unqueued};
 pub use udp::{Level, RecvMessage, SendMessage, Sockets, UdpSocket};
 pub use view::SharedView;
+
+pub use crate::io::{InterfaceId, PmtuDiscovery};
+pub use crate::stack::sockets::{BindError, ConnectError, Errno, FilterMode, MemberError, OpenError};

@@ -26,9 +26,10 @@ use super::errors::{ErrorOrigin, QueuedError};
 use super::message::{mapped, unmapped, with_scope};
 use super::send_queue::SendQueues;
 use super::view::SharedView;
+use crate::io::InterfaceId;
 use crate::stack::net_view::NetView;
 use crate::stack::port_table::SocketId;
-use crate::stack::sockets::Errno;
+use crate::stack::sockets::{BindError, ConnectError, Errno, OpenError};
 
 /// The sockets of a host: where they are opened. A handle, to be cloned at will; it may outlive the host.
 #[derive(Clone, Debug)]
@@ -52,7 +53,7 @@ impl Sockets {
     ///
     /// # Errors
     /// There are too many, or the host has stopped.
-    pub fn udp4(&self) -> Result<UdpSocket, Refusal> {
+    pub fn udp4(&self) -> Result<UdpSocket, OpenError> {
         self.open(false)
     }
 
@@ -62,7 +63,7 @@ impl Sockets {
     /// # Errors
     /// There are too many, or the host has stopped.
     // P10, RFC 3493 3.7: dual-stack, as on Linux.
-    pub fn udp6(&self) -> Result<UdpSocket, Refusal> {
+    pub fn udp6(&self) -> Result<UdpSocket, OpenError> {
         self.open(true)
     }
 
@@ -71,21 +72,36 @@ impl Sockets {
     ///
     /// # Errors
     /// As [`udp4`](Self::udp4) and [`UdpSocket::bind`]; `local` is no address.
-    pub fn bind(&self, local: impl ToSocketAddrs) -> Result<UdpSocket, Refusal> {
-        let mut refused = Refusal::NoAddress;
-        for local in local.to_socket_addrs().map_err(|_| Refusal::NoAddress)? {
-            match self.bound(local) {
-                Ok(socket) => return Ok(socket),
-                Err(why) => refused = why,
-            }
-        }
-        Err(refused)
+    pub fn bind(&self, local: impl ToSocketAddrs) -> Result<UdpSocket, BindError> {
+        first_of(local, BindError::NoAddress, |local| {
+            let socket = self.open(local.is_ipv6())?;
+            socket.bind(local)?;
+            Ok(socket)
+        })
     }
 
-    fn bound(&self, local: SocketAddr) -> Result<UdpSocket, Refusal> {
-        let socket = self.open(local.is_ipv6())?;
-        socket.bind(local)?;
-        Ok(socket)
+    /// A socket that is connected to `peer`: of its IP version, and on any free port. Of several addresses it takes the first that can be
+    /// connected to.
+    ///
+    /// # Errors
+    /// As [`udp4`](Self::udp4) and [`UdpSocket::connect`]; `peer` is no address.
+    pub fn connect(&self, peer: impl ToSocketAddrs) -> Result<UdpSocket, ConnectError> {
+        first_of(peer, ConnectError::NoAddress, |peer| {
+            let socket = self.open(unmapped(peer).is_ipv6())?;
+            socket.connect(unmapped(peer))?;
+            Ok(socket)
+        })
+    }
+
+    /// The interface that the configuration calls `name`. if_nametoindex(3).
+    #[must_use]
+    pub fn interface(&self, name: &str) -> Option<InterfaceId> {
+        self.view
+            .get()
+            .interfaces
+            .iter()
+            .find(|interface| interface.name == name)
+            .map(|interface| interface.id)
     }
 
     /// What is known of the interfaces now: their names, addresses and routes.
@@ -94,13 +110,29 @@ impl Sockets {
         self.view.get()
     }
 
-    fn open(&self, v6: bool) -> Result<UdpSocket, Refusal> {
+    fn open(&self, v6: bool) -> Result<UdpSocket, OpenError> {
         match self.ask.ask(Call::Open { v6 }) {
             Reply::Opened(id, endpoint) => Ok(UdpSocket::new(id, v6, endpoint, self.clone())),
-            Reply::Refused(why) => Err(why),
-            _ => Err(Refusal::Down),
+            Reply::Refused(why) => Err(why.into()),
+            _ => Err(OpenError::Down),
         }
     }
+}
+
+/// What comes of the first address that works, or else of the last; `none` if there is none.
+fn first_of<T, E>(
+    addrs: impl ToSocketAddrs,
+    none: E,
+    mut call: impl FnMut(SocketAddr) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut failed = none;
+    for addr in addrs.to_socket_addrs().into_iter().flatten() {
+        match call(addr) {
+            Ok(done) => return Ok(done),
+            Err(why) => failed = why,
+        }
+    }
+    Err(failed)
 }
 
 /// A UDP socket. Everything takes `&self`: threads may share one as they like.
@@ -152,22 +184,28 @@ impl UdpSocket {
         }
     }
 
-    /// Gives it an address and a UDP port: an address of the host, a group, or any (unspecified); port 0 is any that is free.
+    /// Gives it an address and a UDP port: an address of the host, a group, or any (unspecified); port 0 is any that is free. Of several
+    /// it takes the first that can be bound.
     ///
     /// # Errors
     /// The place is taken, or the address is not ours; the error says more, and has Linux's errno.
     // U25, U26, bind(2).
-    pub fn bind(&self, local: SocketAddr) -> Result<(), Refusal> {
-        self.settle(Call::Bind { socket: self.id, local })
+    pub fn bind(&self, local: impl ToSocketAddrs) -> Result<(), BindError> {
+        let bind = |local| Ok(self.settle(Call::Bind { socket: self.id, local })?);
+        first_of(local, BindError::NoAddress, bind)
     }
 
     /// Gives it a peer: it receives from that one alone from now on, and [`send`](Self::send) sends to it. What was received before
-    /// stays. An unbound socket is bound.
+    /// stays. An unbound socket is bound. Of several addresses it takes the first that can be connected to.
     ///
     /// # Errors
     /// Nothing leads there, or the address cannot be a peer.
     // U20, connect(2): what is in the queue already, stays there. P09: a group may be one, and nothing arrives then.
-    pub fn connect(&self, peer: SocketAddr) -> Result<(), Refusal> {
+    pub fn connect(&self, peer: impl ToSocketAddrs) -> Result<(), ConnectError> {
+        first_of(peer, ConnectError::NoAddress, |peer| self.connect_to(peer))
+    }
+
+    fn connect_to(&self, peer: SocketAddr) -> Result<(), ConnectError> {
         let is_v6 = unmapped(peer).is_ipv6();
         let options = self.endpoint.options();
         let options = ConnectOptions {
@@ -175,7 +213,7 @@ impl UdpSocket {
             multicast_source: options.multicast_source(),
             broadcast: options.broadcast.load(Ordering::Relaxed),
         };
-        self.settle(Call::Connect { socket: self.id, peer, options })
+        Ok(self.settle(Call::Connect { socket: self.id, peer, options })?)
     }
 
     /// Takes its peer away. connect(2) with `AF_UNSPEC`.
@@ -183,8 +221,8 @@ impl UdpSocket {
     /// # Errors
     /// The host has stopped.
     // P09.
-    pub fn disconnect(&self) -> Result<(), Refusal> {
-        self.settle(Call::Disconnect { socket: self.id })
+    pub fn disconnect(&self) -> Result<(), ConnectError> {
+        Ok(self.settle(Call::Disconnect { socket: self.id })?)
     }
 
     /// Its address and port: unspecified and 0 if it is not bound. getsockname(2).

@@ -281,7 +281,8 @@ impl Case<'_> {
     /// The one has received what the other has not, and all of that is so.
     fn hears_otherwise(&self, so: fn(&Received) -> bool) -> bool {
         let Some((all, ours)) = heard(self.linux).zip(heard(self.pollcast)) else { return false };
-        let only = |one: &[_], other: &[_]| one.iter().filter(|r| !other.contains(r)).all(|(_, r)| so(r));
+        let only =
+            |one: &[Heard], other: &[Heard]| one.iter().filter(|r| !other.contains(r)).all(|(_, r)| so(r));
         all != ours && only(&all, &ours) && only(&ours, &all)
     }
 
@@ -333,8 +334,11 @@ fn tells_more(one: &Step, other: &Step) -> bool {
     }
 }
 
+/// A datagram, and which of several sockets heard it.
+type Heard = (Option<Slot>, Received);
+
 /// What a step had sockets hear.
-fn heard(step: &Step) -> Option<Vec<(Option<Slot>, Received)>> {
+fn heard(step: &Step) -> Option<Vec<Heard>> {
     match &step.result {
         Ok(Value::Received(all)) => Some(all.iter().map(|one| (None, one.clone())).collect()),
         Err(Errno::EAGAIN) => Some(Vec::new()),

@@ -43,8 +43,8 @@ pub struct Kernel {
     sent: Vec<(u32, Vec<u8>)>,
     /// Whether a frame may be on its way.
     is_settled: bool,
-    /// Whether it was told that an IPv6 packet is too big.
-    knows_paths6: bool,
+    /// Whether it was told that a packet is too big.
+    knows_paths: bool,
     host: Netns,
     _peer: Netns,
 }
@@ -130,7 +130,7 @@ impl Kernel {
             fences: Cell::new(0),
             sent: Vec::new(),
             is_settled: false,
-            knows_paths6: false,
+            knows_paths: false,
             host,
             _peer: peer,
         }
@@ -404,7 +404,7 @@ impl Host for Kernel {
 
     fn arrive(&mut self, interface: u32, frame: &[u8]) {
         self.is_settled = false;
-        self.knows_paths6 |= packets::is_too_big6(frame);
+        self.knows_paths |= packets::is_too_big(frame);
         self.links[usize::try_from(interface).unwrap() - 1].send(frame);
         self.settle();
     }
@@ -417,8 +417,9 @@ impl Host for Kernel {
     }
 
     fn start_anew(&mut self) {
-        if self.knows_paths6 {
-            // ip-route(8) cannot always flush those.
+        if self.knows_paths {
+            // No flush makes it forget: ip-route(8) may leave one of IPv6 for good, and what IPv4 has left of one later discards a datagram
+            // that is begun (`dst_discard_out`).
             *self = Self::new();
             return;
         }

@@ -209,9 +209,13 @@ pub fn is_datagram(frame: &[u8]) -> bool {
     frame.len() >= 34 && read(frame).is_some_and(|packet| packet.protocol == UDP && packet.offset == 0)
 }
 
-/// Whether it says that an IPv6 packet is too big.
-pub fn is_too_big6(frame: &[u8]) -> bool {
-    read(frame).is_some_and(|packet| packet.protocol == ICMPV6 && packet.payload[0] == 2)
+/// Whether it says that a packet is too big: RFC 792, RFC 1191 4 (IPv4), RFC 4443 3.2.
+pub fn is_too_big(frame: &[u8]) -> bool {
+    read(frame).is_some_and(|packet| match packet.protocol {
+        ICMPV6 => packet.payload[0] == 2,
+        ICMP => packet.payload[..2] == [3, 4],
+        _ => false,
+    })
 }
 
 /// Its source port.

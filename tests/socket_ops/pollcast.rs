@@ -8,9 +8,8 @@ use pollcast::addr::{Cidr, MacAddr, Unicast, V4, V6};
 use pollcast::io::{Addressing6, InterfaceId, PmtuDiscovery};
 use pollcast::sim::setup::{PortOptions, WorldOptions};
 use pollcast::sim::world::World;
-use pollcast::socket::call::{FilterMode, Refusal};
 use pollcast::socket::{
-    ErrorOrigin, Level, OptionError, RecvError, RecvFlags, SendControl, SendFlags, UdpSocket,
+    ErrorOrigin, FilterMode, Level, RecvError, RecvFlags, SendControl, SendFlags, UdpSocket,
 };
 use pollcast::stack::icmp_limit::{IcmpRates, Rate};
 use pollcast::stack::route::Route;
@@ -122,12 +121,8 @@ fn errno(of: pollcast::stack::sockets::Errno) -> Errno {
     Errno::from_raw(of.number())
 }
 
-fn refused(why: Refusal) -> Errno {
-    errno(why.errno())
-}
-
-fn no_option(why: OptionError) -> Errno {
-    errno(why.errno())
+fn refused(why: impl Into<std::io::Error>) -> Errno {
+    Errno::from_raw(why.into().raw_os_error().unwrap())
 }
 
 /// What the types of its calls cannot say is what Linux refuses.
@@ -193,24 +188,24 @@ impl Host for Pollcast {
                 socket.set_recv_buffer_size(usize::try_from(value).unwrap());
                 Ok(())
             }
-            Opt::RecvErr => socket.set_receive_errors(Level::V4, on).map_err(no_option),
-            Opt::RecvErr6 => socket.set_receive_errors(Level::V6, on).map_err(no_option),
-            Opt::MulticastLoop => socket.set_multicast_loop(Level::V4, on).map_err(no_option),
-            Opt::MulticastLoop6 => socket.set_multicast_loop(Level::V6, on).map_err(no_option),
+            Opt::RecvErr => socket.set_receive_errors(Level::V4, on).map_err(refused),
+            Opt::RecvErr6 => socket.set_receive_errors(Level::V6, on).map_err(refused),
+            Opt::MulticastLoop => socket.set_multicast_loop(Level::V4, on).map_err(refused),
+            Opt::MulticastLoop6 => socket.set_multicast_loop(Level::V6, on).map_err(refused),
             // U27: what is -1 on Linux, the default, is 1 here.
-            Opt::MulticastTtl => socket.set_multicast_ttl(Level::V4, octet(value.abs())?).map_err(no_option),
-            Opt::MulticastHops => socket.set_multicast_ttl(Level::V6, octet(value.abs())?).map_err(no_option),
-            Opt::MulticastIf => socket.set_multicast_interface(Level::V4, interface()).map_err(no_option),
-            Opt::MulticastIf6 => socket.set_multicast_interface(Level::V6, interface()).map_err(no_option),
+            Opt::MulticastTtl => socket.set_multicast_ttl(Level::V4, octet(value.abs())?).map_err(refused),
+            Opt::MulticastHops => socket.set_multicast_ttl(Level::V6, octet(value.abs())?).map_err(refused),
+            Opt::MulticastIf => socket.set_multicast_interface(Level::V4, interface()).map_err(refused),
+            Opt::MulticastIf6 => socket.set_multicast_interface(Level::V6, interface()).map_err(refused),
             Opt::Ttl | Opt::UnicastHops => {
                 let ttl = if value == -1 { None } else { Some(octet(value)?) };
                 let level = if opt == Opt::Ttl { Level::V4 } else { Level::V6 };
-                socket.set_ttl(level, ttl).map_err(no_option)
+                socket.set_ttl(level, ttl).map_err(refused)
             }
-            Opt::Tos => socket.set_tos(Level::V4, octet(value)?).map_err(no_option),
-            Opt::TrafficClass => socket.set_tos(Level::V6, octet(value)?).map_err(no_option),
-            Opt::MtuDiscover => socket.set_mtu_discover(Level::V4, discovery(value)?).map_err(no_option),
-            Opt::MtuDiscover6 => socket.set_mtu_discover(Level::V6, discovery(value)?).map_err(no_option),
+            Opt::Tos => socket.set_tos(Level::V4, octet(value)?).map_err(refused),
+            Opt::TrafficClass => socket.set_tos(Level::V6, octet(value)?).map_err(refused),
+            Opt::MtuDiscover => socket.set_mtu_discover(Level::V4, discovery(value)?).map_err(refused),
+            Opt::MtuDiscover6 => socket.set_mtu_discover(Level::V6, discovery(value)?).map_err(refused),
             Opt::Cork => socket.set_corking(on).map_err(|why| errno(why.errno())),
         }
     }

@@ -4,7 +4,8 @@ use core::net::IpAddr;
 
 use super::UdpSocket;
 use crate::io::InterfaceId;
-use crate::socket::call::{Call, FilterMode, MemberChange, Refusal, Reply};
+use crate::socket::call::{Call, FilterMode, MemberChange, Reply};
+use crate::stack::sockets::MemberError;
 
 impl UdpSocket {
     /// Receives what is sent to `group`, from anyone; by the route to the group if no interface is named.
@@ -13,7 +14,7 @@ impl UdpSocket {
     /// # Errors
     /// It is joined already, or is no group, or too many are; the error has Linux's errno.
     // P01, P04.
-    pub fn join(&self, group: IpAddr, interface: Option<InterfaceId>) -> Result<(), Refusal> {
+    pub fn join(&self, group: IpAddr, interface: Option<InterfaceId>) -> Result<(), MemberError> {
         self.change_member(group, interface, MemberChange::Join)
     }
 
@@ -22,7 +23,7 @@ impl UdpSocket {
     /// # Errors
     /// It was not joined there.
     // P01.
-    pub fn leave(&self, group: IpAddr, interface: Option<InterfaceId>) -> Result<(), Refusal> {
+    pub fn leave(&self, group: IpAddr, interface: Option<InterfaceId>) -> Result<(), MemberError> {
         self.change_member(group, interface, MemberChange::Leave)
     }
 
@@ -36,7 +37,7 @@ impl UdpSocket {
         group: IpAddr,
         source: IpAddr,
         interface: Option<InterfaceId>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), MemberError> {
         self.change_member(group, interface, MemberChange::JoinSource(source))
     }
 
@@ -50,7 +51,7 @@ impl UdpSocket {
         group: IpAddr,
         source: IpAddr,
         interface: Option<InterfaceId>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), MemberError> {
         self.change_member(group, interface, MemberChange::LeaveSource(source))
     }
 
@@ -64,7 +65,7 @@ impl UdpSocket {
         group: IpAddr,
         source: IpAddr,
         interface: Option<InterfaceId>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), MemberError> {
         self.change_member(group, interface, MemberChange::Block(source))
     }
 
@@ -78,7 +79,7 @@ impl UdpSocket {
         group: IpAddr,
         source: IpAddr,
         interface: Option<InterfaceId>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), MemberError> {
         self.change_member(group, interface, MemberChange::Unblock(source))
     }
 
@@ -93,7 +94,7 @@ impl UdpSocket {
         interface: Option<InterfaceId>,
         mode: FilterMode,
         sources: &[IpAddr],
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), MemberError> {
         self.change_member(group, interface, MemberChange::SetFilter(mode, sources.to_vec()))
     }
 
@@ -106,11 +107,11 @@ impl UdpSocket {
         &self,
         group: IpAddr,
         interface: Option<InterfaceId>,
-    ) -> Result<(FilterMode, Vec<IpAddr>), Refusal> {
+    ) -> Result<(FilterMode, Vec<IpAddr>), MemberError> {
         match self.host.ask.ask(Call::Filter { socket: self.id, group, interface }) {
             Reply::Filter(mode, sources) => Ok((mode, sources)),
-            Reply::Refused(why) => Err(why),
-            _ => Err(Refusal::Down),
+            Reply::Refused(why) => Err(why.into()),
+            _ => Err(MemberError::Down),
         }
     }
 
@@ -119,7 +120,7 @@ impl UdpSocket {
         group: IpAddr,
         interface: Option<InterfaceId>,
         change: MemberChange,
-    ) -> Result<(), Refusal> {
-        self.settle(Call::Member { socket: self.id, group, interface, change })
+    ) -> Result<(), MemberError> {
+        Ok(self.settle(Call::Member { socket: self.id, group, interface, change })?)
     }
 }

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::UdpSocket;
 use crate::io::{InterfaceId, PmtuDiscovery};
-use crate::socket::call::{Call, Refusal, Reply, SocketOption};
+use crate::socket::call::{Call, Reply, SocketOption};
 use crate::socket::failure::OptionError;
 use crate::socket::message::unmapped;
 use crate::socket::options::IpOptions;
@@ -124,7 +124,7 @@ impl UdpSocket {
     /// # Errors
     /// The host has stopped.
     // U06.
-    pub fn set_no_check6_rx(&self, taken: bool) -> Result<(), Refusal> {
+    pub fn set_no_check6_rx(&self, taken: bool) -> Result<(), OptionError> {
         self.set(SocketOption::NoCheck6Rx(taken))?;
         self.endpoint.options().no_check6_rx.store(taken, Ordering::Relaxed);
         Ok(())
@@ -298,8 +298,8 @@ impl UdpSocket {
             self.plan(None, &Default::default(), 0).map_err(|_| OptionError::NotConnected)?.departure;
         match self.host.ask.ask(Call::PathMtu { interface: departure.interface, dst: peer.ip() }) {
             Reply::PathMtu(mtu) => Ok(mtu),
-            Reply::Refused(why) => Err(OptionError::Refused(why)),
-            _ => Err(OptionError::Refused(Refusal::Down)),
+            Reply::Refused(why) => Err(why.into()),
+            _ => Err(OptionError::Down),
         }
     }
 
@@ -308,7 +308,7 @@ impl UdpSocket {
     /// # Errors
     /// The host has stopped.
     // U15.
-    pub fn set_reuse_address(&self, reuse: bool) -> Result<(), Refusal> {
+    pub fn set_reuse_address(&self, reuse: bool) -> Result<(), OptionError> {
         self.set(SocketOption::ReuseAddress(reuse))
     }
 
@@ -317,7 +317,7 @@ impl UdpSocket {
     /// # Errors
     /// The host has stopped.
     // U14.
-    pub fn set_reuse_port(&self, reuse: bool) -> Result<(), Refusal> {
+    pub fn set_reuse_port(&self, reuse: bool) -> Result<(), OptionError> {
         self.set(SocketOption::ReusePort(reuse))
     }
 
@@ -326,7 +326,7 @@ impl UdpSocket {
     /// # Errors
     /// It is bound already, or is one of IPv4.
     // P10.
-    pub fn set_v6only(&self, v6only: bool) -> Result<(), Refusal> {
+    pub fn set_v6only(&self, v6only: bool) -> Result<(), OptionError> {
         self.set(SocketOption::V6Only(v6only))
     }
 
@@ -340,7 +340,7 @@ impl UdpSocket {
     ///
     /// # Errors
     /// There is no such interface.
-    pub fn bind_device(&self, interface: Option<InterfaceId>) -> Result<(), Refusal> {
+    pub fn bind_device(&self, interface: Option<InterfaceId>) -> Result<(), OptionError> {
         self.set(SocketOption::Device(interface))
     }
 
@@ -355,15 +355,15 @@ impl UdpSocket {
     /// # Errors
     /// The host has stopped, or it is an option of IPv6 and a socket of IPv4.
     // U17, P07.
-    pub fn set_multicast_all(&self, level: Level, all: bool) -> Result<(), Refusal> {
+    pub fn set_multicast_all(&self, level: Level, all: bool) -> Result<(), OptionError> {
         self.set(match level {
             Level::V4 => SocketOption::MulticastAll(all),
             Level::V6 => SocketOption::MulticastAll6(all),
         })
     }
 
-    fn set(&self, option: SocketOption) -> Result<(), Refusal> {
-        self.settle(Call::Set { socket: self.id, option })
+    fn set(&self, option: SocketOption) -> Result<(), OptionError> {
+        Ok(self.settle(Call::Set { socket: self.id, option })?)
     }
 
     fn ip(&self, level: Level) -> &IpOptions {

@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
+use std::net::ToSocketAddrs;
 use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
@@ -12,7 +13,7 @@ use crate::io::{Departure, PmtuDiscovery};
 use crate::socket::call::{Call, Refusal, Reply};
 use crate::socket::errors::{ErrorOrigin, QueuedError};
 use crate::socket::failure::SendError;
-use crate::socket::message::{SendControl, SendFlags};
+use crate::socket::message::{Received, SendControl, SendFlags};
 use crate::socket::packet::Packet;
 use crate::socket::send_queue::{Outgoing, Unqueued};
 use crate::stack::net_view::ChooseError;
@@ -36,12 +37,23 @@ const CROWDED: Duration = Duration::from_micros(200);
 
 impl UdpSocket {
     /// Sends a datagram to `to`. Waits while as much is on its way as may be, unless the socket does not block. An unbound socket is
-    /// bound.
+    /// bound. Of several addresses the first counts, as with [`std::net::UdpSocket::send_to`].
+    ///
+    /// # Errors
+    /// As [`send_msg`](Self::send_msg); `to` is no address.
+    pub fn send_to(&self, payload: &[u8], to: impl ToSocketAddrs) -> Result<usize, SendError> {
+        let first = to.to_socket_addrs().ok().and_then(|mut addrs| addrs.next());
+        let to = first.ok_or(SendError::NoAddress)?;
+        self.send_msg(payload, Some(to), &SendControl::default(), SendFlags::default())
+    }
+
+    /// Answers a datagram that this socket received: to who sent it, from the address that was asked, by the interface that it came in by.
     ///
     /// # Errors
     /// As [`send_msg`](Self::send_msg).
-    pub fn send_to(&self, payload: &[u8], to: SocketAddr) -> Result<usize, SendError> {
-        self.send_msg(payload, Some(to), &SendControl::default(), SendFlags::default())
+    // U21, U29: the socket may be bound to any address.
+    pub fn reply(&self, received: &Received, payload: &[u8]) -> Result<usize, SendError> {
+        self.send_msg(payload, Some(received.source()), &received.reply_control(), SendFlags::default())
     }
 
     /// Sends a datagram to its peer.
@@ -233,7 +245,7 @@ impl UdpSocket {
                 Ok(state)
             }
             Reply::Refused(Refusal::Down) => Err(SendError::Down),
-            Reply::Refused(why) | Reply::Failed(why, _) => Err(SendError::Autobind(why)),
+            Reply::Refused(why) | Reply::Failed(why, _) => Err(SendError::Autobind(why.into())),
             _ => Err(SendError::Down),
         }
     }

@@ -14,6 +14,12 @@ pub enum OpenError {
     /// ENFILE.
     #[error("as many sockets are open as may be: the key sockets.max is the limit")]
     TooMany,
+    /// EMFILE.
+    #[error("the process has no file descriptor left: raise its limit (ulimit -n)")]
+    TooManyFiles,
+    /// ENETDOWN.
+    #[error("the host has stopped, and its sockets with it")]
+    Down,
 }
 
 /// Why a socket cannot be bound.
@@ -49,6 +55,15 @@ pub enum BindError {
     /// EADDRINUSE; EAGAIN of a call that binds by the way.
     #[error("no ephemeral port is free")]
     NoPort,
+    /// EINVAL: what is to be bound to is no address, or a name that stands for none.
+    #[error("this is no address and UDP port, as \"0.0.0.0:7\" or \"[::]:7\" is")]
+    NoAddress,
+    /// There is no socket to be bound: the error says why, and has its errno.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// ENETDOWN.
+    #[error("the host has stopped, and its sockets with it")]
+    Down,
 }
 
 /// Why a socket cannot be connected.
@@ -80,6 +95,15 @@ pub enum ConnectError {
     /// The error says why, and has its errno.
     #[error(transparent)]
     NoWay(#[from] ChooseError),
+    /// EINVAL: what is to be connected to is no address, or a name that stands for none.
+    #[error("this is no address and UDP port, as \"198.18.0.1:7\" or \"[2001:db8::1]:7\" is")]
+    NoAddress,
+    /// There is no socket to be connected: the error says why, and has its errno.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// ENETDOWN.
+    #[error("the host has stopped, and its sockets with it")]
+    Down,
 }
 
 /// Why an option cannot be set.
@@ -148,6 +172,12 @@ pub enum MemberError {
         "as many sources of the group are named as may be: see the keys sockets.sources_max and sources6_max"
     )]
     TooManySources,
+    /// ENOBUFS: of all sockets together.
+    #[error("as many groups are joined on the interface as may be: the key groups_max is the limit")]
+    TooManyGroups,
+    /// ENETDOWN.
+    #[error("the host has stopped, and its sockets with it")]
+    Down,
 }
 
 impl Closed {
@@ -162,7 +192,11 @@ impl OpenError {
     /// What Linux calls it.
     #[must_use]
     pub const fn errno(&self) -> Errno {
-        Errno::ENFILE
+        match self {
+            Self::TooMany => Errno::ENFILE,
+            Self::TooManyFiles => Errno::EMFILE,
+            Self::Down => Errno::ENETDOWN,
+        }
     }
 }
 
@@ -172,11 +206,13 @@ impl BindError {
     pub const fn errno(&self) -> Errno {
         match self {
             Self::Closed => Errno::EBADF,
-            Self::AlreadyBound | Self::NotV6 | Self::V6Only | Self::Scope => Errno::EINVAL,
+            Self::AlreadyBound | Self::NotV6 | Self::V6Only | Self::Scope | Self::NoAddress => Errno::EINVAL,
             Self::NotV4 => Errno::EAFNOSUPPORT,
             Self::NoInterface => Errno::ENODEV,
             Self::NotOurs => Errno::EADDRNOTAVAIL,
             Self::InUse | Self::NoPort => Errno::EADDRINUSE,
+            Self::Open(why) => why.errno(),
+            Self::Down => Errno::ENETDOWN,
         }
     }
 }
@@ -190,7 +226,9 @@ impl ConnectError {
             Self::NoPort => Errno::EAGAIN,
             Self::Family => Errno::EAFNOSUPPORT,
             Self::V6Only => Errno::ENETUNREACH,
-            Self::Scope | Self::Source => Errno::EINVAL,
+            Self::Scope | Self::Source | Self::NoAddress => Errno::EINVAL,
+            Self::Open(why) => why.errno(),
+            Self::Down => Errno::ENETDOWN,
             Self::Broadcast => Errno::EACCES,
             Self::NoWay(why) => match why {
                 ChooseError::NetworkUnreachable => Errno::ENETUNREACH,
@@ -230,7 +268,20 @@ impl MemberError {
             Self::NotJoined | Self::SourceNamed | Self::SourceNotNamed | Self::SourceFamily => {
                 Errno::EADDRNOTAVAIL
             }
-            Self::TooManyMemberships | Self::TooManySources => Errno::ENOBUFS,
+            Self::TooManyMemberships | Self::TooManySources | Self::TooManyGroups => Errno::ENOBUFS,
+            Self::Down => Errno::ENETDOWN,
         }
     }
 }
+
+macro_rules! as_io {
+    ($($error:ty),*) => {$(
+        impl From<$error> for std::io::Error {
+            fn from(why: $error) -> Self {
+                why.errno().into()
+            }
+        }
+    )*};
+}
+
+as_io!(OpenError, BindError, ConnectError, MemberError);
