@@ -41,6 +41,14 @@ pub struct SendMessage<'a> {
     pub control: SendControl,
 }
 
+impl<'a> SendMessage<'a> {
+    /// A datagram to `to`, or (`None`) to the socket's peer, of which nothing else is to be said.
+    #[must_use]
+    pub fn new(payload: &'a [u8], to: impl Into<Option<SocketAddr>>) -> Self {
+        Self { payload, to: to.into(), control: SendControl::default() }
+    }
+}
+
 impl UdpSocket {
     /// Receives as many datagrams as are there and as there is room for, and waits for the first, unless the socket does not
     /// block. Returns how many. recvmmsg(2) with `MSG_WAITFORONE`.
