@@ -43,8 +43,8 @@ pub struct Kernel {
     sent: Vec<(u32, Vec<u8>)>,
     /// Whether a frame may be on its way.
     is_settled: bool,
-    /// Whether it was told that a packet is too big.
-    knows_paths: bool,
+    /// Whether it was told that a packet of IPv4, or of IPv6, is too big.
+    knows_paths: [bool; 2],
     host: Netns,
     _peer: Netns,
 }
@@ -130,7 +130,7 @@ impl Kernel {
             fences: Cell::new(0),
             sent: Vec::new(),
             is_settled: false,
-            knows_paths: false,
+            knows_paths: [false; 2],
             host,
             _peer: peer,
         }
@@ -138,6 +138,20 @@ impl Kernel {
 
     fn fd(&self, slot: Slot) -> &OwnedFd {
         self.sockets[slot].as_ref().expect("an open socket")
+    }
+
+    /// Routes of IPv4 that no path is known by.
+    fn make_routes_anew(&self) {
+        let gateway = format!("default via {}", who::GATEWAY);
+        let link = |n: usize, own: IpAddr| {
+            format!("198.{}.0.0/24 dev e{n} proto kernel scope link src {own}", 18 + n)
+        };
+        let links = [link(0, who::OWN[0]), link(1, who::OWN[2])];
+        for (verb, routes) in
+            [("del", [&gateway, &links[0], &links[1]]), ("add", [&links[0], &links[1], &gateway])]
+        {
+            routes.iter().for_each(|route| drop(self.host.ip(&format!("route {verb} {route}"))));
+        }
     }
 
     /// Waits until the host has dealt with all that came, and sees all that it sent.
@@ -404,7 +418,8 @@ impl Host for Kernel {
 
     fn arrive(&mut self, interface: u32, frame: &[u8]) {
         self.is_settled = false;
-        self.knows_paths |= packets::is_too_big(frame);
+        self.knows_paths[0] |= packets::is_too_big4(frame);
+        self.knows_paths[1] |= packets::is_too_big6(frame);
         self.links[usize::try_from(interface).unwrap() - 1].send(frame);
         self.settle();
     }
@@ -417,13 +432,16 @@ impl Host for Kernel {
     }
 
     fn start_anew(&mut self) {
-        if self.knows_paths {
-            // No flush makes it forget: ip-route(8) may leave one of IPv6 for good, and what IPv4 has left of one later discards a datagram
-            // that is begun (`dst_discard_out`).
+        // No flush makes it forget all: what IPv4 has left of a path later discards a datagram that is begun (`dst_discard_out`), and
+        // ip-route(8) may leave one of IPv6 for good.
+        if self.knows_paths[1] {
             *self = Self::new();
             return;
         }
         self.sockets = array::from_fn(|_| None);
+        if std::mem::take(&mut self.knows_paths[0]) {
+            self.make_routes_anew();
+        }
         self.host.enter(|| fs::write("/proc/sys/net/ipv4/route/flush", "1").unwrap());
         self.is_settled = false;
     }

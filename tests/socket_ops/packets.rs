@@ -209,13 +209,14 @@ pub fn is_datagram(frame: &[u8]) -> bool {
     frame.len() >= 34 && read(frame).is_some_and(|packet| packet.protocol == UDP && packet.offset == 0)
 }
 
-/// Whether it says that a packet is too big: RFC 792, RFC 1191 4 (IPv4), RFC 4443 3.2.
-pub fn is_too_big(frame: &[u8]) -> bool {
-    read(frame).is_some_and(|packet| match packet.protocol {
-        ICMPV6 => packet.payload[0] == 2,
-        ICMP => packet.payload[..2] == [3, 4],
-        _ => false,
-    })
+/// Whether it says that an IPv4 packet is too big. RFC 1191 4.
+pub fn is_too_big4(frame: &[u8]) -> bool {
+    read(frame).is_some_and(|packet| packet.protocol == ICMP && packet.payload[..2] == [3, 4])
+}
+
+/// Whether it says that an IPv6 packet is. RFC 4443 3.2.
+pub fn is_too_big6(frame: &[u8]) -> bool {
+    read(frame).is_some_and(|packet| packet.protocol == ICMPV6 && packet.payload[0] == 2)
 }
 
 /// Its source port.
