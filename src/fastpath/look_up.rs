@@ -48,11 +48,35 @@ pub(super) fn look_up<B: PacketBuf>(
     LookedUp { count: then.count, first: first.first, is_mixed: true }
 }
 
-#[inline(never)]
+#[inline(always)]
 fn look_up_in<F: Family, B: PacketBuf>(
     slots: &[Option<B>],
     lookup: Lookup<'_>,
     (from, to): (usize, usize),
+    found: &mut Found,
+    flow: fn(&[u8]) -> Option<Flow<F>>,
+) -> LookedUp {
+    let (ports, sockets) = found.ports_and_sockets(from..to);
+    let first = ports.first().copied().unwrap_or_default();
+    let is_one_port = ports.iter().fold(0, |differs, ports| differs | (ports ^ first)) >> 16 == 0;
+    if is_one_port {
+        let [_, _, to_port @ ..] = first.to_le_bytes();
+        let open = lookup.table.open_to_all::<F>(lookup.interface.id, u16::from_le_bytes(to_port));
+        if open != PortTable::NONE {
+            sockets.fill(open);
+            return LookedUp { count: to, first: open, is_mixed: false };
+        }
+    }
+    look_up_each(slots, lookup, (from, to), is_one_port, found, flow)
+}
+
+/// The same of what the port of the first does not say.
+#[inline(never)]
+fn look_up_each<F: Family, B: PacketBuf>(
+    slots: &[Option<B>],
+    lookup: Lookup<'_>,
+    (from, to): (usize, usize),
+    is_one_port: bool,
     found: &mut Found,
     flow: fn(&[u8]) -> Option<Flow<F>>,
 ) -> LookedUp {
@@ -62,15 +86,7 @@ fn look_up_in<F: Family, B: PacketBuf>(
         lookup.table.unicast::<F>(lookup.interface.id, &flow)
     };
     let (ports, sockets) = found.ports_and_sockets(from..to);
-    let first_port = ports.first().copied().unwrap_or_default();
-    let differs = ports.iter().fold(0, |differs, ports| differs | (ports ^ first_port));
-    if differs >> 16 == 0 {
-        let [_, _, to_port @ ..] = first_port.to_le_bytes();
-        let open = lookup.table.open_to_all::<F>(lookup.interface.id, u16::from_le_bytes(to_port));
-        if open != PortTable::NONE {
-            sockets.fill(open);
-            return LookedUp { count: to, first: open, is_mixed: false };
-        }
+    if is_one_port {
         let Some(one) = ask(from) else { return none };
         if one.any_peer {
             sockets.fill(one.socket);

@@ -7,10 +7,9 @@
 //! test holds them together.
 //!
 //! How it is quick: a header is read as a few wide words and tested with masks; the reply is composed in registers and
-//! each byte stored once (a narrow store that a wide load follows stalls); the last socket is remembered within a
-//! burst; the whole burst function is compiled for more than one level of CPU ([`Level`]). Where that has vectors of 32 bytes
-//! (`wide`), one masked compare tests every fixed field of a plain IPv4 datagram, one sum takes in both checksums, and two
-//! shuffles turn it round.
+//! each byte stored once (a narrow store that a wide load follows stalls); the whole burst function is compiled for more than one
+//! level of CPU ([`Level`]). Where that has vectors of 32 bytes (`wide`), datagrams are looked at and turned round four at once
+//! (`four`, `v3_four`), and a burst goes through in stages, over columns ([`Found`]): looked at, looked up, delivered.
 //!
 //! Not here: state. A [`View`] is an interface's numbers in the form in which they are compared.
 
