@@ -47,6 +47,11 @@ class Profile:
             table[number] = name
         return table.get(number, "?")
 
+    def add(self, other):
+        """Takes another thread's in."""
+        self.by_function.update(other.by_function)
+        self.driver_calls += other.driver_calls
+
     def total(self):
         return sum(self.by_function.values())
 
@@ -66,14 +71,16 @@ def counted(program_class):
                 raise self.failed(f"callgrind_control {order}: {done.stderr.strip()}")
 
         def count(self, seconds):
-            """The worker's profile over `seconds`, and the packets in it."""
+            """The profile of all workers over `seconds`, and the packets in it. Each worker has a queue of its own."""
             self.control("-z")
             harness.pause(seconds)
             # The files are whole when this returns.
             self.control("-d")
             profiles = [Profile(path) for path in self.folder.glob("callgrind.*")]
-            worker = max(profiles, key=Profile.total)
-            # It receives once and sends once a burst, and every burst is full.
+            worker, *others = sorted(profiles, key=Profile.total)[-len(self.cpus):]
+            for other in others:
+                worker.add(other)
+            # They receive once and send once a burst, and every burst is full.
             return worker, worker.driver_calls // 2 * harness.BURST
 
     return Counted

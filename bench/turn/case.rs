@@ -19,7 +19,7 @@ pub(crate) struct Case {
     pub(crate) answers: u64,
     /// Frames that make up a packet.
     pub(crate) frames_a_packet: u64,
-    /// For each worker's queue the frames that the NIC puts there, and the next one.
+    /// For each queue the frames that the NIC puts there, and the next one.
     queues: Vec<(Vec<Vec<u8>>, usize)>,
     /// The sockets of threads, which send back what they received.
     echoing: Vec<UdpSocket>,
@@ -30,6 +30,7 @@ impl Case {
     /// The host of `options`, which receives `frames` over and over, each answered once.
     pub(crate) fn new(options: WorldOptions, frames: Vec<Vec<u8>>) -> Result<Self, String> {
         let (level, workers) = (options.level, usize::from(options.workers));
+        let queues = options.ports.first().and_then(|port| port.queues).map_or(workers, usize::from);
         let mut world = World::new(1, &options);
         world.run_for(core::time::Duration::from_secs(10));
         world.take_sent(0);
@@ -38,7 +39,7 @@ impl Case {
             level,
             answers: 1,
             frames_a_packet: 1,
-            queues: vec![(Vec::new(), 0); workers],
+            queues: vec![(Vec::new(), 0); queues],
             echoing: Vec::new(),
             workers,
         };
@@ -60,8 +61,8 @@ impl Case {
 
     /// Learns to which queue the NIC puts each frame, by having it do so.
     fn share_out(&mut self, frames: Vec<Vec<u8>>) -> Result<(), String> {
-        if self.workers == 1 {
-            // NOTE(index): there is one queue for each worker.
+        if self.queues.len() == 1 {
+            // NOTE(index): as was just seen.
             self.queues[0].0 = frames;
             return Ok(());
         }
@@ -90,7 +91,7 @@ impl Case {
                 world.inject(0, frame);
             }
         }
-        (BURST * self.workers) as u64
+        (BURST * self.queues.len()) as u64
     }
 
     /// One turn of each worker.
@@ -98,6 +99,15 @@ impl Case {
         for worker in 0..self.workers {
             self.world.turn_worker(worker);
         }
+    }
+
+    /// What workers without a queue have handed over and is not sent yet: returns how many frames that were.
+    pub(crate) fn finish(&mut self) -> u64 {
+        if self.queues.len() == self.workers {
+            return 0;
+        }
+        self.world.settle();
+        self.world.take_sent(0).len() as u64
     }
 
     /// What threads do with what they received.

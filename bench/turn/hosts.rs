@@ -18,7 +18,7 @@ use crate::case::Case;
 pub(crate) const KERNEL: &str = "kernel";
 
 /// What [`of`] knows, and [`KERNEL`].
-pub(crate) const NAMES: [&str; 12] = [
+pub(crate) const NAMES: [&str; 13] = [
     "ipv4",
     "ipv6",
     "vlan",
@@ -27,6 +27,7 @@ pub(crate) const NAMES: [&str; 12] = [
     "addresses",
     "peers",
     "workers",
+    "steered",
     "fan-out",
     "fragments",
     "threads",
@@ -60,6 +61,7 @@ pub(crate) fn of(name: &str, size: u32) -> Result<Case, String> {
         "addresses" => addresses(size),
         "peers" => peers(size),
         "workers" => workers(size),
+        "steered" => steered(size),
         "fan-out" => fan_out(size),
         "fragments" => fragments(),
         "threads" => threads(size),
@@ -182,6 +184,13 @@ fn peers(size: u32) -> Result<Case, String> {
 fn workers(size: u32) -> Result<Case, String> {
     let workers = u16::try_from(size).map_err(|_| "too many workers")?;
     Case::new(WorldOptions { workers, ..options(vec![echo()]) }, flows())
+}
+
+/// `size` workers on one queue: flows are spread in software (RPS), the answers go back to the worker that has it.
+fn steered(size: u32) -> Result<Case, String> {
+    let workers = u16::try_from(size).map_err(|_| "too many workers")?;
+    let port = PortOptions { queues: Some(1), ..PortOptions::new(0) };
+    Case::new(WorldOptions { ports: vec![port], workers, ..options(vec![echo()]) }, flows())
 }
 
 /// `size` services that hear the same group, of which each answers.

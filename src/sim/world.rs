@@ -14,7 +14,7 @@ use super::buf::{SimBuf, SimPool};
 use super::frames::{ArpFrame, station_mac};
 use super::machine::Shared;
 use super::net::{LinkOptions, LinkStats, Net, StationId};
-use super::nic::{Reception, SimDevice};
+use super::nic::{Reception, SimDevice, SimNic};
 use super::router::Router;
 use super::setup::{Host, WorldOptions, build};
 use crate::engine::command::{Answer, Command, GroupAnswer, Membership};
@@ -144,6 +144,19 @@ impl World {
     /// A packet was lost or doubled.
     pub fn turn_worker(&mut self, worker: usize) -> usize {
         self.machine.lock().turn_worker(worker)
+    }
+
+    /// Lends the host's workers and the time, to be turned on threads of their own as on lcores. Meanwhile no socket may ask control
+    /// for anything. What is left to do after that is done when the world settles.
+    pub fn lend_workers<R>(&mut self, to: impl FnOnce(&mut [Worker<SimNic>], Instant) -> R) -> R {
+        let (mut workers, now) = {
+            let machine = &mut *self.machine.lock();
+            (core::mem::take(&mut machine.workers), machine.now)
+        };
+        let result = to(&mut workers, now);
+        self.machine.lock().workers = workers;
+        self.settle();
+        result
     }
 
     /// Services keep as many buffers as this says: whoever wrote them counts them there.
