@@ -68,6 +68,7 @@ fn bench_measured(case: &mut Case, packets: u64) -> Measured {
             sent += 1;
         }
     }
+    let sent = sent + case.finish();
     Measured { received, sent, rounds, resident_kb: resident_kb() }
 }
 

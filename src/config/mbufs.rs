@@ -126,7 +126,7 @@ fn cache_item(lcores: u32) -> (String, u32) {
 }
 
 /// The next 2^n - 1: the pool's ring has 2^n slots and uses one fewer.
-fn pool_size(needed: u32) -> u32 {
+pub(super) fn pool_size(needed: u32) -> u32 {
     (needed + 1).next_power_of_two() - 1
 }
 

@@ -32,6 +32,7 @@ mod error;
 mod kinds;
 mod machine;
 pub mod mbufs;
+pub mod numa;
 mod offloads;
 pub mod plan;
 mod raw;

@@ -6,6 +6,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
+use crossbeam::queue::ArrayQueue;
 use crossbeam::utils::CachePadded;
 
 use crate::io::DropReason;
@@ -283,6 +284,15 @@ impl SocketPages {
         self.of(id).map(read).unwrap_or_default()
     }
 }
+
+/// What one worker writes lies on cache lines where nobody else writes: with what it is a part of, it fills whole ones. 64 bytes is a line of
+/// x86-64, and 128 what it fetches at a time. What lies between workers (`ArrayQueue`, the queues of `crossbeam::channel`) has each of
+/// its ends on lines of its own.
+const _: () = {
+    assert!(align_of::<CachePadded<Page>>() == 128 && size_of::<CachePadded<Page>>().is_multiple_of(128));
+    assert!(align_of::<SocketLine>() == 64 && size_of::<SocketLine>() == 64);
+    assert!(align_of::<ArrayQueue<u8>>() >= 128);
+};
 
 #[cfg(test)]
 mod tests {

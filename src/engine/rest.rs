@@ -42,7 +42,9 @@ pub struct Rest<W> {
 #[derive(Clone, Debug, Default)]
 pub struct RestPage(Arc<Counts>);
 
+/// Written by one worker at each of its sleeps: on lines of its own.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 struct Counts {
     sleeps: AtomicU64,
     woken: AtomicU64,

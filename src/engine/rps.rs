@@ -304,11 +304,13 @@ fn hand_over<B>(ring: &Ring<B>, burst: &mut Burst<B>) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use core::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
-    use crate::io::BufPool;
+    use crate::io::{BufPool, Wake};
     use crate::sim::buf::SimPool;
     use crate::sim::frames::UdpFrame;
-    use crate::sim::nic::{NicOptions, SimDevice, SimNic};
+    use crate::sim::nic::{NicOptions, Reception, SimDevice, SimNic};
 
     const LENS: RingLens = RingLens { rx: 64, tx: 16 };
 
@@ -389,6 +391,53 @@ mod tests {
         ends[1].0.give_up(&mut others);
         assert_eq!((others.get(Counter::HandedIn), others.drops(DropReason::Stopping)), (64, 64));
         assert_eq!(pool.outstanding(), 0);
+    }
+
+    /// Counts its wakes.
+    #[derive(Debug, Default)]
+    struct Bell(Arc<AtomicUsize>);
+
+    impl Wake for Bell {
+        fn wake(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    // DESIGN.md 4: whoever sleeps is woken by what is handed over, once for a burst, and nobody is who was given nothing.
+    #[test]
+    fn a_sleeping_worker_is_woken_by_what_is_handed_over() {
+        let pool = SimPool::new(512, 2048);
+        let (device, pairs, _port) = SimDevice::new(NicOptions::default(), pool);
+        let bells: Vec<_> = (0..3).map(|_| Arc::new(AtomicUsize::new(0))).collect();
+        let wakers: Vec<_> = bells.iter().map(|bell| Waker::new(Box::new(Bell(Arc::clone(bell))))).collect();
+        let mut ends: Vec<Ends> = share(pairs, &wakers, LENS, 0x1234_5679);
+        let woken = || bells.iter().map(|bell| bell.load(Ordering::Relaxed)).collect::<Vec<_>>();
+        let (mut burst, mut tally) = (Burst::new(), Tally::default());
+        let mut hand_over = |ends: &mut Vec<Ends>, worker: usize, count: usize| {
+            // Flows of one worker alone.
+            let theirs = |port: &u16| {
+                let hash = flow_hash(&flow(*port), 0x1234_5679).unwrap();
+                (u128::from(hash) * 3) >> 64 == worker as u128
+            };
+            (0..)
+                .filter(theirs)
+                .take(count)
+                .for_each(|port| assert!(matches!(device.receive(&flow(port)), Reception::Queued(0))));
+            ends[0].0.rx_burst(&mut burst, 32, &mut tally);
+            burst.drain().for_each(drop);
+        };
+        hand_over(&mut ends, 2, 4);
+        assert_eq!(woken(), [0; 3], "nobody sleeps");
+        ends[2].0.rx_burst(&mut Burst::new(), 32, &mut Tally::default());
+        wakers.iter().for_each(Waker::fall_asleep);
+        hand_over(&mut ends, 0, 4);
+        assert_eq!(woken(), [0; 3], "what stays wakes nobody");
+        hand_over(&mut ends, 2, 4);
+        assert_eq!(woken(), [0, 0, 1], "whose it is, once");
+        let mut answers = Burst::new();
+        ends[2].0.rx_burst(&mut answers, 32, &mut Tally::default());
+        assert_eq!(ends[2].1.tx_burst(&mut answers), (0, 4));
+        assert_eq!(woken()[0], 1, "who sends is woken by what others have to send");
     }
 
     #[test]

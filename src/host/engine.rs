@@ -9,15 +9,20 @@ use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::utils::CachePadded;
 
 use super::assemble::{self, Assembly, PortEnds};
 use super::idle::Idle;
 use super::{Factories, HostError, secret};
 use crate::addr::{Family, MacAddr};
-use crate::config::plan::{InetPlan, InterfacePlan};
+use crate::config::numa::{self, NearPool, Nodes};
+use crate::config::plan::{InetPlan, InterfacePlan, PortPlan};
 use crate::config::{ListenPlan, Plan, SocketsPlan};
 use crate::ctl::text;
-use crate::dpdk::{Clock, Dpdk, Eal, EalOptions, EventWait, Mempool, MempoolOptions, Port, StartedPort};
+use crate::dpdk::{
+    Clock, Dpdk, Eal, EalOptions, EventWait, Memory, Mempool, MempoolOptions, Port, PortError, StartedPort,
+    Stopped,
+};
 use crate::engine::command::{Answer, Command, InterfaceAnswer, PoolStats};
 use crate::engine::control::{
     Control, ControlInterfaceParts, ControlParts, ControlPortParts, ControlSocketsParts, ControlWorker,
@@ -68,13 +73,12 @@ pub(super) fn run(
     let clock = Clock::new(&eal);
     // Another seed on every host and at every start: G15, or hosts would answer queries in step.
     let mut rng = Rng::new(RandomState::new().build_hasher().finish());
-    let pool = Mempool::create(&eal, &pool_options(plan))?;
+    let pools = Pools::create(&eal, plan)?;
 
     let (punt, punts) = message::punt_queues(rng.u64());
     let (mut ends, mut control_ports) = (Vec::new(), Vec::new());
     for (index, port) in (0..).map(PortId).zip(&plan.ports) {
-        let wanted = u16::try_from(port.workers.len()).unwrap_or(u16::MAX);
-        let (mut started, mut queues) = Port::open(&eal, port, wanted, &pool)?.start()?;
+        let (mut started, mut queues) = pools.open(&eal, port)?.start()?;
         for ((queue, worker), (rx, _)) in (0..).zip(&port.workers).zip(&mut queues) {
             if let Some(idle) = idle.get_mut(*worker) {
                 idle.owns(index, queue, rx);
@@ -103,10 +107,10 @@ pub(super) fn run(
     let wakers: Vec<_> = idle.iter().map(Idle::waker).collect();
     let with = (wall_clock(clock), &*wakers, &*of_workers);
     let Assembly { workers, inboxes, sockets, socket_pages } =
-        assemble::workers(plan, factories, ends, &pool, &punt, with, &mut rng)?;
+        assemble::workers(plan, factories, ends, |worker| pools.near(worker), &punt, with, &mut rng)?;
     let taken = of_workers.into_iter().map(|(taken, _)| taken).collect();
     let threads = threads.map(|threads| control_sockets(plan, threads, taken));
-    let pool_counts = pool.clone();
+    let pool = pools.control.clone();
     let mut control = Control::<Dpdk>::new(
         clock.now(),
         ControlParts {
@@ -116,10 +120,7 @@ pub(super) fn run(
             socket_pages,
             threads,
             pool,
-            pool_stats: Box::new(move || PoolStats {
-                free: pool_counts.free_count(),
-                size: pool_counts.size(),
-            }),
+            pool_stats: Box::new(move || pools.stats()),
             workers: inboxes,
             lcores: lcores(plan, &idle),
             punts,
@@ -210,14 +211,53 @@ fn eal_options(plan: &Plan) -> EalOptions {
     }
 }
 
-fn pool_options(plan: &Plan) -> MempoolOptions {
+/// The pools of packet buffers, one for each NUMA node that has workers, and whose they are.
+struct Pools {
+    /// That of control, and of whoever has no other.
+    control: Mempool,
+    all: Vec<(NearPool, Mempool)>,
+}
+
+impl Pools {
+    fn create(eal: &Eal, plan: &Plan) -> Result<Self, HostError> {
+        // Without hugepages DPDK knows of one node alone.
+        let nodes = if eal.memory() == Memory::Ordinary { Nodes::default() } else { Nodes::here() };
+        let (first, others) = numa::pools(plan, &nodes);
+        let make = |near: NearPool| Ok((near.clone(), Mempool::create(eal, &pool_options(plan, &near))?));
+        let first = make(first)?;
+        let control = first.1.clone();
+        let others: Vec<_> = others.into_iter().map(make).collect::<Result<_, HostError>>()?;
+        Ok(Self { control, all: core::iter::once(first).chain(others).collect() })
+    }
+
+    /// That of a worker.
+    fn near(&self, worker: usize) -> Mempool {
+        let its = self.all.iter().find(|(near, _)| near.workers.contains(&worker));
+        its.map_or(&self.control, |(_, pool)| pool).clone()
+    }
+
+    /// Opens a port whose queues have the pools of their workers.
+    fn open(&self, eal: &Eal, port: &PortPlan) -> Result<Port<Stopped>, PortError> {
+        let pools: Vec<_> = port.workers.iter().map(|worker| self.near(*worker)).collect();
+        let workers = u16::try_from(pools.len()).unwrap_or(u16::MAX);
+        Port::open_near(eal, port, workers, &self.control, pools)
+    }
+
+    /// What they hold, all together.
+    fn stats(&self) -> PoolStats {
+        let sum = |of: fn(&Mempool) -> u32| self.all.iter().map(|(_, pool)| of(pool)).sum();
+        PoolStats { free: sum(Mempool::free_count), size: sum(Mempool::size) }
+    }
+}
+
+fn pool_options(plan: &Plan, near: &NearPool) -> MempoolOptions {
     MempoolOptions {
-        name: "mbufs".to_owned(),
-        count: plan.mbufs.count,
+        name: near.node.map_or_else(|| "mbufs".to_owned(), |node| format!("mbufs-{node}")),
+        count: near.count,
         cache: plan.mbufs.cache,
         data_room: plan.mbufs.data_room,
-        large: plan.mbufs.large,
-        numa_node: None,
+        large: near.large,
+        numa_node: near.node,
         shared_cpu: plan.workers.iter().any(|worker| worker.cpu == plan.control_cpu),
     }
 }
@@ -297,7 +337,8 @@ const PANICKED_REST: Duration = Duration::from_millis(1);
 /// The running worker lcores. Dropped, they are stopped and waited for: no queue outlives its port.
 struct Lcores<'a> {
     eal: &'a Eal,
-    stop: Arc<AtomicBool>,
+    /// Every worker looks at it in every turn: nobody writes beside it.
+    stop: Arc<CachePadded<AtomicBool>>,
     wakers: Vec<Waker>,
     launched: usize,
 }
@@ -440,6 +481,10 @@ fn say_what_runs(plan: &Plan, control: &mut Control<Dpdk>, clock: Clock, rest: &
             tracing::warn!("port {}: receive-side scaling: {problem}", info.name);
         }
         tracing::info!("port {}: multicast filter: {}", info.name, in_words(&filter.state));
+    }
+    let on: Vec<_> = ports.iter().map(|port| port.info.numa_node).collect();
+    for far in numa::far(plan, &Nodes::here(), &on) {
+        tracing::warn!("{far}");
     }
     for service in &plan.services {
         let listen: Vec<String> = service.listen.iter().map(ListenPlan::written).collect();

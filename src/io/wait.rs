@@ -38,7 +38,9 @@ pub enum Woken {
 #[derive(Clone, Debug, Default)]
 pub struct Waker(Option<Arc<Shared>>);
 
+/// On lines of its own: every sender looks at it for every message, and what lies beside it in memory may be anyone's.
 #[derive(Debug)]
+#[repr(align(128))]
 struct Shared {
     /// Whether the worker sleeps or is about to, and nobody has seen to its waking.
     sleeps: AtomicBool,

@@ -87,8 +87,8 @@ pub(super) struct Opened {
     wants_reset: AtomicBool,
     /// Whether it was configured with RX interrupts.
     rx_interrupts: AtomicBool,
-    /// Its receive queues hold buffers of this pool.
-    pool: Mempool,
+    /// The pools of its receive queues' buffers: see [`Port::open_near`].
+    pools: Vec<Mempool>,
     eal: Arc<Shared>,
 }
 
@@ -162,7 +162,7 @@ impl Opening<'_> {
         pairs: u16,
         info: &sys::rte_eth_dev_info,
         offloads: Offloads,
-        pool: &Mempool,
+        pools: &[Mempool],
     ) -> Result<(), PortError> {
         let (mut rx_descriptors, mut tx_descriptors) = (self.plan.rx_descriptors, self.plan.tx_descriptors);
         // SAFETY: the port is ours; both numbers are read and written.
@@ -179,8 +179,11 @@ impl Opening<'_> {
         let mut tx_conf = info.default_txconf;
         tx_conf.offloads = offloads.tx;
         let node = numa_node(self.port_id).unwrap_or(ANY_NODE);
+        // NOTE: a port is opened with at least one.
+        let pool_of = |queue: u16| pools.get(usize::from(queue)).or(pools.first());
         for queue in 0..pairs {
             let port_id = self.port_id;
+            let Some(pool) = pool_of(queue) else { break };
             // SAFETY: the port is configured with more than `queue` queues; `rx_conf` is copied; the pool outlives the
             // port, which holds on to it.
             let ret = unsafe {
@@ -260,6 +263,22 @@ impl Port<Stopped> {
     /// # Errors
     /// There is no such device, or it does not do what the plan wants; [`PortError`] says which.
     pub fn open(eal: &Eal, plan: &PortPlan, workers: u16, pool: &Mempool) -> Result<Self, PortError> {
+        Self::open_near(eal, plan, workers, pool, Vec::new())
+    }
+
+    /// The same with a pool for each worker that has a queue, near to it; a worker beyond the end of `pools` has `pool`, whose buffers are of
+    /// the same size.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_near(
+        eal: &Eal,
+        plan: &PortPlan,
+        workers: u16,
+        pool: &Mempool,
+        mut pools: Vec<Mempool>,
+    ) -> Result<Self, PortError> {
+        pools.resize(usize::from(workers).max(1), pool.clone());
         let device = Device::new(&plan.device);
         let names = || (plan.name.clone(), plan.device.clone());
         let Some(port_id) = find(device) else {
@@ -277,7 +296,7 @@ impl Port<Stopped> {
             users: Users::default(),
             wants_reset: AtomicBool::new(false),
             rx_interrupts: AtomicBool::new(false),
-            pool: pool.clone(),
+            pools,
             eal: Arc::clone(eal.shared()),
         });
         let opening = Opening { plan, port_id, listener: Listener::capturing() };
@@ -291,7 +310,7 @@ impl Port<Stopped> {
         let (rss, rx_interrupts) =
             opening.configure(queue_pairs, &info, offloads, wants_rx_interrupts(plan, &driver))?;
         opened.rx_interrupts.store(rx_interrupts, Ordering::Release);
-        opening.set_up_queues(queue_pairs, &info, offloads, pool)?;
+        opening.set_up_queues(queue_pairs, &info, offloads, &opened.pools)?;
         opening.set_mtu()?;
         let (mac, keep_promiscuous) = opening.set_mac(&driver)?;
 

@@ -76,7 +76,7 @@ pub(super) fn configure_again(opened: &Opened, setup: &Setup, was: &PortInfo) ->
     let opening = Opening { plan: &plan, port_id: opened.port_id, listener: Listener::capturing() };
     let info = device_info(opened.port_id).map_err(|error| opening.refused("to tell its limits", error))?;
     let (rss, _) = opening.configure(setup.queue_pairs, &info, setup.offloads, opened.has_rx_interrupts())?;
-    opening.set_up_queues(setup.queue_pairs, &info, setup.offloads, &opened.pool)?;
+    opening.set_up_queues(setup.queue_pairs, &info, setup.offloads, &opened.pools)?;
     opening.set_mtu()?;
     opening.set_mac(&was.driver).map(|_| rss)
 }

@@ -9,6 +9,8 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crossbeam::utils::CachePadded;
+
 use super::Outlet;
 use super::admission::{LOOK_MAX, LOOK_MIN, REPORT_PATIENCE, TELL_INTERVAL};
 use crate::engine::message::{SocketNews, ToWorker};
@@ -17,7 +19,7 @@ use crate::time::{Instant, earliest};
 
 /// How far a worker has followed: the number of the latest change that it has taken.
 #[derive(Clone, Debug, Default)]
-pub struct Taken(Arc<AtomicU64>);
+pub struct Taken(Arc<CachePadded<AtomicU64>>);
 
 impl Taken {
     /// The worker has taken this change, and holds nothing of it any more that it does not need.
