@@ -235,7 +235,7 @@ fn members_of_a_shared_port_divide_flows_and_lose_none() {
 fn member(world: &World) -> UdpSocket {
     let socket = world.sockets().udp4().unwrap();
     socket.set_reuse_port(true).unwrap();
-    socket.bind("198.18.0.2:5000".parse().unwrap()).unwrap();
+    socket.bind("198.18.0.2:5000").unwrap();
     socket.set_nonblocking(true);
     socket
 }
