@@ -31,6 +31,7 @@ pub struct NearPool {
 
 impl Nodes {
     /// Those of a machine, each with its CPUs.
+    #[must_use]
     pub fn new(nodes: impl IntoIterator<Item = (u32, Vec<usize>)>) -> Self {
         Self(nodes.into_iter().collect())
     }
@@ -139,7 +140,7 @@ mod tests {
     /// Four nodes of sixteen cores, of which each has two threads, as a large machine numbers them.
     fn large() -> Nodes {
         Nodes::new((0..4).map(|node| {
-            let first = node as usize * 16;
+            let first = usize::try_from(node).unwrap() * 16;
             (node, (first..first + 16).chain(64 + first..64 + first + 16).collect())
         }))
     }
