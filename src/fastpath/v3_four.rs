@@ -4,10 +4,6 @@
 //! tested once.
 #![expect(
     clippy::redundant_closure,
-    reason = "a closure is compiled for the CPU that its function is for; what it calls is not"
-)]
-#![expect(
-    clippy::redundant_closure,
     reason = "a closure has the features of the function that it is in; `map` has not"
 )]
 
