@@ -149,7 +149,7 @@ mod tests {
         assert!(nothing.names().is_empty());
     }
 
-    // E12, Intel 82574 datasheet 7.2.2 (VLE), 10.2.2.1 (CTRL.VME): tags are put in only while they are taken off, too.
+    // E12, Intel 82574 datasheet, VLE of a transmit descriptor and CTRL.VME: tags are put in only while they are taken off, too.
     #[test]
     fn intels_devices_tag_both_ways_or_not_at_all() {
         for driver in ["net_e1000_em", "net_e1000_igb"] {
