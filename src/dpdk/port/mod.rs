@@ -180,7 +180,7 @@ impl Opening<'_> {
         tx_conf.offloads = offloads.tx;
         let node = numa_node(self.port_id).unwrap_or(ANY_NODE);
         // NOTE: a port is opened with at least one.
-        let pool_of = |queue: u16| pools.get(usize::from(queue)).or(pools.first());
+        let pool_of = |queue: u16| pools.get(usize::from(queue)).or_else(|| pools.first());
         for queue in 0..pairs {
             let port_id = self.port_id;
             let Some(pool) = pool_of(queue) else { break };
