@@ -209,7 +209,7 @@ mod tests {
         }
         assert_eq!(far(&plan, &large(), &[Some(1), Some(0)]).len(), 2);
         // Virtual devices say nothing, or that they are on a node that there is not.
-        assert_eq!(far(&plan, &large(), &[None, Some(9)]), [String::new(); 0]);
-        assert_eq!(far(&plan, &Nodes::default(), &[Some(0), Some(3)]), [String::new(); 0]);
+        assert_eq!(far(&plan, &large(), &[None, Some(9)]), Vec::<String>::new());
+        assert_eq!(far(&plan, &Nodes::default(), &[Some(0), Some(3)]), Vec::<String>::new());
     }
 }
