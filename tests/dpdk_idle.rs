@@ -9,7 +9,7 @@ use std::net::UdpSocket;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dpdk_alone::{in_namespace, ip};
+use dpdk_alone::{in_namespace, ip, uninterrupted};
 use pollcast::config::{Config, Kind, Machine, Plan};
 use pollcast::ctl::Client;
 use pollcast::engine::command::{Answer, Command, WorkerAnswer};
@@ -110,12 +110,12 @@ fn what_a_thread_sends_wakes_its_worker() {
         let mut buf = [0; 64];
         // The kernel's Ethernet address is asked for once.
         socket.send_to(b"first", to).unwrap();
-        kernel.recv(&mut buf).unwrap();
+        uninterrupted(|| kernel.recv(&mut buf)).unwrap();
         let mut send = |n: usize| {
             thread::sleep(Duration::from_millis(30));
             let (payload, began) = (format!("number {n}"), Instant::now());
             socket.send_to(payload.as_bytes(), to).unwrap();
-            let len = kernel.recv(&mut buf).unwrap();
+            let len = uninterrupted(|| kernel.recv(&mut buf)).unwrap();
             assert_eq!(&buf[..len], payload.as_bytes());
             began.elapsed()
         };

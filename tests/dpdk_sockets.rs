@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dpdk_alone::{alone, in_namespace, ip, may_make_namespaces};
+use dpdk_alone::{alone, in_namespace, ip, may_make_namespaces, uninterrupted};
 use pollcast::config::{Config, Machine};
 use pollcast::host::{Host, Running, builtin_kinds};
 use pollcast::io::InterfaceId;
@@ -123,7 +123,7 @@ fn a_thread_answers_the_kernel_and_asks_it() {
         // The last in fragments, both ways.
         for len in [0, 1, 100, 1472, 9000] {
             kernel.send(&vec![7; len]).unwrap();
-            assert_eq!(kernel.recv(&mut buf).unwrap(), len);
+            assert_eq!(uninterrupted(|| kernel.recv(&mut buf)).unwrap(), len);
         }
         // Another thread, with a socket that is connected: it gets a port by itself.
         let server = UdpSocket::bind("198.18.0.1:0").unwrap();
@@ -132,7 +132,7 @@ fn a_thread_answers_the_kernel_and_asks_it() {
         client.set_read_timeout(Some(PATIENCE));
         client.connect(server.local_addr().unwrap()).unwrap();
         client.send(b"question").unwrap();
-        let (len, from) = server.recv_from(&mut buf).unwrap();
+        let (len, from) = uninterrupted(|| server.recv_from(&mut buf)).unwrap();
         assert_eq!((&buf[..len], from), (&b"question"[..], client.local_addr()));
         server.send_to(b"answer", from).unwrap();
         assert_eq!(client.recv(&mut buf).unwrap(), 6);

@@ -8,7 +8,7 @@ use std::net::UdpSocket;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use dpdk_alone::{alone, in_namespace, ip, may_make_namespaces, options, pool, port};
+use dpdk_alone::{alone, in_namespace, ip, may_make_namespaces, options, pool, port, uninterrupted};
 use pollcast::addr::MacAddr;
 use pollcast::dpdk::{Eal, Mbuf, Port, RxQueue};
 use pollcast::io::{
@@ -80,7 +80,7 @@ fn the_kernel_and_a_tap_port_understand_each_other() {
         burst.push(buf).unwrap();
         assert_eq!(tx.tx_burst(&mut burst), 1);
         let mut answer = [0; 64];
-        let (len, from) = kernel.recv_from(&mut answer).unwrap();
+        let (len, from) = uninterrupted(|| kernel.recv_from(&mut answer)).unwrap();
         assert_eq!((&answer[..len], from.to_string().as_str()), (&b"hello"[..], "198.18.0.2:7"));
 
         // The driver accepts the list (and filters nothing).

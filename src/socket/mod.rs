@@ -15,6 +15,9 @@
 //! asks the heap for nothing. Not here: who is bound where, which is `stack`'s to know and control's to change; and what
 //! is on the wire.
 //!
+//! On a port that is a `net_tap`, DPDK tells of packets by signals. These sockets go on waiting; a call of the kernel's in your
+//! threads that has a timeout may end with `EINTR` (signal(7)), as after any signal.
+//!
 //! ```
 //! use pollcast::socket::{Packets, PacketsOptions};
 //!

@@ -1,6 +1,7 @@
 //! One EAL a process: each test runs in a process of its own, this program again with the one test chosen.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+use std::io;
 use std::process::Command;
 
 use pollcast::addr::MacAddr;
@@ -28,6 +29,16 @@ pub(crate) fn alone(test: &str, body: impl FnOnce()) -> Option<String> {
     // A misspelt name would run no test, and succeed.
     assert!(said.contains("1 passed"), "{test} is not the name of this test:\n{said}");
     Some(complained)
+}
+
+/// What `call` gives: DPDK's taps tell of packets by a signal, and what has a timeout is not begun again after one (signal(7)).
+pub(crate) fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
 }
 
 /// Whether the test can make namespaces; says so if not.
