@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use dpdk_alone::alone;
+use dpdk_alone::{alone, settings};
 use pollcast::config::{Config, Kind, Machine, Plan};
 use pollcast::host::{Host, HostError, Shutdown, builtin_kinds};
 use pollcast::io::PacketBuf;
@@ -98,14 +98,7 @@ impl Lab {
         let (input, output) = (self.path("in.pcap"), self.path("out.pcap"));
         let text = format!(
             r#"
-            [eal]
-            hugepages = "none"
-            file_prefix = "pollcast-test-{}"
-            [ctl]
-            socket = "{}"
-            [workers]
-            cpus = [0]
-            control_cpu = 0
+            {}
             [[port]]
             device = "net_pcap0,rx_pcap={},tx_pcap={}"
             mac = "02:00:00:00:00:02"
@@ -115,8 +108,7 @@ impl Lab {
             listen = ["0.0.0.0:9000"]
             groups = [{{ group = "239.1.2.3" }}]
             "#,
-            std::process::id(),
-            self.path("ctl.sock").display(),
+            settings(&self.folder),
             input.display(),
             output.display(),
         );

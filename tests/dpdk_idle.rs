@@ -9,7 +9,7 @@ use std::net::UdpSocket;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dpdk_alone::{in_namespace, ip, uninterrupted};
+use dpdk_alone::{in_namespace, ip, settings, uninterrupted};
 use pollcast::config::{Config, Kind, Machine, Plan};
 use pollcast::ctl::Client;
 use pollcast::engine::command::{Answer, Command, WorkerAnswer};
@@ -66,14 +66,7 @@ impl Ticker {
 fn plan(folder: &tempfile::TempDir, service: &str) -> Plan {
     let text = format!(
         r#"
-        [eal]
-        hugepages = "none"
-        file_prefix = "pollcast-test-{}"
-        [ctl]
-        socket = "{}"
-        [workers]
-        cpus = [0]
-        control_cpu = 0
+        {}
         idle = "adaptive"
         [[port]]
         name = "p0"
@@ -82,8 +75,7 @@ fn plan(folder: &tempfile::TempDir, service: &str) -> Plan {
         addresses = ["198.18.0.2/24"]
         {service}
         "#,
-        std::process::id(),
-        folder.path().join("ctl.sock").display(),
+        settings(folder),
     );
     let kinds = builtin_kinds().with(Kind::of::<NoOptions>("ticker", &[]));
     Config::parse(&text, "idle.toml".as_ref()).unwrap().check(&Machine::new([0]), &kinds).unwrap()

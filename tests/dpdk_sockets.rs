@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dpdk_alone::{alone, in_namespace, ip, may_make_namespaces, uninterrupted};
+use dpdk_alone::{alone, in_namespace, ip, may_make_namespaces, settings, uninterrupted};
 use pollcast::config::{Config, Machine};
 use pollcast::host::{Host, Running, builtin_kinds};
 use pollcast::io::InterfaceId;
@@ -27,14 +27,7 @@ const VICTIM: &str = "POLLCAST_TEST_VICTIM";
 fn host(folder: &tempfile::TempDir) -> Running {
     let text = format!(
         r#"
-        [eal]
-        hugepages = "none"
-        file_prefix = "pollcast-test-{}"
-        [ctl]
-        socket = "{}"
-        [workers]
-        cpus = [0]
-        control_cpu = 0
+        {}
         [[port]]
         name = "p0"
         device = "net_tap0,iface=pcsock0"
@@ -42,8 +35,7 @@ fn host(folder: &tempfile::TempDir) -> Running {
         addresses = ["198.18.0.2/24"]
         gateway4 = "198.18.0.1"
         "#,
-        std::process::id(),
-        folder.path().join("ctl.sock").display(),
+        settings(folder),
     );
     let plan =
         Config::parse(&text, "sockets.toml".as_ref()).unwrap().check(&Machine::new([0]), &builtin_kinds());

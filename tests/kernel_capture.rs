@@ -5,13 +5,11 @@ mod common;
 
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::thread;
+use std::process::Command;
 use std::time::Duration;
 
+use common::capture::Capture;
 use common::*;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
 
@@ -85,39 +83,15 @@ fn tshark_finds_nothing_wrong_with_our_frames() {
         return;
     }
     let mut lab = Lab::mute(ECHO);
-    let dir = tempfile::tempdir().unwrap();
-    let capture = dir.path().join("capture.pcap");
-    let mut tcpdump = lab.netns.spawn("tcpdump", |command| {
-        // Room for a burst: by default each frame takes a quarter of a megabyte of a buffer of two.
-        command.args([
-            "-i",
-            DEVICE,
-            "-s",
-            "2000",
-            "-B",
-            "16384",
-            "-U",
-            "--immediate-mode",
-            "-Z",
-            "root",
-            "-w",
-        ]);
-        command.arg(&capture);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-    });
-    // It writes the file's header when it listens.
-    while !std::fs::metadata(&capture).is_ok_and(|file| file.len() >= 24) {
-        assert!(tcpdump.try_wait().unwrap().is_none(), "tcpdump ended at its start");
-        thread::sleep(Duration::from_millis(10));
-    }
+    let mut tcpdump = Capture::start(&lab.netns, DEVICE);
+    let capture = tcpdump.file();
     provoke_everything(&mut lab);
     // One of the other side's frames is wrong, to see that tshark would say so.
     let mut wrong = udp_frame(PEER, 4000, HOST, 7, b"wrong");
     wrong[45] ^= 0xff;
     lab.assert_dropped(&wrong, "udp_checksum");
     lab.pollcast.stop();
-    kill(Pid::from_raw(tcpdump.id().cast_signed()), Signal::SIGINT).unwrap();
-    tcpdump.wait().unwrap();
+    tcpdump.end();
 
     let ours = "eth.src == 02:00:00:00:00:02";
     // Of expert words, warnings and errors; but that two hosts claim one address is what the test played.

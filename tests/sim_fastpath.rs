@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use fastpath_common::{OWN_MAC, PEER_MAC, World, any_status, meta};
+use fastpath_common::{OWN_MAC, PEER_MAC, World, altered, any_status, meta};
 use pollcast::addr::{Group, Ipv4Cidr, Unicast, V4};
 use pollcast::fastpath::Level;
 use pollcast::io::{ChecksumStatus, InterfaceId, PacketBuf, RxMeta};
@@ -309,14 +309,7 @@ proptest! {
     ) {
         let world = world(&[("198.18.0.2", 24)]);
         let frame = |(src, dst, ports, payload, change, cut): (_, _, _, Vec<u8>, Option<(usize, u8)>, Option<usize>)| {
-            let mut frame = frame(src, dst, ports, &payload);
-            if let Some((at, byte)) = change {
-                frame[at] = byte;
-            }
-            if let Some(len) = cut {
-                frame.resize(len, 0x55);
-            }
-            frame
+            altered(frame(src, dst, ports, &payload), change, cut)
         };
         world.compare_each_of(&frames.into_iter().map(frame).collect::<Vec<_>>(), meta(statuses.0, statuses.1));
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use fastpath_common::{OWN_MAC, PEER_MAC, Taken, World, any_status, meta};
+use fastpath_common::{OWN_MAC, PEER_MAC, Taken, World, altered, any_status, meta};
 use pollcast::addr::{Cidr, Group, Ipv4Cidr, MacAddr, Unicast, V6};
 use pollcast::fastpath::Level;
 use pollcast::io::{ChecksumStatus, InterfaceId, PacketBuf, RxMeta};
@@ -437,14 +437,7 @@ proptest! {
         statuses in (any_status(), any_status()),
     ) {
         let frame = |(src, dst, ports, payload, change, cut): (_, _, _, Vec<u8>, Option<(usize, u8)>, Option<usize>)| {
-            let mut frame = frame(src, dst, ports, &payload);
-            if let Some((at, byte)) = change {
-                frame[at] = byte;
-            }
-            if let Some(len) = cut {
-                frame.resize(len, 0x55);
-            }
-            frame
+            altered(frame(src, dst, ports, &payload), change, cut)
         };
         world().compare_each_of(&frames.into_iter().map(frame).collect::<Vec<_>>(), meta(statuses.0, statuses.1));
     }

@@ -5,17 +5,17 @@ mod sockets_common;
 
 use core::time::Duration;
 
-use pollcast::addr::{Cidr, MacAddr, Unicast};
-use pollcast::io::{Addressing6, DropReason, InterfaceId, LinkLocal, PmtuDiscovery};
+use pollcast::addr::MacAddr;
+use pollcast::io::{DropReason, InterfaceId, PmtuDiscovery};
 use pollcast::sim::frames::ndp::NdpFrame;
 use pollcast::sim::frames::udp::{UdpFrame, UdpSum};
 use pollcast::sim::frames::udp6::UdpFrame6;
 use pollcast::sim::frames::{IcmpFrame, IcmpFrame6};
-use pollcast::sim::setup::{PortOptions, WorldOptions};
+use pollcast::sim::setup::PortOptions;
 use pollcast::sim::world::World;
 use pollcast::socket::{ErrorOrigin, Level, RecvFlags, UdpSocket};
 use pollcast::stack::sockets::Errno;
-use sockets_common::{addr, bound, ip};
+use sockets_common::{addr, bound, dual_world, ip};
 
 const PEER: &str = "198.18.0.1:40000";
 const PEER6: &str = "[2001:db8::1]:40000";
@@ -23,24 +23,7 @@ const OWN6: &str = "[2001:db8::2]:5000";
 const GROUP6: &str = "[ff0e::9]:5000";
 
 fn world() -> World {
-    let unicast = |addr: &str| Unicast::new(addr.parse().unwrap()).unwrap();
-    let addressing6 = Addressing6 {
-        link_local: LinkLocal::Addr(unicast("fe80::2")),
-        statics: vec![Cidr::new(unicast("2001:db8::2"), 64).unwrap()],
-        router_discovery: false,
-        ..Addressing6::new()
-    };
-    let port = PortOptions {
-        addressing6: Some(addressing6),
-        stations: vec!["198.18.0.1".parse().unwrap()],
-        ..PortOptions::new(0)
-    };
-    let options =
-        WorldOptions { services: Vec::new(), ports: vec![port], large: 64, ..WorldOptions::default() };
-    let mut world = World::new(13, &options);
-    world.run_for(Duration::from_secs(10));
-    world.take_sent(0);
-    world
+    dual_world(PortOptions::new(0))
 }
 
 /// How a datagram left: frames, and whether they had DF.

@@ -4,16 +4,16 @@ mod sockets_common;
 
 use core::time::Duration;
 
-use pollcast::addr::{Cidr, Unicast};
+use pollcast::addr::Unicast;
 use pollcast::engine::counters::Counter;
-use pollcast::io::{Addressing6, DropReason, InterfaceId, LinkLocal, PmtuDiscovery};
+use pollcast::io::{DropReason, InterfaceId, PmtuDiscovery};
 use pollcast::sim::frames::udp::UdpFrame;
 use pollcast::sim::frames::udp6::UdpFrame6;
-use pollcast::sim::setup::{PortOptions, WorldOptions};
+use pollcast::sim::setup::PortOptions;
 use pollcast::sim::world::World;
 use pollcast::socket::{ErrorOrigin, Level, SendControl, SendFlags, SendMessage};
 use pollcast::stack::sockets::Errno;
-use sockets_common::{addr, bound, ip};
+use sockets_common::{addr, bound, dual_world, ip};
 
 const HOST: &str = "198.18.0.2:5000";
 const PEER: &str = "198.18.0.1:40000";
@@ -21,25 +21,7 @@ const GROUP: &str = "239.1.2.3:6000";
 const OWN6: &str = "2001:db8::2";
 
 fn world() -> World {
-    let unicast = |addr: &str| Unicast::new(addr.parse().unwrap()).unwrap();
-    let addressing6 = Addressing6 {
-        link_local: LinkLocal::Addr(unicast("fe80::2")),
-        statics: vec![Cidr::new(unicast(OWN6), 64).unwrap()],
-        router_discovery: false,
-        ..Addressing6::new()
-    };
-    let port = PortOptions {
-        addressing6: Some(addressing6),
-        stations: vec!["198.18.0.1".parse().unwrap()],
-        gateway4: Unicast::new("198.18.0.1".parse().unwrap()),
-        ..PortOptions::new(0)
-    };
-    let options =
-        WorldOptions { services: Vec::new(), ports: vec![port], large: 64, ..WorldOptions::default() };
-    let mut world = World::new(13, &options);
-    world.run_for(Duration::from_secs(10));
-    world.take_sent(0);
-    world
+    dual_world(PortOptions { gateway4: Unicast::new("198.18.0.1".parse().unwrap()), ..PortOptions::new(0) })
 }
 
 /// The datagrams that left.

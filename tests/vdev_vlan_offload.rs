@@ -5,11 +5,10 @@ mod common;
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::Path;
-use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::capture::Capture;
 use common::corpus::{frames_of, pcap};
 use common::*;
 
@@ -62,30 +61,6 @@ fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Ended when dropped.
-struct Capture(Child);
-
-impl Capture {
-    /// Of what arrives on `device`, tags and all.
-    fn start(netns: &Netns, device: &str, file: &Path) -> Self {
-        let child = netns.spawn("tcpdump", |command| {
-            command
-                .args(["-i", device, "-s", "2000", "-U", "--immediate-mode", "-Z", "root", "-w"])
-                .arg(file);
-            command.stdout(Stdio::null()).stderr(Stdio::null());
-        });
-        wait_for("tcpdump's file", || fs::metadata(file).ok().filter(|meta| meta.len() >= 24));
-        Self(child)
-    }
-}
-
-impl Drop for Capture {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 // E12: af_packet takes tags off whoever wants them, and is asked to put them on.
 #[test]
 fn tags_that_the_driver_handles_are_the_same_on_the_wire() {
@@ -99,9 +74,7 @@ fn tags_that_the_driver_handles_are_the_same_on_the_wire() {
         netns.ip(&format!("link set {end} up"));
     }
     let raw = RawPeer::new(&netns, "ve1");
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("wire.pcap");
-    let capture = Capture::start(&netns, "ve1", &file);
+    let capture = Capture::start(&netns, "ve1");
     let mut pollcast = Pollcast::start(&netns, &config("net_af_packet0,iface=ve0"));
     let offloads = pollcast.ctl(&["ports"])[0]["offloads"].clone();
     let has = |offload: &str| offloads.as_array().unwrap().iter().any(|o| o == offload);
@@ -110,7 +83,7 @@ fn tags_that_the_driver_handles_are_the_same_on_the_wire() {
     raw.send(&tagged(&request(PEER_100, HOST_100, b"on 100"), 0x8100, 100));
     raw.send(&tagged(&request(PEER_100, HOST_100, b"nowhere"), 0x8100, 101));
     let seen = wait_for("two echoes", || {
-        let sent = frames_of(&fs::read(&file).unwrap());
+        let sent = capture.frames();
         let both = [echoes(&sent, HOST), echoes(&sent, HOST_100)];
         both.iter().all(|echoes| !echoes.is_empty()).then_some(both)
     });
@@ -118,7 +91,6 @@ fn tags_that_the_driver_handles_are_the_same_on_the_wire() {
     assert_eq!(seen, [one(None, b"untagged"), one(Some(100), b"on 100")]);
     assert_eq!(drops(&pollcast, "vlan_unknown"), 1);
     pollcast.stop();
-    drop(capture);
 }
 
 // A port that is on one VLAN and nothing else: `vlan = 100`.

@@ -1,10 +1,13 @@
 //! What passes a device, with the tags of VLANs, which the kernel keeps from a raw socket.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::corpus::frames_of;
 use super::netns::Netns;
@@ -48,9 +51,15 @@ impl Capture {
         capture
     }
 
-    fn file(&self) -> PathBuf {
-        let dir: &Path = self.dir.path();
-        dir.join("wire.pcap")
+    /// Where it is written, packet by packet.
+    pub fn file(&self) -> PathBuf {
+        self.dir.path().join("wire.pcap")
+    }
+
+    /// Has it end and write down what it has.
+    pub fn end(&mut self) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGINT).unwrap();
+        self.child.wait().unwrap();
     }
 
     fn bytes(&self) -> Vec<u8> {

@@ -8,6 +8,7 @@ use pollcast::addr::MacAddr;
 use pollcast::config::plan::{EalPlan, Hugepages, OffloadSet, PortPlan, Rps};
 use pollcast::dpdk::{Eal, EalOptions, Mempool, MempoolOptions};
 use pollcast::io::FilterPolicy;
+use tempfile::TempDir;
 
 const CHILD: &str = "POLLCAST_TEST_ALONE";
 
@@ -59,6 +60,25 @@ pub(crate) fn in_namespace(test: &str, body: impl FnOnce()) {
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
         body();
     });
+}
+
+/// The beginning of a host's configuration: no hugepages, what names it is this process's, CPU 0, and control in `folder`. Ends
+/// in the table of workers.
+pub(crate) fn settings(folder: &TempDir) -> String {
+    format!(
+        r#"
+        [eal]
+        hugepages = "none"
+        file_prefix = "pollcast-test-{}"
+        [ctl]
+        socket = "{}"
+        [workers]
+        cpus = [0]
+        control_cpu = 0
+        "#,
+        std::process::id(),
+        folder.path().join("ctl.sock").display(),
+    )
 }
 
 /// ip(8).

@@ -26,6 +26,17 @@ pub fn meta(ip: ChecksumStatus, l4: ChecksumStatus) -> RxMeta {
     RxMeta { ip_checksum: ip, l4_checksum: l4, ..RxMeta::default() }
 }
 
+/// `frame` with one byte changed, and cut off or filled up to a length.
+pub fn altered(mut frame: Vec<u8>, change: Option<(usize, u8)>, len: Option<usize>) -> Vec<u8> {
+    if let Some((at, byte)) = change {
+        frame[at] = byte;
+    }
+    if let Some(len) = len {
+        frame.resize(len, 0x55);
+    }
+    frame
+}
+
 pub fn any_status() -> impl Strategy<Value = ChecksumStatus> {
     use ChecksumStatus::{Bad, Good, None, Unknown};
     prop_oneof![4 => Just(Unknown), 1 => Just(Good), 1 => Just(Bad), 1 => Just(None)]

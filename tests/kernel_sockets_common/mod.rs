@@ -20,7 +20,7 @@ use pollcast::config::{Config, Machine};
 use pollcast::host::{Host, Running, builtin_kinds};
 
 use crate::common::{FarEnd, Netns, RawPeer};
-use crate::dpdk_alone::in_namespace;
+use crate::dpdk_alone::{in_namespace, settings};
 use sock::Sock;
 use version::VERSIONS;
 use wire::described;
@@ -50,14 +50,7 @@ enum Which {
 pub(crate) fn pollcast(folder: &tempfile::TempDir, ipv6: &str) -> Running {
     let text = format!(
         r#"
-        [eal]
-        hugepages = "none"
-        file_prefix = "pollcast-test-{}"
-        [ctl]
-        socket = "{}"
-        [workers]
-        cpus = [0]
-        control_cpu = 0
+        {}
         [[port]]
         name = "p0"
         device = "net_tap0,iface=pcsock1"
@@ -66,8 +59,7 @@ pub(crate) fn pollcast(folder: &tempfile::TempDir, ipv6: &str) -> Running {
         router_discovery = false
         {ipv6}
         "#,
-        std::process::id(),
-        folder.path().join("ctl.sock").display(),
+        settings(folder),
     );
     let plan =
         Config::parse(&text, "sockets.toml".as_ref()).unwrap().check(&Machine::new([0]), &builtin_kinds());

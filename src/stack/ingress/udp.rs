@@ -42,11 +42,9 @@ pub(super) fn decide<F: Over>(
     let Some(sum) = payload_sum(datagram, &udp, meta) else { return Decision::Drop(DropReason::UdpChecksum) };
     // U06, RFC 6936 4, Linux `__udp6_lib_rcv`: over IPv6, one that says that it has none is for those alone who take such, and
     // provokes nothing.
-    let found = if udp.checksum() == 0 && !F::ZERO_IS_NONE {
-        find_unsummed(datagram, (udp.src_port(), udp.dst_port()), interface.id, inet, table)
-    } else {
-        find_socket(datagram, (udp.src_port(), udp.dst_port()), interface.id, inet, table)
-    };
+    let unsummed = udp.checksum() == 0 && !F::ZERO_IS_NONE;
+    let ports = (udp.src_port(), udp.dst_port());
+    let found = find_socket(datagram, ports, interface.id, (inet, table), unsummed);
     match found {
         Ok(First { socket, others }) => {
             let parts = Parts::new(l3, l4, udp.length()).on(interface.id).tagged(interface.vlan.is_some());
@@ -79,45 +77,28 @@ fn payload_sum<F: Over>(datagram: &Datagram<'_, F>, udp: &Udp<'_>, meta: RxMeta)
     }
 }
 
-/// The (first) socket that a datagram is for, or why there is none.
+/// The (first) socket that a datagram is for, or why there is none; of one that is `unsummed`, among those that take such.
 fn find_socket<F: Over>(
     datagram: &Datagram<'_, F>,
     (sport, dport): (u16, u16),
     interface: InterfaceId,
-    inet: &Inet<F>,
-    table: &PortTable,
+    (inet, table): (&Inet<F>, &PortTable),
+    unsummed: bool,
 ) -> Result<First, DropReason> {
     let Datagram { src, dst, cast, .. } = *datagram;
     let flow = Flow::<F> { src, sport, dst, dport };
+    let for_many = ForMany { interface, flow, cast };
     match cast {
         // U10: nothing is bound to port 0, so it is unreachable like any other. U13: one alone has it.
         Cast::Unicast => {
             let found = table.unicast(interface, &flow);
-            found.map(|found| First { socket: found.socket, others: false }).ok_or(DropReason::UdpNoPort)
+            let found = found.filter(|found| !unsummed || table.takes_unsummed(found.socket));
+            let nobody = if unsummed { DropReason::UdpChecksum } else { DropReason::UdpNoPort };
+            found.map(|found| First { socket: found.socket, others: false }).ok_or(nobody)
         }
-        Cast::Broadcast | Cast::Multicast => {
-            audience::first(&ForMany { interface, flow, cast }, &inet.groups, table)
+        Cast::Broadcast | Cast::Multicast if unsummed => {
+            audience::first_unsummed(&for_many, &inet.groups, table)
         }
-    }
-}
-
-/// The (first) socket that a datagram without a checksum over IPv6 is for.
-fn find_unsummed<F: Over>(
-    datagram: &Datagram<'_, F>,
-    (sport, dport): (u16, u16),
-    interface: InterfaceId,
-    inet: &Inet<F>,
-    table: &PortTable,
-) -> Result<First, DropReason> {
-    let Datagram { src, dst, cast, .. } = *datagram;
-    let flow = Flow::<F> { src, sport, dst, dport };
-    match cast {
-        Cast::Unicast => {
-            let found = table.unicast(interface, &flow).filter(|found| table.takes_unsummed(found.socket));
-            found.map(|found| First { socket: found.socket, others: false }).ok_or(DropReason::UdpChecksum)
-        }
-        Cast::Broadcast | Cast::Multicast => {
-            audience::first_unsummed(&ForMany { interface, flow, cast }, &inet.groups, table)
-        }
+        Cast::Broadcast | Cast::Multicast => audience::first(&for_many, &inet.groups, table),
     }
 }
