@@ -7,6 +7,7 @@ use std::process::{Child, Command};
 use std::thread;
 
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::unistd::gettid;
 
 use super::warden;
 
@@ -92,6 +93,6 @@ impl Netns {
 
     /// A path by which `ip` knows the namespace.
     pub fn path(&self) -> String {
-        format!("/proc/{}/fd/{}", std::process::id(), self.namespace.as_raw_fd())
+        format!("/proc/{}/fd/{}", gettid(), self.namespace.as_raw_fd())
     }
 }

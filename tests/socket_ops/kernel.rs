@@ -9,7 +9,7 @@ use std::{array, fs, thread};
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
+use nix::sched::{CloneFlags, CpuSet, sched_getcpu, sched_setaffinity, unshare};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrStorage, bind,
     connect, getpeername, getsockname, getsockopt, recvmsg, sendmsg, socket, sockopt,
@@ -53,6 +53,7 @@ impl Kernel {
     /// With the addresses, neighbours and gateway of [`who`]; nothing in it speaks unasked but of its groups.
     pub fn new() -> Self {
         stay_on_this_cpu();
+        keep_files_apart();
         let (host, peer) = (Netns::new(), Netns::new());
         for (n, index) in INDICES.iter().enumerate() {
             host.ip(&format!("link add e{n} index {index} type veth peer name p{n} netns {}", peer.path()));
@@ -177,6 +178,12 @@ fn stay_on_this_cpu() {
     let mut cpus = CpuSet::new();
     cpus.set(sched_getcpu().unwrap()).unwrap();
     sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
+}
+
+/// From now on no other thread's files are this one's. A program that another test starts would hold our sockets from its fork to
+/// its exec, and a socket that was closed meanwhile would still have its port.
+fn keep_files_apart() {
+    unshare(CloneFlags::CLONE_FILES).unwrap();
 }
 
 /// Linux's number of an interface.
