@@ -546,3 +546,25 @@ fn every_decision_is_in_the_index() {
         .collect();
     assert_eq!(missing, Vec::<String>::new());
 }
+
+/// The modules of the test program `tests/NAME/` that its `main` does not name: nothing would run them.
+fn unnamed<'a>(name: &str, main: &str, files: &'a [String]) -> Vec<&'a str> {
+    let folder = format!("tests/{name}/");
+    let modules = files.iter().filter_map(|path| path.strip_prefix(&folder)?.strip_suffix(".rs"));
+    let is_named = |module: &str| main.lines().any(|line| line == format!("mod {module};"));
+    modules.filter(|module| !module.contains('/') && *module != "main" && !is_named(module)).collect()
+}
+
+#[test]
+fn every_file_of_a_test_program_is_a_part_of_it() {
+    let files = files();
+    let programs: Vec<_> =
+        files.iter().filter_map(|path| path.strip_prefix("tests/")?.strip_suffix("/main.rs")).collect();
+    assert!(programs.contains(&"sim"), "{programs:?}");
+    for name in programs {
+        let main = std::fs::read_to_string(root().join(format!("tests/{name}/main.rs"))).expect(name);
+        assert_eq!(unnamed(name, &main, &files), Vec::<&str>::new(), "of tests/{name}/main.rs");
+    }
+    let made_up = ["tests/a/main.rs", "tests/a/b.rs", "tests/a/c.rs", "tests/d.rs"].map(str::to_owned);
+    assert_eq!(unnamed("a", "mod c;\n", &made_up), ["b"]);
+}

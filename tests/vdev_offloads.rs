@@ -1,5 +1,5 @@
 //! Combinations of the offloads that a virtual device's driver offers: the frames that come out and the counters are the same as
-//! with none of them. `tests/sim_offloads.rs` does the same with every combination, on a simulated NIC.
+//! with none of them. `tests/sim/offloads.rs` does the same with every combination, on a simulated NIC.
 #![cfg(all(feature = "dpdk", feature = "cli", feature = "sim"))]
 
 mod common;

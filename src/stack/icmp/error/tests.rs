@@ -1,5 +1,5 @@
-//! About which packets ICMPv6 errors are made: from RFC 4443 2.4(e). The frames that come of it are in `tests/sim_icmp6.rs`, and
-//! IPv4's in `tests/sim_icmp.rs`.
+//! About which packets ICMPv6 errors are made: from RFC 4443 2.4(e). The frames that come of it are in `tests/sim/icmp6.rs`, and
+//! IPv4's in `tests/sim/icmp.rs`.
 
 use core::net::Ipv6Addr;
 

@@ -1,4 +1,4 @@
-//! What ICMPv6 errors report: from RFC 4443 and RFC 8201. Those of IPv4 are in `tests/sim_icmp.rs`.
+//! What ICMPv6 errors report: from RFC 4443 and RFC 8201. Those of IPv4 are in `tests/sim/icmp.rs`.
 
 use core::net::Ipv6Addr;
 
