@@ -59,6 +59,16 @@ impl Case {
         self
     }
 
+    /// The same after these frames, a few at a time, and whatever they led to.
+    pub(crate) fn having_heard(mut self, frames: Vec<Vec<u8>>) -> Self {
+        for some in frames.chunks(BURST) {
+            some.iter().for_each(|frame| _ = self.world.inject(0, frame));
+            self.world.settle();
+            self.world.take_sent(0);
+        }
+        self
+    }
+
     /// Learns to which queue the NIC puts each frame, by having it do so.
     fn share_out(&mut self, frames: Vec<Vec<u8>>) -> Result<(), String> {
         if self.queues.len() == 1 {

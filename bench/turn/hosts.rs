@@ -1,16 +1,17 @@
 //! The hosts that are measured, by name, and the frames that each receives.
 
-use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 
-use pollcast::addr::{Cidr, Ipv4Cidr, Unicast, V6, Vid};
+use pollcast::addr::{Cidr, Group, Ipv4Cidr, Unicast, V6, Vid};
+use pollcast::engine::worker::Manner;
 use pollcast::fastpath::Level;
-use pollcast::io::{Addressing6, LinkLocal};
+use pollcast::io::{Addressing6, InterfaceId, LinkLocal, ReplyPath};
 use pollcast::rng::Rng;
 use pollcast::service::EchoOptions;
 use pollcast::sim::frames::udp6::UdpFrame6;
 use pollcast::sim::frames::{UdpFrame, fragment};
 use pollcast::sim::setup::{PortOptions, ServiceOptions, VlanOptions, WorldOptions};
-use pollcast::stack::membership::Limits;
+use pollcast::stack::membership::{Limits, SourceFilter};
 
 use crate::case::Case;
 
@@ -18,14 +19,17 @@ use crate::case::Case;
 pub(crate) const KERNEL: &str = "kernel";
 
 /// What [`of`] knows, and [`KERNEL`].
-pub(crate) const NAMES: [&str; 13] = [
+pub(crate) const NAMES: [&str; 16] = [
     "ipv4",
     "ipv6",
     "vlan",
     "sockets",
     "groups",
+    "groups6",
+    "feeds",
     "addresses",
     "peers",
+    "neighbors",
     "workers",
     "steered",
     "fan-out",
@@ -58,8 +62,11 @@ pub(crate) fn of(name: &str, size: u32) -> Result<Case, String> {
         "vlan" => vlan(),
         "sockets" => sockets(size),
         "groups" => groups(size),
+        "groups6" => groups6(size),
+        "feeds" => feeds(size),
         "addresses" => addresses(size),
         "peers" => peers(size),
+        "neighbors" => neighbors(size),
         "workers" => workers(size),
         "steered" => steered(size),
         "fan-out" => fan_out(size),
@@ -99,7 +106,8 @@ fn cidr(addr: Ipv4Addr, len: u8) -> Vec<Ipv4Cidr> {
     Unicast::new(addr).and_then(|addr| Ipv4Cidr::new(addr, len)).into_iter().collect()
 }
 
-fn ipv6() -> Result<Case, String> {
+/// A port with one address of IPv6, 2001:db8::2.
+fn port6() -> Result<PortOptions, String> {
     let unicast = |text: &str| text.parse().ok().and_then(Unicast::<V6>::new).ok_or("not a host's address");
     let own = Cidr::new(unicast("2001:db8::2")?, 64).ok_or("not a prefix")?;
     let addressing6 = Addressing6 {
@@ -108,7 +116,11 @@ fn ipv6() -> Result<Case, String> {
         router_discovery: false,
         ..Addressing6::new()
     };
-    let port = PortOptions { addressing6: Some(addressing6), ..PortOptions::new(0) };
+    Ok(PortOptions { addressing6: Some(addressing6), ..PortOptions::new(0) })
+}
+
+fn ipv6() -> Result<Case, String> {
+    let port = port6()?;
     let frame = |flow| UdpFrame6::new(&format!("[2001:db8::1]:{}", 1024 + flow), "[2001:db8::2]:7", &PAYLOAD);
     let frames = (0..FLOWS).map(|flow| frame(flow).to_mac(port.nic.mac).frame()).collect();
     Case::new(WorldOptions { ports: vec![port], ..options(vec![echo().dual_stack()]) }, frames)
@@ -160,6 +172,31 @@ fn groups(size: u32) -> Result<Case, String> {
     Case::new(WorldOptions { ports: vec![port], ..options(vec![echo]) }, frames)
 }
 
+/// The same over IPv6.
+fn groups6(size: u32) -> Result<Case, String> {
+    let group = |n: u32| Ipv6Addr::from_bits(0xff15 << 112 | u128::from(n) + 1);
+    let mut echo = echo().dual_stack();
+    let joined = (0..size).filter_map(|n| Group::<V6>::new(group(n)));
+    echo.groups6 = joined.map(|group| (InterfaceId(0), group, SourceFilter::ANY)).collect();
+    let make = |n| UdpFrame6::new("[2001:db8::1]:40000", &format!("[{}]:7", group(n)), &PAYLOAD).frame();
+    let port = PortOptions { membership_limits: Limits::NONE, ..port6()? };
+    Case::new(WorldOptions { ports: vec![port], ..options(vec![echo]) }, drawn(size, make))
+}
+
+/// `size` source-specific groups, each heard by a socket of its own, and of every other group from any of eight sources.
+fn feeds(size: u32) -> Result<Case, String> {
+    let group = |n: u32| Ipv4Addr::new(232, 1, 0, 0).to_bits() + n;
+    let group = |n: u32| Ipv4Addr::from_bits(group(n));
+    let sources: Vec<_> = (0..8).map(|n| Ipv4Addr::from_bits(PEER.to_bits() + 256 * n)).collect();
+    let of = |n: u32| if n.is_multiple_of(2) { &sources[..1] } else { &sources };
+    let listen = (0..size).map(|n| SocketAddr::from((group(n), 7))).collect();
+    let echo = (0..size).fold(echo(), |echo, n| echo.joining(group(n), of(n)));
+    let port = PortOptions { membership_limits: Limits::NONE, ..PortOptions::new(0) };
+    let frames = drawn(size, |n| frame((PEER, 40_000), (group(n), 7)));
+    let services = vec![ServiceOptions { listen, ..echo }];
+    Case::new(WorldOptions { ports: vec![port], ..options(services) }, frames)
+}
+
 /// A host with `size` addresses in a network of 16 bits, and datagrams to random ones of them.
 fn addresses(size: u32) -> Result<Case, String> {
     let own = |n: u32| Ipv4Addr::from_bits(HOST.to_bits() + n);
@@ -178,6 +215,26 @@ fn peers(size: u32) -> Result<Case, String> {
     let peer = |n: u32| Ipv4Addr::new(10, 9, 0, 0).to_bits() + n;
     let frames = drawn(size, |n| frame((Ipv4Addr::from_bits(peer(n)), 40_000), (HOST, 7)));
     Case::new(options(vec![echo()]), frames)
+}
+
+/// The same with answers by route: to `size` neighbours, each of which was asked for its Ethernet address before.
+fn neighbors(size: u32) -> Result<Case, String> {
+    let own = Ipv4Addr::new(10, 8, 0, 2);
+    let peer = |n: u32| Ipv4Addr::from_bits(Ipv4Addr::new(10, 9, 0, 0).to_bits() + n);
+    let port = PortOptions {
+        addresses: cidr(own, 14),
+        stations: (0..size).map(peer).collect(),
+        neighbors_max: 2 * size as usize + 64,
+        ..PortOptions::new(0)
+    };
+    let make = |n| {
+        let at = |(addr, port)| SocketAddrV4::new(addr, port);
+        UdpFrame::between(at((peer(n), 40_000)), at((own, 7)), &PAYLOAD).to_mac(port.nic.mac).frame()
+    };
+    let (each, frames) = ((0..size).map(make).collect(), drawn(size, make));
+    let manner = Manner { reply: ReplyPath::Route, ..Manner::default() };
+    let services = vec![ServiceOptions { manner, ..echo() }];
+    Ok(Case::new(WorldOptions { ports: vec![port], ..options(services) }, frames)?.having_heard(each))
 }
 
 /// `size` workers with a queue each; every turn has a whole burst.

@@ -61,7 +61,10 @@ impl<N: Nic> PortIo<N> {
         let Some(interface) = self.interfaces.get_mut(id) else { return };
         let inet = F::inet_mut(interface);
         match news {
-            News::Groups(table) => inet.groups = table,
+            News::Groups(table) => {
+                inet.groups = table;
+                self.view.set_groups(&self.interfaces);
+            }
             News::Routes(routes) => {
                 drop(inet.set_routes(routes));
                 self.view = View::of(&self.interfaces);

@@ -1,7 +1,7 @@
-//! The sockets of packets that are looked at one by one, looked up for all of them at once: in a large table, a wait for memory is
-//! shared by the burst.
+//! What packets that are looked at one by one are looked up in, fetched for all of them at once: in a large table, a wait for memory
+//! is shared by the burst. Of sockets the look-up itself is done, of groups it is as good as done.
 
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use arrayvec::ArrayVec;
 
@@ -12,9 +12,12 @@ use super::head::Words;
 use super::tagged::has_tag;
 use super::view6::addr;
 use super::{HEAD, LINK};
-use crate::addr::{V4, V6};
+use crate::addr::{Family, V4, V6};
 use crate::io::{BURST_MAX, InterfaceId, PacketBuf};
+use crate::stack::groups::GroupTable;
+use crate::stack::interface::Interface;
 use crate::stack::port_table::{Asked, Flow, PortTable, SocketId};
+use crate::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use crate::wire::vlan::{TAG_LEN, Tci};
 
 /// The sockets, in the order of the packets.
@@ -25,9 +28,12 @@ pub(super) struct Ahead {
 
 impl Ahead {
     /// The sockets of the packets in `slots`, if they are plain UDP to one host. Whether they are right is not asked. `None`: the table
-    /// is not large, and each is looked up when it is its turn.
+    /// is not large, and each is looked up when it is its turn. Of packets to groups, if there are many, what is read of these is near.
     #[inline(always)]
     pub(super) fn of<B: PacketBuf>(slots: &[Option<B>], port: Port<'_>) -> Option<Self> {
+        if port.view.has_many_groups {
+            fetch_groups(slots, port);
+        }
         port.table.is_large().then(|| Self::look_up(slots, port))
     }
 
@@ -50,18 +56,68 @@ impl Ahead {
     }
 }
 
+/// Has come near what the packets to groups are looked up in. Whether they are right is not asked either.
+#[inline(never)]
+fn fetch_groups<B: PacketBuf>(slots: &[Option<B>], port: Port<'_>) {
+    let to_groups = || slots.iter().flatten().filter_map(|buf| to_group(buf, port));
+    let mut is_more = false;
+    for (interface, group) in to_groups() {
+        match group {
+            IpAddr::V4(group) => is_more |= fetch_first(&interface.v4.groups, group),
+            IpAddr::V6(group) => is_more |= fetch_first(&interface.v6.groups, group),
+        }
+    }
+    if is_more {
+        for (interface, group) in to_groups() {
+            match group {
+                IpAddr::V4(group) => interface.v4.groups.fetch_more(group, &Near),
+                IpAddr::V6(group) => interface.v6.groups.fetch_more(group, &Near),
+            }
+        }
+    }
+}
+
+/// The first step of a look-up. Returns whether there may be another.
+#[inline(always)]
+fn fetch_first<F: Family>(groups: &GroupTable<F>, group: F::Addr) -> bool {
+    groups.fetch(group, &Near);
+    groups.has_more_to_fetch()
+}
+
+/// By which interface a packet to a group came, and to which group.
+#[inline(always)]
+fn to_group<'a, B: PacketBuf>(buf: &B, port: Port<'a>) -> Option<(&'a Interface, IpAddr)> {
+    if buf.data().first()? & 1 == 0 {
+        return None;
+    }
+    let (frame, interface) = network(buf, port)?;
+    let group = match frame.first_chunk::<HEAD>()?.load16::<12>() {
+        ETHERTYPE_IPV4 => Ipv4Addr::from(*frame.get(30..)?.first_chunk::<4>()?).into(),
+        ETHERTYPE_IPV6 => Ipv6Addr::from(*frame.get(38..)?.first_chunk::<16>()?).into(),
+        _ => return None,
+    };
+    Some((port.interfaces.get(interface)?, group))
+}
+
 #[inline]
 fn asked<B: PacketBuf>(buf: &B, port: Port<'_>) -> Option<Asked> {
+    let (frame, interface) = network(buf, port)?;
+    flow(frame, interface)
+}
+
+/// The frame as it would be without a tag, but for the addresses of its link, and the interface that it is for.
+#[inline(always)]
+fn network<'a, B: PacketBuf>(buf: &'a B, port: Port<'_>) -> Option<(&'a [u8], InterfaceId)> {
     let (frame, stripped) = (buf.data(), buf.rx_meta().stripped_tci);
     if stripped.is_none() && !has_tag(frame) {
-        return flow(frame, port.interfaces.untagged()?.id);
+        return Some((frame, port.interfaces.untagged()?.id));
     }
     let (tci, behind) = match stripped {
         Some(tci) => (tci, frame),
         None => (frame.first_chunk::<{ LINK + TAG_LEN }>()?.load16::<LINK>(), frame.get(TAG_LEN..)?),
     };
     let tagged = port.view.tagged.iter().find(|tagged| tagged.vid.get() == Tci(tci).vid())?;
-    flow(behind, tagged.id)
+    Some((behind, tagged.id))
 }
 
 /// From whom to whom, of UDP as the fast path takes it.

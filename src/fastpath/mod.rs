@@ -79,6 +79,8 @@ pub struct View {
     v6: View6,
     /// The same of the interfaces with a VLAN.
     tagged: Vec<Tagged>,
+    /// Whether one of all has joined so many groups that what is read of them is fetched ahead.
+    has_many_groups: bool,
 }
 
 /// The numbers of an interface with a VLAN.
@@ -114,7 +116,14 @@ impl View {
             is_first.then_some(Tagged { vid, id: interface.id, inserts: interface.tx_vlan_insert, view })
         });
         let untagged = interfaces.untagged().map_or_else(Self::of_none, Self::of_one);
-        Self { tagged: tagged.collect(), ..untagged }
+        let mut view = Self { tagged: tagged.collect(), ..untagged };
+        view.set_groups(interfaces);
+        view
+    }
+
+    /// To be told when groups are joined or left.
+    pub fn set_groups(&mut self, interfaces: &Interfaces) {
+        self.has_many_groups = interfaces.iter().any(|i| i.v4.groups.is_large() || i.v6.groups.is_large());
     }
 
     /// It matches no packet.
@@ -124,7 +133,20 @@ impl View {
         let own = Own { mac: 0, addr: 0, broadcast: u32::MAX, alone: true };
         let heads = Heads::of(own, InterfaceId(0));
         let Own { mac, addr, broadcast, .. } = own;
-        Self { mac, link, addr, broadcast, udp_len_max: 0, others, broadcasts, heads, v6, tagged }
+        let (udp_len_max, has_many_groups) = (0, false);
+        Self {
+            mac,
+            link,
+            addr,
+            broadcast,
+            udp_len_max,
+            others,
+            broadcasts,
+            heads,
+            v6,
+            tagged,
+            has_many_groups,
+        }
     }
 
     fn of_one(interface: &Interface) -> Self {
@@ -138,11 +160,10 @@ impl View {
         let (mac, v6) = (mac_word(interface.mac), View6::of(interface));
         let link = wide::link_of(mac);
         let (others, broadcasts): (Vec<u32>, Vec<u32>) = all.unzip();
-        let (others, broadcasts, tagged) = (OwnSet::of(others), OwnSet::of(broadcasts), Vec::new());
+        let (others, broadcasts) = (OwnSet::of(others), OwnSet::of(broadcasts));
         let own = Own { mac, addr, broadcast, alone: others.is_empty() };
         let heads = Heads::of(own, interface.id);
-        let mut view =
-            Self { mac, link, addr, broadcast, udp_len_max: 0, others, broadcasts, heads, v6, tagged };
+        let mut view = Self { mac, link, addr, broadcast, others, broadcasts, heads, v6, ..Self::of_none() };
         view.set_own_packet_max(interface);
         view
     }

@@ -20,6 +20,7 @@
 //! ```
 
 pub mod acd;
+pub mod admitted;
 pub mod arp;
 pub mod audience;
 pub mod egress;

@@ -1,14 +1,13 @@
 //! A map in parts, which a copy shares until one of the two changes: of a large one, a change copies one part.
 //!
 //! Control changes its copy and gives workers the whole of it, as if it were made anew each time; what it costs is a few
-//! dozen entries, whether there are ten or ten thousand. Readers take no lock and count nothing.
+//! dozen entries, whether there are ten or ten thousand. Readers take no lock and count nothing, and of what they look for they
+//! read the entry and nothing before it: a part is its entries, each where its hash says or in the next free place behind.
 
 use core::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
 
 /// Entries of a part, on average, from which on there are more parts.
 const PART_MAX: usize = 64;
@@ -16,19 +15,31 @@ const PART_MAX: usize = 64;
 /// How many times as many there are then.
 const GROWTH: usize = 4;
 
-/// What is shared.
-type Part<K, V> = Arc<HashTable<(K, V)>>;
+/// Places that a part has at least, once it has an entry.
+const SMALLEST: usize = 4;
+
+/// What is found by a key that it holds itself.
+pub(super) trait Keyed: Clone {
+    /// By what it is found.
+    type Key: Hash + Eq;
+
+    /// The key.
+    fn key(&self) -> &Self::Key;
+}
+
+/// What is shared: a power of two of places, or none. Half of them are used at most.
+type Part<E> = Arc<[Option<E>]>;
 
 /// The map.
 #[derive(Clone, Debug)]
-pub(super) struct Parts<K, V> {
+pub(super) struct Parts<E> {
     hash: FixedState,
     /// A power of two of them.
-    parts: Box<[Part<K, V>]>,
+    parts: Box<[Part<E>]>,
     len: usize,
 }
 
-impl<K: Hash + Eq + Clone, V: Clone> Parts<K, V> {
+impl<E: Keyed> Parts<E> {
     /// An empty one. `seed` keeps an outsider from choosing keys that collide.
     pub(super) fn new(seed: u64) -> Self {
         Self { hash: FixedState::with_seed(seed), parts: [Arc::default()].into(), len: 0 }
@@ -39,58 +50,127 @@ impl<K: Hash + Eq + Clone, V: Clone> Parts<K, V> {
         self.len
     }
 
-    /// The value of `key`.
+    /// The entry of `key`.
     #[inline]
-    pub(super) fn get(&self, key: &K) -> Option<&V> {
+    pub(super) fn get(&self, key: &E::Key) -> Option<&E> {
         let hash = self.hash.hash_one(key);
-        let part = self.parts.get(place(hash, self.parts.len()))?;
-        part.find(hash, |(k, _)| k == key).map(|(_, value)| value)
+        let part = self.parts.get(part_of(hash, self.parts.len()))?;
+        part.get(find(part, hash, key)?)?.as_ref()
     }
 
-    /// Gives `key` this value, or none. Only what shares its part with it is copied, if that is shared.
-    pub(super) fn set(&mut self, key: K, value: Option<V>) {
-        let Self { hash, parts, len } = self;
-        let hashed = hash.hash_one(&key);
-        let Some(part) = parts.get_mut(place(hashed, parts.len())) else { return };
-        let entry = Arc::make_mut(part).entry(hashed, |(k, _)| *k == key, |(k, _)| hash.hash_one(k));
-        match (entry, value) {
-            (Entry::Occupied(mut old), Some(value)) => old.get_mut().1 = value,
-            (Entry::Occupied(old), None) => {
-                old.remove();
-                *len -= 1;
-            }
-            (Entry::Vacant(place), Some(value)) => {
-                place.insert((key, value));
-                *len += 1;
-            }
-            (Entry::Vacant(_), None) => {}
+    /// Where the entry of `key` is looked for first; `None`: it is not there.
+    #[inline]
+    pub(super) fn home(&self, key: &E::Key) -> Option<&Option<E>> {
+        let hash = self.hash.hash_one(key);
+        let part = self.parts.get(part_of(hash, self.parts.len()))?;
+        part.get(home(hash, part.len()))
+    }
+
+    /// Puts `entry` in the place of the one with its key, if there is one. Only what shares its part with it is copied, if that is
+    /// shared.
+    pub(super) fn insert(&mut self, entry: E) {
+        let hash = self.hash.hash_one(entry.key());
+        let at = part_of(hash, self.parts.len());
+        let Some(part) = self.parts.get_mut(at) else { return };
+        if let Some(there) = find(part, hash, entry.key()) {
+            Arc::make_mut(part)[there] = Some(entry);
+            return;
         }
+        let used = part.iter().flatten().count();
+        if used >= part.len() / 2 {
+            *part = with_room(&self.hash, (2 * part.len()).max(SMALLEST), part.iter().flatten().cloned());
+        }
+        put(Arc::make_mut(part), hash, entry);
+        self.len += 1;
         if self.len > self.parts.len() * PART_MAX {
             self.split();
         }
     }
 
-    /// The same entries in more parts. Entries move if nobody else has them.
+    /// Takes out the entry of `key`, if there is one; of what is copied, the same holds.
+    pub(super) fn remove(&mut self, key: &E::Key) {
+        let Self { hash, parts, len } = self;
+        let hashed = hash.hash_one(key);
+        let Some(part) = parts.get_mut(part_of(hashed, parts.len())) else { return };
+        let Some(there) = find(part, hashed, key) else { return };
+        take_out(Arc::make_mut(part), there, |entry| hash.hash_one(entry.key()));
+        *len -= 1;
+    }
+
+    /// The same entries in more parts.
     fn split(&mut self) {
         let Self { hash, parts, .. } = self;
         let count = parts.len() * GROWTH;
-        let mut split: Vec<HashTable<(K, V)>> = (0..count).map(|_| HashTable::new()).collect();
-        for part in core::mem::take(parts) {
-            for entry in Arc::unwrap_or_clone(part) {
-                let hashed = hash.hash_one(&entry.0);
-                if let Some(part) = split.get_mut(place(hashed, count)) {
-                    part.insert_unique(hashed, entry, |(k, _)| hash.hash_one(k));
-                }
-            }
+        let mut split: Vec<Vec<E>> = (0..count).map(|_| Vec::new()).collect();
+        for entry in parts.iter().flat_map(|part| part.iter().flatten()) {
+            split[part_of(hash.hash_one(entry.key()), count)].push(entry.clone());
         }
-        *parts = split.into_iter().map(Arc::new).collect();
+        let room = |entries: &Vec<E>| if entries.is_empty() { 0 } else { room_for(entries.len()) };
+        *parts = split.into_iter().map(|entries| with_room(hash, room(&entries), entries)).collect();
     }
+}
+
+/// Places for so many entries.
+fn room_for(entries: usize) -> usize {
+    (2 * entries).next_power_of_two().max(SMALLEST)
+}
+
+/// A part of `room` places with these entries.
+fn with_room<E: Keyed>(hash: &FixedState, room: usize, entries: impl IntoIterator<Item = E>) -> Part<E> {
+    let mut places: Vec<Option<E>> = (0..room).map(|_| None).collect();
+    entries.into_iter().for_each(|entry| put(&mut places, hash.hash_one(entry.key()), entry));
+    places.into()
 }
 
 /// The part of `count` for what has this hash: by bits that a part does not look at itself.
 #[inline]
-const fn place(hash: u64, count: usize) -> usize {
+const fn part_of(hash: u64, count: usize) -> usize {
     (hash >> 32) as usize & (count - 1)
+}
+
+/// The first place for what has this hash; of no places, one that is not there.
+#[inline]
+const fn home(hash: u64, places: usize) -> usize {
+    hash as usize & places.wrapping_sub(1)
+}
+
+/// Where the entry of `key` is.
+#[inline]
+fn find<E: Keyed>(part: &[Option<E>], hash: u64, key: &E::Key) -> Option<usize> {
+    let mut at = home(hash, part.len());
+    // A place is free: half of them are.
+    while let Some(entry) = part.get(at)? {
+        if entry.key() == key {
+            return Some(at);
+        }
+        at = home(at as u64 + 1, part.len());
+    }
+    None
+}
+
+/// Puts an entry into the first free place for it.
+fn put<E>(part: &mut [Option<E>], hash: u64, entry: E) {
+    let mut at = home(hash, part.len());
+    while part[at].is_some() {
+        at = home(at as u64 + 1, part.len());
+    }
+    part[at] = Some(entry);
+}
+
+/// Empties the place `hole`; entries behind it that would have been there or before, move up.
+fn take_out<E>(part: &mut [Option<E>], mut hole: usize, hash: impl Fn(&E) -> u64) {
+    let mask = part.len() - 1;
+    let mut at = hole;
+    part[hole] = None;
+    loop {
+        at = (at + 1) & mask;
+        let Some(entry) = &part[at] else { return };
+        let from_home = at.wrapping_sub(home(hash(entry), part.len())) & mask;
+        if from_home >= at.wrapping_sub(hole) & mask {
+            part.swap(hole, at);
+            hole = at;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -99,35 +179,78 @@ mod tests {
     use crate::rng::Rng;
     use std::collections::BTreeMap;
 
+    /// A number and what it is for.
+    type Entry = (u64, u64);
+
+    impl Keyed for Entry {
+        type Key = u64;
+
+        fn key(&self) -> &u64 {
+            &self.0
+        }
+    }
+
+    fn value(parts: &Parts<Entry>, key: u64) -> Option<u64> {
+        let found = parts.get(&key);
+        // What is not where it is looked for first, is near.
+        assert!(found.is_none() || parts.home(&key).is_some());
+        found.map(|(_, value)| *value)
+    }
+
     #[test]
     fn it_is_a_map_however_many_entries_come_and_go() {
         let (mut parts, mut model, mut rng) = (Parts::new(1), BTreeMap::new(), Rng::new(1));
         for step in 0..200_000u64 {
             let key = rng.below(6000);
             if rng.one_in(3) {
-                parts.set(key, None);
+                parts.remove(&key);
                 model.remove(&key);
             } else {
-                parts.set(key, Some(step));
+                parts.insert((key, step));
                 model.insert(key, step);
             }
             let asked = rng.below(6000);
-            assert_eq!(parts.get(&asked), model.get(&asked));
+            assert_eq!(value(&parts, asked), model.get(&asked).copied());
             assert_eq!(parts.len(), model.len());
         }
-        assert!(parts.parts.len() > 16 && (0..6000).all(|key| parts.get(&key) == model.get(&key)));
+        assert!(
+            parts.parts.len() > 16 && (0..6000).all(|key| value(&parts, key) == model.get(&key).copied())
+        );
     }
 
     #[test]
     fn a_copy_keeps_what_it_had_and_shares_what_is_alike() {
         let mut now = Parts::new(2);
-        (0..10_000u32).for_each(|key| now.set(key, Some(key)));
+        (0..10_000).for_each(|key| now.insert((key, key)));
         let before = now.clone();
-        now.set(77, None);
-        now.set(10_001, Some(0));
-        assert_eq!((before.get(&77), now.get(&77)), (Some(&77), None));
-        assert_eq!((before.get(&10_001), now.get(&10_001)), (None, Some(&0)));
+        now.remove(&77);
+        now.insert((10_001, 0));
+        assert_eq!((value(&before, 77), value(&now, 77)), (Some(77), None));
+        assert_eq!((value(&before, 10_001), value(&now, 10_001)), (None, Some(0)));
         let copied = before.parts.iter().zip(&now.parts).filter(|(a, b)| !Arc::ptr_eq(a, b)).count();
         assert!(copied <= 2 && before.parts.len() > 100, "{copied} of {}", before.parts.len());
+    }
+
+    /// Few hashes, some of which begin at the end: entries crowd there and round it.
+    #[test]
+    fn who_leaves_a_crowd_leaves_no_hole_before_another() {
+        let hash = |entry: &Entry| [0, 6, 7, u64::MAX, 14][entry.0 as usize % 5];
+        let (mut part, mut model, mut rng) = (vec![None; 32], BTreeMap::new(), Rng::new(3));
+        for step in 0..50_000 {
+            let key = rng.below(60);
+            match (find(&part, hash(&(key, 0)), &key), model.remove(&key)) {
+                (Some(at), Some(value)) => {
+                    assert_eq!(part[at], Some((key, value)));
+                    take_out(&mut part, at, hash);
+                }
+                (None, None) if model.len() < 16 => {
+                    put(&mut part, hash(&(key, 0)), (key, step));
+                    model.insert(key, step);
+                }
+                (None, None) => {}
+                (found, was) => panic!("{key}: {found:?} and {was:?}"),
+            }
+            assert_eq!(part.iter().flatten().count(), model.len());
+        }
     }
 }
