@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use super::netns::Netns;
 use super::pollcast::{Config, Pollcast};
 use super::raw_peer::{FarEnd, RawPeer};
 use super::read::{Frame, Record, Report};
+use super::shared::{Held, Kept};
 use super::six::{is_unasked6, pretended_neighbor};
 
 /// The kernel's end of the tap.
@@ -324,22 +324,20 @@ pub fn say_skipped(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
 }
 
-/// A lab that the tests of one file share, one at a time. It is made for the first of them, and ends with the process.
+/// A lab that the tests of one file share, one at a time.
 pub struct Shared {
     make: fn() -> Lab,
-    lab: OnceLock<Mutex<Lab>>,
+    lab: Kept<Lab>,
 }
 
 impl Shared {
     /// To be made by `make`.
     pub const fn new(make: fn() -> Lab) -> Self {
-        Self { make, lab: OnceLock::new() }
+        Self { make, lab: Kept::new() }
     }
 
     /// For this test alone, until it lets go. `None` if it cannot be made here.
-    pub fn lock(&self) -> Option<MutexGuard<'_, Lab>> {
-        let lab = || self.lab.get_or_init(|| Mutex::new((self.make)()));
-        // One test that failed holds up no other.
-        may_run().then(|| lab().lock().unwrap_or_else(PoisonError::into_inner))
+    pub fn lock(&'static self) -> Option<Held<Lab>> {
+        may_run().then(|| self.lab.lock(self.make, |_| {}))
     }
 }

@@ -31,6 +31,7 @@ pub mod nic;
 pub mod pollcast;
 pub mod raw_peer;
 pub mod read;
+pub mod shared;
 pub mod six;
 pub mod snmp;
 pub mod stimuli;

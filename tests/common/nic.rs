@@ -5,12 +5,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::ops::Deref;
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,7 @@ use super::netns::Netns;
 use super::pollcast::{Config, PROGRAM, new_dir};
 use super::raw_peer::{FarEnd, RawPeer};
 use super::read::Frame;
+use super::shared::{Held, Kept};
 use super::warden;
 
 /// Where a lab's NIC is in its guest.
@@ -236,7 +237,7 @@ pub struct Passage {
     pub drops: BTreeMap<String, u64>,
 }
 
-/// The booted machine. It ends with the test process.
+/// The booted machine.
 #[derive(Debug)]
 pub struct Guest {
     pub model: Model,
@@ -518,39 +519,39 @@ impl Drop for Guest {
     }
 }
 
-/// A guest that the tests of one file share, one at a time. It is booted for the first of them, and ends with the process.
+/// A guest that the tests of one file share, one at a time.
 #[derive(Debug)]
 pub struct SharedNic {
     model: Model,
-    guest: OnceLock<Result<Mutex<Guest>, String>>,
+    guest: Kept<Result<Guest, String>>,
 }
 
 impl SharedNic {
     pub const fn new(model: Model) -> Self {
-        Self { model, guest: OnceLock::new() }
+        Self { model, guest: Kept::new() }
     }
 
     /// For this test alone, with pollcast running [`ECHO6`](super::ECHO6). `None`, and a word about it, if this machine
     /// cannot emulate it.
-    pub fn lock(&self) -> Option<MutexGuard<'_, Guest>> {
+    pub fn lock(&'static self) -> Option<HeldNic> {
         if self.model.cable != Made::OfSocket && !may_run() {
             return None;
         }
-        let guest = self.guest.get_or_init(|| {
+        let boot = || {
             let boot = std::panic::catch_unwind(|| Guest::boot(self.model));
-            boot.unwrap_or_else(|_| Err("panicked".to_owned())).map(Mutex::new)
-        });
-        match guest {
-            Ok(guest) => {
-                let guest = guest.lock().unwrap_or_else(|poisoned| {
-                    guest.clear_poison();
-                    let guest = poisoned.into_inner();
-                    // Whatever state the failed test left it in.
-                    guest.stop();
-                    guest
-                });
-                guest.run(&self.model.config(super::ECHO6));
-                Some(guest)
+            boot.unwrap_or_else(|_| Err("panicked".to_owned()))
+        };
+        // Whatever state the failed test left it in.
+        let mend = |guest: &mut Result<Guest, String>| {
+            if let Ok(guest) = guest {
+                guest.stop();
+            }
+        };
+        let guest = self.guest.lock(boot, mend);
+        match &*guest {
+            Ok(booted) => {
+                booted.run(&self.model.config(super::ECHO6));
+                Some(HeldNic(guest))
             }
             Err(why) => {
                 assert_ne!(why, "panicked", "the guest did not boot; see the first test that wanted it");
@@ -558,5 +559,17 @@ impl SharedNic {
                 None
             }
         }
+    }
+}
+
+/// A booted guest, for one test alone.
+#[derive(Debug)]
+pub struct HeldNic(Held<Result<Guest, String>>);
+
+impl Deref for HeldNic {
+    type Target = Guest;
+
+    fn deref(&self) -> &Guest {
+        self.0.as_ref().expect("one that did not boot is held by nobody")
     }
 }

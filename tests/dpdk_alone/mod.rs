@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 const CHILD: &str = "POLLCAST_TEST_ALONE";
 
-/// Runs `body` in a process of its own. `test` is the name of the calling test. Returns what the process wrote to its
+/// Runs `body` in a process of its own. `test` is the name of the calling test, with its module. Returns what the process wrote to its
 /// standard error, in the parent only.
 pub(crate) fn alone(test: &str, body: impl FnOnce()) -> Option<String> {
     if std::env::var_os(CHILD).is_some_and(|name| name == *test) {

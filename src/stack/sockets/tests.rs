@@ -1,4 +1,4 @@
-//! Linux's rules, one after another; `tests/kernel_sockets_rules.rs` holds them against Linux itself.
+//! Linux's rules, one after another; `tests/kernel/sockets_rules.rs` holds them against Linux itself.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::BTreeSet;
