@@ -33,6 +33,8 @@ const PRETENDED: std::ops::RangeInclusive<u8> = 4..=250;
 /// The one whose echo requests prove that what was sent before them has been dealt with.
 const FENCE: Host = Host::number(250);
 
+/// How long a test's own socket waits for what must come: longer than a machine with other things to do needs.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 /// How long an answer by way of the control thread may take.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the proof that a frame has been dealt with may take: on a machine that has other things to do, long.

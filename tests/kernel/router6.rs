@@ -40,9 +40,9 @@ impl Routed {
         Self { lab, client }
     }
 
-    fn socket(&self) -> UdpSocket {
+    fn socket(&self, patience: Duration) -> UdpSocket {
         let socket = self.client.enter(|| UdpSocket::bind((FAR, 0)).unwrap());
-        socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        socket.set_read_timeout(Some(patience)).unwrap();
         socket
     }
 }
@@ -54,7 +54,8 @@ fn a_path_that_carries_less_is_learnt_of_its_router() {
         return;
     }
     let routed = Routed::new();
-    let socket = routed.socket();
+    // It asks again and again.
+    let socket = routed.socket(Duration::from_secs(1));
     let payload = vec![0x5a; 1400];
     let mut answer = vec![0; 2000];
     // The first answer is lost: the router says why.
@@ -87,7 +88,7 @@ fn hop_limits_run_out_at_the_router_and_not_at_the_host() {
     }
     let routed = Routed::new();
     let knock = |hops: u32| {
-        let socket = routed.socket();
+        let socket = routed.socket(PATIENCE);
         SockRef::from(&socket).set_unicast_hops_v6(hops).unwrap();
         // Else a socket is not told what may be over in a moment.
         setsockopt(&socket, sockopt::Ipv6RecvErr, &true).unwrap();
@@ -97,7 +98,7 @@ fn hop_limits_run_out_at_the_router_and_not_at_the_host() {
     };
     assert_eq!(knock(2), ErrorKind::ConnectionRefused, "the host, at its second hop");
     assert_eq!(knock(1), ErrorKind::HostUnreachable, "the router, at its first");
-    let socket = routed.socket();
+    let socket = routed.socket(PATIENCE);
     SockRef::from(&socket).set_unicast_hops_v6(2).unwrap();
     socket.send_to(b"far away", (HOST6.ip, 7)).unwrap();
     let mut answer = [0; 16];

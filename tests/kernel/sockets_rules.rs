@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use crate::common::{Netns, may_run};
+use crate::socket_ops::kernel::keep_files_apart;
 use crate::socket_ops::ops::{Opt, Verb};
 use crate::socket_ops::options::{self, GroupFilter, GroupRequest, GroupSourceRequest};
 use crate::socket_rules::{Dev, Op, SLOTS, sequence};
@@ -66,6 +67,7 @@ struct Linux {
 
 impl Linux {
     fn new() -> Self {
+        keep_files_apart();
         let netns = Netns::new();
         for (n, index) in INDICES.iter().take(2).enumerate() {
             netns.ip(&format!("link add e{n} index {index} type veth peer name p{n}"));

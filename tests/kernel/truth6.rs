@@ -10,7 +10,7 @@ use crate::common::stimuli::Stimulus;
 use crate::common::stimuli6::{
     hosts6, late_fragments6, neighbors, queries, queries_of_version_1, random_chains, stimuli6,
 };
-use crate::common::truth::{Differences, compare, differences, is_meant, shown};
+use crate::common::truth::{Differences, compare, compare_again, differences, is_meant, shown};
 use crate::common::truth6::{Answer6, Membership, What6};
 use crate::common::*;
 
@@ -243,7 +243,7 @@ fn memberships(wire: &Wire, stimuli: &[Stimulus]) -> Vec<(Vec<Membership>, Vec<M
     let linux = linux();
     linux.wire.exchange(&[], JOINED);
     wire.exchange(&[], Duration::from_millis(500));
-    compare(linux, wire, stimuli, Duration::from_millis(300))
+    compare_again(linux, wire, stimuli, Duration::from_millis(300), Some(Duration::from_secs(2)))
 }
 
 // L01-L07, L10, L13, L14: which queries are answered, and with what.

@@ -180,9 +180,9 @@ fn stay_on_this_cpu() {
     sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
 }
 
-/// From now on no other thread's files are this one's. A program that another test starts would hold our sockets from its fork to
+/// From now on no other thread's files are this thread's. A program that another test starts would hold our sockets from its fork to
 /// its exec, and a socket that was closed meanwhile would still have its port.
-fn keep_files_apart() {
+pub fn keep_files_apart() {
     unshare(CloneFlags::CLONE_FILES).unwrap();
 }
 
