@@ -7,6 +7,8 @@
 
 use super::accept::{self, Port, Sink};
 use super::found::Found;
+#[cfg(target_arch = "x86_64")]
+use super::long_sum;
 use super::reply::{self, Answers, Request};
 use super::wide::{FRONT, Narrow, Template, Wide};
 use crate::io::{Burst, PacketBuf};
@@ -22,6 +24,9 @@ enum Isa {
     Baseline,
     #[cfg(target_arch = "x86_64")]
     X86V3,
+    /// The same, and vectors of 64 bytes for what is long.
+    #[cfg(target_arch = "x86_64")]
+    X86V4,
 }
 
 impl Level {
@@ -31,16 +36,16 @@ impl Level {
     /// The best level of this CPU.
     #[must_use]
     pub fn detect() -> Self {
+        Self::all_here().last().unwrap_or(Self::BASELINE)
+    }
+
+    /// Every level that this CPU has, the best one last.
+    pub fn all_here() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
-        if std::is_x86_feature_detected!("avx2")
-            && std::is_x86_feature_detected!("bmi1")
-            && std::is_x86_feature_detected!("bmi2")
-            && std::is_x86_feature_detected!("movbe")
-            && std::is_x86_feature_detected!("popcnt")
-        {
-            return Self(Isa::X86V3);
-        }
-        Self::BASELINE
+        let better = [has_v3().then_some(Self(Isa::X86V3)), has_v4().then_some(Self(Isa::X86V4))];
+        #[cfg(not(target_arch = "x86_64"))]
+        let better = [None; 0];
+        core::iter::once(Self::BASELINE).chain(better.into_iter().flatten())
     }
 
     /// Its name, as in `x86-64-v3`.
@@ -50,8 +55,32 @@ impl Level {
             Isa::Baseline => "baseline",
             #[cfg(target_arch = "x86_64")]
             Isa::X86V3 => "x86-64-v3",
+            #[cfg(target_arch = "x86_64")]
+            Isa::X86V4 => "x86-64-v4",
         }
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_v3() -> bool {
+    std::is_x86_feature_detected!("avx2")
+        && std::is_x86_feature_detected!("bmi1")
+        && std::is_x86_feature_detected!("bmi2")
+        && std::is_x86_feature_detected!("movbe")
+        && std::is_x86_feature_detected!("popcnt")
+}
+
+/// Ice Lake, Zen 4, and what came after them: CPUs before them lower their clock for vectors of 64 bytes.
+#[cfg(target_arch = "x86_64")]
+fn has_v4() -> bool {
+    has_v3()
+        && std::is_x86_feature_detected!("avx512f")
+        && std::is_x86_feature_detected!("avx512bw")
+        && std::is_x86_feature_detected!("avx512cd")
+        && std::is_x86_feature_detected!("avx512dq")
+        && std::is_x86_feature_detected!("avx512vl")
+        && std::is_x86_feature_detected!("avx512vnni")
+        && std::is_x86_feature_detected!("avx512vbmi2")
 }
 
 /// Sorts a received burst: right datagrams are delivered, everything else goes the slow way. `rx` is empty afterwards.
@@ -68,7 +97,7 @@ pub fn ingress_burst<B: PacketBuf>(
         Isa::Baseline => accept::burst(level, Narrow, rx, port, found, sink),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a level of this kind is made only by `detect`, which found every feature that is enabled here.
-        Isa::X86V3 => unsafe { ingress_burst_v3(level, rx, port, found, sink) },
+        Isa::X86V3 | Isa::X86V4 => unsafe { ingress_burst_v3(level, rx, port, found, sink) },
     }
 }
 
@@ -92,6 +121,9 @@ pub(super) fn sum_long(level: Level, bytes: &[u8]) -> Sum {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Isa::X86V3 => unsafe { sum_long_v3(bytes) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::X86V4 => unsafe { sum_long_v4(bytes) },
     }
 }
 
@@ -104,7 +136,14 @@ fn sum_long_baseline(bytes: &[u8]) -> Sum {
 #[target_feature(enable = "avx2")]
 #[inline(never)]
 fn sum_long_v3(bytes: &[u8]) -> Sum {
-    v3::sum(bytes)
+    long_sum::v3(bytes)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+#[inline(never)]
+fn sum_long_v4(bytes: &[u8]) -> Sum {
+    long_sum::v4(bytes)
 }
 
 /// Has cache lines come near: a [`Fetch`] by the CPU's own instruction, where it has one.
@@ -137,7 +176,7 @@ pub fn reply_burst<B: PacketBuf, R: Request<B>>(
         Isa::Baseline => reply::turn_all(Narrow, requests, answers),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a level of this kind is made only by `detect`, which found every feature that is enabled here.
-        Isa::X86V3 => unsafe { reply_burst_v3(requests, answers) },
+        Isa::X86V3 | Isa::X86V4 => unsafe { reply_burst_v3(requests, answers) },
     }
 }
 
@@ -152,7 +191,7 @@ fn reply_burst_v3<B: PacketBuf, R: Request<B>>(requests: &mut [R], answers: &mut
 pub(super) mod v3 {
     use core::arch::x86_64::*;
 
-    use super::{FRONT, Level, Sum, Template, Wide};
+    use super::{FRONT, Level, Template, Wide};
     use crate::fastpath::accept6::HEAD6;
     use crate::fastpath::found::Places;
     use crate::fastpath::head::Words;
@@ -340,36 +379,6 @@ pub(super) mod v3 {
         head.store::<54, 4>(ports.to_le_bytes());
     }
 
-    /// The sum of the bytes of a packet.
-    #[target_feature(enable = "avx2")]
-    #[inline]
-    pub(super) fn sum(bytes: &[u8]) -> Sum {
-        // As in `are_whole`. Of the 64 KiB of a packet, what is added up in 32 bits stays below 2^31.
-        const LESS: u64 = 0x8000;
-        debug_assert!(bytes.len() <= 0x1_0000, "longer than a packet");
-        let (less, one) = (_mm256_set1_epi16(i16::MIN), _mm256_set1_epi16(1));
-        let pairs = |part: &[u8; 32]| _mm256_madd_epi16(_mm256_xor_si256(load_all(part), less), one);
-        let (blocks, rest) = bytes.as_chunks::<32>();
-        let (fours, others) = blocks.as_chunks::<4>();
-        let mut sums = [_mm256_setzero_si256(); 4];
-        for four in fours {
-            for (sum, part) in sums.iter_mut().zip(four) {
-                *sum = _mm256_add_epi32(*sum, pairs(part));
-            }
-        }
-        let [mut sum, b, c, d] = sums;
-        for part in others {
-            sum = _mm256_add_epi32(sum, pairs(part));
-        }
-        let sum = _mm256_add_epi32(_mm256_add_epi32(sum, b), _mm256_add_epi32(c, d));
-        let half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
-        let quarter = _mm_add_epi32(half, _mm_shuffle_epi32::<0b1110>(half));
-        let eighth = _mm_add_epi32(quarter, _mm_shuffle_epi32::<0b01>(quarter));
-        let words =
-            i64::from(_mm_cvtsi128_si32(eighth)).wrapping_add_unsigned(blocks.len() as u64 * 16 * LESS);
-        Sum::of(rest).add_words(words.unsigned_abs())
-    }
-
     #[inline(always)]
     pub(in crate::fastpath) fn load16<const AT: usize, const LEN: usize>(bytes: &[u8; LEN]) -> __m128i {
         const { assert!(AT + 16 <= LEN) };
@@ -412,27 +421,63 @@ pub(super) mod v3 {
     }
 }
 
+/// Vectors of 64 bytes.
+#[cfg(target_arch = "x86_64")]
+pub(super) mod v4 {
+    use core::arch::x86_64::*;
+
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    pub(in crate::fastpath) fn load_line(bytes: &[u8; 64]) -> __m512i {
+        // SAFETY: 64 bytes, which need no alignment.
+        unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     proptest! {
-        // RFC 1071: however it is added up, it is the same sum.
+        // RFC 1071: however it is added up, and wherever it lies, it is the same sum.
         #[test]
         fn the_sum_of_many_bytes_is_the_same_on_every_level(
-            bytes in prop::collection::vec(any::<u8>(), 0..3000), fill in prop_oneof![Just(None), any::<u8>().prop_map(Some)],
+            bytes in prop::collection::vec(any::<u8>(), 64..3000),
+            fill in prop_oneof![Just(None), any::<u8>().prop_map(Some)],
+            at in 0..64_usize,
         ) {
             let bytes = fill.map_or_else(|| bytes.clone(), |fill| vec![fill; bytes.len()]);
-            prop_assert_eq!(sum_long(Level::detect(), &bytes).fold(), Sum::of(&bytes).fold());
+            for level in Level::all_here() {
+                prop_assert_eq!(sum_long(level, &bytes[at..]).fold(), Sum::of(&bytes[at..]).fold(), "{}", level.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_sum_of_any_length_from_any_address_on_is_of_just_these_bytes() {
+        // Each byte another, so that one too many or too few is another sum.
+        let bytes: Vec<u8> = (0..512_u32).map(|i| (i * 167 + 13) as u8).collect();
+        for level in Level::all_here() {
+            for (at, len) in (0..64).flat_map(|at| (0..260).map(move |len| (at, len))) {
+                let part = &bytes[at..at + len];
+                assert_eq!(
+                    sum_long(level, part).fold(),
+                    Sum::of(part).fold(),
+                    "{}: {at}, {len}",
+                    level.name()
+                );
+            }
         }
     }
 
     #[test]
     fn the_longest_packet_is_summed_without_overflow() {
-        for byte in [0, 0x7f, 0x80, 0xff] {
+        for (level, byte) in
+            Level::all_here().flat_map(|level| [0, 0x7f, 0x80, 0xff].map(|byte| (level, byte)))
+        {
             let bytes = vec![byte; 0xffff];
-            assert_eq!(sum_long(Level::detect(), &bytes).fold(), Sum::of(&bytes).fold(), "{byte:#x}");
+            assert_eq!(sum_long(level, &bytes).fold(), Sum::of(&bytes).fold(), "{}: {byte:#x}", level.name());
         }
     }
 }

@@ -20,6 +20,8 @@ mod dispatch;
 mod found;
 mod four;
 mod head;
+#[cfg(target_arch = "x86_64")]
+mod long_sum;
 mod look_up;
 mod own_set;
 mod reply;
