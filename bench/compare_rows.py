@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -163,7 +162,7 @@ class Traffic:
 
     def __exit__(self, *_):
         self.end()
-        shutil.rmtree(Path("/var/run/dpdk") / self.prefix, ignore_errors=True)
+        harness.forget(self.prefix)
         self.out.close()
         self.errors.close()
 

@@ -168,6 +168,12 @@ def replaying(*files):
     return ",".join(["net_pcap0", *(f"rx_pcap={file}" for file in files), "infinite_rx=1"])
 
 
+def forget(prefix):
+    """Takes away what a program with this EAL prefix left: EAL its runtime folder at every exit, pollcast its lock if it was killed."""
+    shutil.rmtree(Path("/var/run/dpdk") / prefix, ignore_errors=True)
+    Path(f"/run/pollcast/{prefix}.lock").unlink(missing_ok=True)
+
+
 class Program:
     """A running program with one worker, or as many as `setup.cpus` has, in a folder of its own that goes with it.
 
@@ -219,8 +225,7 @@ class Program:
                 self.process.stdin.close()
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
-            # EAL leaves its runtime folder behind at every exit.
-            shutil.rmtree(Path("/var/run/dpdk") / self.prefix, ignore_errors=True)
+            forget(self.prefix)
 
     def device(self):
         return self.other_device or replaying(self.setup.pcap)

@@ -62,11 +62,25 @@ LAB_PIDS=()
 LAB_DIRS=()
 LAB_UNDO=()
 
-# lab_begin: from here on, whatever the lab makes is unmade when the script ends.
+# lab_begin: from here on, whatever the lab makes is unmade when the script ends. What a lab that was killed made is unmade now.
 lab_begin() {
+    lab_sweep
     trap lab_end EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
+}
+
+# lab_sweep: takes away the namespaces and folders of labs whose scripts are no more.
+lab_sweep() {
+    local left pid
+    for left in "${TMPDIR:-/tmp}"/pollcast-lab-*; do
+        pid=${left##*/pollcast-lab-}
+        [ ! -O "$left" ] || [ -e "/proc/${pid%%-*}" ] || rm -rf "$left"
+    done
+    for left in /run/netns/pc-*-*; do
+        pid=${left##*/pc-}
+        [ ! -O "$left" ] || [ -e "/proc/${pid%%-*}" ] || ip netns del "${left##*/}" || true
+    done
 }
 
 # lab_end: ends the processes, then removes the namespaces and folders. The script's exit status stays.
@@ -94,7 +108,7 @@ lab_netns() {
 # lab_dir VARIABLE: makes a temporary folder.
 lab_dir() {
     local dir
-    dir=$(mktemp -d)
+    dir=$(mktemp -d -t "pollcast-lab-$$-XXXXXX")
     LAB_DIRS+=("$dir")
     printf -v "$1" '%s' "$dir"
 }

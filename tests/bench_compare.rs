@@ -56,6 +56,7 @@ fn left_behind(dir: &TempDir, pid: u32) -> Vec<String> {
     named("/proc", "")
         .filter(of_ours)
         .chain(named("/run/dpdk", &format!("pollcast-bench-{pid}-")))
+        .chain(named("/run/pollcast", &format!("pollcast-bench-{pid}-")))
         .chain(named(folder.to_str().unwrap(), ""))
         .map(|path| path.display().to_string())
         .collect()

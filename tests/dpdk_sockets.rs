@@ -179,13 +179,14 @@ fn thousands_of_sockets_come_and_go_and_leave_nothing_behind() {
     });
 }
 
-/// A program that is killed. It cannot take its runtime folder away; the test does.
+/// A program that is killed. It cannot take its runtime folder and its lock away; the test does.
 struct Victim(Child);
 
 impl Drop for Victim {
     fn drop(&mut self) {
         let _ = self.0.kill().and_then(|()| self.0.wait());
         let _ = fs::remove_dir_all(format!("/var/run/dpdk/pollcast-test-{}", self.0.id()));
+        let _ = fs::remove_file(format!("/run/pollcast/pollcast-test-{}.lock", self.0.id()));
     }
 }
 
