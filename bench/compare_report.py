@@ -11,9 +11,26 @@ END = "<!-- bench/compare: end -->"
 WAITED_NOTE = 0.05
 
 
+# Two distances between CPUs: one cache's cores, and those of two.
+FARTHER = 1.5
+
+
+def lines_between(readings):
+    """How far the CPUs were from each other in a round, or in several: see harness.line_ns."""
+    return [ns for reading in readings.values() for ns in reading.get("line_ns", [])]
+
+
+def moved(readings):
+    """Whether the CPUs came nearer to each other in this round, or went apart."""
+    lines = lines_between(readings)
+    return bool(lines) and max(lines) > FARTHER * min(lines)
+
+
 def summary(row, rounds, instructions, unable):
     """A row's figures: of each program, and of each comparison."""
     names = [name for name in row.programs if name not in unable]
+    # If the CPUs moved in every round, that is all that there is.
+    every, rounds = rounds, [readings for readings in rounds if not moved(readings)] or rounds
     programs = {}
     for name in names:
         readings = [readings[name] for readings in rounds]
@@ -37,7 +54,7 @@ def summary(row, rounds, instructions, unable):
         "programs": programs,
         "comparisons": comparisons,
         "unable": unable,
-        "readings": rounds,
+        "readings": every,
     }
 
 
@@ -124,6 +141,10 @@ def text(result):
         out.append("  ".join(cell.ljust(width) for cell, width in zip(cells, widths)).rstrip())
     for row in result["rows"]:
         out += [f"{row['name']}: {name} cannot run here: {why}" for name, why in row["unable"].items()]
+        if lines := [ns for readings in row["readings"] for ns in lines_between(readings)]:
+            count = sum(moved(readings) for readings in row["readings"])
+            out.append(f"{row['name']}: a cache line goes from CPU to CPU and back in {min(lines):.0f} to {max(lines):.0f} ns, of which 150 are the "
+                       f"script's; rounds in which that changed, and which are not compared: {count}")
         lost = {name: figures["lost"] for name, figures in row["programs"].items() if figures.get("lost")}
         out += [f"{row['name']}: {name}: {count} packets had no answer" for name, count in lost.items()]
     if (most := waited_most(result)) > WAITED_NOTE:

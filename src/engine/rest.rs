@@ -20,6 +20,10 @@ const POLL_MAX: Duration = Duration::from_micros(50);
 /// within this time is found sooner, and at no more cost, by polling.
 const DOZE_POLL_MAX: Duration = Duration::from_micros(100);
 
+/// Pauses of the CPU after a turn that found nothing: about 100 ns. Each look at an empty ring takes its cache lines from the CPU that
+/// is about to fill them; over a virtio ring whose ends share no cache the stream was 3 % slower without.
+const PAUSES: usize = 4;
+
 /// The first sleep where a device has no event.
 const SLEEP_MIN: Duration = Duration::from_micros(5);
 
@@ -124,6 +128,8 @@ pub fn worker_loop<N: Nic, W: Wait>(
             pace.worked(now);
         } else if pace.is_rest_due(now) {
             rest.once(worker, &clock, stop, &mut pace);
+        } else {
+            (0..PAUSES).for_each(|_| core::hint::spin_loop());
         }
     }
     worker.stop(clock());
