@@ -59,11 +59,11 @@ impl Case {
         self
     }
 
-    /// The same after these frames, a few at a time, and whatever they led to.
+    /// The same after these frames, a few at a time, and whatever they led to in some milliseconds each.
     pub(crate) fn having_heard(mut self, frames: Vec<Vec<u8>>) -> Self {
         for some in frames.chunks(BURST) {
             some.iter().for_each(|frame| _ = self.world.inject(0, frame));
-            self.world.settle();
+            self.world.run_for(core::time::Duration::from_millis(5));
             self.world.take_sent(0);
         }
         self

@@ -9,6 +9,7 @@ use super::counters::Counter;
 use super::message::{Unresolved, Used};
 use super::port_io::PortIo;
 use super::worker::copies::{count, private_copy};
+use crate::fastpath::Near;
 use crate::io::{DropReason, InterfaceId, Nic, PacketBuf, Parts, PmtuDiscovery, ReplyPath};
 use crate::stack::egress::{self, Directed};
 use crate::stack::fragmentation::Outgoing;
@@ -128,6 +129,14 @@ impl<N: Nic> PortIo<N> {
                 self.tally.drop(DropReason::NoRoute);
                 false
             }
+        }
+    }
+
+    /// Has what [`send_by_route`](Self::send_by_route) looks up for a frame come near, if that is far.
+    #[inline]
+    pub(super) fn fetch_next_hop(&self, buf: Option<&N::Buf>, id: InterfaceId) {
+        if let (Some(buf), Some(interface)) = (buf, self.interfaces.get(id)) {
+            egress::fetch_next_hop(buf, interface, &Near);
         }
     }
 

@@ -15,6 +15,7 @@ pub use udp::{udp_mtu, udp_reply, udp_reply_to_cut, udp_sending};
 use super::fragmentation::{HEAD_MAX, Ids, Outgoing, Payload};
 use super::hops::Hop;
 use super::interface::{Interface, Ip};
+use super::port_table::Fetch;
 use super::route::Towards;
 use crate::addr::{Family, MacAddr, V4, V6};
 use crate::io::{BufPool, PacketBuf};
@@ -198,6 +199,26 @@ fn direct_over<F: Emit, B: PacketBuf>(buf: &mut B, interface: &Interface) -> Dir
         },
     };
     if set_destination(buf, mac) { Directed::Sent(used) } else { Directed::Nowhere }
+}
+
+/// Has what tells the next hop of the IP frame in `buf` come near, if there are many neighbours.
+pub fn fetch_next_hop<B: PacketBuf>(buf: &B, interface: &Interface, near: &impl Fetch) {
+    let ip = buf.data().get(link_len(interface)..).unwrap_or_default();
+    match ip.first().map(|first| first >> 4) {
+        Some(V4::VERSION) => fetch_hop::<V4>(ip, interface, near),
+        Some(V6::VERSION) => fetch_hop::<V6>(ip, interface, near),
+        _ => {}
+    }
+}
+
+fn fetch_hop<F: Emit>(ip: &[u8], interface: &Interface, near: &impl Fetch) {
+    let inet = F::inet(interface);
+    if inet.hops.is_large()
+        && let Some((_, dst)) = F::addresses(ip)
+        && let Towards::Neighbor(hop) = inet.routes.towards(dst)
+    {
+        inet.hops.fetch(hop, near);
+    }
 }
 
 /// Control was told that `neighbor` is used. Once is enough.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::admitted::Admitted;
 use super::membership::SourceFilter;
-use super::parts::{Keyed, Parts};
+use super::open_table::Keyed;
+use super::parts::Parts;
 use super::port_table::{Fetch, SocketId};
 use crate::addr::{Family, Group, MacAddr};
 

@@ -2,10 +2,16 @@
 //!
 //! Who is missing here is not lost: a packet for it goes by way of control, whose cache is the truth.
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use core::hash::BuildHasher;
 
+use foldhash::fast::FixedState;
+
+use super::open_table::{Keyed, find, home, put, take_out};
+use super::port_table::Fetch;
 use crate::addr::{Family, MacAddr};
+
+/// Neighbours from which on a copy is large: what is read for as many fills much of a core's own cache.
+const LARGE: usize = 4096;
 
 /// Where a neighbour is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,8 +25,27 @@ pub struct Hop {
 /// The neighbours of one interface that packets go to.
 #[derive(Clone, Debug)]
 pub struct Hops<F: Family> {
-    hops: HashMap<F::Addr, Hop, FixedState>,
+    hash: FixedState,
+    /// A power of two, of which half is used at most.
+    places: Box<[Option<Known<F>>]>,
+    len: usize,
     max: usize,
+}
+
+/// A neighbour, and where it is.
+#[derive(Clone, Copy, Debug)]
+struct Known<F: Family> {
+    addr: F::Addr,
+    hop: Hop,
+}
+
+impl<F: Family> Keyed for Known<F> {
+    type Key = F::Addr;
+
+    #[inline]
+    fn key(&self) -> &F::Addr {
+        &self.addr
+    }
 }
 
 impl<F: Family> Hops<F> {
@@ -28,53 +53,75 @@ impl<F: Family> Hops<F> {
     /// that collide.
     #[must_use]
     pub fn new(seed: u64, max: usize) -> Self {
-        // Twice the room: a table at most half full makes place for what comes and goes where it is.
-        let hops = HashMap::with_capacity_and_hasher(max.saturating_mul(2), FixedState::with_seed(seed));
-        Self { hops, max }
+        let room = if max == 0 { 0 } else { (2 * max).next_power_of_two() };
+        Self { hash: FixedState::with_seed(seed), places: vec![None; room].into(), len: 0, max }
     }
 
     /// Where `addr` is, if that is known here.
     #[inline]
     #[must_use]
     pub fn get(&self, addr: F::Addr) -> Option<Hop> {
-        self.hops.get(&addr).copied()
+        let at = find(&self.places, self.hash.hash_one(addr), &addr)?;
+        self.places.get(at)?.map(|known| known.hop)
+    }
+
+    /// Whether there are so many that fetching what is read of one ([`fetch`](Self::fetch)) is worth its price.
+    #[inline]
+    #[must_use]
+    pub const fn is_large(&self) -> bool {
+        self.len > LARGE
+    }
+
+    /// Has what is read first to find `addr` come near.
+    #[inline]
+    pub fn fetch(&self, addr: F::Addr, near: &impl Fetch) {
+        let at = home(self.hash.hash_one(addr), self.places.len());
+        self.places.get(at).into_iter().for_each(|place| near.fetch(place));
     }
 
     /// `addr` is there; `None`: not known any more. What there is no room for is left out.
     pub fn set(&mut self, addr: F::Addr, hop: Option<Hop>) {
-        match hop {
-            Some(hop) if self.hops.len() < self.max || self.hops.contains_key(&addr) => {
-                self.hops.insert(addr, hop);
+        let Self { hash, places, len, max } = self;
+        let hashed = hash.hash_one(addr);
+        match (find(places, hashed, &addr), hop) {
+            (Some(at), Some(hop)) => places[at] = Some(Known { addr, hop }),
+            (Some(at), None) => {
+                take_out(places, at, |known| hash.hash_one(known.addr));
+                *len -= 1;
             }
-            Some(_) => {}
-            None => {
-                self.hops.remove(&addr);
+            (None, Some(hop)) if *len < *max => {
+                put(places, hashed, Known { addr, hop });
+                *len += 1;
             }
+            (None, _) => {}
         }
     }
 
     /// Control was told that packets go to `addr`: once is enough.
     pub fn told(&mut self, addr: F::Addr) {
-        if let Some(hop) = self.hops.get_mut(&addr) {
-            hop.stale = false;
+        if let Some(at) = find(&self.places, self.hash.hash_one(addr), &addr)
+            && let Some(known) = &mut self.places[at]
+        {
+            known.hop.stale = false;
         }
     }
 
     /// Forgets all of them.
     pub fn clear(&mut self) {
-        self.hops.clear();
+        self.places.fill(None);
+        self.len = 0;
     }
 
     /// How many are known here.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.hops.len()
+    pub const fn len(&self) -> usize {
+        self.len
     }
 
     /// Whether none is.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.hops.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 }
 
@@ -82,7 +129,9 @@ impl<F: Family> Hops<F> {
 mod tests {
     use super::*;
     use crate::addr::V4;
+    use core::cell::RefCell;
     use core::net::Ipv4Addr;
+    use core::ptr::from_ref;
 
     const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 
@@ -105,15 +154,49 @@ mod tests {
     #[test]
     fn it_never_grows_whatever_comes_and_goes() {
         let mut hops = Hops::<V4>::new(1, 64);
-        let room = hops.hops.capacity();
+        let there = Hop { mac: MAC, stale: false };
         for n in 0..100_000 {
-            hops.set(host(n), Some(Hop { mac: MAC, stale: false }));
+            hops.set(host(n), Some(there));
             if n >= 63 {
                 hops.set(host(n - 63), None);
             }
         }
-        assert_eq!((hops.hops.capacity(), hops.len()), (room, 63));
-        (0..200).for_each(|n| hops.set(host(n), Some(Hop { mac: MAC, stale: false })));
-        assert_eq!((hops.hops.capacity(), hops.len()), (room, 64));
+        assert_eq!((hops.places.len(), hops.len()), (128, 63));
+        assert!((0..63).all(|n| hops.get(host(99_999 - n)) == Some(there)));
+        (0..200).for_each(|n| hops.set(host(n), Some(there)));
+        assert_eq!((hops.places.len(), hops.len()), (128, 64));
+        hops.clear();
+        assert_eq!((hops.get(host(99_999)), hops.len()), (None, 0));
+    }
+
+    #[test]
+    fn of_many_what_is_read_first_was_fetched() {
+        struct Noted(RefCell<Vec<usize>>);
+        impl Fetch for Noted {
+            fn fetch<T>(&self, it: &T) {
+                self.0.borrow_mut().push(from_ref(it).addr());
+            }
+        }
+        let mut hops = Hops::<V4>::new(1, 8192);
+        for n in 0..8000 {
+            assert_eq!(hops.is_large(), n > 4096);
+            hops.set(host(n), Some(Hop { mac: MAC, stale: false }));
+        }
+        let is_at_home = |n: &u32| {
+            let noted = Noted(RefCell::default());
+            hops.fetch(host(*n), &noted);
+            let found = find(&hops.places, hops.hash.hash_one(host(*n)), &host(*n)).unwrap();
+            *noted.0.borrow() == [from_ref(&hops.places[found]).addr()]
+        };
+        // Some are behind that place.
+        assert!((0..8000).filter(is_at_home).count() > 5500);
+    }
+
+    #[test]
+    fn there_may_be_no_room_at_all() {
+        let mut hops = Hops::<V4>::new(1, 0);
+        hops.set(host(1), Some(Hop { mac: MAC, stale: false }));
+        hops.told(host(1));
+        assert_eq!((hops.get(host(1)), hops.len()), (None, 0));
     }
 }

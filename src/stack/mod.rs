@@ -39,6 +39,7 @@ pub mod membership;
 pub mod nd;
 pub mod neighbor;
 pub mod net_view;
+mod open_table;
 mod parts;
 pub mod pmtu;
 pub mod port_table;

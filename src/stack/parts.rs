@@ -2,12 +2,14 @@
 //!
 //! Control changes its copy and gives workers the whole of it, as if it were made anew each time; what it costs is a few
 //! dozen entries, whether there are ten or ten thousand. Readers take no lock and count nothing, and of what they look for they
-//! read the entry and nothing before it: a part is its entries, each where its hash says or in the next free place behind.
+//! read the entry and nothing before it: a part is an [open table](super::open_table).
 
-use core::hash::{BuildHasher, Hash};
+use core::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
+
+use super::open_table::{Keyed, find, home, put, take_out};
 
 /// Entries of a part, on average, from which on there are more parts.
 const PART_MAX: usize = 64;
@@ -17,15 +19,6 @@ const GROWTH: usize = 4;
 
 /// Places that a part has at least, once it has an entry.
 const SMALLEST: usize = 4;
-
-/// What is found by a key that it holds itself.
-pub(super) trait Keyed: Clone {
-    /// By what it is found.
-    type Key: Hash + Eq;
-
-    /// The key.
-    fn key(&self) -> &Self::Key;
-}
 
 /// What is shared: a power of two of places, or none. Half of them are used at most.
 type Part<E> = Arc<[Option<E>]>;
@@ -128,51 +121,6 @@ const fn part_of(hash: u64, count: usize) -> usize {
     (hash >> 32) as usize & (count - 1)
 }
 
-/// The first place for what has this hash; of no places, one that is not there.
-#[inline]
-const fn home(hash: u64, places: usize) -> usize {
-    hash as usize & places.wrapping_sub(1)
-}
-
-/// Where the entry of `key` is.
-#[inline]
-fn find<E: Keyed>(part: &[Option<E>], hash: u64, key: &E::Key) -> Option<usize> {
-    let mut at = home(hash, part.len());
-    // A place is free: half of them are.
-    while let Some(entry) = part.get(at)? {
-        if entry.key() == key {
-            return Some(at);
-        }
-        at = home(at as u64 + 1, part.len());
-    }
-    None
-}
-
-/// Puts an entry into the first free place for it.
-fn put<E>(part: &mut [Option<E>], hash: u64, entry: E) {
-    let mut at = home(hash, part.len());
-    while part[at].is_some() {
-        at = home(at as u64 + 1, part.len());
-    }
-    part[at] = Some(entry);
-}
-
-/// Empties the place `hole`; entries behind it that would have been there or before, move up.
-fn take_out<E>(part: &mut [Option<E>], mut hole: usize, hash: impl Fn(&E) -> u64) {
-    let mask = part.len() - 1;
-    let mut at = hole;
-    part[hole] = None;
-    loop {
-        at = (at + 1) & mask;
-        let Some(entry) = &part[at] else { return };
-        let from_home = at.wrapping_sub(home(hash(entry), part.len())) & mask;
-        if from_home >= at.wrapping_sub(hole) & mask {
-            part.swap(hole, at);
-            hole = at;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,14 +129,6 @@ mod tests {
 
     /// A number and what it is for.
     type Entry = (u64, u64);
-
-    impl Keyed for Entry {
-        type Key = u64;
-
-        fn key(&self) -> &u64 {
-            &self.0
-        }
-    }
 
     fn value(parts: &Parts<Entry>, key: u64) -> Option<u64> {
         let found = parts.get(&key);
@@ -229,28 +169,5 @@ mod tests {
         assert_eq!((value(&before, 10_001), value(&now, 10_001)), (None, Some(0)));
         let copied = before.parts.iter().zip(&now.parts).filter(|(a, b)| !Arc::ptr_eq(a, b)).count();
         assert!(copied <= 2 && before.parts.len() > 100, "{copied} of {}", before.parts.len());
-    }
-
-    /// Few hashes, some of which begin at the end: entries crowd there and round it.
-    #[test]
-    fn who_leaves_a_crowd_leaves_no_hole_before_another() {
-        let hash = |entry: &Entry| [0, 6, 7, u64::MAX, 14][entry.0 as usize % 5];
-        let (mut part, mut model, mut rng) = (vec![None; 32], BTreeMap::new(), Rng::new(3));
-        for step in 0..50_000 {
-            let key = rng.below(60);
-            match (find(&part, hash(&(key, 0)), &key), model.remove(&key)) {
-                (Some(at), Some(value)) => {
-                    assert_eq!(part[at], Some((key, value)));
-                    take_out(&mut part, at, hash);
-                }
-                (None, None) if model.len() < 16 => {
-                    put(&mut part, hash(&(key, 0)), (key, step));
-                    model.insert(key, step);
-                }
-                (None, None) => {}
-                (found, was) => panic!("{key}: {found:?} and {was:?}"),
-            }
-            assert_eq!(part.iter().flatten().count(), model.len());
-        }
     }
 }

@@ -1,20 +1,15 @@
 //! What the tests of the fast path share: an interface, and both paths over one frame.
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
-use core::net::{Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
-
-use pollcast::addr::{Family, Group, MacAddr, V4, V6};
+use pollcast::addr::MacAddr;
 use pollcast::fastpath::{Answers, Found, Level, Port, Request, Sink, View, ingress_burst, reply_burst};
 use pollcast::io::{BufPool, Burst, ChecksumStatus, PacketBuf, Parts, RxMeta};
 use pollcast::rng::Rng;
 use pollcast::sim::buf::{SimBuf, SimPool};
 use pollcast::stack::egress;
 use pollcast::stack::fragmentation::{IdSpace, Ids};
-use pollcast::stack::groups::GroupTable;
 use pollcast::stack::ingress::{Ingress, IngressOptions, Verdict};
 use pollcast::stack::interface::{Interface, Interfaces};
-use pollcast::stack::membership::SourceFilter;
 use pollcast::stack::port_table::{PortTable, Socket};
 use pollcast::time::Instant;
 use proptest::prelude::*;
@@ -103,8 +98,6 @@ pub struct World {
     table: PortTable,
     /// The same among so many that a burst's look-ups are fetched for ahead.
     large: PortTable,
-    /// The same interfaces, each with as many groups.
-    many_groups: (Interfaces, View),
     pub view: View,
     pool: SimPool,
 }
@@ -117,27 +110,6 @@ fn among_many(table: &PortTable) -> PortTable {
     large
 }
 
-/// `interfaces`, each with so many groups more that its tables are large; of some, more is read than of others.
-fn among_many_groups(mut interfaces: Interfaces) -> (Interfaces, View) {
-    let ids: Vec<_> = interfaces.iter().map(|interface| interface.id).collect();
-    for id in ids {
-        let interface = interfaces.get_mut(id).unwrap();
-        add_groups::<V4>(&mut interface.v4.groups, |n| Ipv4Addr::from_bits(0xefff_0000 + n));
-        add_groups::<V6>(&mut interface.v6.groups, |n| {
-            Ipv6Addr::from_bits(0xff15 << 112 | 0xffff << 64 | u128::from(n))
-        });
-    }
-    let view = View::of(&interfaces);
-    (interfaces, view)
-}
-
-fn add_groups<F: Family>(table: &mut Arc<GroupTable<F>>, addr: impl Fn(u32) -> F::Addr) {
-    let table = Arc::make_mut(table);
-    (0..1100).for_each(|n| table.set(Group::new(addr(n)).unwrap(), [(77, SourceFilter::ANY)]));
-    table.set(Group::new(addr(0)).unwrap(), [(77, SourceFilter::ANY), (78, SourceFilter::ANY)]);
-    assert!(table.is_large() && table.has_more_to_fetch());
-}
-
 impl World {
     pub fn of(interface: Interface, table: PortTable) -> Self {
         Self::of_all(Interfaces::from(interface), table)
@@ -145,8 +117,7 @@ impl World {
 
     pub fn of_all(interfaces: Interfaces, table: PortTable) -> Self {
         let view = View::of(&interfaces);
-        let many_groups = among_many_groups(interfaces.clone());
-        Self { interfaces, large: among_many(&table), many_groups, table, view, pool: SimPool::new(64, 2048) }
+        Self { interfaces, large: among_many(&table), table, view, pool: SimPool::new(64, 2048) }
     }
 
     /// From now on these are the sockets.
@@ -171,26 +142,18 @@ impl World {
 
     /// A burst of several frames.
     pub fn burst(&self, level: Level, frames: &[&[u8]], meta: RxMeta) -> Taken {
-        let (few, many) = ((&self.interfaces, &self.view), (&self.many_groups.0, &self.many_groups.1));
-        let [taken, among_many] = [(&self.table, few), (&self.large, many)]
-            .map(|(table, on)| self.burst_in(table, on, level, frames, meta));
+        let [taken, among_many] =
+            [&self.table, &self.large].map(|table| self.burst_in(table, level, frames, meta));
         let parts = |taken: &Taken| taken.0.iter().map(|(_, parts)| *parts).collect::<Vec<_>>();
         assert_eq!(parts(&taken), parts(&among_many), "what is fetched ahead changes nothing");
         taken
     }
 
-    fn burst_in(
-        &self,
-        table: &PortTable,
-        (interfaces, view): (&Interfaces, &View),
-        level: Level,
-        frames: &[&[u8]],
-        meta: RxMeta,
-    ) -> Taken {
+    fn burst_in(&self, table: &PortTable, level: Level, frames: &[&[u8]], meta: RxMeta) -> Taken {
         let mut taken = Taken::default();
         let mut burst = Burst::new();
         frames.iter().for_each(|frame| burst.push(self.buf(frame, meta)).unwrap());
-        let port = Port { view, interfaces, table };
+        let port = Port { view: &self.view, interfaces: &self.interfaces, table };
         ingress_burst(level, &mut burst, port, &mut Found::default(), &mut taken);
         taken
     }

@@ -1,17 +1,25 @@
 //! The fast path against the slow one on VLANs: the tag in the frame, or taken off and put in by the device.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use crate::fastpath_common::{OWN_MAC, PEER_MAC, World, any_status, meta};
-use pollcast::addr::{Cidr, Ipv4Cidr, Unicast, V6, Vid};
+use pollcast::addr::{Cidr, Group, Ipv4Cidr, Unicast, V6, Vid};
 use pollcast::fastpath::Level;
-use pollcast::io::{ChecksumStatus, InterfaceId, RxMeta};
+use pollcast::io::{ChecksumStatus, InterfaceId, Parts, RxMeta};
 use pollcast::sim::frames::udp::UdpFrame;
 use pollcast::sim::frames::udp6::UdpFrame6;
+use pollcast::stack::groups::GroupTable;
 use pollcast::stack::hops::Hops;
 use pollcast::stack::interface::{Inet, Interface, Interfaces};
+use pollcast::stack::membership::SourceFilter;
 use pollcast::stack::port_table::{PortTable, Socket};
 use pollcast::stack::route::Routes;
+
+const GROUP4: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
+const GROUP6: Ipv6Addr = Ipv6Addr::new(0xff0e, 0, 0, 0, 0, 1, 2, 3);
 
 /// An interface with one address of each IP version, the same on every VLAN.
 fn interface(id: u16, vlan: Option<u16>, inserts: bool) -> Interface {
@@ -97,6 +105,65 @@ fn a_vlan_hears_nothing_of_another_nor_of_none() {
         let ids: Vec<_> = taken.0.iter().map(|(_, parts)| parts.interface().0).collect();
         assert_eq!(ids, if untagged { vec![1, 2, 0, 1] } else { vec![1, 2, 1] });
     }
+}
+
+/// Untagged and on VLAN 100, each with a group of either IP version that wants two sources; among a thousand more, or not.
+fn world_of_groups(are_many: bool) -> World {
+    let more = if are_many { 1100 } else { 0 };
+    let mut all = vec![interface(0, None, false), interface(1, Some(100), false)];
+    for interface in &mut all {
+        let sources = [1, 3].map(|last| Ipv4Addr::new(198, 18, 0, last));
+        let wanted = [(Group::new(GROUP4).unwrap(), 0, SourceFilter::Include(sources.into()))];
+        let others = (0..more).map(|n| Group::new(Ipv4Addr::from_bits(0xef09_0000 + n)).unwrap());
+        let others = others.map(|group| (group, 0, SourceFilter::ANY));
+        interface.v4.groups = Arc::new(GroupTable::new(3, wanted.into_iter().chain(others)));
+        let sources = [1, 3].map(|last| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last));
+        let wanted = [(Group::new(GROUP6).unwrap(), 0, SourceFilter::Include(sources.into()))];
+        let others =
+            (0..more).map(|n| Group::new(Ipv6Addr::from_bits(0xff15 << 112 | u128::from(n))).unwrap());
+        let others = others.map(|group| (group, 0, SourceFilter::ANY));
+        interface.v6.groups = Arc::new(GroupTable::new(3, wanted.into_iter().chain(others)));
+        assert_eq!((interface.v4.groups.is_large(), interface.v6.groups.is_large()), (are_many, are_many));
+    }
+    let mut table = PortTable::new(5);
+    for any in ["0.0.0.0:7", "[::]:7"] {
+        table.bind(Socket::new(None, any.parse().unwrap(), 0)).unwrap();
+    }
+    World::of_all(Interfaces::new(all).unwrap(), table)
+}
+
+/// To a group, from a source that is wanted or one that is not.
+fn to_group(ipv6: bool, tci: Option<u16>, source: u8) -> Vec<u8> {
+    if ipv6 {
+        let plain =
+            UdpFrame6::new(&format!("[2001:db8::{source}]:4000"), &format!("[{GROUP6}]:7"), b"to all");
+        UdpFrame6 { tci, source_mac: PEER_MAC, ..plain }.frame()
+    } else {
+        let plain = UdpFrame::new(&format!("198.18.0.{source}:4000"), &format!("{GROUP4}:7"), b"to all");
+        UdpFrame { tci, source_mac: PEER_MAC, ..plain }.frame()
+    }
+}
+
+// U16: what many groups are fetched ahead for changes nothing, of whole frames or cut ones, with a tag or without.
+#[test]
+fn among_many_groups_the_same_is_heard_as_among_few() {
+    let (few, many) = (world_of_groups(false), world_of_groups(true));
+    let mut heard = 0;
+    for tci in [None, Some(100), Some(200)] {
+        for (ipv6, source) in [(false, 1), (false, 2), (true, 3), (true, 2)] {
+            let whole = to_group(ipv6, tci, source);
+            let frames: Vec<_> = (0..=whole.len()).map(|len| &whole[..len]).collect();
+            for burst in frames.chunks(32) {
+                let [few, many] =
+                    [&few, &many].map(|world| world.burst(Level::detect(), burst, RxMeta::default()).0);
+                let parts = |taken: &[(_, Parts)]| taken.iter().map(|(_, parts)| *parts).collect::<Vec<_>>();
+                assert_eq!(parts(&few), parts(&many));
+                heard += few.len();
+            }
+        }
+    }
+    // IPv4's frame is padded; of the three words of tag, two are ours.
+    assert!(heard >= 4, "{heard}");
 }
 
 proptest! {

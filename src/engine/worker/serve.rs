@@ -379,6 +379,9 @@ impl<N: Nic> Answers<Datagram<N::Buf>> for Decided<'_, N> {
             self.port.send_all(answers.iter_mut().map(Datagram::slot), bytes);
             return;
         }
+        for answer in &*answers {
+            self.port.fetch_next_hop(answer.buf(), answer.interface());
+        }
         for answer in answers {
             let id = answer.interface();
             let sent = answer.slot().take().is_some_and(|buf| self.port.send_by_route(buf, id));

@@ -121,6 +121,33 @@ fn a_source_that_only_another_port_wants_is_filtered_by_every_socket() {
     assert_eq!(heard(to(GROUP, 3), &groups, &table), Err(DropReason::GroupSourceFiltered));
 }
 
+// U19, U16: sockets that are bound to a group each, two of them to the same.
+#[test]
+fn of_sockets_with_a_group_each_those_of_its_group_hear_it() {
+    let of = |last: u8| format!("239.1.2.{last}");
+    let sockets = [3, 4, 5, 5].map(|last| format!("{}:7", of(last)));
+    let table = table(&[
+        (&sockets[0], 0, true),
+        (&sockets[1], 1, true),
+        (&sockets[2], 2, true),
+        (&sockets[3], 3, true),
+    ]);
+    let groups = groups(&[
+        (&of(3), 0, SourceFilter::ANY),
+        (&of(4), 1, include(&[1, 3])),
+        (&of(5), 2, SourceFilter::ANY),
+        (&of(5), 3, exclude(&[1])),
+        (&of(6), 0, SourceFilter::ANY),
+    ]);
+    assert_eq!(heard(to(&of(3), 1), &groups, &table), Ok(vec![0]));
+    assert_eq!(heard(to(&of(4), 3), &groups, &table), Ok(vec![1]));
+    assert_eq!(heard(to(&of(4), 2), &groups, &table), Err(DropReason::GroupSourceFiltered));
+    assert_eq!(heard(to(&of(5), 2), &groups, &table), Ok(vec![2, 3]));
+    assert_eq!(heard(to(&of(5), 1), &groups, &table), Ok(vec![2]));
+    assert_eq!(heard(to(&of(6), 1), &groups, &table), Err(DropReason::UdpNoListener));
+    assert_eq!(heard(to("198.18.0.255", 1), &groups, &table), Err(DropReason::UdpNoListener));
+}
+
 // U18, RFC 9776 2: sockets and memberships are of one interface.
 #[test]
 fn an_interface_is_not_another() {

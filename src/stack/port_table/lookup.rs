@@ -126,21 +126,37 @@ impl PortTable {
         alone.chain(among_others).filter_map(hearer)
     }
 
-    /// The only socket that could hear what is sent in `flow` to many, if an IP version reaches just one on the port.
+    /// The only socket that could hear what is sent in `flow` to many, if that is seen at once: an IP version reaches just one on
+    /// the port, or those on it are of one kind, as are sockets that are bound to a group each.
     #[inline(always)]
     pub(in crate::stack) fn only_hearer<F: Family>(
         &self,
         interface: InterfaceId,
         flow: &Flow<F>,
     ) -> Option<Hearer> {
-        let only = self.ports.get(flow.dport)?.only(index::<F>())?;
+        let (port, wanted) = (self.ports.get(flow.dport)?, wanted(interface, flow));
+        let only = match port.only(index::<F>()) {
+            Some(only) => only,
+            None => self.alone_in_place(port.kinds.of::<F>().just_one()?, &wanted)?,
+        };
         let slot = self.slots.get(only)?;
         let hearer = Hearer {
             socket: only,
             service: slot.service,
             multicast_all: slot.multicast_all(F::VERSION == V4::VERSION),
         };
-        slot.matches(&wanted(interface, flow)).then_some(hearer)
+        slot.matches(&wanted).then_some(hearer)
+    }
+
+    /// The socket that `wanted` is for, of the port's only kind, if it shares its place with nobody.
+    #[inline]
+    fn alone_in_place(&self, kind: Kind, wanted: &Wanted) -> Option<SocketId> {
+        // Of those that are connected, some may be to any port of the peer's, too.
+        if kind.is_connected() {
+            return None;
+        }
+        let first = self.in_place(kind, wanted)?;
+        (self.slots.get(first)?.next == NONE).then_some(first)
     }
 
     /// Whether `socket` takes what came over IPv6 without a checksum.
