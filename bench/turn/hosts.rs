@@ -224,7 +224,7 @@ fn neighbors(size: u32) -> Result<Case, String> {
     let port = PortOptions {
         addresses: cidr(own, 14),
         stations: (0..size).map(peer).collect(),
-        neighbors_max: 2 * size as usize + 64,
+        neighbors_max: size as usize + 64,
         ..PortOptions::new(0)
     };
     let make = |n| {
