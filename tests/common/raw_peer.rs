@@ -11,12 +11,22 @@ use nix::sys::socket::{
     AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recvfrom, send, setsockopt,
     socket, sockopt,
 };
+use nix::{libc, setsockopt_impl, sockopt_impl};
 
 use super::netns::Netns;
 use super::read::Frame;
 
 /// RFC-less, linux/if_packet.h: the packet is one that we sent.
 const PACKET_OUTGOING: u8 = 4;
+
+sockopt_impl!(
+    /// packet(7), Linux 4.20: what is sent on the device does not fill the room for what comes.
+    IgnoreOutgoing,
+    SetOnly,
+    libc::SOL_PACKET,
+    libc::PACKET_IGNORE_OUTGOING,
+    bool
+);
 
 /// An AF_PACKET socket.
 #[derive(Debug)]
@@ -57,6 +67,7 @@ impl RawPeer {
             let kind = SockType::Raw;
             let socket =
                 socket(AddressFamily::Packet, kind, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll).unwrap();
+            setsockopt(&socket, IgnoreOutgoing, &true).unwrap();
             // Before it is bound it hears every device of the namespace.
             bind(socket.as_raw_fd(), &link_addr(device)).unwrap();
             setsockopt(&socket, sockopt::RcvBufForce, &(8 << 20)).unwrap();
