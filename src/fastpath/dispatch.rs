@@ -457,7 +457,7 @@ mod tests {
     #[test]
     fn a_sum_of_any_length_from_any_address_on_is_of_just_these_bytes() {
         // Each byte another, so that one too many or too few is another sum.
-        let bytes: Vec<u8> = (0..512_u32).map(|i| (i * 167 + 13) as u8).collect();
+        let bytes: Vec<u8> = (0..512_u16).map(|i| i.wrapping_mul(167).to_le_bytes()[0]).collect();
         for level in Level::all_here() {
             for (at, len) in (0..64).flat_map(|at| (0..260).map(move |len| (at, len))) {
                 let part = &bytes[at..at + len];
