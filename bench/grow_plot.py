@@ -49,8 +49,8 @@ def line(x1, y1, x2, y2, kind):
 
 def panel(x, y, series, key, top, first):
     """One curve: `key` over the sizes of `series`, from 0 to `top`. Sizes from one to the many are decades apart."""
-    readings, parts = series["readings"], []
-    sizes = [r["size"] for r in readings]
+    parts, sizes = [], [r["size"] for r in series["readings"]]
+    readings = [r for r in series["readings"] if key in r]
     linear = max(sizes) < 10
     scale = (lambda size: size - 1) if linear else math.log10
     across = lambda size: x + PANEL * scale(size) / scale(max(sizes))  # noqa: E731
@@ -87,7 +87,7 @@ def svg(result, below):
     parts.append(text(LEFT, 43, "An echo's whole way through a worker's turn: received, checked, looked up, answered, counted, sent"))
     rows = [("ns", "ns a packet"), ("instructions", "instructions a packet")]
     for row, (key, label) in enumerate(rows):
-        top = ceiling(1.1 * max(r[key] for s in result.values() for r in s["readings"]))
+        top = ceiling(1.1 * max(r[key] for s in result.values() for r in s["readings"] if key in r))
         y = TOP + row * ROW
         middle = y + PLOT_HEIGHT / 2
         parts.append(f'<text transform="translate(16 {middle:.1f}) rotate(-90)" text-anchor="middle">{label}</text>')

@@ -6,6 +6,7 @@ pub mod host;
 pub mod ingress;
 pub mod mutate;
 pub mod parse;
+pub mod reassembly_ops;
 pub mod script;
 pub mod sent6;
 pub mod session;
