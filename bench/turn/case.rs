@@ -24,6 +24,9 @@ pub(crate) struct Case {
     /// The sockets of threads, which send back what they received.
     echoing: Vec<UdpSocket>,
     workers: usize,
+    /// Whether workers without a queue turn when a whole burst awaits them, and how often the first has turned.
+    gathers: bool,
+    turned: usize,
 }
 
 impl Case {
@@ -42,6 +45,8 @@ impl Case {
             queues: vec![(Vec::new(), 0); queues],
             echoing: Vec::new(),
             workers,
+            gathers: false,
+            turned: 0,
         };
         case.share_out(frames)?;
         Ok(case)
@@ -67,6 +72,11 @@ impl Case {
             self.world.take_sent(0);
         }
         self
+    }
+
+    /// The same with workers that turn as seldom as lets each have a whole burst, but for the one with the queue.
+    pub(crate) fn gathering(self) -> Self {
+        Self { gathers: true, ..self }
     }
 
     /// Learns to which queue the NIC puts each frame, by having it do so.
@@ -104,9 +114,11 @@ impl Case {
         (BURST * self.queues.len()) as u64
     }
 
-    /// One turn of each worker.
+    /// One turn of each worker whose turn it is.
     pub(crate) fn turn(&mut self) {
-        for worker in 0..self.workers {
+        self.turned += 1;
+        let all = !self.gathers || self.turned.is_multiple_of(self.workers);
+        for worker in 0..if all { self.workers } else { 1 } {
             self.world.turn_worker(worker);
         }
     }

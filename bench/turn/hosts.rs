@@ -19,7 +19,7 @@ use crate::case::Case;
 pub(crate) const KERNEL: &str = "kernel";
 
 /// What [`of`] knows, and [`KERNEL`].
-pub(crate) const NAMES: [&str; 16] = [
+pub(crate) const NAMES: [&str; 17] = [
     "ipv4",
     "ipv6",
     "vlan",
@@ -32,6 +32,7 @@ pub(crate) const NAMES: [&str; 16] = [
     "neighbors",
     "workers",
     "steered",
+    "gathered",
     "fan-out",
     "fragments",
     "threads",
@@ -69,6 +70,8 @@ pub(crate) fn of(name: &str, size: u32) -> Result<Case, String> {
         "neighbors" => neighbors(size),
         "workers" => workers(size),
         "steered" => steered(size),
+        // The same for workers that are busy: what is theirs of one burst waits for that of the next.
+        "gathered" => steered(size).map(Case::gathering),
         "fan-out" => fan_out(size),
         "fragments" => fragments(),
         "threads" => threads(size),

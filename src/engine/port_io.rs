@@ -3,7 +3,7 @@
 use super::counters::{Counter, CounterPage, Tally};
 use super::fragments::Owners;
 use super::message::{News, PathNews, PuntSenders};
-use super::rps::{Exit, Intake, Ring};
+use super::rps::{Exit, Intake};
 use super::worker::WorkerPort;
 use crate::addr::{Family, V4};
 use crate::fastpath::View;
@@ -146,27 +146,31 @@ impl<N: Nic> PortIo<N> {
     /// Sends what workers without a transmit queue handed over. Returns how much that was.
     #[inline]
     pub(super) fn forward(&mut self) -> usize {
-        let Some(ring) = self.tx.handed_over() else { return 0 };
-        let ring = Ring::clone(ring);
-        self.forward_from(&ring)
+        if self.tx.has_more() { self.forward_bursts() } else { 0 }
     }
 
     #[inline(never)]
-    fn forward_from(&mut self, ring: &Ring<N::Buf>) -> usize {
+    fn forward_bursts(&mut self) -> usize {
         let mut forwarded = 0;
-        while forwarded < FORWARD_BUDGET
-            && let Some(buf) = ring.pop()
-        {
-            forwarded += 1;
-            self.tally.add(Counter::HandedIn, 1);
-            self.send(buf);
+        while forwarded < FORWARD_BUDGET {
+            let before = self.tx_burst.len();
+            let taken = self.tx.take_over(&mut self.tx_burst, FORWARD_BUDGET - forwarded);
+            let bytes = self.tx_burst.iter().skip(before).map(|buf| buf.data().len() as u64);
+            self.tx_bytes += bytes.sum::<u64>();
+            forwarded += taken;
+            let is_all = !self.tx_burst.is_full();
+            self.flush();
+            if is_all {
+                break;
+            }
         }
+        self.tally.add(Counter::HandedIn, forwarded as u64);
         forwarded
     }
 
     /// Packets that other workers handed over, and that it has not taken yet.
     pub(super) fn handed_over(&self) -> usize {
-        self.rx.steered().map_or(0, Ring::len) + self.tx.handed_over().map_or(0, Ring::len)
+        self.rx.handed_over() + self.tx.handed_over()
     }
 
     /// The last turn: what other workers received for this one is looked at no more; what they have to send, goes.

@@ -94,6 +94,35 @@ impl<B> Burst<B> {
         self.len += count;
     }
 
+    /// Adds `bufs` at the end; those that there is no room for are dropped.
+    #[inline]
+    pub(crate) fn extend(&mut self, bufs: impl IntoIterator<Item = B>) {
+        let Some(room) = self.slots.get_mut(self.len..) else { return };
+        self.alike = Alike::Unknown;
+        let mut count = 0;
+        for (slot, buf) in room.iter_mut().zip(bufs) {
+            debug_assert!(slot.is_none(), "a packet behind the end");
+            core::mem::forget(slot.replace(buf));
+            count += 1;
+        }
+        self.len += count;
+    }
+
+    /// Keeps what `keep` gives back of each packet, in order; what is known of all of them holds for those that stay.
+    #[inline]
+    pub(crate) fn keep(&mut self, mut keep: impl FnMut(B) -> Option<B>) {
+        let len = core::mem::take(&mut self.len).min(BURST_MAX);
+        let mut kept = 0;
+        for at in 0..len {
+            if let Some(buf) = self.slots[at].take().and_then(&mut keep) {
+                // Behind those that were kept nothing is left that could be dropped.
+                core::mem::forget(self.slots[kept].replace(buf));
+                kept += 1;
+            }
+        }
+        self.len = kept;
+    }
+
     /// The packets, first to last. They stay.
     #[inline]
     pub fn iter(&self) -> impl Iterator<Item = &B> {
@@ -282,6 +311,37 @@ mod tests {
         assert!(burst.is_full());
         assert_eq!(burst.iter().skip(BURST_MAX - 2).map(|c| c.0).collect::<Vec<_>>(), [100, 101]);
         assert_eq!(more.iter().flatten().map(|c| c.0).collect::<Vec<_>>(), [102, 103, 104]);
+        drop(burst);
+        assert_eq!(drops.get(), 64);
+    }
+
+    #[test]
+    fn what_is_kept_stays_in_order_and_alike() {
+        let mut burst = Burst::new();
+        (0..8).for_each(|n| burst.spare()[n] = Some(n));
+        burst.filled_with(8, Alike::Plain);
+        let mut out = Vec::new();
+        burst.keep(|n| {
+            if n % 3 == 1 {
+                Some(n)
+            } else {
+                out.push(n);
+                None
+            }
+        });
+        assert_eq!((burst.alike(), out), (Alike::Plain, vec![0, 2, 3, 5, 6]));
+        assert!(burst.is_dense() && burst.spare().iter().all(Option::is_none));
+        assert_eq!(burst.drain().collect::<Vec<_>>(), [1, 4, 7]);
+    }
+
+    #[test]
+    fn what_is_added_at_once_is_behind_what_there_was() {
+        let drops = Rc::new(Cell::new(0));
+        let mut burst = burst_of(2, &drops);
+        burst.extend((10..13).map(|i| Counted(i, drops.clone())));
+        assert_eq!(burst.iter().map(|c| c.0).collect::<Vec<_>>(), [0, 1, 10, 11, 12]);
+        burst.extend((20..100).map(|i| Counted(i, drops.clone())));
+        assert!(burst.is_full());
         drop(burst);
         assert_eq!(drops.get(), 64);
     }

@@ -58,7 +58,20 @@ impl Waker {
     #[inline]
     pub fn wake(&self) {
         if let Some(shared) = &self.0 {
-            shared.wake_sleeper();
+            fence(Ordering::SeqCst);
+            shared.wake_if_asleep();
+        }
+    }
+
+    /// Wakes those of `wakers` whose workers sleep, as [`wake`](Self::wake) does, for the price of one fence.
+    #[inline]
+    pub fn wake_all<'a>(wakers: impl IntoIterator<Item = &'a Self>) {
+        let mut is_fenced = false;
+        for shared in wakers.into_iter().filter_map(|waker| waker.0.as_deref()) {
+            if !core::mem::replace(&mut is_fenced, true) {
+                fence(Ordering::SeqCst);
+            }
+            shared.wake_if_asleep();
         }
     }
 
@@ -80,9 +93,9 @@ impl Waker {
 }
 
 impl Shared {
+    /// To be called after a fence.
     #[inline]
-    fn wake_sleeper(&self) {
-        fence(Ordering::SeqCst);
+    fn wake_if_asleep(&self) {
         // Of several, one wakes it.
         if self.sleeps.load(Ordering::Relaxed) && self.sleeps.swap(false, Ordering::Relaxed) {
             self.wake.wake();
