@@ -22,8 +22,17 @@ impl Bridge {
         Self::forwarding(netns, name, "io", &[one, other])
     }
 
+    /// The same with so many queues on either side: what comes by one leaves by that of the same number.
+    pub fn with_queues(netns: &Netns, name: &str, queues: u64, one: &str, other: &str) -> Self {
+        Self::begin(netns, name, ("io", queues), &[one, other])
+    }
+
     /// Of `devices`, in the forward mode `mode`: what one alone receives, it sends there again.
     pub fn forwarding(netns: &Netns, name: &str, mode: &str, devices: &[&str]) -> Self {
+        Self::begin(netns, name, (mode, 1), devices)
+    }
+
+    fn begin(netns: &Netns, name: &str, (mode, queues): (&str, u64), devices: &[&str]) -> Self {
         let prefix = format!("pollcast-test-{}-{name}", std::process::id());
         let log = std::env::temp_dir().join(format!("{prefix}.log"));
         let child = netns.spawn("dpdk-testpmd", |command| {
@@ -37,6 +46,8 @@ impl Bridge {
             command.args([
                 "--",
                 &format!("--forward-mode={mode}"),
+                &format!("--rxq={queues}"),
+                &format!("--txq={queues}"),
                 "--total-num-mbufs=8192",
                 "--auto-start",
                 "--no-flush-rx",

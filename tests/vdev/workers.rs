@@ -1,4 +1,5 @@
-//! Two workers on devices that spread flows over their queues, and on one that has a single queue, where pollcast does (RPS).
+//! Two workers on devices that spread flows over their queues, or whose peer does, and on one that has a single queue, where pollcast does
+//! (RPS).
 //!
 //! The same traffic to each: many flows, whose answers all come, once and in the order of their flow, while both workers sleep and wake
 //! as it comes; and what `pollcast ctl` shows of it.
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use crate::common::*;
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// Flows, and datagrams of each.
 const FLOWS: u16 = 64;
@@ -25,10 +27,24 @@ const TAP_RPS: Case = Case { device: "net_tap0,iface=pc0", queues: 1, rps: "on" 
 const PACKET: Case = Case { device: "net_af_packet0,iface=ve0", queues: 1, rps: "auto" };
 const PACKET_FANOUT: Case = Case { device: "net_af_packet0,iface=ve0,qpairs=2", queues: 2, rps: "off" };
 
+/// The two ends of a vhost pair: neither spreads flows itself, but takes what the other puts into its queues.
+const VHOST: Case = Case { device: "net_vhost0,iface=SOCKET,queues=2", queues: 2, rps: "off" };
+const VIRTIO_USER: Case =
+    Case { device: "net_virtio_user0,path=SOCKET,queues=2,cq=1", queues: 2, rps: "off" };
+
+/// What stands for the path of a vhost pair's socket.
+const SOCKET: &str = "SOCKET";
+
+/// What must last as long as a vhost pair: testpmd at the other end, and the folder of the socket.
+type Peer = (Bridge, TempDir);
+
 impl Case {
     /// The host with two workers, and the far end of its wire.
-    fn lab(&self) -> Lab {
+    fn lab(&self) -> (Lab, Option<Peer>) {
         let netns = Netns::new();
+        if self.device.contains(SOCKET) {
+            return self.ring_lab(netns);
+        }
         let is_tap = self.device.starts_with("net_tap");
         if !is_tap {
             netns.ip("link add ve0 type veth peer name ve1");
@@ -37,15 +53,45 @@ impl Case {
                 netns.ip(&format!("link set {end} up"));
             }
         }
-        let mut config = Config::new(self.device, ECHO);
-        config.workers = "cpus = [0, 1]\ncontrol_cpu = 0\nidle = \"adaptive\"\n".into();
-        config.ports += &format!("rps = \"{}\"\n", self.rps);
-        let pollcast = Pollcast::start(&netns, &config);
+        let pollcast = self.start(&netns, self.device);
         let end = if is_tap { "pc0" } else { "ve1" };
         // Both ends of a tap begin with the Ethernet address of the port.
         netns.ip(&format!("link set {end} address 02:00:00:00:00:01 up"));
         let wire = Wire::new(RawPeer::new(&netns, end));
-        Lab { pollcast, wire, netns }
+        (Lab { pollcast, wire, netns }, None)
+    }
+
+    /// The same at one end of a vhost pair: testpmd at the other passes frames on between its two queues and those of a tap, which the
+    /// kernel fills by flow.
+    fn ring_lab(&self, netns: Netns) -> (Lab, Option<Peer>) {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("vhost.sock").display().to_string();
+        let [own, other] = [self, if self.is_vhost() { &VIRTIO_USER } else { &VHOST }]
+            .map(|case| case.device.replace(SOCKET, &socket));
+        let bridge = |name| {
+            Bridge::with_queues(&netns, name, self.queues, &other, &format!("net_tap1,iface={DEVICE}"))
+        };
+        // Who has the vhost end makes the socket.
+        let (pollcast, bridge) = if self.is_vhost() {
+            (self.start(&netns, &own), bridge("queues-vhost"))
+        } else {
+            let bridge = bridge("queues-virtio");
+            (self.start(&netns, &own), bridge)
+        };
+        netns.ip(&format!("link set {DEVICE} address 02:00:00:00:00:01 up"));
+        let wire = Wire::new(RawPeer::new(&netns, DEVICE));
+        (Lab { pollcast, wire, netns }, Some((bridge, dir)))
+    }
+
+    fn is_vhost(&self) -> bool {
+        self.device.starts_with("net_vhost")
+    }
+
+    fn start(&self, netns: &Netns, device: &str) -> Pollcast {
+        let mut config = Config::new(device, ECHO);
+        config.workers = "cpus = [0, 1]\ncontrol_cpu = 0\nidle = \"adaptive\"\n".into();
+        config.ports += &format!("rps = \"{}\"\n", self.rps);
+        Pollcast::start(netns, &config)
     }
 }
 
@@ -89,7 +135,7 @@ fn spreads(case: &Case) {
     if !may_run_two() {
         return;
     }
-    let mut lab = case.lab();
+    let (mut lab, _peer) = case.lab();
     let port = lab.pollcast.ctl(&["ports"])[0].clone();
     assert_eq!(port["rx_queues"], case.queues, "{port}");
     assert_eq!(port["cpus"], serde_json::json!([0, 1]), "{port}");
@@ -143,4 +189,14 @@ fn the_one_queue_of_af_packet_is_spread_in_software() {
 #[test]
 fn two_queues_of_af_packet_are_filled_by_its_fanout() {
     spreads(&PACKET_FANOUT);
+}
+
+#[test]
+fn two_queues_of_a_virtio_user_port_have_a_worker_each() {
+    spreads(&VIRTIO_USER);
+}
+
+#[test]
+fn two_queues_of_a_vhost_port_have_a_worker_each() {
+    spreads(&VHOST);
 }
