@@ -60,6 +60,18 @@ impl Idle {
         Pollcast::start(netns, &config)
     }
 
+    /// Two workers, each with a queue of its own unless `port` says otherwise.
+    fn two_on_tap(port: &str, services: &str) -> Self {
+        let netns = Netns::new();
+        let mut config = Config::new("net_tap0,iface=pc0", services);
+        config.workers = "cpus = [0, 1]\ncontrol_cpu = 0\nidle = \"adaptive\"\n".into();
+        config.ports += port;
+        let pollcast = Pollcast::start(&netns, &config);
+        netns.ip("link set pc0 up");
+        netns.ip("addr add 198.18.0.1/24 dev pc0");
+        Self { pollcast, netns }
+    }
+
     fn worker(&self) -> Value {
         self.pollcast.ctl(&["workers"])[0].clone()
     }
@@ -102,6 +114,52 @@ impl Idle {
             began.elapsed()
         };
         (0..ATTEMPTS).map(echo).min().unwrap()
+    }
+
+    /// Packets that workers have handed to one another.
+    fn handed_out(&self) -> u64 {
+        self.pollcast.ctl(&["stats"])["ports"][0]["engine"]["handed_out"].as_u64().unwrap_or_default()
+    }
+
+    /// How long the `answers` to a datagram of `len` bytes took to come, from a flow of its own.
+    fn exchange(&self, to: &str, len: usize, answers: usize) -> Duration {
+        let peer = self.netns.enter(|| UdpSocket::bind("198.18.0.1:0").unwrap());
+        socket2::SockRef::from(&peer).set_multicast_if_v4(&KERNEL.ip).unwrap();
+        peer.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (payload, mut buf) = (vec![0x5a; len], vec![0; 65536]);
+        let began = Instant::now();
+        peer.send_to(&payload, to).unwrap();
+        for _ in 0..answers {
+            let len = peer.recv(&mut buf).unwrap();
+            assert_eq!(buf[..len], payload);
+        }
+        began.elapsed()
+    }
+
+    /// That a worker which sleeps is woken by what another hands to it. Of many exchanges, each after a silence, those count in which a
+    /// packet went from worker to worker; nothing but that one wakes the other, and left alone it sleeps longer than `SOON`.
+    fn assert_woken_by_others(&self, to: &str, len: usize, answers: usize) {
+        let mut crossed = Vec::new();
+        for _ in 0..4 * ATTEMPTS {
+            thread::sleep(Duration::from_millis(30));
+            let before = self.handed_out();
+            let took = self.exchange(to, len, answers);
+            if self.handed_out() > before {
+                crossed.push(took);
+            }
+            if crossed.len() == ATTEMPTS / 2 {
+                break;
+            }
+        }
+        assert_eq!(crossed.len(), ATTEMPTS / 2, "each flow or datagram is any worker's");
+        let quickest = crossed.iter().min().unwrap();
+        assert!(*quickest < SOON, "the quickest took {quickest:?}");
+        for worker in self.pollcast.ctl(&["workers"]).as_array().unwrap() {
+            assert!(
+                worker["woken"].as_u64() > Some(0) && worker["overslept"].as_u64() <= Some(1),
+                "{worker}"
+            );
+        }
     }
 
     fn assert_sleeps_well(&self, event: &str) {
@@ -200,4 +258,41 @@ fn a_restarted_port_wakes_its_worker() {
     assert!(idle.quickest_echo() < SOON);
     assert!(idle.idle_share() < 0.05, "{}", idle.worker());
     assert!(idle.counter("overslept") <= 1, "{}", idle.worker());
+}
+
+/// Whether there are two workers to be had.
+fn may_run_two() -> bool {
+    if thread::available_parallelism().map_or(1, std::num::NonZero::get) < 2 {
+        say_skipped("needs two CPUs");
+        return false;
+    }
+    may_run()
+}
+
+// RPS: whoever has no queue sleeps until it is handed a flow, and the other until it is handed the answer.
+#[test]
+fn a_worker_without_a_queue_is_woken_by_the_one_with_it() {
+    if may_run_two() {
+        Idle::two_on_tap("rps = \"on\"\n", ECHO).assert_woken_by_others("198.18.0.2:7", 100, 1);
+    }
+}
+
+// F17: whoever puts a datagram together is woken by each fragment that another received.
+#[test]
+fn the_owner_of_fragments_is_woken_by_whoever_receives_them() {
+    if may_run_two() {
+        Idle::two_on_tap("", ECHO).assert_woken_by_others("198.18.0.2:7", 3000, 1);
+    }
+}
+
+// U13: a group that is heard on two workers is heard by one that sleeps, too.
+#[test]
+fn a_copy_for_another_worker_wakes_it() {
+    if may_run_two() {
+        let hearer = |cpu: u8| {
+            ECHO.replace("\"echo\"\nkind", &format!("\"echo{cpu}\"\nkind"))
+                + &format!("cpus = [{cpu}]\nreuse_address = true\n")
+        };
+        Idle::two_on_tap("", &(hearer(0) + &hearer(1))).assert_woken_by_others("239.1.2.3:7", 100, 2);
+    }
 }
