@@ -90,7 +90,7 @@ impl Protocol for V4 {
         Ipv4Addr::new(198, 18, 1, n)
     }
 
-    fn own() -> Option<Unicast<V4>> {
+    fn own() -> Option<Unicast<Self>> {
         Unicast::new(Ipv4Addr::new(198, 18, 0, 2))
     }
 
@@ -119,7 +119,7 @@ impl Protocol for V4 {
         sealed(bytes.to_vec())
     }
 
-    fn said(frame: &[u8]) -> Result<Option<Said<V4>>, &'static str> {
+    fn said(frame: &[u8]) -> Result<Option<Said<Self>>, &'static str> {
         let said = IgmpMessage::read(frame)?.map(|message| match message {
             IgmpMessage::ReportV1(group) => Said::Report(Version::V1, group),
             IgmpMessage::ReportV2(group) => Said::Report(Version::V2, group),
@@ -148,7 +148,7 @@ impl Protocol for V6 {
         Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, n.into())
     }
 
-    fn own() -> Option<Unicast<V6>> {
+    fn own() -> Option<Unicast<Self>> {
         Unicast::new(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2))
     }
 
@@ -179,7 +179,7 @@ impl Protocol for V6 {
         payload(&icmp.frame())
     }
 
-    fn said(frame: &[u8]) -> Result<Option<Said<V6>>, &'static str> {
+    fn said(frame: &[u8]) -> Result<Option<Said<Self>>, &'static str> {
         let said = MldMessage::read(frame)?.map(|message| match message {
             MldMessage::ReportV1(group) => Said::Report(Version::V1, group),
             MldMessage::Done(group) => Said::Leave(Version::V1, group),

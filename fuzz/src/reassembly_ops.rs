@@ -190,7 +190,7 @@ impl World {
 
     fn operate(&mut self, n: usize, [kind, of, a, b, c]: [u8; 5]) {
         // Every fragment has bytes of its own.
-        let byte = (n % 251) as u8;
+        let byte = u8::try_from(n % 251).unwrap_or(0);
         let of = Of::new(of);
         match kind % 16 {
             // Of four honest pieces, one.
@@ -227,7 +227,7 @@ impl World {
         let whole = whole.map(|whole| payload(&whole));
         assert_eq!(
             fragment.misfit().is_some(),
-            start + bytes.len() > of.most() || more && bytes.len() % 8 != 0
+            start + bytes.len() > of.most() || more && !bytes.len().is_multiple_of(8)
         );
         if !self.is_ample {
             let bytes = whole.iter().flatten();
@@ -251,7 +251,7 @@ impl World {
         if start + bytes.len() > of.most() {
             return Outcome::Dropped(DropReason::FragmentTooFar);
         }
-        if more && bytes.len() % 8 != 0 {
+        if more && !bytes.len().is_multiple_of(8) {
             return Outcome::Dropped(DropReason::FragmentMisaligned);
         }
         let new = || Model {

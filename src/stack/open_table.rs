@@ -16,6 +16,7 @@ pub(super) trait Keyed: Clone {
 
 /// The first place for what has this hash; of no places, one that is not there.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the lower bits are meant")]
 pub(super) const fn home(hash: u64, places: usize) -> usize {
     hash as usize & places.wrapping_sub(1)
 }
@@ -83,7 +84,7 @@ mod tests {
     /// Few hashes, some of which begin at the end: entries crowd there and round it.
     #[test]
     fn who_leaves_a_crowd_leaves_no_hole_before_another() {
-        let hash = |entry: &Entry| [0, 6, 7, u64::MAX, 14][entry.0 as usize % 5];
+        let hash = |entry: &Entry| [0, 6, 7, u64::MAX, 14][usize::try_from(entry.0 % 5).unwrap()];
         let (mut part, mut model, mut rng) = (vec![None; 32], BTreeMap::new(), Rng::new(3));
         for step in 0..50_000 {
             let key = rng.below(60);

@@ -1,5 +1,9 @@
 //! pollcast and the kernel, the two ends of a tap: one program of many files, so that the library is linked once and tests run beside each other.
 #![cfg(all(feature = "dpdk", feature = "cli"))]
+#![allow(
+    clippy::duplicate_mod,
+    reason = "of socket_ops a build without the simulator has a part, beside the whole of one with it"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;
