@@ -1,5 +1,5 @@
-//! `bench/compare` runs, says what it says it says, and leaves nothing behind: short rounds with whatever build of the program is
-//! here.
+//! `bench/compare` and `bench/cores` run, say what they say they say, and leave nothing behind: short rounds with whatever build of the
+//! program is here.
 #![cfg(all(feature = "dpdk", feature = "cli"))]
 
 mod common;
@@ -31,9 +31,14 @@ fn echo() -> Option<PathBuf> {
 
 /// `bench/compare --quick ARGS`, whose temporary files are all in `dir`.
 fn compare(dir: &TempDir, args: &[&str]) -> Command {
+    quick("compare", dir, args)
+}
+
+/// The same of a bench by its name.
+fn quick(bench: &str, dir: &TempDir, args: &[&str]) -> Command {
     let temporary = dir.path().join("tmp");
     fs::create_dir_all(&temporary).unwrap();
-    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/compare"));
+    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("bench").join(bench));
     command.args(["--quick", "--memory", "none", "--pollcast", PROGRAM]).args(args).env("TMPDIR", temporary);
     command
 }
@@ -170,4 +175,39 @@ fn what_it_cannot_do_it_says() {
         let (status, said) = end_of(&dir, piped(&mut compare(&dir, &args)));
         assert!(status == Some(1) && said.contains(wanted), "{args:?}: {status:?} {said}");
     }
+}
+
+#[test]
+fn two_workers_are_put_beside_one() {
+    if !may_run() {
+        return;
+    }
+    if thread::available_parallelism().map_or(1, std::num::NonZero::get) < 2 {
+        return say_skipped("needs two CPUs");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let json = dir.path().join("figures.json");
+    let mut command = quick("cores", &dir, &["--only", "pollcast"]);
+    command.arg("--json").arg(&json);
+    let (status, said) = end_of(&dir, piped(&mut command));
+    assert_eq!(status, Some(0), "{said}");
+    let figures: Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
+    let readings = &figures["readings"][0];
+    let figure = |program: &str, of: &str| readings[program][of].as_f64().unwrap_or_default();
+    let programs = ["pollcast 1", "pollcast 1, other CPU", "pollcast 2", "pollcast 2, one queue"];
+    assert!(programs.iter().all(|name| figure(name, "packets") > 0.0 && figure(name, "ns_per_packet") > 0.0));
+    assert_eq!(readings.as_object().unwrap().len(), programs.len(), "{readings}");
+    let [queues, steered] = &figures["ratios"].as_array().unwrap()[..] else { panic!("{figures}") };
+    for (ratio, two) in [(queues, "pollcast 2"), (steered, "pollcast 2, one queue")] {
+        assert_eq!((&ratio["of"], &ratio["to"]), (&two.into(), &"pollcast 1".into()));
+        let one = |of| (figure("pollcast 1", of) + figure("pollcast 1, other CPU", of)) / 2.0;
+        let rate = figure(two, "packets_per_second") / one("packets_per_second");
+        let price = 2.0 * one("ns_per_packet") / figure(two, "ns_per_packet");
+        let told = ["rate", "price"].map(|of| ratio[of]["median"].as_f64().unwrap());
+        assert!((told[0] - rate).abs() < 1e-9 && (told[1] - price).abs() < 1e-9, "{ratio}");
+    }
+    assert!(said.contains("goal 1.9") && said.contains("loops that share nothing"), "{said}");
+    let mut refused = quick("cores", &dir, &["--cpus", "0", "0"]);
+    let (status, said) = end_of(&dir, piped(&mut refused));
+    assert!(status == Some(1) && said.contains("two CPUs are needed"), "{said}");
 }
