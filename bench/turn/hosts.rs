@@ -177,7 +177,7 @@ fn groups(size: u32) -> Result<Case, String> {
 
 /// The same over IPv6.
 fn groups6(size: u32) -> Result<Case, String> {
-    let group = |n: u32| Ipv6Addr::from_bits(0xff15 << 112 | u128::from(n) + 1);
+    let group = |n: u32| Ipv6Addr::from_bits((0xff15 << 112) | (u128::from(n) + 1));
     let mut echo = echo().dual_stack();
     let joined = (0..size).filter_map(|n| Group::<V6>::new(group(n)));
     echo.groups6 = joined.map(|group| (InterfaceId(0), group, SourceFilter::ANY)).collect();
