@@ -1,9 +1,11 @@
 //! The rings by which workers hand packets to one another, a burst at a time.
 //!
 //! Each has one worker at either end, so that a burst takes one store of an index, however many packets it has, and no worker ever
-//! waits for another's. The two indices lie on cache lines of their own, and each end remembers what it last saw of the other's. The
-//! places are first written by the worker that hands over: where the allocator gives fresh memory, it lies on that one's NUMA node.
+//! waits for another's. The two indices lie on cache lines of their own, and each end remembers what it last saw of the other's: on
+//! lines of its own, too, for both ends are made by one thread, whose small pieces of memory lie side by side. The places are first
+//! written by the worker that hands over: where the allocator gives fresh memory, it lies on that one's NUMA node.
 
+use crossbeam::utils::CachePadded;
 use rtrb::chunks::ChunkError;
 use rtrb::{Consumer, Producer, RingBuffer};
 
@@ -19,7 +21,7 @@ pub struct Sender<B> {
 /// The ends of rings at which one worker takes out what others handed over.
 #[derive(Debug)]
 pub struct Receiver<B> {
-    rings: Vec<Consumer<B>>,
+    rings: Vec<CachePadded<Consumer<B>>>,
     /// The ring whose turn it is to be the first.
     first: usize,
 }
@@ -28,7 +30,7 @@ pub struct Receiver<B> {
 pub(super) fn rings<B>(senders: usize, len: usize, waker: &Waker) -> (Vec<Sender<B>>, Receiver<B>) {
     let one = |_| {
         let (ring, end) = RingBuffer::new(len.max(1));
-        (Sender { ring, waker: waker.clone() }, end)
+        (Sender { ring, waker: waker.clone() }, CachePadded::new(end))
     };
     let (senders, rings) = (0..senders).map(one).unzip();
     (senders, Receiver { rings, first: 0 })
@@ -77,11 +79,11 @@ impl<B> Receiver<B> {
     /// Whether there is nothing.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.rings.iter().all(Consumer::is_empty)
+        self.rings.iter().all(|ring| ring.is_empty())
     }
 
     /// How many packets there are.
     pub(super) fn len(&self) -> usize {
-        self.rings.iter().map(Consumer::slots).sum()
+        self.rings.iter().map(|ring| ring.slots()).sum()
     }
 }
