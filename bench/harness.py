@@ -132,6 +132,9 @@ def thread_times(pid):
     return times
 
 
+# Linux, prctl(2): the signal that a program gets when whoever started it is no more.
+PR_SET_PDEATHSIG = 1
+
 ENDINGS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
@@ -149,11 +152,10 @@ def pause(seconds):
 def begin(command, nice=0, **pipes):
     """Starts a program that is told to end when this script is no more, however that ended. It has a session of its own: Ctrl-C is
     for this script, which then ends what it has begun, in order."""
-    pr_set_pdeathsig = 1
     libc = ctypes.CDLL(None)
 
     def in_child():
-        libc.prctl(pr_set_pdeathsig, signal.SIGTERM)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
         if nice:
             # A session has a share of the CPUs of its own: within it, a nice value weighs against nobody else.
@@ -184,8 +186,7 @@ def line_ns(one, other):
         question, answer, end, trips = 0, 1024, 255, 50
         if (child := os.fork()) == 0:
             with contextlib.suppress(BaseException):
-                pr_set_pdeathsig = 1
-                ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+                ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
                 os.sched_setaffinity(0, {other})
                 said = 0
                 while said != end:

@@ -15,7 +15,7 @@ use crate::io::{Burst, PacketBuf};
 use crate::stack::port_table::Fetch;
 use crate::wire::checksum::Sum;
 
-/// A level of CPU. Holding one proves that this CPU has it: only [`Level::detect`] makes any but the baseline.
+/// A level of CPU. Holding one proves that this CPU has it: only [`Level::all_here`] makes any but the baseline.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Level(Isa);
 
@@ -96,7 +96,7 @@ pub fn ingress_burst<B: PacketBuf>(
     match level.0 {
         Isa::Baseline => accept::burst(level, Narrow, rx, port, found, sink),
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: a level of this kind is made only by `detect`, which found every feature that is enabled here.
+        // SAFETY: levels of these kinds are made only by `all_here`, which found every feature that is enabled here.
         Isa::X86V3 | Isa::X86V4 => unsafe { ingress_burst_v3(level, rx, port, found, sink) },
     }
 }
@@ -175,7 +175,7 @@ pub fn reply_burst<B: PacketBuf, R: Request<B>>(
     match level.0 {
         Isa::Baseline => reply::turn_all(Narrow, requests, answers),
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: a level of this kind is made only by `detect`, which found every feature that is enabled here.
+        // SAFETY: levels of these kinds are made only by `all_here`, which found every feature that is enabled here.
         Isa::X86V3 | Isa::X86V4 => unsafe { reply_burst_v3(requests, answers) },
     }
 }
