@@ -347,7 +347,9 @@ class Testpmd(Program):
         eal += ["-m", str(MEMORY_MB), *eal_memory(s.memory), "--vdev", self.device()]
         own = [f"--forward-mode={self.mode}", f"--nb-cores={len(self.cpus)}", f"--burst={BURST}", "--total-num-mbufs=16384"]
         own += [f"--rxd={DESCRIPTORS}", f"--txd={DESCRIPTORS}", f"--rxq={len(self.cpus)}", f"--txq={len(self.cpus)}", *self.own]
-        own += ["--interactive"] if self.first else ["--stats-period=3600"]
+        # Its first statistics, which say that it is ready, come once the CPU's time stamp counter is past the period: since boot, not
+        # since its start.
+        own += ["--interactive"] if self.first else ["--stats-period=10"]
         return [s.testpmd, *eal, "--", *own]
 
     def is_ready(self):

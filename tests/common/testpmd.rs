@@ -54,8 +54,8 @@ impl Bridge {
                 // It would wait nine seconds for the peer of a vhost port, which is not there yet.
                 "--disable-link-check",
             ]);
-            // Without this it ends with its standard input.
-            command.args(["--stats-period=1000", "--no-lsc-interrupt"]);
+            // Without this it ends with its standard input. The first come once the time stamp counter, which counts from boot, is past it.
+            command.args(["--stats-period=10", "--no-lsc-interrupt"]);
             command.stdin(Stdio::null());
             command
                 .stdout(File::create(&log).unwrap())
