@@ -6,9 +6,9 @@ use super::batch::Batch;
 use super::counters::{Counter, Tally};
 use super::fragments::{Arrival, Fragments, Owners};
 use super::message::{PathReport, PuntSenders};
-use super::worker::WorkerSockets;
+use super::worker::{ShortWay, WorkerSockets};
 use crate::addr::{V4, V6};
-use crate::fastpath::Sink;
+use crate::fastpath::{Alikes, Sink};
 use crate::io::{BURST_MAX, BufPool, Burst, DropReason, InterfaceId, PacketBuf, Parts, PortId};
 use crate::service::Datagram;
 use crate::stack::arp;
@@ -56,6 +56,8 @@ pub(super) struct Sorter<'a, P: BufPool> {
     pub(super) sockets: &'a WorkerSockets,
     /// Datagrams of this burst that were delivered by the slow path.
     pub(super) slowly: u64,
+    /// The services here, of which one may answer by the short way.
+    pub(super) short_way: ShortWay<'a, P::Buf>,
 }
 
 impl<P: BufPool> Sink<P::Buf> for Sorter<'_, P> {
@@ -76,6 +78,20 @@ impl<P: BufPool> Sink<P::Buf> for Sorter<'_, P> {
             // A burst holds BURST_MAX packets and each is delivered once at most, so this does not happen.
             let bufs = packets.filter_map(|(slot, parts)| slot.take().map(|buf| (buf, parts)));
             bufs.for_each(|(buf, parts)| self.deliver(buf, parts));
+        }
+    }
+
+    #[inline(always)]
+    fn echoes(&mut self, datagrams: &Alikes<'_>) -> bool {
+        datagrams.ports.len() <= self.tx_burst.room() && self.short_way.echoes(self.table, datagrams)
+    }
+
+    #[inline(always)]
+    fn echoed(&mut self, slots: &mut [Option<P::Buf>], datagrams: &Alikes<'_>, bytes: u64) {
+        // There was room when it was asked.
+        if self.tx_burst.append(slots) {
+            *self.tx_bytes += bytes;
+            self.short_way.count(datagrams, self.table, self.tally);
         }
     }
 
@@ -122,7 +138,8 @@ impl<P: BufPool> Sorter<'_, P> {
     pub(super) fn finish(self, bytes: u64) {
         let delivered = self.delivered.len() as u64;
         self.tally.add(Counter::RxBytes, bytes);
-        self.tally.add(Counter::FastPath, delivered - self.slowly.min(delivered));
+        let fast = delivered - self.slowly.min(delivered) + self.short_way.echoed();
+        self.tally.add(Counter::FastPath, fast);
     }
 
     /// What a fragment completes is looked at like any packet, and is one of the burst in its stead.

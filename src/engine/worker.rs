@@ -8,6 +8,7 @@ mod fan_out;
 mod local;
 mod outlet;
 mod serve;
+mod short_way;
 mod sockets;
 mod threads;
 
@@ -41,6 +42,7 @@ use crate::stack::reassembly::Limits;
 use crate::time::Instant;
 use fan_out::FanOut;
 use outlet::Hosted;
+pub(super) use short_way::ShortWay;
 pub use sockets::WorkerSockets;
 
 /// Messages that a turn takes from the inbox at most.
@@ -376,6 +378,8 @@ impl<N: Nic> Worker<N> {
         if self.local.take_sent() {
             self.ports.iter_mut().for_each(PortIo::flush);
         }
+        // Nobody else has a say in what a service here hears.
+        let is_short = self.homes.are_all_here() && !self.sockets.are_open() && self.clients.is_none();
         let Some(port) = self.ports.get_mut(index) else { return };
         let PortIo { id, interfaces, view, tx_burst, tx_bytes, tally, owners, .. } = port;
         let mut sorter = Sorter {
@@ -397,6 +401,7 @@ impl<N: Nic> Worker<N> {
             reports: &mut self.reports,
             sockets: &self.sockets,
             slowly: 0,
+            short_way: ShortWay::new(is_short, &mut self.services, &self.socket_pages),
         };
         let within = fastpath::Port { view, interfaces, table: &self.table };
         let bytes =

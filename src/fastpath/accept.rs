@@ -4,6 +4,7 @@ use core::net::Ipv4Addr;
 
 use super::accept6::{self, Memo6};
 use super::ahead::Ahead;
+use super::alikes::Alikes;
 use super::dispatch::{Level, sum_long};
 use super::found::Found;
 use super::four;
@@ -36,6 +37,20 @@ pub trait Sink<B> {
                 self.deliver(buf, parts);
             }
         }
+    }
+
+    /// Whether each of these datagrams is to be answered with what it carries, as they are: then they are turned round where they lie,
+    /// and those that were go to [`echoed`](Self::echoed). All others are delivered.
+    #[inline]
+    fn echoes(&mut self, datagrams: &Alikes<'_>) -> bool {
+        let _ = datagrams;
+        false
+    }
+
+    /// The packets of `slots`, to be taken out, are the answers to these datagrams now. They have so many bytes.
+    #[inline]
+    fn echoed(&mut self, slots: &mut [Option<B>], datagrams: &Alikes<'_>, bytes: u64) {
+        let _ = (slots, datagrams, bytes);
     }
 
     /// Anything else: untouched.

@@ -46,6 +46,19 @@ impl Found {
         (ports.get(range.clone()).unwrap_or_default(), sockets.get_mut(range).unwrap_or_default())
     }
 
+    /// What is said of the packets in `range`, in fours: the last may be fewer.
+    #[inline(always)]
+    pub(super) fn words(&self, range: Range<usize>) -> &[u64] {
+        self.words.as_flattened().get(range).unwrap_or_default()
+    }
+
+    /// The ports of the first `count` packets, and their sockets.
+    #[inline(always)]
+    pub(super) fn looked_up(&self, count: usize) -> (&[u32], &[SocketId]) {
+        let (ports, sockets) = (self.ports.as_flattened(), self.sockets.as_flattened());
+        (ports.get(..count).unwrap_or_default(), sockets.get(..count).unwrap_or_default())
+    }
+
     /// The parts of all.
     #[inline(always)]
     pub(super) fn parts(&self) -> impl ExactSizeIterator<Item = Parts> {

@@ -5,6 +5,7 @@
 
 use super::accept::{Lookup, Sink};
 use super::accept6::is_ipv6;
+use super::alikes;
 use super::dispatch::Level;
 use super::found::{Found, Places};
 use super::head::Words;
@@ -42,12 +43,16 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
     // What has no socket is looked at alone, and so is whatever follows it.
     let bytes = if looked_up.count == all.count { all.bytes } else { bytes_of(slots, looked_up.count) };
     let front = packets.front(looked_up.count);
-    sink.deliver_all(front.zip(found.parts()), (looked_up.first, looked_up.is_mixed));
+    let echoed = alikes::echo(wide, front, (v4.count, bytes), &looked_up, found, lookup.view, sink);
+    if echoed < front.len() {
+        let left = front.iter_mut().zip(found.parts()).skip(echoed);
+        sink.deliver_all(left, (looked_up.first, looked_up.is_mixed || echoed > 0));
+    }
     bytes
 }
 
 #[cold]
-fn bytes_of<B: PacketBuf>(slots: &[Option<B>], count: usize) -> u64 {
+pub(super) fn bytes_of<B: PacketBuf>(slots: &[Option<B>], count: usize) -> u64 {
     slots.iter().take(count).flatten().map(|buf| buf.data().len() as u64).sum()
 }
 

@@ -16,6 +16,7 @@
 mod accept;
 mod accept6;
 mod ahead;
+mod alikes;
 mod dispatch;
 mod found;
 mod four;
@@ -34,6 +35,7 @@ mod view6;
 mod wide;
 
 pub use accept::{Port, Sink};
+pub use alikes::Alikes;
 pub use dispatch::{Level, Near, ingress_burst, reply_burst};
 pub use found::Found;
 pub use reply::{Answers, Request};

@@ -14,7 +14,7 @@ use crate::wire::ethernet::MIN_FRAME;
 const UNICAST: Parts = Parts::new(14, 34, 0).with_sum(PayloadSum::Valid);
 
 /// The same, and [whole](Parts::whole_frame): the fast path took it.
-const WHOLE: Parts = UNICAST.whole_frame(true);
+pub(super) const WHOLE: Parts = UNICAST.whole_frame(true);
 
 /// A request that a service has looked at.
 pub trait Request<B> {
@@ -115,7 +115,12 @@ fn are_whole(frames: &[&mut [u8]; 4], parts: [Parts; 4], head: usize) -> bool {
 }
 
 #[inline(always)]
-fn turn_four4<W: Wide>(wide: W, frames: [&mut [u8]; 4], parts: [Parts; 4], view: &View) -> Option<u64> {
+pub(super) fn turn_four4<W: Wide>(
+    wide: W,
+    frames: [&mut [u8]; 4],
+    parts: [Parts; 4],
+    view: &View,
+) -> Option<u64> {
     debug_assert!(are_whole(&frames, parts, 34), "a frame is no longer whole");
     let bytes = frames.iter().map(|frame| frame.len() as u64).sum();
     let [a, b, c, d] = frames;
@@ -125,7 +130,12 @@ fn turn_four4<W: Wide>(wide: W, frames: [&mut [u8]; 4], parts: [Parts; 4], view:
 }
 
 #[inline(always)]
-fn turn_four6<W: Wide>(wide: W, frames: [&mut [u8]; 4], parts: [Parts; 4], view: &View) -> Option<u64> {
+pub(super) fn turn_four6<W: Wide>(
+    wide: W,
+    frames: [&mut [u8]; 4],
+    parts: [Parts; 4],
+    view: &View,
+) -> Option<u64> {
     debug_assert!(are_whole(&frames, parts, 54), "a frame is no longer whole");
     let bytes = frames.iter().map(|frame| frame.len() as u64).sum();
     let [a, b, c, d] = frames;

@@ -94,6 +94,18 @@ impl<B> Burst<B> {
         self.len += count;
     }
 
+    /// Moves the packets of `slots` to the end, one for each slot. False, and nothing moved, if there is no room for all.
+    #[inline]
+    pub(crate) fn append(&mut self, slots: &mut [Option<B>]) -> bool {
+        let end = self.len + slots.len();
+        let Some(room) = self.slots.get_mut(self.len..end) else { return false };
+        debug_assert!(slots.iter().all(Option::is_some), "a slot without a packet");
+        // Whole vectors: what is behind the end holds nothing.
+        room.swap_with_slice(slots);
+        (self.len, self.pushed, self.alike) = (end, false, Alike::Unknown);
+        true
+    }
+
     /// Adds `bufs` at the end; those that there is no room for are dropped.
     #[inline]
     pub(crate) fn extend(&mut self, bufs: impl IntoIterator<Item = B>) {
@@ -220,12 +232,12 @@ impl<B> Drain<'_, B> {
 
     /// The next `n` packets, or as many as there are, each to be taken out: what is left there is lost to its pool.
     #[inline]
-    pub(crate) fn front(&mut self, n: usize) -> core::slice::IterMut<'_, Option<B>> {
+    pub(crate) fn front(&mut self, n: usize) -> &mut [Option<B>] {
         let all = core::mem::take(&mut self.0).into_slice();
         let n = n.min(all.len());
         let (front, rest) = all.split_at_mut(n);
         self.0 = rest.iter_mut();
-        front.iter_mut()
+        front
     }
 }
 
@@ -316,6 +328,19 @@ mod tests {
     }
 
     #[test]
+    fn slots_are_moved_all_or_none() {
+        let drops = Rc::new(Cell::new(0));
+        let mut burst = burst_of(u32::try_from(BURST_MAX).unwrap() - 2, &drops);
+        let mut more: Vec<_> = (100..103).map(|i| Some(Counted(i, drops.clone()))).collect();
+        assert!(!burst.append(&mut more) && more.iter().all(Option::is_some));
+        assert!(burst.append(&mut more[1..]) && more.iter().flatten().map(|c| c.0).eq([100]));
+        assert!(burst.is_full() && burst.is_dense());
+        assert_eq!(burst.iter().skip(BURST_MAX - 2).map(|c| c.0).collect::<Vec<_>>(), [101, 102]);
+        drop((burst, more));
+        assert_eq!(drops.get(), 65);
+    }
+
+    #[test]
     fn what_is_kept_stays_in_order_and_alike() {
         let mut burst = Burst::new();
         (0..8).for_each(|n| burst.spare()[n] = Some(n));
@@ -369,7 +394,7 @@ mod tests {
         let drops = Rc::new(Cell::new(0));
         let mut burst = burst_of(5, &drops);
         let mut drain = burst.drain();
-        let front: Vec<_> = drain.front(3).filter_map(Option::take).map(|c| c.0).collect();
+        let front: Vec<_> = drain.front(3).iter_mut().filter_map(Option::take).map(|c| c.0).collect();
         assert_eq!((front, drain.as_slice().len()), (vec![0, 1, 2], 2));
         assert_eq!(drain.next().map(|c| c.0), Some(3));
         drop(drain);

@@ -45,7 +45,7 @@ pub use mc_filter::{
     is_placeholder,
 };
 pub use mld::{MldPolicy, MldVersion, ParseMldVersionError};
-pub use parts::{Cast, Parts, PayloadSum};
+pub use parts::{Cast, Parts, PayloadSum, UdpPorts};
 pub use policy::Policy;
 pub use port::{DeviceStats, InterfaceId, Nic, PortControl, PortId, PortInfo, RxQueue, TxQueue};
 pub use rss::{

@@ -37,6 +37,41 @@ pub struct Parts {
     ports: u32,
 }
 
+/// The UDP ports of some datagrams, in their order.
+#[derive(Clone, Copy, Debug)]
+pub struct UdpPorts<'a>(&'a [u32]);
+
+impl<'a> UdpPorts<'a> {
+    /// Each as in [`Parts`].
+    #[inline(always)]
+    pub(crate) const fn new(ports: &'a [u32]) -> Self {
+        Self(ports)
+    }
+
+    /// How many datagrams.
+    #[inline]
+    #[must_use]
+    pub const fn len(self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The ports that each was sent from and to. What is asked of all without an early end is asked of several at once.
+    #[inline]
+    pub fn iter(self) -> impl ExactSizeIterator<Item = (u16, u16)> + 'a {
+        self.0.iter().map(|ports| {
+            let [a, b, c, d] = ports.to_le_bytes();
+            (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]))
+        })
+    }
+}
+
 const TOP: u64 = 1 << 63;
 
 const L4_SHIFT: u32 = 16;

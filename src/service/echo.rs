@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::source_limit::SourceLimit;
 use super::{Cx, Datagram, Service};
-use crate::io::{Cast, DropReason, PacketBuf};
+use crate::io::{Cast, DropReason, PacketBuf, UdpPorts};
 use crate::time::Instant;
 
 /// Ports whose services answer whatever arrives: an echo to one of them would be answered, and that answer echoed.
@@ -107,23 +107,37 @@ impl EchoOptions {
     ];
 }
 
-/// A set of UDP ports, a bit each.
+/// A set of UDP ports.
 #[derive(Clone, Debug)]
-struct PortSet(Box<[u64; 1024]>);
+struct PortSet {
+    /// A bit each.
+    bits: Box<[u64; 1024]>,
+    /// None of them is above this one.
+    greatest: u16,
+}
 
 impl PortSet {
     fn of(ports: impl IntoIterator<Item = u16>) -> Self {
-        let mut bits = Box::new([0u64; 1024]);
+        let mut set = Self { bits: Box::new([0u64; 1024]), greatest: 0 };
         for port in ports {
             // NOTE(index): a u16 divided by 64 is below 1024.
-            bits[usize::from(port) / 64] |= 1 << (port % 64);
+            set.bits[usize::from(port) / 64] |= 1 << (port % 64);
+            set.greatest = set.greatest.max(port);
         }
-        Self(bits)
+        set
     }
 
     #[inline]
     fn contains(&self, port: u16) -> bool {
-        self.0[usize::from(port) / 64] >> (port % 64) & 1 != 0
+        self.bits[usize::from(port) / 64] >> (port % 64) & 1 != 0
+    }
+
+    /// Whether an answer to what was sent between these ports could be answered in turn, of which these are the refused ones.
+    // X02, X06: two echoes, whatever port they share, or an echo and a chargen, would never stop. U10: port 0 cannot be
+    // answered.
+    #[inline]
+    fn reflects(&self, (from, to): (u16, u16)) -> bool {
+        from == to || self.contains(from)
     }
 }
 
@@ -222,6 +236,17 @@ impl Limits {
 }
 
 impl<B: PacketBuf> Service<B> for Echo {
+    #[inline]
+    fn echoes(&mut self, ports: UdpPorts<'_>) -> bool {
+        if !self.limits.ask_nothing_of_unicast() {
+            return false;
+        }
+        // Most are above all that are refused, and that is asked of several at once.
+        let greatest = self.refused.greatest;
+        ports.iter().fold(true, |all, (from, to)| all & (from > greatest) & (from != to))
+            || !ports.iter().any(|ports| self.refused.reflects(ports))
+    }
+
     /// X01, RFC 862: what goes back is what came.
     fn writes_payloads(&self) -> bool {
         self.limits.options.describe_sender
@@ -230,12 +255,7 @@ impl<B: PacketBuf> Service<B> for Echo {
     #[inline]
     fn datagrams(&mut self, cx: &mut Cx<'_, B>, burst: &mut [Datagram<B>]) {
         let Self { refused, limits } = self;
-        // X02, X06: two echoes, whatever port they share, or an echo and a chargen, would never stop. U10: port 0 cannot be
-        // answered.
-        let is_reflected = |datagram: &Datagram<B>| {
-            let (from, to) = datagram.ports();
-            from == to || refused.contains(from)
-        };
+        let is_reflected = |datagram: &Datagram<B>| refused.reflects(datagram.ports());
         if limits.ask_nothing_of_unicast() {
             for datagram in burst {
                 if is_reflected(datagram) {

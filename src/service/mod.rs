@@ -36,7 +36,7 @@ mod mock;
 mod relay;
 mod source_limit;
 
-pub use crate::io::{Cast, DropReason, IcmpError, IcmpErrorKind, Parts, PayloadSum};
+pub use crate::io::{Cast, DropReason, IcmpError, IcmpErrorKind, Parts, PayloadSum, UdpPorts};
 pub use cx::{Cx, Engine, LocalSocket, SendError, SendOptions};
 pub use datagram::{Action, Datagram};
 pub use discard::{Discard, DiscardOptions};
@@ -61,6 +61,18 @@ pub trait Service<B: PacketBuf>: Send {
     /// [`BURST_MAX`](crate::io::BURST_MAX) of them. What is neither answered nor refused is consumed: it counts as
     /// delivered, and its buffer goes home.
     fn datagrams(&mut self, cx: &mut Cx<'_, B>, burst: &mut [Datagram<B>]);
+
+    /// Whether each of some datagrams is answered with what it carries: the short way of an echo, which then costs little more than to
+    /// turn headers round.
+    ///
+    /// Asked, before [`datagrams`](Self::datagrams), of the front of a burst in which everything is plain: whole datagrams, each to one of our
+    /// addresses and for one of the service's sockets, and the device has nothing to say of them. If `true`, the engine answers them as they are and
+    /// `datagrams` does not see them. If `false`, which is the default, nothing has happened, and they are handed to `datagrams`
+    /// with the others. Nothing may depend on having been asked: the engine asks when it can use the answer.
+    fn echoes(&mut self, ports: UdpPorts<'_>) -> bool {
+        let _ = ports;
+        false
+    }
 
     /// Whether [`datagrams`](Self::datagrams) changes payloads in place. Asked once, when the worker starts.
     ///

@@ -28,6 +28,9 @@ impl<N: Nic> Worker<N> {
     /// Lets every socket have its datagrams.
     #[inline]
     pub(super) fn serve(&mut self, now: Instant, index: usize) {
+        if self.delivered.len() == 0 {
+            return;
+        }
         if self.table.is_large() {
             let fetch = |d: &Datagram<N::Buf>| self.socket_pages.fetch(d.socket(), &Near);
             self.delivered.as_slice().iter().for_each(fetch);

@@ -1,0 +1,99 @@
+//! The short way: a burst of whole datagrams that are all answered with what they carry.
+//!
+//! What is common to a busy echo: every datagram at the front of a burst is whole, sent to us alone, and for one service, which needs to
+//! know no more than ports to say that it answers them all as they came. Then there is no need to make datagrams of them: they are turned
+//! round where they lie, and their array goes to the transmit burst. Whatever is otherwise takes the way of all datagrams, with the
+//! same result.
+
+use super::View;
+use super::accept::Sink;
+use super::found::Found;
+use super::four::bytes_of;
+use super::look_up::LookedUp;
+use super::reply::{self, turn_four4, turn_four6};
+use super::reply6;
+use super::wide::Wide;
+use crate::io::{PacketBuf, Parts, UdpPorts};
+use crate::stack::port_table::SocketId;
+
+/// Whole datagrams at the front of a burst, each to one of our addresses, with a socket, and with room for its answer on every path.
+#[derive(Clone, Copy, Debug)]
+pub struct Alikes<'a> {
+    /// Their UDP ports.
+    pub ports: UdpPorts<'a>,
+    /// Their sockets.
+    pub sockets: &'a [SocketId],
+    /// The one socket of all; `None`: there may be several.
+    pub socket: Option<SocketId>,
+}
+
+impl<'a> Alikes<'a> {
+    #[inline(always)]
+    fn of(found: &'a Found, looked_up: &LookedUp, count: usize) -> Self {
+        let (ports, sockets) = found.looked_up(count);
+        let socket = (!looked_up.is_mixed).then_some(looked_up.first);
+        Self { ports: UdpPorts::new(ports), sockets, socket }
+    }
+}
+
+/// Turns the datagrams in `slots`, which have so many `bytes`, where they lie, if `sink` says that they are answered as they came; up to
+/// the number `v4` they are of IPv4, and behind it of IPv6. Returns how many it turned.
+#[inline(always)]
+pub(super) fn echo<B: PacketBuf, W: Wide>(
+    wide: W,
+    slots: &mut [Option<B>],
+    (v4, bytes): (usize, u64),
+    looked_up: &LookedUp,
+    found: &Found,
+    view: &View,
+    sink: &mut impl Sink<B>,
+) -> usize {
+    let all = slots.len();
+    let v4 = v4.min(all);
+    let (words4, words6) = (found.words(0..v4), found.words(v4..all));
+    if !are_whole(words4, reply::WHOLE, view.udp_len_max)
+        || !are_whole(words6, reply6::WHOLE, view.v6.udp_len_max)
+        || !sink.echoes(&Alikes::of(found, looked_up, all))
+    {
+        return 0;
+    }
+    let Some((slots4, slots6)) = slots.split_at_mut_checked(v4) else { return 0 };
+    let mut turned = turn(slots4, words4, |frames, parts| turn_four4(wide, frames, parts, view));
+    if turned == v4 {
+        turned += turn(slots6, words6, |frames, parts| turn_four6(wide, frames, parts, view));
+    }
+    let Some(slots) = slots.get_mut(..turned) else { return 0 };
+    let bytes = if turned == all { bytes } else { bytes_of(slots, turned) };
+    sink.echoed(slots, &Alikes::of(found, looked_up, turned), bytes);
+    turned
+}
+
+/// Whether all are of the shape of `whole`, and none is longer than `len_max`.
+// An answer larger than the link is not sent.
+#[inline(always)]
+fn are_whole(words: &[u64], whole: Parts, len_max: u16) -> bool {
+    let (any, all) = words.iter().fold((0, u64::MAX), |(any, all), word| (any | word, all & word));
+    let unlike = ((any ^ whole.word()) | (all ^ whole.word())) & Parts::SHAPE;
+    // The bits of all lengths together: none of them is longer.
+    words.is_empty() || unlike == 0 && any & Parts::LEN <= u64::from(len_max)
+}
+
+/// Turns fours as long as nobody else has a handle to one of them. Returns how many packets.
+// U13: what others read is not written to.
+#[inline(always)]
+fn turn<B: PacketBuf>(
+    slots: &mut [Option<B>],
+    words: &[u64],
+    mut turn_four: impl FnMut([&mut [u8]; 4], [Parts; 4]) -> Option<u64>,
+) -> usize {
+    let mut turned = 0;
+    for (four, words) in slots.as_chunks_mut::<4>().0.iter_mut().zip(words.as_chunks::<4>().0) {
+        let [Some(a), Some(b), Some(c), Some(d)] = four else { break };
+        let Some(frames) = B::unique_four([a, b, c, d]) else { break };
+        if turn_four(frames, words.map(|word| Parts::from_word(word, 0, 0))).is_none() {
+            break;
+        }
+        turned += 4;
+    }
+    turned
+}
