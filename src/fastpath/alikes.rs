@@ -48,22 +48,26 @@ pub(super) fn echo<B: PacketBuf, W: Wide>(
     view: &View,
     sink: &mut impl Sink<B>,
 ) -> usize {
-    let all = slots.len();
+    // The sink is asked of fours, and of nothing else: what it says of them is what becomes of them.
+    let (found_all, all) = (slots.len(), slots.len() / 4 * 4);
     let v4 = v4.min(all);
     let (words4, words6) = (found.words(0..v4), found.words(v4..all));
-    if !are_whole(words4, reply::WHOLE, view.udp_len_max)
+    if all == 0
+        || !are_whole(words4, reply::WHOLE, view.udp_len_max)
         || !are_whole(words6, reply6::WHOLE, view.v6.udp_len_max)
         || !sink.echoes(&Alikes::of(found, looked_up, all))
     {
         return 0;
     }
-    let Some((slots4, slots6)) = slots.split_at_mut_checked(v4) else { return 0 };
+    let Some((slots4, slots6)) = slots.get_mut(..all).and_then(|slots| slots.split_at_mut_checked(v4)) else {
+        return 0;
+    };
     let mut turned = turn(slots4, words4, |frames, parts| turn_four4(wide, frames, parts, view));
     if turned == v4 {
         turned += turn(slots6, words6, |frames, parts| turn_four6(wide, frames, parts, view));
     }
     let Some(slots) = slots.get_mut(..turned) else { return 0 };
-    let bytes = if turned == all { bytes } else { bytes_of(slots, turned) };
+    let bytes = if turned == found_all { bytes } else { bytes_of(slots, turned) };
     sink.echoed(slots, &Alikes::of(found, looked_up, turned), bytes);
     turned
 }

@@ -88,7 +88,8 @@ pub trait PacketBuf: Sized + Send + core::fmt::Debug + 'static {
     /// its checksums or of a tag. False is always a right answer; true saves the fast path from asking one by one.
     #[inline]
     fn is_plain(&self) -> bool {
-        self.is_single_segment() && self.rx_meta() == RxMeta::default()
+        // A hash of it is no word on what is wrong with it.
+        self.is_single_segment() && RxMeta { rss_hash: None, ..self.rx_meta() } == RxMeta::default()
     }
 
     /// Whether each of the four is [plain](Self::is_plain).

@@ -321,7 +321,11 @@ mod tests {
     }
 
     fn unicast(options: EchoOptions, ports: (u16, u16)) -> Action {
-        decide(&mut Echo::new(options), Instant::ZERO, Cast::Unicast, ports)
+        unicast_by(&mut Echo::new(options), ports)
+    }
+
+    fn unicast_by(echo: &mut Echo, ports: (u16, u16)) -> Action {
+        decide(echo, Instant::ZERO, Cast::Unicast, ports)
     }
 
     fn refusing(refuse_source_ports: RefuseSourcePorts) -> EchoOptions {
@@ -357,6 +361,63 @@ mod tests {
         assert_eq!(unicast(refusing(RefuseSourcePorts::None), (0, 9000)), REFUSED);
         assert_eq!(unicast(refusing(RefuseSourcePorts::List(vec![4000])), (4000, 9000)), REFUSED);
         assert_eq!(unicast(refusing(RefuseSourcePorts::List(vec![4000])), (19, 9000)), Action::Reply);
+    }
+
+    /// What `echo` says of the short way of datagrams between these ports.
+    fn echoes(echo: &mut Echo, ports: &[(u16, u16)]) -> bool {
+        let ports: Vec<_> = ports.iter().map(|(from, to)| u32::from(*from) | u32::from(*to) << 16).collect();
+        Service::<SimBuf>::echoes(echo, UdpPorts::new(&ports))
+    }
+
+    // X02, U10: a burst is echoed unseen if each of its datagrams would be answered: whichever port one is from, wherever it is.
+    #[test]
+    fn the_short_way_is_taken_if_every_datagram_is_answered() {
+        for refuse in [
+            RefuseSourcePorts::Reflectors,
+            RefuseSourcePorts::Below1024,
+            RefuseSourcePorts::None,
+            RefuseSourcePorts::List(vec![4000, 65_535]),
+        ] {
+            let mut echo = Echo::new(refusing(refuse.clone()));
+            for from in (0..=u16::MAX).filter(|from| *from < 1100 || from % 7 == 0 || *from > 65_500) {
+                let is_answered = unicast_by(&mut echo, (from, 30_000)) == Action::Reply;
+                let mut burst = [(20_001, 30_000); 8];
+                burst[usize::from(from % 8)].0 = from;
+                assert_eq!(echoes(&mut echo, &burst), is_answered, "{refuse:?}, from {from}");
+                // Among others that are below the greatest refused port, too.
+                burst[usize::from(from.wrapping_add(1) % 8)].0 = 1024;
+                assert_eq!(echoes(&mut echo, &burst), is_answered, "{refuse:?}, from {from}");
+            }
+            for port in REFLECTOR_PORTS.into_iter().chain([4000, 20_000, 65_535]) {
+                let is_answered = unicast_by(&mut echo, (port, 30_000)) == Action::Reply;
+                assert_eq!(echoes(&mut echo, &[(20_001, 30_000), (port, 30_000)]), is_answered, "{port}");
+                // Another echo's, whatever port it has.
+                assert!(!echoes(&mut echo, &[(20_001, 30_000), (port, port)]), "{port}");
+            }
+        }
+    }
+
+    // X04, X05: whatever asks more than ports of what is sent to one host; what is sent to many is not asked of.
+    #[test]
+    fn the_short_way_is_for_an_echo_that_knows_all_by_ports() {
+        let echoes = |options| echoes(&mut Echo::new(options), &[(20_001, 7); 4]);
+        let default = EchoOptions::default;
+        assert!(echoes(default()));
+        assert!(echoes(EchoOptions { answer_groups: false, group_answers_per_second: 1, ..default() }));
+        assert!(echoes(EchoOptions { answer_broadcast: true, ..default() }));
+        assert!(!echoes(EchoOptions { replies_per_second_per_source: 1_000_000, ..default() }));
+        assert!(!echoes(EchoOptions { describe_sender: true, ..default() }));
+    }
+
+    // X04: what takes the short way costs the answers to groups nothing, nor do they cost it anything.
+    #[test]
+    fn the_short_way_does_not_count_as_answers_to_groups() {
+        let mut echo = Echo::new(EchoOptions { group_answers_per_second: 1, ..EchoOptions::default() });
+        let ask = |echo: &mut Echo| decide(echo, Instant::ZERO, Cast::Multicast, (4000, 9000));
+        assert!((0..100).all(|_| echoes(&mut echo, &[(20_001, 7); 4])));
+        assert_eq!(ask(&mut echo), Action::Reply);
+        assert_eq!(ask(&mut echo), Action::Refuse(DropReason::EchoGroupRate));
+        assert!(echoes(&mut echo, &[(20_001, 7); 4]));
     }
 
     // X04, RFC 1122 3.2.2.6 by analogy.

@@ -65,10 +65,12 @@ pub trait Service<B: PacketBuf>: Send {
     /// Whether each of some datagrams is answered with what it carries: the short way of an echo, which then costs little more than to
     /// turn headers round.
     ///
-    /// Asked, before [`datagrams`](Self::datagrams), of the front of a burst in which everything is plain: whole datagrams, each to one of our
-    /// addresses and for one of the service's sockets, and the device has nothing to say of them. If `true`, the engine answers them as they are and
-    /// `datagrams` does not see them. If `false`, which is the default, nothing has happened, and they are handed to `datagrams`
-    /// with the others. Nothing may depend on having been asked: the engine asks when it can use the answer.
+    /// Asked, before [`datagrams`](Self::datagrams), of the front of a burst in which everything is plain: whole datagrams with nothing wrong, each
+    /// to one of our addresses and for one of the service's sockets. If `true`, the engine answers them as they are, and `datagrams` does not
+    /// see them; but for those from the first on whose buffer somebody else reads, too. If `false`, which is the default, nothing has
+    /// happened, and they are handed to `datagrams` with the others. Nothing may depend on having been asked: the engine asks when it
+    /// can use the answer.
+    // U13: a buffer that others read is not turned round in place.
     fn echoes(&mut self, ports: UdpPorts<'_>) -> bool {
         let _ = ports;
         false

@@ -2,7 +2,11 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 use pollcast::addr::MacAddr;
-use pollcast::fastpath::{Answers, Found, Level, Port, Request, Sink, View, ingress_burst, reply_burst};
+use std::cell::Cell;
+
+use pollcast::fastpath::{
+    Alikes, Answers, Found, Level, Port, Request, Sink, View, ingress_burst, reply_burst,
+};
 use pollcast::io::{BufPool, Burst, ChecksumStatus, PacketBuf, Parts, RxMeta};
 use pollcast::rng::Rng;
 use pollcast::sim::buf::{SimBuf, SimPool};
@@ -56,6 +60,51 @@ impl Sink<SimBuf> for Taken {
     }
 }
 
+/// A frame that was turned round where it lay, its ports, and its socket.
+type Turned = (Vec<u8>, Option<(u16, u16)>, u32);
+
+/// The same where everything that may take the short way does.
+#[derive(Default)]
+struct Echoed {
+    turned: Vec<Turned>,
+    /// Of how many datagrams it was asked.
+    asked: usize,
+    others: Taken,
+}
+
+impl Sink<SimBuf> for Echoed {
+    fn deliver(&mut self, buf: SimBuf, parts: Parts) {
+        self.others.deliver(buf, parts);
+    }
+
+    fn slow(&mut self, buf: SimBuf) {
+        self.others.slow(buf);
+    }
+
+    fn echoes(&mut self, datagrams: &Alikes<'_>) -> bool {
+        assert!(
+            self.asked == 0 && self.others.0.is_empty() && self.others.1.is_empty(),
+            "of the front, once"
+        );
+        self.asked = datagrams.ports.len();
+        assert!(self.asked > 0 && self.asked.is_multiple_of(4), "of fours");
+        assert_eq!(datagrams.sockets.len(), self.asked);
+        assert!(datagrams.socket.is_none_or(|one| datagrams.sockets.iter().all(|socket| *socket == one)));
+        true
+    }
+
+    fn echoed(&mut self, slots: &mut [Option<SimBuf>], datagrams: &Alikes<'_>, bytes: u64) {
+        assert!(self.turned.is_empty() && self.others.0.is_empty(), "they come before all others, at once");
+        assert_eq!([datagrams.ports.len(), datagrams.sockets.len()], [slots.len(); 2]);
+        let told = datagrams.ports.iter().zip(datagrams.sockets);
+        for (slot, (ports, socket)) in slots.iter_mut().zip(told) {
+            let buf = slot.take().expect("a packet in each slot");
+            self.turned.push((buf.data().to_vec(), Some(ports), *socket));
+        }
+        assert_eq!(self.turned.iter().map(|(frame, ..)| frame.len() as u64).sum::<u64>(), bytes);
+    }
+}
+
 /// A request, and whether it is its answer now.
 struct Asked {
     buf: SimBuf,
@@ -100,6 +149,12 @@ pub struct World {
     large: PortTable,
     pub view: View,
     pool: SimPool,
+    /// How many datagrams were turned round where they lay.
+    pub turned: Cell<usize>,
+}
+
+fn bytes(answer: Option<SimBuf>) -> Option<Vec<u8>> {
+    answer.map(|answer| answer.data().to_vec())
 }
 
 /// `table`, with a socket more whose id makes it large.
@@ -117,7 +172,8 @@ impl World {
 
     pub fn of_all(interfaces: Interfaces, table: PortTable) -> Self {
         let view = View::of(&interfaces);
-        Self { interfaces, large: among_many(&table), table, view, pool: SimPool::new(64, 2048) }
+        let (pool, turned) = (SimPool::new(64, 2048), Cell::default());
+        Self { interfaces, large: among_many(&table), table, view, pool, turned }
     }
 
     /// From now on these are the sockets.
@@ -132,7 +188,7 @@ impl World {
         buf
     }
 
-    /// What the fast path takes, on every level of this CPU.
+    /// What the fast path takes.
     pub fn fast(&self, level: Level, frame: &[u8], meta: RxMeta) -> Option<(SimBuf, Parts)> {
         let Taken(mut taken, left) = self.burst(level, &[frame], meta);
         assert!(left.iter().all(|b| b.data() == frame), "what is not taken is untouched");
@@ -151,11 +207,18 @@ impl World {
 
     fn burst_in(&self, table: &PortTable, level: Level, frames: &[&[u8]], meta: RxMeta) -> Taken {
         let mut taken = Taken::default();
-        let mut burst = Burst::new();
-        frames.iter().for_each(|frame| burst.push(self.buf(frame, meta)).unwrap());
-        let port = Port { view: &self.view, interfaces: &self.interfaces, table };
-        ingress_burst(level, &mut burst, port, &mut Found::default(), &mut taken);
+        let bufs = frames.iter().map(|frame| self.buf(frame, meta)).collect();
+        self.sort(table, level, bufs, &mut taken);
         taken
+    }
+
+    fn sort(&self, table: &PortTable, level: Level, bufs: Vec<SimBuf>, sink: &mut impl Sink<SimBuf>) {
+        let len = bufs.iter().map(|buf| buf.frame_len() as u64).sum::<u64>();
+        let mut burst = Burst::new();
+        bufs.into_iter().for_each(|buf| burst.push(buf).unwrap());
+        let port = Port { view: &self.view, interfaces: &self.interfaces, table };
+        let bytes = ingress_burst(level, &mut burst, port, &mut Found::default(), sink);
+        assert_eq!((bytes, burst.len()), (len, 0));
     }
 
     /// The answer to one request, in place; `None`: the fast path leaves it, untouched.
@@ -189,7 +252,7 @@ impl World {
             _ => None,
         };
         let wanted: Vec<_> = frames.iter().filter_map(|frame| slow(frame)).collect();
-        for level in [Level::BASELINE, Level::detect()] {
+        for level in Level::all_here() {
             let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
             let Taken(taken, _) = self.burst(level, &frames, RxMeta::default());
             let parts: Vec<_> = taken.iter().map(|(_, parts)| *parts).collect();
@@ -197,23 +260,81 @@ impl World {
         }
     }
 
-    /// A burst of `frames`, of which the fast path takes and answers what it takes and answers of each alone; and that is what
-    /// the slow one does.
+    /// A burst of `frames` of which everything that may takes the short way: each has its answer, or is delivered or left as it is, as by
+    /// the ordinary way, which is `parts` and answers of what was taken. If there is one, so it is if someone else has a handle to the
+    /// frame at `shared`, who sees nothing of it.
+    // U13: what others read is not written to.
+    fn compare_short(
+        &self,
+        (level, frames, meta): (Level, &[&[u8]], RxMeta),
+        ordinary: &[(Parts, Option<Vec<u8>>)],
+        shared: Option<usize>,
+    ) {
+        for table in [&self.table, &self.large] {
+            let bufs: Vec<_> = frames.iter().map(|frame| self.buf(frame, meta)).collect();
+            let shared = shared.map(|at| (at, bufs[at].share()));
+            let mut echoed = Echoed::default();
+            self.sort(table, level, bufs, &mut echoed);
+            let Echoed { turned, asked, others: Taken(taken, left) } = echoed;
+            assert_eq!(turned.len() + taken.len() + left.len(), frames.len(), "each once");
+            assert!(level != Level::BASELINE || asked == 0, "fours are for wide levels");
+            // In fours, up to one in which a packet is not ours alone.
+            let alone = shared.as_ref().map_or(asked, |(at, _)| asked.min(*at));
+            assert_eq!(turned.len(), alone / 4 * 4, "{level:?}, of {frames:02x?}");
+            let (short, rest) = ordinary.split_at(turned.len());
+            let wanted = short.iter().map(|(parts, answer)| {
+                (answer.clone().expect("it was answered by the ordinary way"), parts.ports(), parts.socket())
+            });
+            assert_eq!(turned, wanted.collect::<Vec<_>>(), "{level:?}, of {frames:02x?}");
+            self.turned.set(self.turned.get() + turned.len());
+            let parts: Vec<_> = taken.iter().map(|(_, parts)| *parts).collect();
+            assert_eq!(parts, rest.iter().map(|(parts, _)| *parts).collect::<Vec<_>>());
+            if let Some((at, handle)) = &shared {
+                assert_eq!(handle.data(), frames[*at], "{level:?}: written to what others read");
+            }
+            // What is for the slow path is answered as it was if nobody else can see it.
+            drop(shared);
+            let answers = self.reply_all(level, taken).into_iter().map(bytes);
+            let rest: Vec<_> = rest.iter().map(|(_, answer)| answer.clone()).collect();
+            assert_eq!(answers.collect::<Vec<_>>(), rest, "{level:?}, of {frames:02x?}");
+        }
+    }
+
+    /// A burst of `frames`, of which the fast path takes and answers what it takes and answers of each alone, by whichever way; and that
+    /// is what the slow one does.
     pub fn compare_each_of(&self, frames: &[Vec<u8>], meta: RxMeta) {
         frames.iter().for_each(|frame| _ = self.compare(frame, meta));
-        for level in [Level::BASELINE, Level::detect()] {
+        for level in Level::all_here() {
             let alone = frames.iter().filter_map(|frame| self.fast(level, frame, meta));
-            let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
-            let Taken(taken, left) = self.burst(level, &frames, meta);
-            assert_eq!(taken.len() + left.len(), frames.len());
-            let bytes = |answer: Option<SimBuf>| answer.map(|answer| answer.data().to_vec());
             let alone: Vec<_> =
                 alone.map(|(buf, parts)| (parts, bytes(self.reply(level, buf, parts)))).collect();
-            let parts: Vec<_> = taken.iter().map(|(_, parts)| *parts).collect();
-            let answers = self.reply_all(level, taken).into_iter().map(bytes);
-            let taken: Vec<_> = parts.into_iter().zip(answers).collect();
+            let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
+            let taken = self.ordinary(level, &frames, meta);
             assert_eq!(taken, alone, "{level:?}, of {frames:02x?}");
+            // Any of them, but each time the same.
+            let sum: usize =
+                frames.iter().flat_map(|frame| frame.iter()).map(|byte| usize::from(*byte)).sum();
+            for shared in [None, Some(sum % frames.len())] {
+                self.compare_short((level, &frames, meta), &taken, shared);
+            }
         }
+    }
+
+    /// A burst of `frames`, of which somebody else reads the one `at` this place.
+    pub fn compare_shared(&self, frames: &[Vec<u8>], at: usize) {
+        let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
+        for level in Level::all_here() {
+            let ordinary = self.ordinary(level, &frames, RxMeta::default());
+            self.compare_short((level, &frames, RxMeta::default()), &ordinary, Some(at));
+        }
+    }
+
+    /// What the fast path takes of a burst, and answers.
+    fn ordinary(&self, level: Level, frames: &[&[u8]], meta: RxMeta) -> Vec<(Parts, Option<Vec<u8>>)> {
+        let Taken(taken, left) = self.burst(level, frames, meta);
+        assert_eq!(taken.len() + left.len(), frames.len());
+        let parts: Vec<_> = taken.iter().map(|(_, parts)| *parts).collect();
+        parts.into_iter().zip(self.reply_all(level, taken).into_iter().map(bytes)).collect()
     }
 
     /// Whether the device calls a sum good that is wrong.
@@ -225,7 +346,7 @@ impl World {
     /// Both paths over one frame. Returns whether the fast one took it.
     pub fn compare(&self, frame: &[u8], meta: RxMeta) -> bool {
         let mut took = false;
-        for level in [Level::BASELINE, Level::detect()] {
+        for level in Level::all_here() {
             let Some((fast_buf, fast_parts)) = self.fast(level, frame, meta) else { continue };
             took = true;
             let Verdict::Deliver(mut slow_buf, slow_parts) = self.slow(frame, meta) else {

@@ -247,6 +247,44 @@ fn a_wrong_frame_is_found_among_right_ones() {
     }
 }
 
+// U13: whole datagrams of any length are turned round where they lie, in fours, to whichever sockets; but for fours of which somebody
+// reads one, too, wherever that is.
+#[test]
+fn whole_datagrams_of_one_burst_take_the_short_way() {
+    let world = world(&[("198.18.0.2", 24)]);
+    let of = |len: usize, at: u16| {
+        let payload: Vec<u8> = (0..len).map(|i| u8::try_from((i + usize::from(at)) % 251).unwrap()).collect();
+        frame("198.18.0.1", "198.18.0.2", (4000 + at, if at % 3 == 1 { 9 } else { 7 }), &payload)
+    };
+    let wide = Level::all_here().count() - 1;
+    for (len, count) in (18..=1472).step_by(7).zip([4u16, 5, 8, 11, 16].into_iter().cycle()) {
+        world.turned.set(0);
+        let frames: Vec<_> =
+            (0..count).map(|at| of(len + usize::from(at) % (1473 - len).min(9), at)).collect();
+        world.compare_each_of(&frames, RxMeta::default());
+        // Lengths are looked at together: of some, none of which is too long, that cannot be told.
+        let fours = frames.len() / 4 * 4;
+        let any = frames[..fours].iter().fold(0, |any, frame| any | (frame.len() - 34));
+        // In a small table and in a large one; and once more as far as the packet that is shared.
+        let all = if any <= 1480 { 2 * wide * fours } else { 0 };
+        assert!((all..=2 * all).contains(&world.turned.get()), "{} of {all}", world.turned.get());
+    }
+}
+
+// U13: one after the other, each packet of a burst is one that somebody else reads.
+#[test]
+fn what_others_read_is_not_written_to() {
+    let world = world(&[("198.18.0.2", 24)]);
+    for at in 0..12 {
+        let mut frames = vec![frame("198.18.0.1", "198.18.0.2", (4000, 7), b"eighteen bytes...."); 12];
+        frames[at] = frame("198.18.0.1", "198.18.0.2", (4001, 7), b"somebody else reads");
+        world.turned.set(0);
+        world.compare_shared(&frames, at);
+        let wide = Level::all_here().count() - 1;
+        assert_eq!(world.turned.get(), 2 * wide * (at / 4 * 4));
+    }
+}
+
 // I07 to I11: the same for each first octet of a source.
 #[test]
 fn a_source_that_cannot_be_is_found_among_right_ones() {

@@ -255,6 +255,44 @@ fn both_versions_share_a_burst() {
     }
 }
 
+// U13: whole datagrams of both versions are turned round where they lie, in fours, up to one that somebody else reads; none of a burst
+// of which one is too long for some path.
+#[test]
+fn whole_datagrams_of_both_versions_take_the_short_way() {
+    let wide = Level::all_here().count() - 1;
+    for mtu in [1500, 1280] {
+        let mut interface = interface(&[HOST, LINK_LOCAL]);
+        interface.v6.paths.set_link_mtu(mtu);
+        let world = world_of(interface);
+        let payload = |len: usize| (0..len).map(|i| u8::try_from(i % 251).unwrap()).collect::<Vec<_>>();
+        let v4 = |at: usize, len| {
+            let from = format!("198.18.0.1:{}", 4000 + at);
+            let frame = UdpFrame::new(&from, "198.18.0.2:7", &payload(len));
+            UdpFrame { source_mac: PEER_MAC, destination_mac: OWN_MAC, ..frame }.frame()
+        };
+        let six = |at: usize, len| {
+            let at = u16::try_from(at).unwrap();
+            frame(PEER, HOST, (4000 + at, if at % 3 == 1 { 9 } else { 7 }), &payload(len))
+        };
+        for (fours, sixes, len) in
+            [(0, 8, 18), (4, 4, 19), (8, 4, 300), (4, 11, 1232), (4, 12, 1233), (0, 4, 1452)]
+        {
+            let frames = (0..fours).map(|at| v4(at, len)).chain((0..sixes).map(|at| six(at, len)));
+            let frames: Vec<_> = frames.collect();
+            world.turned.set(0);
+            world.compare_each_of(&frames, RxMeta::default());
+            let fits = len + 48 <= usize::from(mtu);
+            let all = if fits { 2 * wide * (fours + sixes / 4 * 4) } else { 0 };
+            assert!((all..=2 * all).contains(&world.turned.get()), "{} of {all}", world.turned.get());
+            for at in (0..frames.len()).filter(|_| fits) {
+                world.turned.set(0);
+                world.compare_shared(&frames, at);
+                assert_eq!(world.turned.get(), 2 * wide * (at / 4 * 4).min(fours + sixes / 4 * 4));
+            }
+        }
+    }
+}
+
 /// A minimum frame that reads as a packet to the address of nobody, before there is anything to remember.
 #[test]
 fn nothing_is_remembered_before_there_was_something() {
