@@ -3,17 +3,20 @@
 #![cfg(feature = "sim")]
 
 mod alloc_common;
+mod echo_common;
 mod sockets_common;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use alloc_common::{allocations, assert_none, assert_none_of};
+use echo_common::{Asked, echo};
 use pollcast::addr::{Cidr, Group, Ipv4Cidr, Unicast, V6, Vid};
 use pollcast::engine::Counter;
 use pollcast::fastpath::Level;
 use pollcast::io::{Addressing6, InterfaceId, LinkLocal};
-use pollcast::service::{Discard, Service};
+use pollcast::service::{Discard, EchoOptions, Service};
 use pollcast::sim::buf::SimBuf;
 use pollcast::sim::frames::UdpFrame;
 use pollcast::sim::frames::fragment6::cut6_evenly;
@@ -79,6 +82,27 @@ fn ipv6() {
     let cut = |n: u32| cut6_evenly(&frame6("[2001:db8::2]:7", &[1; 1400]), n, 400);
     let fragments: Vec<_> = (0..20).flat_map(cut).collect();
     assert_eq!(assert_none(&mut world, &fragments), 39 * 20, "{:?}", world.all_drops());
+}
+
+// What an echo answers as it came, over both IP versions, to one socket and to several among few and among many: no service sees it.
+#[test]
+fn the_short_way() {
+    for sockets in [4, 4000] {
+        let asked = Arc::<Asked>::default();
+        let mut service = echo(&[], EchoOptions::default(), true, &asked);
+        service.listen = (2000..2000 + sockets).map(|port| ([0, 0, 0, 0], port).into()).collect();
+        let services = vec![service.dual_stack()];
+        let ports = vec![both()];
+        let mut world = started(WorldOptions { services, ports, buffers: 4096, ..WorldOptions::default() });
+        let v4 = |n: u16| UdpFrame::new(PEER, &format!("198.18.0.2:{}", 2000 + n % 4), &[1; 300]).frame();
+        let v6 = |n: u16| frame6(&format!("[2001:db8::2]:{}", 2000 + n % 3), &[1; 300]);
+        // Of each 100, which arrive together, bursts of one version, and one of both.
+        let frames: Vec<_> = (0..400).map(|n| if n % 100 < 48 { v4(n / 300 * n) } else { v6(n) }).collect();
+        assert_eq!(assert_none(&mut world, &frames), 39 * frames.len(), "{:?}", world.all_drops());
+        assert_eq!(world.count(Counter::Delivered), 40 * 400);
+        let has_short_way = Level::detect() != Level::BASELINE;
+        assert_eq!(asked.seen(), if has_short_way { 0 } else { 40 * 400 });
+    }
 }
 
 // E06: whoever takes tags off and puts them on.

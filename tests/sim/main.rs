@@ -3,6 +3,8 @@
 
 #[path = "../delivery_common/mod.rs"]
 mod delivery_common;
+#[path = "../echo_common/mod.rs"]
+mod echo_common;
 #[path = "../fastpath_common/mod.rs"]
 mod fastpath_common;
 #[path = "../ingress6_common/mod.rs"]
@@ -44,6 +46,8 @@ mod rps;
 mod rss;
 mod send;
 mod send_ways;
+mod short_way;
+mod short_way_when;
 mod slaac;
 mod sockets;
 mod sockets_control;
