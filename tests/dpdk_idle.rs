@@ -1,11 +1,14 @@
-//! What wakes a worker that sleeps, in a program with threads and a service of its own: what a thread sends, and a service's timer.
-//! Over a tap that nothing comes by. Needs root.
+//! What wakes a worker that sleeps, in a program with threads and a service of its own: what a thread sends, and a service's timer; and how
+//! soon its CPU is to wake. Over a tap that nothing comes by. Needs root.
 #![cfg(feature = "dpdk")]
 
 mod dpdk_alone;
 
 use crossbeam::channel::{Sender, bounded};
+use std::fs;
+use std::io::Read as _;
 use std::net::UdpSocket;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -63,11 +66,12 @@ impl Ticker {
     }
 }
 
-fn plan(folder: &tempfile::TempDir, service: &str) -> Plan {
+fn plan(folder: &tempfile::TempDir, workers: &str, service: &str) -> Plan {
     let text = format!(
         r#"
         {}
         idle = "adaptive"
+        {workers}
         [[port]]
         name = "p0"
         device = "net_tap0,iface=pcidle0"
@@ -92,7 +96,7 @@ fn worker(folder: &tempfile::TempDir) -> WorkerAnswer {
 fn what_a_thread_sends_wakes_its_worker() {
     in_namespace("what_a_thread_sends_wakes_its_worker", || {
         let folder = tempfile::tempdir().unwrap();
-        let host = Host::new(plan(&folder, "")).start().unwrap();
+        let host = Host::new(plan(&folder, "", "")).start().unwrap();
         ip("link set pcidle0 up");
         ip("addr add 198.18.0.1/24 dev pcidle0");
         let kernel = UdpSocket::bind("198.18.0.1:5000").unwrap();
@@ -124,7 +128,7 @@ fn a_timer_of_a_service_fires_in_time_on_a_worker_that_sleeps() {
         let folder = tempfile::tempdir().unwrap();
         let service = "[[service]]\nkind = \"ticker\"\nlisten = [\"0.0.0.0:7\"]";
         let (late, told) = bounded(1024);
-        let host = Host::new(plan(&folder, service))
+        let host = Host::new(plan(&folder, "", service))
             .service_kind("ticker", move |_| Ok(Box::new(Ticker { due: None, late: late.clone() })));
         let host = host.start().unwrap();
         let lateness: Vec<_> = (0..ATTEMPTS).map(|_| told.recv_timeout(PATIENCE).unwrap()).collect();
@@ -135,5 +139,37 @@ fn a_timer_of_a_service_fires_in_time_on_a_worker_that_sleeps() {
         assert!(worker.sleeps >= 10 && worker.asleep_ms > 30, "{worker:?}");
         assert!(worker.overslept <= 1, "{worker:?}");
         drop(host);
+    });
+}
+
+const CPU_LATENCY: &str = "/dev/cpu_dma_latency";
+
+/// Whether this process asks for a latency of CPUs, and the least that anyone asks for.
+fn asked_latency() -> (bool, i32) {
+    let files = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let links: Vec<_> = files.filter_map(|file| fs::read_link(file.path()).ok()).collect();
+    let mut least = [0; 4];
+    fs::File::open(CPU_LATENCY).unwrap().read_exact(&mut least).unwrap();
+    (links.iter().any(|link| link.as_path() == CPU_LATENCY), i32::from_ne_bytes(least))
+}
+
+// One millisecond, as a CPU takes hardly to wake: whoever uses this machine is not to feel the test.
+#[test]
+fn a_latency_of_cpus_is_asked_for_as_long_as_the_host_runs() {
+    if !Path::new(CPU_LATENCY).exists() {
+        eprintln!("skipped: this kernel has no {CPU_LATENCY}");
+        return;
+    }
+    in_namespace("a_latency_of_cpus_is_asked_for_as_long_as_the_host_runs", || {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!asked_latency().0);
+        let host = Host::new(plan(&folder, "cpu_dma_latency_us = 1000", "")).start().unwrap();
+        // The control socket is there when the engine runs.
+        worker(&folder);
+        let (is_asked, least) = asked_latency();
+        assert!(is_asked && least <= 1000, "{least}");
+        host.shutdown().request();
+        host.wait().unwrap();
+        assert!(!asked_latency().0);
     });
 }

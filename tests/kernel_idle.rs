@@ -198,6 +198,28 @@ fn on_af_packet_a_worker_sleeps_until_its_socket_has_something() {
     Idle::on_veth().assert_sleeps_well("packet socket");
 }
 
+// What comes in 2 s is some ten packets of the kernel's, and a sleep that nothing ends has 100 ms: the others are heartbeats.
+#[test]
+fn a_heartbeat_wakes_a_worker_for_which_nothing_comes() {
+    if !may_run() {
+        return;
+    }
+    let counted = |key, heartbeat: Option<u64>| {
+        let idle = Idle::on_tap(key);
+        idle.quickest_echo();
+        assert_eq!(idle.worker().get("heartbeat_us").and_then(Value::as_u64), heartbeat);
+        let (sleeps, woken) = (idle.counter("sleeps"), idle.counter("woken"));
+        thread::sleep(WATCHED);
+        let worker = idle.worker();
+        assert!(idle.counter("woken") - woken < 100 && idle.counter("overslept") <= 1, "{worker}");
+        (idle.counter("sleeps") - sleeps, worker)
+    };
+    let (sleeps, worker) = counted("", Some(1000));
+    assert!(sleeps > 200, "{sleeps}: {worker}");
+    let (sleeps, worker) = counted("idle_heartbeat_us = 0", None);
+    assert!(sleeps < 100, "{sleeps}: {worker}");
+}
+
 // The group's order is answered when the worker has taken the group in: by its inbox alone it is awake.
 #[test]
 fn an_order_wakes_a_worker() {

@@ -26,6 +26,11 @@ pub struct Plan {
     pub idle: Idle,
     /// How long a worker that has nothing to do sleeps at a time at most, if one of its devices has no event.
     pub idle_sleep: Duration,
+    /// After what time a worker that waits for events wakes for a moment, so that its CPU does not halt deeply; `None`: never.
+    pub idle_heartbeat: Option<Duration>,
+    /// The latency, in microseconds, that all CPUs of the machine may have at waking while the host runs: what is written to
+    /// `/dev/cpu_dma_latency`. `None`: nothing is.
+    pub cpu_dma_latency_us: Option<u32>,
     /// The most packets in one call to a device: 8 to [`BURST_MAX`](crate::io::BURST_MAX).
     pub burst: usize,
     /// The ports; a [`PortId`] is an index into them.

@@ -38,6 +38,8 @@ pub(super) struct RawWorkers {
     pub(super) control_cpu: Option<At<i64>>,
     pub(super) idle: Option<At<Idle>>,
     pub(super) idle_sleep_us: Option<At<i64>>,
+    pub(super) idle_heartbeat_us: Option<At<i64>>,
+    pub(super) cpu_dma_latency_us: Option<At<i64>>,
     pub(super) burst: Option<At<i64>>,
 }
 
@@ -267,6 +269,8 @@ impl RawWorkers {
             control_cpu: reader.get("control_cpu"),
             idle: reader.choice("idle", &idle),
             idle_sleep_us: reader.get("idle_sleep_us"),
+            idle_heartbeat_us: reader.get("idle_heartbeat_us"),
+            cpu_dma_latency_us: reader.get("cpu_dma_latency_us"),
             burst: reader.get("burst"),
         };
         reader.finish();

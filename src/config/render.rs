@@ -49,9 +49,16 @@ impl Plan {
         let sleep = if self.spins() {
             String::new()
         } else {
-            format!(", {sleep} us at a time on a device without an RX event")
+            let beat =
+                self.idle_heartbeat.map(|beat| format!("; heartbeat of {} us on others", beat.as_micros()));
+            let beat = beat.unwrap_or_default();
+            format!(", {sleep} us at a time on a device without an RX event{beat}")
         };
-        writeln!(f, "  idle = {why}{sleep}; bursts of at most {} packets", self.burst)
+        writeln!(f, "  idle = {why}{sleep}; bursts of at most {} packets", self.burst)?;
+        match self.cpu_dma_latency_us {
+            None => Ok(()),
+            Some(us) => writeln!(f, "  /dev/cpu_dma_latency = {us} us, of all CPUs of the machine"),
+        }
     }
 
     /// `p0 queue 1`: a port's queues are numbered as its workers are listed.

@@ -441,7 +441,11 @@ pub struct WorkerAnswer {
     /// Microseconds that it sleeps at a time at most, where a queue has no event: `workers.idle_sleep_us`. None if all have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sleep_us: Option<u64>,
-    /// Times that it slept.
+    /// Microseconds after which it wakes for a moment while it waits for events: `workers.idle_heartbeat_us`. None if it does not, or if
+    /// a queue has no event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heartbeat_us: Option<u64>,
+    /// Times that it slept; from one heartbeat to the next is one.
     pub sleeps: u64,
     /// Of these, times that an event or a message woke it.
     pub woken: u64,

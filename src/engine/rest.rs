@@ -2,6 +2,9 @@
 //!
 //! It polls on for a while after its last packet, so that traffic finds it awake; then it sleeps until an event of its devices, a
 //! message, or its next deadline. If one of its devices has no event, it sleeps a little at a time, ever longer up to a limit.
+//!
+//! The longer a CPU halts, the deeper, and the longer is its way back. So a worker that waits for events has a heartbeat: it wakes for a moment
+//! each time that a millisecond has passed, looks at nothing, and waits on.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
@@ -42,6 +45,8 @@ pub struct Rest<W> {
     pub waker: Waker,
     /// The longest sleep where a device has no event: `workers.idle_sleep_us`.
     pub sleep_max: Duration,
+    /// The longest part of a sleep until an event: `workers.idle_heartbeat_us`. `None`: such a sleep has no parts.
+    pub heartbeat: Option<Duration>,
     /// Where it counts its sleeps.
     pub page: RestPage,
 }
@@ -64,7 +69,7 @@ struct Counts {
 /// The counters of a [`RestPage`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RestCounts {
-    /// Times that the worker slept.
+    /// Times that the worker slept, each heartbeat's part of a sleep for itself.
     pub sleeps: u64,
     /// Of these, times that an event or a message woke it.
     pub woken: u64,
@@ -153,11 +158,10 @@ impl<W: Wait> Rest<W> {
         if work == 0 && !stop.load(Ordering::Relaxed) {
             let at_most = if has_events { SLEEP_MAX } else { pace.sleep };
             let due = worker.next_deadline().map_or(at_most, |at| at.since(now));
-            let woken = self.wait.wait(at_most.min(due));
-            let asleep_since = core::mem::replace(&mut now, clock());
-            let time = now.since(asleep_since);
-            self.page.slept(woken, time);
-            pace.slept(now, woken, time);
+            let part = if has_events { self.heartbeat.unwrap_or(SLEEP_MAX) } else { at_most };
+            let asleep_since = now;
+            let woken = self.sleep(&mut now, clock, at_most.min(due), part);
+            pace.slept(now, woken, now.since(asleep_since));
             if has_events && woken == Woken::ByTime {
                 work = self.look_for_what_was_missed(worker, now, pace);
             }
@@ -171,6 +175,28 @@ impl<W: Wait> Rest<W> {
 }
 
 impl<W: Wait> Rest<W> {
+    /// Sleeps from `now` on, which then is the time of its end: at most so long, in parts.
+    // Between two parts the worker only waits on: that its CPU woke is all that a heartbeat is for. What a device forgot is looked for as
+    // seldom as without one: if each part ended with a look, a packet whose interrupt is moderated would often be found before it.
+    fn sleep(
+        &mut self,
+        now: &mut Instant,
+        clock: &impl Fn() -> Instant,
+        at_most: Duration,
+        part: Duration,
+    ) -> Woken {
+        let end = *now + at_most;
+        loop {
+            let left = end.since(*now);
+            let woken = self.wait.wait(left.min(part));
+            let asleep_since = core::mem::replace(now, clock());
+            self.page.slept(woken, now.since(asleep_since));
+            if woken == Woken::ByEvent || left <= part {
+                return woken;
+            }
+        }
+    }
+
     /// A turn after a sleep that no event has ended. What it finds without one, before and after it, the device forgot to tell.
     fn look_for_what_was_missed<N: Nic>(
         &mut self,
@@ -359,6 +385,58 @@ mod tests {
         // A message is no proof of the device.
         pace.slept(after(0), Woken::ByEvent, LONG);
         assert!(!pace.believes_in_events());
+    }
+
+    /// A wait that is late by `LATE` each time, and which an event ends the `event_at`-th time.
+    #[derive(Debug)]
+    struct Late {
+        micros: Arc<AtomicU64>,
+        asked: Vec<u128>,
+        event_at: usize,
+    }
+
+    const LATE: Duration = Duration::from_micros(100);
+
+    impl Wait for Late {
+        fn wait(&mut self, at_most: Duration) -> Woken {
+            self.asked.push(at_most.as_micros());
+            let passed = u64::try_from((at_most + LATE).as_micros()).unwrap();
+            self.micros.fetch_add(passed, Ordering::Relaxed);
+            if self.asked.len() == self.event_at { Woken::ByEvent } else { Woken::ByTime }
+        }
+    }
+
+    /// What a sleep of 3.5 ms in parts came to: the times that were asked for, what ended it, when, and what was counted.
+    fn sleep_in_parts(part: Duration, event_at: usize) -> (Vec<u128>, Woken, Instant, RestCounts) {
+        let micros = Arc::new(AtomicU64::new(7));
+        let wait = Late { micros: Arc::clone(&micros), asked: Vec::new(), event_at };
+        let (waker, page) = (Waker::default(), RestPage::default());
+        let mut rest = Rest { wait, waker, sleep_max: LONG, heartbeat: Some(part), page };
+        let mut now = after(7);
+        let clock = || after(micros.load(Ordering::Relaxed));
+        let woken = rest.sleep(&mut now, &clock, Duration::from_micros(3500), part);
+        (rest.wait.asked, woken, now, rest.page.read())
+    }
+
+    #[test]
+    fn a_heartbeat_parts_a_sleep_and_does_not_prolong_it() {
+        let (asked, woken, end, counts) = sleep_in_parts(LONG, usize::MAX);
+        // What one part was late, the last one is shorter.
+        assert_eq!((asked, woken, end), (vec![1000, 1000, 1000, 200], Woken::ByTime, after(7 + 3600)));
+        assert_eq!((counts.sleeps, counts.woken, counts.asleep_ns), (4, 0, 3_600_000));
+    }
+
+    #[test]
+    fn an_event_between_two_heartbeats_ends_the_sleep() {
+        let (asked, woken, end, counts) = sleep_in_parts(LONG, 2);
+        assert_eq!((asked, woken, end), (vec![1000, 1000], Woken::ByEvent, after(7 + 2200)));
+        assert_eq!((counts.sleeps, counts.woken), (2, 1));
+    }
+
+    #[test]
+    fn a_sleep_without_a_heartbeat_has_one_part() {
+        let (asked, woken, ..) = sleep_in_parts(SLEEP_MAX, usize::MAX);
+        assert_eq!((asked, woken), (vec![3500], Woken::ByTime));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use crossbeam::utils::CachePadded;
 
 use super::assemble::{self, Assembly, PortEnds};
+use super::cpu_latency::CpuLatency;
 use super::idle::Idle;
 use super::{Factories, HostError, secret};
 use crate::addr::{Family, MacAddr};
@@ -69,6 +70,7 @@ pub(super) fn run(
     (mut idle, threads): (Vec<Idle>, Option<ForThreads>),
     has_begun: impl FnOnce(),
 ) -> Result<(), HostError> {
+    let _until_the_end = plan.cpu_dma_latency_us.map(CpuLatency::ask).transpose()?;
     let eal = Eal::init(&eal_options(plan))?;
     let clock = Clock::new(&eal);
     // Another seed on every host and at every start: G15, or hosts would answer queries in step.

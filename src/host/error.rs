@@ -54,6 +54,18 @@ pub enum HostError {
     /// What workers sleep by could not be made.
     #[error("cannot make what an idle worker sleeps by: {0}: is a limit on open files (ulimit -n) too low?")]
     Idle(#[source] io::Error),
+    /// The latency of CPUs cannot be asked for.
+    #[error(
+        "cannot write to {device}: {why}: run as root, or give the file to whom it runs as (a container has to be given it, too), or leave \
+         workers.cpu_dma_latency_us out"
+    )]
+    CpuLatency {
+        /// The file that takes it.
+        device: String,
+        /// Why not.
+        #[source]
+        why: io::Error,
+    },
     /// A thread could not be started.
     #[error("cannot start a thread: {0}: is a limit on processes (ulimit -u) too low?")]
     Thread(#[from] io::Error),

@@ -20,7 +20,13 @@ pub(super) struct Idle {
 pub(super) fn of(plan: &Plan) -> Result<Vec<Idle>, HostError> {
     let rest = || -> io::Result<_> {
         let (wait, waker) = EventWait::new()?;
-        Ok(Rest { wait, waker, sleep_max: plan.idle_sleep, page: RestPage::default() })
+        Ok(Rest {
+            wait,
+            waker,
+            sleep_max: plan.idle_sleep,
+            heartbeat: plan.idle_heartbeat,
+            page: RestPage::default(),
+        })
     };
     let rest = || if plan.spins() { Ok(None) } else { rest().map(Some) };
     let all = plan.workers.iter().map(|_| Ok(Idle { rest: rest()?, queues: Vec::new() }));
@@ -43,7 +49,11 @@ impl Idle {
     /// What is told of it, as the one on this lcore and CPU.
     pub(super) fn shown(&self, lcore: u32, cpu: usize) -> ControlWorker {
         let rest = self.rest.as_ref();
-        let rest = rest.map(|rest| ControlRest { sleep_max: rest.sleep_max, page: rest.page.clone() });
+        let rest = rest.map(|rest| ControlRest {
+            sleep_max: rest.sleep_max,
+            heartbeat: rest.heartbeat,
+            page: rest.page.clone(),
+        });
         ControlWorker { lcore, cpu, queues: self.queues.clone(), rest }
     }
 

@@ -26,6 +26,7 @@
 //! Not here: signals, the command line, and `exit`: whoever calls decides when to stop ([`Shutdown`]).
 
 mod assemble;
+mod cpu_latency;
 mod engine;
 mod error;
 mod idle;

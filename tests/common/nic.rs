@@ -103,7 +103,9 @@ impl Model {
         config.file_prefix = Some("pollcast".to_owned());
         config.socket = Some("/run/pollcast/ctl.sock".into());
         let cpus = if self.workers == 1 { "[1]" } else { "[0, 1]" };
-        config.workers = format!("cpus = {cpus}\ncontrol_cpu = 0\nidle = \"adaptive\"\n");
+        // An emulated CPU takes many times as long to wake: a heartbeat would be most of what an idle worker costs.
+        config.workers =
+            format!("cpus = {cpus}\ncontrol_cpu = 0\nidle = \"adaptive\"\nidle_heartbeat_us = 0\n");
         config.ports += "rx_descriptors = 256\ntx_descriptors = 256\n";
         config
     }

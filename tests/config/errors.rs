@@ -258,6 +258,26 @@ fn workers() {
         "idle_sleep_us = 10001",
         "2:17: workers.idle_sleep_us: 10001 is too large: use 5 to 10000",
     );
+    table_error(
+        "workers",
+        "idle_heartbeat_us = 99",
+        "2:21: workers.idle_heartbeat_us: 99 is too small, and not 0 for none: use 100 to 100000",
+    );
+    table_error(
+        "workers",
+        "idle_heartbeat_us = 100001",
+        "2:21: workers.idle_heartbeat_us: 100001 is too large: use 100 to 100000",
+    );
+    table_error(
+        "workers",
+        "cpu_dma_latency_us = -1",
+        "2:22: workers.cpu_dma_latency_us: -1 is too small: use 0 to 10000",
+    );
+    table_error(
+        "workers",
+        "cpu_dma_latency_us = 10001",
+        "2:22: workers.cpu_dma_latency_us: 10001 is too large: use 0 to 10000",
+    );
     assert_errors(
         &format!("[workers]\ncpus = [1, 2]\n{PORT}cpus = [1]\n"),
         &[

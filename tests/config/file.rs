@@ -161,6 +161,7 @@ fn the_values_in_the_tap_file_are_the_defaults() {
     assert_eq!(tap.ctl_socket, least.ctl_socket);
     assert_eq!((&tap.workers, tap.control_cpu), (&least.workers, least.control_cpu));
     assert_eq!((tap.idle, tap.burst), (least.idle, least.burst));
+    assert_eq!((tap.idle_sleep, tap.idle_heartbeat), (least.idle_sleep, least.idle_heartbeat));
     let (tap_port, least_port) = (&tap.ports[0], &least.ports[0]);
     assert_eq!(tap_port.name, least_port.name);
     assert_eq!(tap_port.mtu, least_port.mtu);
@@ -325,6 +326,28 @@ fn how_long_a_worker_sleeps_where_there_is_no_event_is_a_key() {
     assert_eq!(
         plan(&format!("[workers]\nidle_sleep_us = 500\n{LEAST}"), 2).idle_sleep,
         Duration::from_micros(500)
+    );
+}
+
+#[test]
+fn a_heartbeat_is_the_default_and_zero_is_none() {
+    let heartbeat = |key: &str| plan(&format!("[workers]\n{key}\n{LEAST}"), 2).idle_heartbeat;
+    assert_eq!(heartbeat(""), Some(Duration::from_micros(1000)));
+    assert_eq!(heartbeat("idle_heartbeat_us = 500"), Some(Duration::from_micros(500)));
+    assert_eq!(heartbeat("idle_heartbeat_us = 0"), None);
+}
+
+#[test]
+fn the_latency_of_cpus_is_nobodys_business_unless_a_key_says_so() {
+    let of = |key: &str| plan(&format!("[workers]\n{key}\n{LEAST}"), 2);
+    assert_eq!(of("").cpu_dma_latency_us, None);
+    assert!(!of("").to_string().contains("cpu_dma_latency"));
+    let plan = of("cpu_dma_latency_us = 0\nidle_heartbeat_us = 0");
+    assert_eq!(plan.cpu_dma_latency_us, Some(0));
+    let printed = plan.to_string();
+    assert!(printed.contains("  /dev/cpu_dma_latency = 0 us, of all CPUs of the machine\n"), "{printed}");
+    assert!(
+        !printed.contains("heartbeat") && of("").to_string().contains("; heartbeat of 1000 us on others;")
     );
 }
 

@@ -44,6 +44,8 @@ pub(super) fn plan(raw: &Raw, machine: &Machine, kinds: &Kinds, problems: &mut P
         control_cpu: workers.control_cpu,
         idle: workers.idle,
         idle_sleep: workers.idle_sleep,
+        idle_heartbeat: workers.idle_heartbeat,
+        cpu_dma_latency_us: workers.cpu_dma_latency_us,
         burst: workers.burst,
         ports,
         interfaces,

@@ -15,12 +15,21 @@ const WORKERS_MAX: usize = 127;
 /// Below a few microseconds a sleep is longer than it says; above ten milliseconds, a ring of 1024 may overflow at the wake.
 const IDLE_SLEEP_US: Limits = Limits::new(5, 10_000);
 
+/// Below 100 us a heartbeat costs a seventh of a CPU and more; what no event ends ends after 100 ms all the same.
+const IDLE_HEARTBEAT_US: Limits =
+    Limits { too_small: "too small, and not 0 for none", ..Limits::new(100, 100_000) };
+
+/// No CPU takes longer to wake than ten milliseconds.
+const CPU_DMA_LATENCY_US: Limits = Limits::new(0, 10_000);
+
 /// What `[workers]` comes to.
 pub(super) struct Workers {
     pub(super) workers: Vec<WorkerPlan>,
     pub(super) control_cpu: usize,
     pub(super) idle: Idle,
     pub(super) idle_sleep: Duration,
+    pub(super) idle_heartbeat: Option<Duration>,
+    pub(super) cpu_dma_latency_us: Option<u32>,
     pub(super) burst: usize,
 }
 
@@ -29,7 +38,8 @@ pub(super) struct Workers {
 const BURST_MIN: i64 = 8;
 
 pub(super) fn check(raw: &RawWorkers, machine: &Machine, problems: &mut Problems) -> Workers {
-    let RawWorkers { cpus, control_cpu, idle, idle_sleep_us, burst } = raw;
+    let RawWorkers { cpus, control_cpu, idle, idle_sleep_us, idle_heartbeat_us, cpu_dma_latency_us, burst } =
+        raw;
     let cpus = match cpus {
         Some(cpus) => check_cpus(cpus, machine, problems),
         None => vec![machine.worker_cpu()],
@@ -42,8 +52,18 @@ pub(super) fn check(raw: &RawWorkers, machine: &Machine, problems: &mut Problems
         control_cpu: control_cpu.unwrap_or_else(|| machine.control_cpu()),
         idle: idle.as_ref().map(|at| at.value).unwrap_or_default(),
         idle_sleep: Duration::from_micros(IDLE_SLEEP_US.check(idle_sleep_us.as_ref(), 50, problems)),
+        idle_heartbeat: heartbeat(idle_heartbeat_us.as_ref(), problems),
+        cpu_dma_latency_us: cpu_dma_latency_us
+            .as_ref()
+            .map(|at| CPU_DMA_LATENCY_US.check(Some(at), 0, problems)),
         burst: bursts.check(burst.as_ref(), 32, problems),
     }
+}
+
+/// 0 says that there is to be none.
+fn heartbeat(at: Option<&At<i64>>, problems: &mut Problems) -> Option<Duration> {
+    let is_off = at.is_some_and(|at| at.value == 0);
+    (!is_off).then(|| Duration::from_micros(IDLE_HEARTBEAT_US.check(at, 1000, problems)))
 }
 
 fn check_cpus(cpus: &At<Vec<At<i64>>>, machine: &Machine, problems: &mut Problems) -> Vec<usize> {

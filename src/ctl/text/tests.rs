@@ -397,6 +397,7 @@ fn durations_have_their_two_largest_units() {
 fn workers_say_how_they_rest_and_why() {
     let json = r#"{"answer":"workers","body":[
         {"worker":0,"lcore":1,"cpu":2,"idle":"adaptive","sleeps":12,"woken":10,"asleep_ms":61234,"overslept":0,
+         "heartbeat_us":1000,
          "queues":[{"port":"p0","queue":0,"rx_event":"RX interrupt"},{"port":"p1","queue":0,"rx_event":"packet socket"}]},
         {"worker":1,"lcore":2,"cpu":3,"idle":"adaptive","sleeps":7,"woken":0,"asleep_ms":5,"overslept":0,"sleep_us":50,
          "queues":[{"port":"p0","queue":1,"rx_event":"RX interrupt"},{"port":"p2","queue":0}]},
@@ -413,10 +414,10 @@ fn workers_say_how_they_rest_and_why() {
     let told = |line: &str, what: &str| assert!(line.ends_with(what), "{line}");
     told(
         lines[1],
-        "10  61.234 s  sleeps until an event: p0 queue 0 (RX interrupt), p1 queue 0 (packet socket)",
+        "10  61.234 s  sleeps until an event, with a heartbeat of 1000 us: p0 queue 0 (RX interrupt), p1 queue 0 (packet socket)",
     );
     told(lines[2], "sleeps up to 50 us at a time: no event from p2 queue 0");
-    told(lines[3], "p0 queue 2 (RX interrupt); slept over 3 events that did not come");
+    told(lines[3], "sleeps until an event: p0 queue 2 (RX interrupt); slept over 3 events that did not come");
     told(lines[4], "spin           0      0   0.000 s  polls on");
     assert_eq!(render_workers(&[]), "no workers\n");
 }

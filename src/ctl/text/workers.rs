@@ -45,7 +45,7 @@ fn name(QueueAnswer { port, queue, .. }: &QueueAnswer) -> String {
 
 /// What it does, and why.
 fn when_idle(worker: &WorkerAnswer) -> String {
-    let WorkerAnswer { idle, queues, sleep_us, overslept, .. } = worker;
+    let WorkerAnswer { idle, queues, sleep_us, heartbeat_us, overslept, .. } = worker;
     if idle == "spin" {
         return "polls on".into();
     }
@@ -53,7 +53,9 @@ fn when_idle(worker: &WorkerAnswer) -> String {
         |queue: &QueueAnswer| queue.rx_event.as_ref().map(|event| format!("{} ({event})", name(queue)));
     let words = match sleep_us {
         None => {
-            format!("sleeps until an event: {}", list(&queues.iter().filter_map(event).collect::<Vec<_>>()))
+            let beat = heartbeat_us.map(|us| format!(", with a heartbeat of {us} us")).unwrap_or_default();
+            let events: Vec<_> = queues.iter().filter_map(event).collect();
+            format!("sleeps until an event{beat}: {}", list(&events))
         }
         Some(us) => {
             let without: Vec<_> = queues.iter().filter(|q| q.rx_event.is_none()).map(name).collect();

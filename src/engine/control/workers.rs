@@ -36,6 +36,8 @@ pub struct ControlQueue {
 pub struct ControlRest {
     /// The longest sleep where a queue has no event.
     pub sleep_max: Duration,
+    /// The longest part of its sleeps where all queues have one; `None`: such a sleep has no parts.
+    pub heartbeat: Option<Duration>,
     /// What it counts.
     pub page: RestPage,
 }
@@ -64,6 +66,7 @@ impl<N: Nic> Control<N> {
             idle: if rest.is_some() { "adaptive" } else { "spin" }.to_owned(),
             queues,
             sleep_us: rest.as_ref().filter(|_| needs_sleep).map(|rest| micros(rest.sleep_max)),
+            heartbeat_us: rest.as_ref().filter(|_| !needs_sleep).and_then(|rest| rest.heartbeat).map(micros),
             sleeps,
             woken,
             asleep_ms: asleep_ns / 1_000_000,
