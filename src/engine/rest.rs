@@ -156,7 +156,7 @@ impl<W: Wait> Rest<W> {
         let mut now = clock();
         let mut work = worker.turn(now);
         if work == 0 && !stop.load(Ordering::Relaxed) {
-            let at_most = if has_events { SLEEP_MAX } else { pace.sleep };
+            let at_most = if has_events { pace.event_sleep() } else { pace.sleep };
             let due = worker.next_deadline().map_or(at_most, |at| at.since(now));
             let part = if has_events { self.heartbeat.unwrap_or(SLEEP_MAX) } else { at_most };
             let asleep_since = now;
@@ -267,6 +267,12 @@ impl Pace {
         self.forgotten < FORGOTTEN_MAX
     }
 
+    /// The longest sleep where all devices have events. Shorter after each that seems forgotten: whoever asks just when a sleep's time is over
+    /// would be found before the event every time.
+    fn event_sleep(&self) -> Duration {
+        SLEEP_MAX - SLEEP_MAX / 8 * self.forgotten.min(FORGOTTEN_MAX)
+    }
+
     /// It slept so long, until `now`.
     fn slept(&mut self, now: Instant, woken: Woken, time: Duration) {
         let idle_since = self.idle_since.take().unwrap_or(now);
@@ -349,6 +355,19 @@ mod tests {
             doze(&mut pace, spell * 1000, spell * 1000 + 900);
         }
         assert_eq!(pace.poll, POLL_MIN);
+    }
+
+    // A client that asks as often as the worker looks for forgotten events is not what makes it believe in none.
+    #[test]
+    fn who_asks_just_when_a_sleep_is_over_is_met_by_the_next_event() {
+        let mut pace = Pace::new(LONG);
+        assert_eq!(pace.event_sleep(), SLEEP_MAX);
+        pace.forgotten += 1;
+        assert!(pace.event_sleep() < SLEEP_MAX && pace.believes_in_events());
+        pace.slept(after(0), Woken::ByEvent, LONG);
+        assert_eq!(pace.event_sleep(), SLEEP_MAX);
+        pace.forgotten = u32::MAX;
+        assert!(pace.event_sleep() > SLEEP_MAX / 2);
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(super) fn echo<B: PacketBuf, W: Wide>(
     slots: &mut [Option<B>],
     (v4, bytes): (usize, u64),
     looked_up: &LookedUp,
-    found: &Found,
+    found: &mut Found,
     view: &View,
     sink: &mut impl Sink<B>,
 ) -> usize {
@@ -62,9 +62,11 @@ pub(super) fn echo<B: PacketBuf, W: Wide>(
     let Some((slots4, slots6)) = slots.get_mut(..all).and_then(|slots| slots.split_at_mut_checked(v4)) else {
         return 0;
     };
-    let mut turned = turn(slots4, words4, |frames, parts| turn_four4(wide, frames, parts, view));
+    let mut turned = wide.turn4(slots4, found, view);
     if turned == v4 {
-        turned += turn(slots6, words6, |frames, parts| turn_four6(wide, frames, parts, view));
+        turned += turn(slots6, found.words(v4..all), |frames, parts| {
+            turn_four6(wide, frames, parts, view).map(drop)
+        });
     }
     let Some(slots) = slots.get_mut(..turned) else { return 0 };
     let bytes = if turned == found_all { bytes } else { bytes_of(slots, turned) };
@@ -82,13 +84,37 @@ fn are_whole(words: &[u64], whole: Parts, len_max: u16) -> bool {
     words.is_empty() || unlike == 0 && any & Parts::LEN <= u64::from(len_max)
 }
 
+/// Turns fours of IPv4 round. Returns how many packets.
+#[inline(always)]
+pub(super) fn turn4<B: PacketBuf, W: Wide>(
+    wide: W,
+    slots: &mut [Option<B>],
+    found: &mut Found,
+    view: &View,
+) -> usize {
+    let count = slots.len();
+    if !W::HAS_LINES {
+        return turn(slots, found.words(0..count), |frames, parts| {
+            turn_four4(wide, frames, parts, view).map(drop)
+        });
+    }
+    let line = &view.heads.line;
+    found.work_out_checksums(count, line);
+    let mut checksums = found.checksums();
+    turn(slots, found.words(0..count), |[a, b, c, d], _| {
+        let fronts = [a.first_chunk_mut()?, b.first_chunk_mut()?, c.first_chunk_mut()?, d.first_chunk_mut()?];
+        wide.turn_found(fronts, checksums.next()?, line);
+        Some(())
+    })
+}
+
 /// Turns fours as long as nobody else has a handle to one of them. Returns how many packets.
 // U13: what others read is not written to.
 #[inline(always)]
 fn turn<B: PacketBuf>(
     slots: &mut [Option<B>],
     words: &[u64],
-    mut turn_four: impl FnMut([&mut [u8]; 4], [Parts; 4]) -> Option<u64>,
+    mut turn_four: impl FnMut([&mut [u8]; 4], [Parts; 4]) -> Option<()>,
 ) -> usize {
     let mut turned = 0;
     for (four, words) in slots.as_chunks_mut::<4>().0.iter_mut().zip(words.as_chunks::<4>().0) {

@@ -80,7 +80,7 @@ fn has_v4() -> bool {
         && std::is_x86_feature_detected!("avx512dq")
         && std::is_x86_feature_detected!("avx512vl")
         && std::is_x86_feature_detected!("avx512vnni")
-        && std::is_x86_feature_detected!("avx512vbmi2")
+        && std::is_x86_feature_detected!("avx512vbmi")
 }
 
 /// Sorts a received burst: right datagrams are delivered, everything else goes the slow way. `rx` is empty afterwards.
@@ -97,7 +97,10 @@ pub fn ingress_burst<B: PacketBuf>(
         Isa::Baseline => accept::burst(level, Narrow, rx, port, found, sink),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: levels of these kinds are made only by `all_here`, which found every feature that is enabled here.
-        Isa::X86V3 | Isa::X86V4 => unsafe { ingress_burst_v3(level, rx, port, found, sink) },
+        Isa::X86V3 => unsafe { ingress_burst_v3(level, rx, port, found, sink) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::X86V4 => unsafe { ingress_burst_v4(level, rx, port, found, sink) },
     }
 }
 
@@ -110,7 +113,19 @@ fn ingress_burst_v3<B: PacketBuf>(
     found: &mut Found,
     sink: &mut impl Sink<B>,
 ) -> u64 {
-    accept::burst(level, v3::V3(()), rx, port, found, sink)
+    accept::burst(level, v3::V3::<false>(()), rx, port, found, sink)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,movbe,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+fn ingress_burst_v4<B: PacketBuf>(
+    level: Level,
+    rx: &mut Burst<B>,
+    port: Port<'_>,
+    found: &mut Found,
+    sink: &mut impl Sink<B>,
+) -> u64 {
+    accept::burst(level, v3::V3::<true>(()), rx, port, found, sink)
 }
 
 /// The sum of many bytes, by vectors as wide as the CPU has. A call: the burst function keeps its registers for headers.
@@ -183,7 +198,7 @@ pub fn reply_burst<B: PacketBuf, R: Request<B>>(
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2,movbe,popcnt")]
 fn reply_burst_v3<B: PacketBuf, R: Request<B>>(requests: &mut [R], answers: &mut impl Answers<R>) {
-    reply::turn_all(v3::V3(()), requests, answers);
+    reply::turn_all(v3::V3::<false>(()), requests, answers);
 }
 
 /// Vectors of 32 bytes.
@@ -193,20 +208,52 @@ pub(super) mod v3 {
 
     use super::{FRONT, Level, Template, Wide};
     use crate::fastpath::accept6::HEAD6;
-    use crate::fastpath::found::Places;
+    use crate::fastpath::found::{Found, Places};
+    use crate::fastpath::four::Front;
     use crate::fastpath::head::Words;
-    use crate::fastpath::v3_four;
+    use crate::fastpath::line::Line;
     use crate::fastpath::wide::{
         FRONT6, Fronts, Fronts6, Heads, Heads6, IP_AT, IP_HEADER, Sums, UDP_AT, UDP_IN_FRONT, UDP6, UP_TO,
         up_to,
     };
+    use crate::fastpath::{View, alikes, four, v3_four, v4_four};
+    use crate::io::{Alike, PacketBuf};
 
-    /// Holding one proves that this CPU has them: it is made only where the whole function was compiled for them.
+    /// Holding one proves that this CPU has them: it is made only where the whole function was compiled for them; and so it is, if `LINES`, with
+    /// vectors of 64 bytes.
     #[derive(Clone, Copy)]
-    pub(super) struct V3(pub(super) ());
+    pub(super) struct V3<const LINES: bool>(pub(super) ());
 
-    impl Wide for V3 {
+    impl<const LINES: bool> Wide for V3<LINES> {
         const IS_WIDE: bool = true;
+        const HAS_LINES: bool = LINES;
+
+        #[inline(always)]
+        fn find<B: PacketBuf>(
+            self,
+            level: Level,
+            slots: &[Option<B>],
+            alike: Alike,
+            view: &View,
+            found: &mut Found,
+        ) -> Front {
+            if LINES {
+                // SAFETY: whoever holds such a `V3` runs on a CPU that has what is enabled there.
+                unsafe { find_v4(level, slots, alike, view, found) }
+            } else {
+                four::find(level, self, slots, alike, view, found)
+            }
+        }
+
+        #[inline(always)]
+        fn turn4<B: PacketBuf>(self, slots: &mut [Option<B>], found: &mut Found, view: &View) -> usize {
+            if LINES {
+                // SAFETY: as above.
+                unsafe { turn4_v4(slots, found, view) }
+            } else {
+                alikes::turn4(self, slots, found, view)
+            }
+        }
 
         #[inline(always)]
         fn is_like(self, front: &[u8; FRONT], template: &Template) -> bool {
@@ -230,8 +277,13 @@ pub(super) mod v3 {
             heads: &Heads,
             places: Places<'_>,
         ) -> bool {
-            // SAFETY: as above.
-            unsafe { v3_four::four(level, frames, fronts, sums, heads, places) }
+            if LINES {
+                // SAFETY: whoever holds such a `V3` runs on a CPU that has what is enabled there.
+                unsafe { v4_four::four(level, frames, fronts, sums, heads, places) }
+            } else {
+                // SAFETY: as above.
+                unsafe { v3_four::four(level, frames, fronts, sums, heads, places) }
+            }
         }
 
         #[inline(always)]
@@ -255,6 +307,14 @@ pub(super) mod v3 {
         }
 
         #[inline(always)]
+        fn turn_found(self, fronts: [&mut [u8; FRONT]; 4], checksums: [u16; 4], line: &Line) {
+            if LINES {
+                // SAFETY: as of `four`.
+                unsafe { v4_four::turn(fronts, checksums, line) }
+            }
+        }
+
+        #[inline(always)]
         fn turn6(self, head: &mut [u8; HEAD6], link: &[u8; 16], word: u64) {
             // SAFETY: as above.
             unsafe { turn6(head, link, word) }
@@ -271,6 +331,26 @@ pub(super) mod v3 {
             // SAFETY: as above.
             unsafe { turn(front, link, checksum) }
         }
+    }
+
+    // Functions of their own, so that each loop has the registers to itself. With vectors of 32 bytes that was slower.
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,movbe,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+    #[inline(never)]
+    fn find_v4<B: PacketBuf>(
+        level: Level,
+        slots: &[Option<B>],
+        alike: Alike,
+        view: &View,
+        found: &mut Found,
+    ) -> Front {
+        four::find(level, V3::<true>(()), slots, alike, view, found)
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,movbe,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+    #[inline(never)]
+    fn turn4_v4<B: PacketBuf>(slots: &mut [Option<B>], found: &mut Found, view: &View) -> usize {
+        alikes::turn4(V3::<true>(()), slots, found, view)
     }
 
     #[inline(always)]
@@ -426,58 +506,38 @@ pub(super) mod v3 {
 pub(super) mod v4 {
     use core::arch::x86_64::*;
 
+    use crate::fastpath::line::bits;
+
+    /// Numbers without holes.
+    pub(in crate::fastpath) trait Number: Copy {}
+    impl Number for u8 {}
+    impl Number for i16 {}
+    impl Number for i32 {}
+    impl Number for u32 {}
+
     #[target_feature(enable = "avx512f")]
     #[inline]
-    pub(in crate::fastpath) fn load_line(bytes: &[u8; 64]) -> __m512i {
+    pub(in crate::fastpath) fn load_line<N: Number, const LEN: usize>(line: &[N; LEN]) -> __m512i {
+        const { assert!(size_of::<[N; LEN]>() == 64) };
         // SAFETY: 64 bytes, which need no alignment.
-        unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+        unsafe { _mm512_loadu_si512(line.as_ptr().cast()) }
+    }
+
+    /// Fewer bytes than a line has: zeros are behind them.
+    #[target_feature(enable = "avx512bw")]
+    #[inline]
+    pub(in crate::fastpath) fn load_part<const LEN: usize>(bytes: &[u8; LEN]) -> __m512i {
+        // SAFETY: `LEN` bytes, which need no alignment, and no other is touched.
+        unsafe { _mm512_maskz_loadu_epi8(bits(0, LEN), bytes.as_ptr().cast()) }
+    }
+
+    #[target_feature(enable = "avx512bw")]
+    #[inline]
+    pub(in crate::fastpath) fn store_part<const LEN: usize>(to: &mut [u8; LEN], line: __m512i) {
+        // SAFETY: room for `LEN` bytes, which need no alignment, and no other is touched.
+        unsafe { _mm512_mask_storeu_epi8(to.as_mut_ptr().cast(), bits(0, LEN), line) };
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        // RFC 1071: however it is added up, and wherever it lies, it is the same sum.
-        #[test]
-        fn the_sum_of_many_bytes_is_the_same_on_every_level(
-            bytes in prop::collection::vec(any::<u8>(), 64..3000),
-            fill in prop_oneof![Just(None), any::<u8>().prop_map(Some)],
-            at in 0..64_usize,
-        ) {
-            let bytes = fill.map_or_else(|| bytes.clone(), |fill| vec![fill; bytes.len()]);
-            for level in Level::all_here() {
-                prop_assert_eq!(sum_long(level, &bytes[at..]).fold(), Sum::of(&bytes[at..]).fold(), "{}", level.name());
-            }
-        }
-    }
-
-    #[test]
-    fn a_sum_of_any_length_from_any_address_on_is_of_just_these_bytes() {
-        // Each byte another, so that one too many or too few is another sum.
-        let bytes: Vec<u8> = (0..512_u16).map(|i| i.wrapping_mul(167).to_le_bytes()[0]).collect();
-        for level in Level::all_here() {
-            for (at, len) in (0..64).flat_map(|at| (0..260).map(move |len| (at, len))) {
-                let part = &bytes[at..at + len];
-                assert_eq!(
-                    sum_long(level, part).fold(),
-                    Sum::of(part).fold(),
-                    "{}: {at}, {len}",
-                    level.name()
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn the_longest_packet_is_summed_without_overflow() {
-        for (level, byte) in
-            Level::all_here().flat_map(|level| [0, 0x7f, 0x80, 0xff].map(|byte| (level, byte)))
-        {
-            let bytes = vec![byte; 0xffff];
-            assert_eq!(sum_long(level, &bytes).fold(), Sum::of(&bytes).fold(), "{}: {byte:#x}", level.name());
-        }
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@
 
 use core::ops::Range;
 
+use super::line::Line;
 use crate::io::{BURST_MAX, Parts};
 use crate::stack::port_table::SocketId;
 
@@ -17,17 +18,24 @@ pub struct Found {
     /// The UDP ports, that of the destination in the upper half.
     ports: [[u32; 4]; FOURS],
     sockets: [[SocketId; 4]; FOURS],
+    /// The sum of both halves of the IPv4 source, as it lies, where a CPU [finds it](super::wide::Wide::HAS_LINES).
+    src_sums: [[u32; 4]; FOURS],
+    /// What is made of that: the header checksum of the answer, as it is stored.
+    checksums: [[u16; 4]; FOURS],
 }
 
 /// The places of four packets.
 pub(super) struct Places<'a> {
     pub(super) words: &'a mut [u64; 4],
     pub(super) ports: &'a mut [u32; 4],
+    pub(super) src_sums: &'a mut [u32; 4],
 }
 
 impl Default for Found {
     fn default() -> Self {
-        Self { words: [[0; 4]; FOURS], ports: [[0; 4]; FOURS], sockets: [[0; 4]; FOURS] }
+        let zeros = [[0; 4]; FOURS];
+        let checksums = [[0; 4]; FOURS];
+        Self { words: [[0; 4]; FOURS], ports: zeros, sockets: zeros, src_sums: zeros, checksums }
     }
 }
 
@@ -35,8 +43,8 @@ impl Found {
     /// The places of fours behind the first `done`.
     #[inline(always)]
     pub(super) fn places(&mut self, done: usize) -> impl Iterator<Item = Places<'_>> {
-        let (words, ports) = (self.words.iter_mut(), self.ports.iter_mut());
-        words.zip(ports).skip(done).map(|(words, ports)| Places { words, ports })
+        let columns = self.words.iter_mut().zip(&mut self.ports).zip(&mut self.src_sums);
+        columns.skip(done).map(|((words, ports), src_sums)| Places { words, ports, src_sums })
     }
 
     /// The ports of the packets in `range`, and where their sockets go.
@@ -50,6 +58,23 @@ impl Found {
     #[inline(always)]
     pub(super) fn words(&self, range: Range<usize>) -> &[u64] {
         self.words.as_flattened().get(range).unwrap_or_default()
+    }
+
+    /// Works out the header checksums of the answers to the first `count` packets, all of them of IPv4.
+    // Apart from turning them round: so it is one loop over columns, many at a time.
+    #[inline(always)]
+    pub(super) fn work_out_checksums(&mut self, count: usize, line: &Line) {
+        let Self { words, src_sums, checksums, .. } = self;
+        let found = words.as_flattened().iter().zip(src_sums.as_flattened()).take(count);
+        for (checksum, (word, src_sum)) in checksums.as_flattened_mut().iter_mut().zip(found) {
+            *checksum = line.checksum(Parts::from_word(*word, 0, 0).udp_len(), *src_sum);
+        }
+    }
+
+    /// Those, four by four.
+    #[inline(always)]
+    pub(super) fn checksums(&self) -> impl Iterator<Item = [u16; 4]> {
+        self.checksums.iter().copied()
     }
 
     /// The ports of the first `count` packets, and their sockets.

@@ -3,6 +3,7 @@
 //! A burst is gone through in stages: all fours are looked at, then all sockets are looked up, then all datagrams are delivered. Each stage
 //! is a loop over columns ([`Found`]) that is short enough to keep what it needs in registers.
 
+use super::View;
 use super::accept::{Lookup, Sink};
 use super::accept6::is_ipv6;
 use super::alikes;
@@ -15,9 +16,9 @@ use crate::io::{Alike, ChecksumStatus, Drain, PacketBuf};
 
 /// Packets at the front of a burst, and bytes in them.
 #[derive(Clone, Copy)]
-struct Front {
-    count: usize,
-    bytes: u64,
+pub(super) struct Front {
+    pub(super) count: usize,
+    pub(super) bytes: u64,
 }
 
 /// Delivers the front of `packets`, as long as all are plain datagrams to one address of ours with nothing wrong and a socket: of
@@ -34,7 +35,7 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
     sink: &mut impl Sink<B>,
 ) -> u64 {
     let slots = packets.as_slice();
-    let v4 = find(level, wide, slots, alike, lookup, found);
+    let v4 = wide.find(level, slots, alike, lookup.view, found);
     let all = find6(level, wide, slots, alike, lookup, v4, found);
     if all.count == 0 {
         return 0;
@@ -58,22 +59,22 @@ pub(super) fn bytes_of<B: PacketBuf>(slots: &[Option<B>], count: usize) -> u64 {
 
 /// How many packets at the front of `slots` are plain IPv4 to our MAC and primary address, with nothing wrong: a multiple of four.
 #[inline(always)]
-fn find<B: PacketBuf, W: Wide>(
+pub(super) fn find<B: PacketBuf, W: Wide>(
     level: Level,
     wide: W,
     slots: &[Option<B>],
     alike: Alike,
-    lookup: Lookup<'_>,
+    view: &View,
     found: &mut Found,
 ) -> Front {
-    let heads = &lookup.view.heads;
+    let heads = &view.heads;
     each_four(slots, Front { count: 0, bytes: 0 }, found, |bufs, places| {
         let sums = sums::<B, true>(alike, bufs)?;
         let frames = bufs.map(B::data);
         let [a, b, c, d] = frames;
         let fronts: [&[u8; FRONT]; 4] =
             [a.first_chunk()?, b.first_chunk()?, c.first_chunk()?, d.first_chunk()?];
-        let is_others = |front: &&[u8; FRONT]| lookup.view.is_of_others(front.load32::<26>());
+        let is_others = |front: &&[u8; FRONT]| view.is_of_others(front.load32::<26>());
         if !heads.own.alone && fronts.iter().any(is_others) {
             return None;
         }

@@ -21,6 +21,7 @@ mod dispatch;
 mod found;
 mod four;
 mod head;
+mod line;
 #[cfg(target_arch = "x86_64")]
 mod long_sum;
 mod look_up;
@@ -31,6 +32,8 @@ mod tagged;
 mod tagged_reply;
 #[cfg(target_arch = "x86_64")]
 mod v3_four;
+#[cfg(target_arch = "x86_64")]
+mod v4_four;
 mod view6;
 mod wide;
 

@@ -24,26 +24,26 @@ const LESS: u32 = 0x8000;
 
 /// What four heads say.
 #[derive(Clone, Copy)]
-struct Four {
-    src: __m128i,
-    ports: __m128i,
+pub(super) struct Four {
+    pub(super) src: __m128i,
+    pub(super) ports: __m128i,
     /// Bytes of UDP, header included.
-    udp_len: __m128i,
+    pub(super) udp_len: __m128i,
     /// Set for those whose frames end where their datagrams do, and that have a source port.
-    whole: __m128i,
+    pub(super) whole: __m128i,
 }
 
 #[expect(clippy::cast_possible_wrap, reason = "the bits are what is wanted")]
 #[target_feature(enable = "avx2")]
 #[inline]
-fn all_are(value: u32) -> __m128i {
+pub(super) fn all_are(value: u32) -> __m128i {
     _mm_set1_epi32(value as i32)
 }
 
 /// The low 16 bits of each word, in the other order.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn swapped(words: __m128i) -> __m128i {
+pub(super) fn swapped(words: __m128i) -> __m128i {
     _mm_shuffle_epi8(words, _mm_setr_epi8(1, 0, -1, -1, 5, 4, -1, -1, 9, 8, -1, -1, 13, 12, -1, -1))
 }
 
@@ -134,7 +134,7 @@ fn heads(fronts: &Fronts<'_>, lens: __m128i, like: &Heads) -> Option<Four> {
 
 /// The lengths of four frames.
 #[inline(always)]
-fn lens_of(frames: [&[u8]; 4]) -> __m128i {
+pub(super) fn lens_of(frames: [&[u8]; 4]) -> __m128i {
     of_each(frames.map(|frame| u32::try_from(frame.len()).unwrap_or(u32::MAX)))
 }
 
@@ -152,7 +152,7 @@ fn ends(bad: __m128i, lens: __m128i, udp_len: __m128i, udp_at: u32) -> (__m128i,
 // U10: nobody answers port 0.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn whole(at_end: __m128i, ports: __m128i) -> __m128i {
+pub(super) fn whole(at_end: __m128i, ports: __m128i) -> __m128i {
     let no_source = _mm_cmpeq_epi32(_mm_and_si128(ports, all_are(0xffff)), _mm_setzero_si128());
     _mm_andnot_si128(no_source, at_end)
 }
@@ -161,7 +161,7 @@ fn whole(at_end: __m128i, ports: __m128i) -> __m128i {
 #[target_feature(enable = "avx2")]
 #[inline]
 #[expect(clippy::cast_possible_wrap, reason = "the bits are what is wanted")]
-fn note(four: Four, parts: u64, places: Places<'_>) {
+pub(super) fn note(four: Four, parts: u64, places: Places<'_>) {
     let whole =
         _mm256_and_si256(_mm256_cvtepi32_epi64(four.whole), _mm256_set1_epi64x(Parts::WHOLE_FRAME as i64));
     let len = _mm256_or_si256(_mm256_cvtepu32_epi64(four.udp_len), _mm256_set1_epi64x(parts as i64));
@@ -211,7 +211,7 @@ fn each_half([a, b, c, d]: [__m256i; 4]) -> __m256i {
 #[target_feature(enable = "avx2")]
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "26 bytes")]
-fn rests(udp_len: __m128i, of: impl FnOnce([u32; 4]) -> [u32; 4]) -> __m128i {
+pub(super) fn rests(udp_len: __m128i, of: impl FnOnce([u32; 4]) -> [u32; 4]) -> __m128i {
     let is_long = _mm_cmpgt_epi32(udp_len, all_are(UDP_IN_FRONT as u32));
     if _mm_testz_si128(is_long, is_long) == 1 { _mm_setzero_si128() } else { of_each(of(to_each(udp_len))) }
 }
@@ -219,7 +219,7 @@ fn rests(udp_len: __m128i, of: impl FnOnce([u32; 4]) -> [u32; 4]) -> __m128i {
 /// The same of four frames with UDP at `UDP`.
 // One by one: in an array, they would be stored for every four that there are.
 #[inline(never)]
-fn rests_of<const UDP: usize>(
+pub(super) fn rests_of<const UDP: usize>(
     level: Level,
     a: &[u8],
     b: &[u8],

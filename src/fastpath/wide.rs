@@ -7,9 +7,11 @@
 
 use super::accept6::HEAD6;
 use super::dispatch::Level;
-use super::found::Places;
+use super::found::{Found, Places};
+use super::four::Front;
+use super::line::Line;
 use super::{Own, View};
-use crate::io::{InterfaceId, Parts, PayloadSum};
+use crate::io::{Alike, InterfaceId, PacketBuf, Parts, PayloadSum};
 use crate::wire::ethernet::MIN_FRAME;
 
 /// Bytes of a frame that has the least length: Ethernet, IPv4 without options, UDP, and 18 of its payload.
@@ -31,6 +33,22 @@ pub(super) const UDP_AT: usize = FRONT - 32;
 pub(super) trait Wide: Copy {
     /// Whether it does.
     const IS_WIDE: bool;
+
+    /// Whether it does so by whole cache lines: then [`four`](Self::four) finds what [`turn_found`](Self::turn_found) needs.
+    const HAS_LINES: bool;
+
+    /// [`four::find`], compiled for what it does.
+    fn find<B: PacketBuf>(
+        self,
+        level: Level,
+        slots: &[Option<B>],
+        alike: Alike,
+        view: &View,
+        found: &mut Found,
+    ) -> Front;
+
+    /// [`alikes::turn4`], compiled for what it does.
+    fn turn4<B: PacketBuf>(self, slots: &mut [Option<B>], found: &mut Found, view: &View) -> usize;
 
     /// Whether every field of `front` that is the same in each plain datagram to `template`'s address is as it must be. Of
     /// the first two bytes nothing is said.
@@ -73,6 +91,9 @@ pub(super) trait Wide: Copy {
     /// The same of four of these UDP lengths, of which it computes the header checksums.
     fn turn_four(self, fronts: [&mut [u8; FRONT]; 4], udp_lens: [u32; 4], link: &[u8; 16]);
 
+    /// The same of four that were found, whose answers have these header checksums, as they are stored.
+    fn turn_found(self, fronts: [&mut [u8; FRONT]; 4], checksums: [u16; 4], line: &Line);
+
     /// As [`turn`](Self::turn), over IPv6, with this word from the version to the hop limit.
     fn turn6(self, head: &mut [u8; HEAD6], link: &[u8; 16], word: u64);
 }
@@ -83,6 +104,17 @@ pub(super) struct Narrow;
 
 impl Wide for Narrow {
     const IS_WIDE: bool = false;
+    const HAS_LINES: bool = false;
+
+    #[inline(always)]
+    fn find<B: PacketBuf>(self, _: Level, _: &[Option<B>], _: Alike, _: &View, _: &mut Found) -> Front {
+        Front { count: 0, bytes: 0 }
+    }
+
+    #[inline(always)]
+    fn turn4<B: PacketBuf>(self, _: &mut [Option<B>], _: &mut Found, _: &View) -> usize {
+        0
+    }
 
     #[inline(always)]
     fn is_like(self, _: &[u8; FRONT], _: &Template) -> bool {
@@ -124,6 +156,9 @@ impl Wide for Narrow {
     fn turn_four(self, _: [&mut [u8; FRONT]; 4], _: [u32; 4], _: &[u8; 16]) {}
 
     #[inline(always)]
+    fn turn_found(self, _: [&mut [u8; FRONT]; 4], _: [u16; 4], _: &Line) {}
+
+    #[inline(always)]
     fn turn6(self, _: &mut [u8; HEAD6], _: &[u8; 16], _: u64) {}
 }
 
@@ -145,6 +180,8 @@ pub(super) struct Heads {
     /// The first bytes.
     pub(super) first: [u8; 32],
     pub(super) own: Own,
+    /// The same for whole lines.
+    pub(super) line: Line,
     /// What the parts of all of them have in common, as [`Parts::word`].
     pub(super) parts: u64,
 }
@@ -185,7 +222,7 @@ impl Heads {
         }
         (first[12], first[14], first[23]) = (0x08, 0x45, 17);
         let parts = Parts::new(14, 34, 0).on(id).with_sum(PayloadSum::Valid).word();
-        Self { first, own, parts }
+        Self { first, own, line: Line::of(own), parts }
     }
 }
 

@@ -23,7 +23,7 @@ pub enum Alike {
 pub struct Burst<B> {
     slots: [Option<B>; BURST_MAX],
     len: usize,
-    /// Whether nobody but [`push`](Self::push) has filled a slot before `len`, and nobody else could empty one.
+    /// Whether nobody but [`push`](Self::push) and its likes, which look, has filled a slot before `len`, and nobody else could empty one.
     pushed: bool,
     alike: Alike,
 }
@@ -94,15 +94,18 @@ impl<B> Burst<B> {
         self.len += count;
     }
 
-    /// Moves the packets of `slots` to the end, one for each slot. False, and nothing moved, if there is no room for all.
-    #[inline]
+    /// Moves the packets of `slots` to the end, one for each slot. False, and nothing moved, if there is no room for all, or a slot has
+    /// none.
+    #[inline(always)]
     pub(crate) fn append(&mut self, slots: &mut [Option<B>]) -> bool {
         let end = self.len + slots.len();
         let Some(room) = self.slots.get_mut(self.len..end) else { return false };
-        debug_assert!(slots.iter().all(Option::is_some), "a slot without a packet");
-        // Whole vectors: what is behind the end holds nothing.
+        // Without an early end, and what is behind the end of the burst holds nothing: both are a few vectors.
+        if !slots.iter().fold(true, |dense, slot| dense & slot.is_some()) {
+            return false;
+        }
         room.swap_with_slice(slots);
-        (self.len, self.pushed, self.alike) = (end, false, Alike::Unknown);
+        (self.len, self.alike) = (end, Alike::Unknown);
         true
     }
 
@@ -338,6 +341,8 @@ mod tests {
         assert_eq!(burst.iter().skip(BURST_MAX - 2).map(|c| c.0).collect::<Vec<_>>(), [101, 102]);
         drop((burst, more));
         assert_eq!(drops.get(), 65);
+        let mut burst = Burst::new();
+        assert!(!burst.append(&mut [Some(1), None, Some(3)]) && burst.is_empty());
     }
 
     #[test]

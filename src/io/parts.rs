@@ -39,36 +39,60 @@ pub struct Parts {
 
 /// The UDP ports of some datagrams, in their order.
 #[derive(Clone, Copy, Debug)]
-pub struct UdpPorts<'a>(&'a [u32]);
+pub struct UdpPorts<'a> {
+    /// Each as in [`Parts`].
+    each: &'a [u32],
+    least_source: u16,
+    has_same: bool,
+}
 
 impl<'a> UdpPorts<'a> {
-    /// Each as in [`Parts`].
+    /// Of these, each as in [`Parts`].
+    // Without an early end: so it is asked of many at once, by whoever is compiled for what the CPU has.
     #[inline(always)]
-    pub(crate) const fn new(ports: &'a [u32]) -> Self {
-        Self(ports)
+    pub(crate) fn new(each: &'a [u32]) -> Self {
+        let (least, same) = each.iter().fold((u32::MAX, false), |(least, same), ports| {
+            let (from, to) = (ports & 0xffff, ports >> 16);
+            (least.min(from), same | (from == to))
+        });
+        Self { each, least_source: u16::try_from(least).unwrap_or(u16::MAX), has_same: same }
     }
 
     /// How many datagrams.
     #[inline]
     #[must_use]
     pub const fn len(self) -> usize {
-        self.0.len()
+        self.each.len()
     }
 
     /// Whether there are none.
     #[inline]
     #[must_use]
     pub const fn is_empty(self) -> bool {
-        self.0.is_empty()
+        self.each.is_empty()
     }
 
-    /// The ports that each was sent from and to. What is asked of all without an early end is asked of several at once.
+    /// The ports that each was sent from and to.
     #[inline]
     pub fn iter(self) -> impl ExactSizeIterator<Item = (u16, u16)> + 'a {
-        self.0.iter().map(|ports| {
+        self.each.iter().map(|ports| {
             let [a, b, c, d] = ports.to_le_bytes();
             (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]))
         })
+    }
+
+    /// The least port that one was sent from.
+    #[inline]
+    #[must_use]
+    pub const fn least_source(self) -> u16 {
+        self.least_source
+    }
+
+    /// Whether one was sent from a port to the same one.
+    #[inline]
+    #[must_use]
+    pub const fn has_same(self) -> bool {
+        self.has_same
     }
 }
 

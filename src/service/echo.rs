@@ -241,10 +241,9 @@ impl<B: PacketBuf> Service<B> for Echo {
         if !self.limits.ask_nothing_of_unicast() {
             return false;
         }
-        // Most are above all that are refused, and that is asked of several at once.
-        let greatest = self.refused.greatest;
-        ports.iter().fold(true, |all, (from, to)| all & (from > greatest) & (from != to))
-            || !ports.iter().any(|ports| self.refused.reflects(ports))
+        // Most are above all that are refused.
+        let are_clear = ports.least_source() > self.refused.greatest && !ports.has_same();
+        are_clear || !ports.iter().any(|ports| self.refused.reflects(ports))
     }
 
     /// X01, RFC 862: what goes back is what came.

@@ -1,0 +1,197 @@
+//! Four datagrams of IPv4 at once, each front in one vector of 64 bytes.
+//!
+//! As in [`v3_four`](super::v3_four), with half the instructions: what is compared, and what is added up, of a front is one operation; what
+//! stands in columns is brought there by permutations of two fronts.
+use core::arch::x86_64::*;
+
+use super::dispatch::Level;
+use super::dispatch::v3::store_each;
+use super::dispatch::v4::{load_line, load_part, store_part};
+use super::found::Places;
+use super::head::Words;
+use super::line::{Line, SEEN, TURNED};
+use super::v3_four::{self, Four, all_are, lens_of, note, rests, rests_of, swapped, whole};
+use super::wide::{FRONT, Fronts, Heads, Sums, UDP_IN_FRONT};
+
+/// The four that two permutations, and their lower or upper halves, make columns of: of two fronts, for each of four columns, the words of
+/// both, and of another column.
+static PLACES: [i32; 16] = {
+    // The words of 32 bits: source MAC, IP's length, source, ports, UDP's length and checksum. Of the second front from 16 on.
+    const SRC: i32 = 6;
+    [SRC, 16 + SRC, 1, 17, 8, 24, 2, 18, 9, 25, SRC, 16 + SRC, 3, 19, 0, 16]
+};
+
+/// The words of the four that say what is wrong with UDP.
+const OF_UDP: __mmask16 = 0x0f00;
+
+/// Those of IP and of UDP.
+const OF_BOTH: __mmask16 = 0x0f0f;
+
+/// See [`Wide::four`](super::wide::Wide::four).
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2")]
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "26 bytes")]
+pub(super) fn four(
+    level: Level,
+    frames: [&[u8]; 4],
+    fronts: Fronts<'_>,
+    sums: Sums,
+    like: &Heads,
+    places: Places<'_>,
+) -> bool {
+    let line = &like.line;
+    let lines = fronts.map(|front| front.last_chunk::<SEEN>().map_or_else(|| zero(), |seen| load_part(seen)));
+    if !are_like(&fronts, lines, line) {
+        return false;
+    }
+    let places16 = load_line(&PLACES);
+    let [a, b, c, d] = lines;
+    let (ab, cd) = (_mm512_permutex2var_epi32(a, places16, b), _mm512_permutex2var_epi32(c, places16, d));
+    // Source, ports, UDP's length and checksum, IP's length; and the source's MAC in two, the source again.
+    let columns = _mm512_unpacklo_epi64(ab, cd);
+    let others = _mm512_unpackhi_epi64(ab, cd);
+    let Some(four) = look_at(columns, others, lens_of(frames), like) else { return false };
+    // U01: nor is it known yet that there is room for UDP's header.
+    if _mm_cmplt_epu32_mask(four.udp_len, all_are(UDP_IN_FRONT as u32)) != 0 {
+        let [a, b, c, d] = frames;
+        return by_halves(level, a, b, c, d, sums, like, places);
+    }
+    let halves = _mm512_and_si512(others, _mm512_set1_epi32(0xffff));
+    let src_sums = _mm512_add_epi32(halves, _mm512_srli_epi32::<16>(others));
+    let [f, g, h, i] = frames;
+    let rests = || rests(four.udp_len, |lens| rests_of::<34>(level, f, g, h, i, lens));
+    if sums == Sums::All && !are_right(lines, columns, src_sums, four.udp_len, line, rests) {
+        return false;
+    }
+    store_each(places.src_sums, _mm512_extracti32x4_epi32::<2>(src_sums));
+    note(four, like.parts, places);
+    true
+}
+
+/// The same where a datagram ends before its front does: what is behind it is not summed.
+#[target_feature(enable = "avx2")]
+#[inline(never)]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "in an array, the frames would be stored for every four that there are"
+)]
+fn by_halves(
+    level: Level,
+    a: &[u8],
+    b: &[u8],
+    c: &[u8],
+    d: &[u8],
+    sums: Sums,
+    like: &Heads,
+    places: Places<'_>,
+) -> bool {
+    let fronts = [a.first_chunk(), b.first_chunk(), c.first_chunk(), d.first_chunk()];
+    let [Some(e), Some(f), Some(g), Some(h)] = fronts else { return false };
+    v3_four::four(level, [a, b, c, d], [e, f, g, h], sums, like, places)
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn zero() -> __m512i {
+    _mm512_setzero_si512()
+}
+
+/// Whether all that is known of a plain datagram to us is as it must be.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2")]
+#[inline]
+fn are_like(fronts: &Fronts<'_>, [a, b, c, d]: [__m512i; 4], line: &Line) -> bool {
+    // One of these, or what is unlike between the other two.
+    const OR_UNLIKE: i32 = 0xf6;
+    let like = load_line(&line.like);
+    let unlike = _mm512_xor_si512(a, like);
+    let unlike = _mm512_ternarylogic_epi32::<OR_UNLIKE>(unlike, b, like);
+    let unlike = _mm512_ternarylogic_epi32::<OR_UNLIKE>(unlike, c, like);
+    let unlike = _mm512_ternarylogic_epi32::<OR_UNLIKE>(unlike, d, like);
+    let begins =
+        fronts.iter().fold(0, |unlike, front| unlike | (front.load16::<0>().swap_bytes() ^ line.begin));
+    _mm512_test_epi32_mask(unlike, load_line(&Line::MASK)) == 0 && begins == 0
+}
+
+/// What the columns say; `None`: anything is wrong with one of the four but its sums.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2")]
+#[inline]
+fn look_at(columns: __m512i, others: __m512i, lens: __m128i, like: &Heads) -> Option<Four> {
+    const ALL: __mmask8 = 0xf;
+    let src = _mm512_castsi512_si128(columns);
+    let ports = _mm512_extracti32x4_epi32::<1>(columns);
+    let len_and_sum = _mm512_extracti32x4_epi32::<2>(columns);
+    let udp_len = swapped(len_and_sum);
+    let total_len = swapped(_mm_srli_epi32::<16>(_mm512_extracti32x4_epi32::<3>(columns)));
+
+    // I03, U02: the lengths agree and lie inside the frame. U04: there is a checksum.
+    let end = _mm_add_epi32(udp_len, all_are(34));
+    let right = _mm_cmpeq_epi32_mask(total_len, _mm_add_epi32(udp_len, all_are(20)));
+    let right = _mm_mask_cmple_epu32_mask(right, end, lens);
+    let right = _mm_mask_cmpge_epu32_mask(right, len_and_sum, all_are(0x1_0000));
+    // I07 to I11: from one host, and not from us. 1 to 223, but for 127.
+    let less = _mm_sub_epi32(_mm_and_si128(src, all_are(0xff)), all_are(1));
+    let from_host = _mm_cmple_epu32_mask(less, all_are(222));
+    let from_host = _mm_mask_cmpneq_epu32_mask(from_host, less, all_are(126));
+    let from_host = _mm_mask_cmpneq_epu32_mask(from_host, src, all_are(like.own.addr));
+    let from_host = _mm_mask_cmpneq_epu32_mask(from_host, src, all_are(like.own.broadcast));
+    // Not from our own MAC.
+    let (mac, behind) = like.line.mac;
+    let from_us = _mm_cmpeq_epi32_mask(_mm512_castsi512_si128(others), all_are(mac));
+    let from_us = _mm_mask_cmpeq_epi32_mask(from_us, _mm512_extracti32x4_epi32::<1>(others), all_are(behind));
+    if right & from_host & !from_us & ALL != ALL {
+        return None;
+    }
+    let at_end = _mm_cmpeq_epi32(end, lens);
+    Some(Four { src, ports, udp_len, whole: whole(at_end, ports) })
+}
+
+/// Whether both sums of each are right. I02, RFC 1122 3.2.1.2; U04, RFC 1122 4.1.3.4.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2")]
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "26 bytes")]
+fn are_right(
+    lines: [__m512i; 4],
+    columns: __m512i,
+    src_sums: __m512i,
+    udp_len: __m128i,
+    line: &Line,
+    behind: impl FnOnce() -> __m128i,
+) -> bool {
+    let (less, words) = (_mm512_set1_epi16(i16::MIN), load_line(&Line::WORDS));
+    let [a, b, c, d] = lines.map(|line| _mm512_madd_epi16(_mm512_xor_si512(line, less), words));
+    let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    // For each fourth of the lines, the sums of the four.
+    let fourths = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    // IP is in the first two, UDP in the others.
+    let sums = _mm512_add_epi32(fourths, _mm512_shuffle_i32x4::<0b10_11_00_01>(fourths, fourths));
+    // The pseudo-header: the source, and the length as it lies there.
+    let len = _mm512_and_si512(columns, _mm512_set1_epi32(0xffff));
+    let pseudo = _mm512_maskz_add_epi32(OF_UDP, src_sums, len);
+    let sums = _mm512_add_epi32(_mm512_add_epi32(sums, load_line(&line.lacks)), pseudo);
+    let sums = if _mm_cmpgt_epu32_mask(udp_len, all_are(UDP_IN_FRONT as u32)) == 0 {
+        sums
+    } else {
+        _mm512_add_epi32(sums, _mm512_inserti32x4::<2>(zero(), behind()))
+    };
+    // Each less than 2^21: if it is right, one fold leaves 0xffff, and of nothing else.
+    let low = _mm512_set1_epi32(0xffff);
+    let folded = _mm512_add_epi32(_mm512_and_si512(sums, low), _mm512_srli_epi32::<16>(sums));
+    _mm512_mask_cmpneq_epi32_mask(OF_BOTH, folded, low) == 0
+}
+
+/// Turns four requests round, whose answers have these header checksums, as they are stored. See
+/// [`Wide::turn_found`](super::wide::Wide::turn_found).
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+#[inline]
+#[expect(clippy::cast_possible_wrap, reason = "the bits are what is wanted")]
+pub(super) fn turn(fronts: [&mut [u8; FRONT]; 4], checksums: [u16; 4], line: &Line) {
+    const CHECKSUM: __mmask32 = 1 << 12;
+    let (from, answer) = (load_line(&Line::FROM), load_line(&line.answer));
+    for (front, checksum) in fronts.into_iter().zip(checksums) {
+        let Some(turned) = front.first_chunk_mut::<TURNED>() else { continue };
+        let request = load_part(turned);
+        let part = _mm512_mask_permutexvar_epi8(answer, Line::OF_REQUEST, from, request);
+        store_part(turned, _mm512_mask_set1_epi16(part, CHECKSUM, checksum as i16));
+    }
+}
