@@ -3,7 +3,7 @@
 //! The front of a frame is looked at from its third byte on: then every field of IP and UDP that matters lies in words of 32 bits.
 
 use super::Own;
-use super::wide::FRONT;
+use super::wide::{FRONT, IP_AT, Template};
 
 /// Bytes of a front that are looked at: all but the first two.
 pub(super) const SEEN: usize = FRONT - 2;
@@ -33,17 +33,13 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Which bits are compared, as in [`Template::MASK`](super::wide::Template::MASK).
+    /// Which bits are compared: those of a [`Template`], which begins where a line does.
     pub(super) const MASK: [u8; 64] = {
+        const { assert!(IP_AT == 2) };
         let mut mask = [0; 64];
         let mut at = 0;
-        while at < 64 {
-            mask[at] = match at {
-                0..4 | 10..13 | 19 | 21 | 28..32 => 0xff,
-                4 => 0x01,
-                18 => 0x3f,
-                _ => 0,
-            };
+        while at < Template::MASK.len() {
+            mask[at] = Template::MASK[at];
             at += 1;
         }
         mask

@@ -1,7 +1,8 @@
 //! Four datagrams of IPv4 at once, each front in one vector of 64 bytes.
 //!
-//! As in [`v3_four`](super::v3_four), with half the instructions: what is compared, and what is added up, of a front is one operation; what
+//! As in [`v3_four`](super::v3_four), in fewer instructions: what is compared, and what is added up, of a front is one operation; what
 //! stands in columns is brought there by permutations of two fronts.
+
 use core::arch::x86_64::*;
 
 use super::dispatch::Level;
@@ -13,10 +14,10 @@ use super::line::{Line, SEEN, TURNED};
 use super::v3_four::{self, Four, all_are, lens_of, note, rests, rests_of, swapped, whole};
 use super::wide::{FRONT, Fronts, Heads, Sums, UDP_IN_FRONT};
 
-/// The four that two permutations, and their lower or upper halves, make columns of: of two fronts, for each of four columns, the words of
-/// both, and of another column.
+/// The words of 32 bits that a permutation takes of two fronts, those of the second from 16 on: of each fourth of a vector, the lower half is for one
+/// column and the upper half for another. The lower columns are the source, ports, UDP's length and checksum, and IP's length; the upper ones
+/// the source's MAC in two, and the source again.
 static PLACES: [i32; 16] = {
-    // The words of 32 bits: source MAC, IP's length, source, ports, UDP's length and checksum. Of the second front from 16 on.
     const SRC: i32 = 6;
     [SRC, 16 + SRC, 1, 17, 8, 24, 2, 18, 9, 25, SRC, 16 + SRC, 3, 19, 0, 16]
 };
