@@ -37,7 +37,7 @@ pub(super) trait Wide: Copy {
     /// Whether it does so by whole cache lines: then [`four`](Self::four) finds what [`turn_found`](Self::turn_found) needs.
     const HAS_LINES: bool;
 
-    /// [`four::find`], compiled for what it does.
+    /// [`four::find`](super::four::find), compiled for what it does.
     fn find<B: PacketBuf>(
         self,
         level: Level,
@@ -47,7 +47,7 @@ pub(super) trait Wide: Copy {
         found: &mut Found,
     ) -> Front;
 
-    /// [`alikes::turn4`], compiled for what it does.
+    /// [`alikes::turn4`](super::alikes::turn4), compiled for what it does.
     fn turn4<B: PacketBuf>(self, slots: &mut [Option<B>], found: &mut Found, view: &View) -> usize;
 
     /// Whether every field of `front` that is the same in each plain datagram to `template`'s address is as it must be. Of
