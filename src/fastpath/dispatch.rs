@@ -237,11 +237,14 @@ pub(super) mod v3 {
             view: &View,
             found: &mut Found,
         ) -> Front {
-            if LINES {
+            match (LINES, view.is_alone()) {
                 // SAFETY: whoever holds such a `V3` runs on a CPU that has what is enabled there.
-                unsafe { find_v4(level, slots, alike, view, found) }
-            } else {
-                four::find(level, self, slots, alike, view, found)
+                (true, true) => unsafe { find_v4::<B, false>(level, slots, alike, view, found) },
+                // SAFETY: as above.
+                (true, false) => unsafe { find_v4::<B, true>(level, slots, alike, view, found) },
+                (false, true) => four::find::<B, Self, false>(level, self, slots, alike, view, found),
+                // SAFETY: as above.
+                (false, false) => unsafe { find_several_v3(level, slots, alike, view, found) },
             }
         }
 
@@ -268,7 +271,7 @@ pub(super) mod v3 {
         }
 
         #[inline(always)]
-        fn four(
+        fn four<const SEVERAL: bool>(
             self,
             level: Level,
             frames: [&[u8]; 4],
@@ -279,10 +282,10 @@ pub(super) mod v3 {
         ) -> bool {
             if LINES {
                 // SAFETY: whoever holds such a `V3` runs on a CPU that has what is enabled there.
-                unsafe { v4_four::four(level, frames, fronts, sums, heads, places) }
+                unsafe { v4_four::four::<SEVERAL>(level, frames, fronts, sums, heads, places) }
             } else {
                 // SAFETY: as above.
-                unsafe { v3_four::four(level, frames, fronts, sums, heads, places) }
+                unsafe { v3_four::four::<SEVERAL>(level, frames, fronts, sums, heads, places) }
             }
         }
 
@@ -337,14 +340,27 @@ pub(super) mod v3 {
 
     #[target_feature(enable = "avx2,bmi1,bmi2,movbe,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
     #[inline(never)]
-    fn find_v4<B: PacketBuf>(
+    fn find_v4<B: PacketBuf, const SEVERAL: bool>(
         level: Level,
         slots: &[Option<B>],
         alike: Alike,
         view: &View,
         found: &mut Found,
     ) -> Front {
-        four::find(level, V3::<true>(()), slots, alike, view, found)
+        four::find::<B, V3<true>, SEVERAL>(level, V3(()), slots, alike, view, found)
+    }
+
+    // So the one for a single address, which is inlined, stays as it is.
+    #[target_feature(enable = "avx2,bmi1,bmi2,movbe,popcnt")]
+    #[inline(never)]
+    fn find_several_v3<B: PacketBuf>(
+        level: Level,
+        slots: &[Option<B>],
+        alike: Alike,
+        view: &View,
+        found: &mut Found,
+    ) -> Front {
+        four::find::<B, V3<false>, true>(level, V3(()), slots, alike, view, found)
     }
 
     #[target_feature(enable = "avx2,bmi1,bmi2,movbe,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]

@@ -18,7 +18,8 @@ pub struct Found {
     /// The UDP ports, that of the destination in the upper half.
     ports: [[u32; 4]; FOURS],
     sockets: [[SocketId; 4]; FOURS],
-    /// The sum of both halves of the IPv4 source, as it lies, where a CPU [finds it](super::wide::Wide::HAS_LINES).
+    /// The sum of both halves of the IPv4 source, as it lies, where a CPU [finds it](super::wide::Wide::HAS_LINES); and of the destination, if
+    /// that may be one of several.
     src_sums: [[u32; 4]; FOURS],
     /// What is made of that: the header checksum of the answer, as it is stored.
     checksums: [[u16; 4]; FOURS],

@@ -57,9 +57,10 @@ pub(super) fn bytes_of<B: PacketBuf>(slots: &[Option<B>], count: usize) -> u64 {
     slots.iter().take(count).flatten().map(|buf| buf.data().len() as u64).sum()
 }
 
-/// How many packets at the front of `slots` are plain IPv4 to our MAC and primary address, with nothing wrong: a multiple of four.
+/// How many packets at the front of `slots` are plain IPv4 to our MAC and address, with nothing wrong: a multiple of four. `SEVERAL`: we
+/// have several addresses, and each may be to another.
 #[inline(always)]
-pub(super) fn find<B: PacketBuf, W: Wide>(
+pub(super) fn find<B: PacketBuf, W: Wide, const SEVERAL: bool>(
     level: Level,
     wide: W,
     slots: &[Option<B>],
@@ -74,12 +75,22 @@ pub(super) fn find<B: PacketBuf, W: Wide>(
         let [a, b, c, d] = frames;
         let fronts: [&[u8; FRONT]; 4] =
             [a.first_chunk()?, b.first_chunk()?, c.first_chunk()?, d.first_chunk()?];
-        let is_others = |front: &&[u8; FRONT]| view.is_of_others(front.load32::<26>());
-        if !heads.own.alone && fronts.iter().any(is_others) {
+        if SEVERAL && !are_between(fronts, view) {
             return None;
         }
-        wide.four(level, frames, fronts, sums, heads, places).then(|| bytes_in(frames))
+        wide.four::<SEVERAL>(level, frames, fronts, sums, heads, places).then(|| bytes_in(frames))
     })
+}
+
+/// Whether each is to one of our addresses, and from none of them or their broadcasts. All are looked at, whatever the first says.
+#[inline(always)]
+fn are_between(fronts: [&[u8; FRONT]; 4], view: &View) -> bool {
+    let mut are = true;
+    for front in &fronts {
+        let (src, dst) = (front.load32::<26>(), front.load32::<30>());
+        are &= view.several.contains(dst) & !view.no_sources.contains(src);
+    }
+    are
 }
 
 /// The same behind `before`, of plain IPv6 to whichever of our addresses the first of them is.

@@ -45,6 +45,17 @@ impl Line {
         mask
     };
 
+    /// The same but for the destination, which may be any of ours.
+    pub(super) const MASK_OF_SEVERAL: [u8; 64] = {
+        let mut mask = Self::MASK;
+        let mut at = 28;
+        while at < 32 {
+            mask[at] = 0;
+            at += 1;
+        }
+        mask
+    };
+
     /// 1 for each word of 16 bits of IP and UDP.
     pub(super) const WORDS: [i16; 32] = {
         let mut words = [0; 32];

@@ -86,7 +86,9 @@ fn look_up_each<F: Family, B: PacketBuf>(
         lookup.table.unicast::<F>(lookup.interface.id, &flow)
     };
     let (ports, sockets) = found.ports_and_sockets(from..to);
-    if is_one_port {
+    // Of IPv6, all are to the address of the first.
+    let is_one_address = F::VERSION != V4::VERSION || lookup.view.is_alone();
+    if is_one_port && is_one_address {
         let Some(one) = ask(from) else { return none };
         if one.any_peer {
             sockets.fill(one.socket);

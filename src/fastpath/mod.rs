@@ -77,10 +77,10 @@ pub struct View {
     broadcast: u32,
     /// The largest UDP datagram, header included, in one packet on this link, and on any way beyond it.
     udp_len_max: u16,
-    /// Every address but the primary one.
-    others: OwnSet<u32>,
-    /// Their broadcast addresses.
-    broadcasts: OwnSet<u32>,
+    /// Every address, if there are several.
+    several: OwnSet<u32>,
+    /// These, and their broadcast addresses: nobody sends from there.
+    no_sources: OwnSet<u32>,
     /// What fours are compared with.
     heads: Heads,
     v6: View6,
@@ -136,7 +136,7 @@ impl View {
     /// It matches no packet.
     fn of_none() -> Self {
         let (link, v6) = (wide::link_of(0), View6::nothing());
-        let (others, broadcasts, tagged) = (OwnSet::of([]), OwnSet::of([]), Vec::new());
+        let (several, no_sources, tagged) = (OwnSet::of([]), OwnSet::of([]), Vec::new());
         let own = Own { mac: 0, addr: 0, broadcast: u32::MAX, alone: true };
         let heads = Heads::of(own, InterfaceId(0));
         let Own { mac, addr, broadcast, .. } = own;
@@ -147,8 +147,8 @@ impl View {
             addr,
             broadcast,
             udp_len_max,
-            others,
-            broadcasts,
+            several,
+            no_sources,
             heads,
             v6,
             tagged,
@@ -161,16 +161,17 @@ impl View {
             // No prefix has the limited broadcast address, and no source may be it: it stands for "none".
             (word(c.addr()), word(c.broadcast().unwrap_or(Ipv4Addr::BROADCAST)))
         };
-        let mut all = interface.v4.addresses().iter().map(numbers);
+        let all: Vec<(u32, u32)> = interface.v4.addresses().iter().map(numbers).collect();
         // An interface without an address matches nothing: 0.0.0.0 never passes as a destination here.
-        let (addr, broadcast) = all.next().unwrap_or((0, u32::MAX));
+        let (addr, broadcast) = all.first().copied().unwrap_or((0, u32::MAX));
         let (mac, v6) = (mac_word(interface.mac), View6::of(interface));
         let link = wide::link_of(mac);
-        let (others, broadcasts): (Vec<u32>, Vec<u32>) = all.unzip();
-        let (others, broadcasts) = (OwnSet::of(others), OwnSet::of(broadcasts));
-        let own = Own { mac, addr, broadcast, alone: others.is_empty() };
+        let all = if all.len() > 1 { all } else { Vec::new() };
+        let several = OwnSet::of(all.iter().map(|(addr, _)| *addr));
+        let no_sources = OwnSet::of(all.iter().flat_map(|(addr, broadcast)| [*addr, *broadcast]));
+        let own = Own { mac, addr, broadcast, alone: several.is_empty() };
         let heads = Heads::of(own, interface.id);
-        let mut view = Self { mac, link, addr, broadcast, others, broadcasts, heads, v6, ..Self::of_none() };
+        let mut view = Self { mac, link, addr, broadcast, several, no_sources, heads, v6, ..Self::of_none() };
         view.set_own_packet_max(interface);
         view
     }
@@ -196,13 +197,19 @@ impl View {
     /// Whether `addr` is ours.
     #[inline(always)]
     fn is_own(&self, addr: u32) -> bool {
-        (addr == self.addr && addr != 0) || (!self.others.is_empty() && self.others.contains(addr))
+        (addr == self.addr && addr != 0) || (!self.is_alone() && self.several.contains(addr))
     }
 
-    /// Whether `addr` is one of the further addresses or their broadcasts.
+    /// Whether we have one address at most.
+    #[inline(always)]
+    const fn is_alone(&self) -> bool {
+        self.several.is_empty()
+    }
+
+    /// Whether `addr` is one of several addresses or of their broadcasts.
     #[inline(never)]
-    fn is_of_others(&self, addr: u32) -> bool {
-        self.others.contains(addr) || self.broadcasts.contains(addr)
+    fn is_no_source(&self, addr: u32) -> bool {
+        self.no_sources.contains(addr)
     }
 }
 
@@ -230,7 +237,7 @@ struct Own {
 impl Own {
     #[inline(always)]
     const fn of(view: &View) -> Self {
-        Self { mac: view.mac, addr: view.addr, broadcast: view.broadcast, alone: view.others.is_empty() }
+        Self { mac: view.mac, addr: view.addr, broadcast: view.broadcast, alone: view.is_alone() }
     }
 
     /// Whether `addr` can be one host, and is not us: I07 to I11.
@@ -238,7 +245,7 @@ impl Own {
     fn is_foreign_host(self, addr: u32, view: &View) -> bool {
         let [first, ..] = addr.to_le_bytes();
         let ours = addr == self.addr || addr == self.broadcast;
-        CAN_BE_HOST[usize::from(first)] && !ours && (self.alone || !view.is_of_others(addr))
+        CAN_BE_HOST[usize::from(first)] && !ours && (self.alone || !view.is_no_source(addr))
     }
 }
 

@@ -22,11 +22,15 @@ impl Loaded for [u64; 2] {
     }
 }
 
-/// An open-addressed table, at most half full. The addresses in it are the host's own, so nobody else can make its chains long.
+/// Places that are compared at once.
+const IN_BUCKET: usize = 4;
+
+/// A table of small buckets, of which there are at least as many as addresses: hardly one is ever full. What has no room in one is in the next
+/// that has. The addresses in it are the host's own, so nobody else can fill buckets.
 #[derive(Clone, Debug)]
 pub(super) struct OwnSet<T> {
-    /// A power of two; zeros where there is none. None at all if it is empty.
-    places: Box<[T]>,
+    /// A power of two; zeros where there is none, behind those that there are. None at all if it is empty.
+    buckets: Box<[[T; IN_BUCKET]]>,
     /// How many bits of a product say where to look first.
     bits: u32,
 }
@@ -36,47 +40,52 @@ impl<T: Loaded> OwnSet<T> {
     pub(super) fn of(addresses: impl IntoIterator<Item = T>) -> Self {
         let addresses: Vec<T> = addresses.into_iter().filter(|addr| *addr != T::default()).collect();
         if addresses.is_empty() {
-            return Self { places: Box::default(), bits: 1 };
+            return Self { buckets: Box::default(), bits: 1 };
         }
-        let len = (2 * addresses.len()).next_power_of_two();
-        let mut set = Self { places: vec![T::default(); len].into(), bits: len.ilog2() };
-        for addr in addresses {
-            let mut at = set.first(addr);
-            while set.is_other(at, addr) {
-                at += 1;
-            }
-            let mask = set.mask();
-            if let Some(place) = set.places.get_mut(at & mask) {
-                *place = addr;
-            }
-        }
+        let len = addresses.len().next_power_of_two().max(2);
+        let mut set = Self { buckets: vec![[T::default(); IN_BUCKET]; len].into(), bits: len.ilog2() };
+        addresses.into_iter().for_each(|addr| set.insert(addr));
         set
+    }
+
+    fn insert(&mut self, addr: T) {
+        let (mut at, mask) = (self.first(addr), self.mask());
+        // Some bucket has room: there are more places than addresses.
+        while let Some(bucket) = self.buckets.get_mut(at & mask) {
+            if let Some(place) = bucket.iter_mut().find(|place| **place == addr || **place == T::default()) {
+                *place = addr;
+                return;
+            }
+            at += 1;
+        }
     }
 
     /// Whether `addr` is in it.
     #[inline(always)]
     pub(super) fn contains(&self, addr: T) -> bool {
         let mut at = self.first(addr);
-        while self.is_other(at, addr) {
+        // A bucket is not full: there are as many as addresses.
+        while let Some(bucket) = self.buckets.get(at & self.mask()) {
+            // All are compared, whatever the first says.
+            if bucket.iter().fold(false, |is_there, place| is_there | (*place == addr)) {
+                return addr != T::default();
+            }
+            if bucket.last() == Some(&T::default()) {
+                break;
+            }
             at += 1;
         }
-        self.places.get(at & self.mask()).is_some_and(|place| *place == addr && addr != T::default())
+        false
     }
 
     #[inline(always)]
     pub(super) const fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
-    /// Whether another address than `addr` is there. Half of the places are free: there is always an end.
-    #[inline(always)]
-    fn is_other(&self, at: usize, addr: T) -> bool {
-        self.places.get(at & self.mask()).is_some_and(|place| *place != addr && *place != T::default())
+        self.buckets.is_empty()
     }
 
     #[inline(always)]
     fn mask(&self) -> usize {
-        self.places.len().wrapping_sub(1)
+        self.buckets.len().wrapping_sub(1)
     }
 
     /// The top bits of a product of a product, which every bit of the address has a say in: of one product alone, addresses that
@@ -128,19 +137,21 @@ mod tests {
         assert!(OwnSet::of([0_u32]).is_empty());
     }
 
-    // Whoever looks for an address passes few others, however the addresses lie: in a row, and one in each of many networks.
+    // Whoever looks for an address looks at one bucket, but for a few, however the addresses lie: in a row, and one in each of many networks.
     #[test]
-    fn chains_are_short() {
+    fn hardly_a_bucket_is_full() {
         let rows = [1 << 24, 1 << 16, 1 << 8, 0x0101_0000_u32];
         for step in rows {
             let all: Vec<u32> = (1..=200).map(|n| (0x0a_u32).wrapping_add(step.wrapping_mul(n))).collect();
             let set = OwnSet::of(all.iter().copied());
-            let longest = (0..1 << 16).map(|n: u32| {
-                let stranger = 0x0b | n << 8;
+            let is_full = |at: &usize| set.buckets[at & set.mask()][IN_BUCKET - 1] != 0;
+            let (mut further, mut longest) = (0, 0);
+            for stranger in (0..1 << 16).map(|n: u32| 0x0b | n << 8) {
                 let start = set.first(stranger);
-                (start..).take_while(|at| set.is_other(*at, stranger)).count()
-            });
-            assert!(longest.max() <= Some(24), "step {step:#x}");
+                let full = (start..).take_while(is_full).count();
+                (further, longest) = (further + usize::from(full > 0), longest.max(full));
+            }
+            assert!(longest <= 4 && further < (1 << 16) / 32, "step {step:#x}: {further} and {longest}");
         }
     }
 }

@@ -80,7 +80,7 @@ fn unlike(same: __m256i, [a, b, c, d]: [__m256i; 4]) -> __m256i {
 /// See [`Wide::four`](super::wide::Wide::four).
 #[target_feature(enable = "avx2")]
 #[inline]
-pub(super) fn four(
+pub(super) fn four<const SEVERAL: bool>(
     level: Level,
     frames: [&[u8]; 4],
     fronts: Fronts<'_>,
@@ -89,19 +89,22 @@ pub(super) fn four(
     places: Places<'_>,
 ) -> bool {
     let [a, b, c, d] = frames;
-    let Some(four) = heads(&fronts, lens_of(frames), like) else { return false };
-    if sums == Sums::All && !are_right(&fronts, &four, like, |lens| rests_of::<34>(level, a, b, c, d, lens)) {
+    let Some((four, dst)) = heads::<SEVERAL>(&fronts, lens_of(frames), like) else { return false };
+    // The half of our own address that is not among the first bytes.
+    let half = if SEVERAL { _mm_srli_epi32::<16>(dst) } else { all_are(like.own.addr >> 16) };
+    let behind = |lens| rests_of::<34>(level, a, b, c, d, lens);
+    if sums == Sums::All && !are_right(&fronts, &four, half, behind) {
         return false;
     }
     note(four, like.parts, places);
     true
 }
 
-/// What the heads say; `None`: something else is in one of the frames, or anything is wrong with it but its sums.
+/// What the heads say, and to whom they are; `None`: something else is in one of the frames, or anything is wrong with it but its sums.
 #[target_feature(enable = "avx2")]
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the bits are what is wanted")]
-fn heads(fronts: &Fronts<'_>, lens: __m128i, like: &Heads) -> Option<Four> {
+fn heads<const SEVERAL: bool>(fronts: &Fronts<'_>, lens: __m128i, like: &Heads) -> Option<(Four, __m128i)> {
     let first = unlike(load_all(&like.first), fronts.map(|front| load::<0, FRONT>(front)));
     let [src, dst, ports, len_and_sum] = columns::<26, FRONT>(fronts);
     // To our address. Not from our own MAC, or one that ends like it. I07 to I11: from one host, and not from us. 1 to 223, but for
@@ -117,8 +120,12 @@ fn heads(fronts: &Fronts<'_>, lens: __m128i, like: &Heads) -> Option<Four> {
         _mm_cmpeq_epi32(src, all_are(like.own.broadcast)),
     );
     let is_own_mac = _mm_cmpeq_epi32(gather::<8, FRONT>(fronts), all_are((like.own.mac >> 16) as u32));
-    let is_to_others = _mm_xor_si128(dst, all_are(like.own.addr));
-    let bad = _mm_or_si128(_mm_or_si128(is_no_host, is_own), _mm_or_si128(is_own_mac, is_to_others));
+    let bad = if SEVERAL {
+        _mm_or_si128(is_no_host, is_own_mac)
+    } else {
+        let is_to_others = _mm_xor_si128(dst, all_are(like.own.addr));
+        _mm_or_si128(_mm_or_si128(is_no_host, is_own), _mm_or_si128(is_own_mac, is_to_others))
+    };
 
     // I03, U01, U02: the lengths agree and lie inside the frame. U04: there is a checksum.
     let udp_len = swapped(len_and_sum);
@@ -129,7 +136,7 @@ fn heads(fronts: &Fronts<'_>, lens: __m128i, like: &Heads) -> Option<Four> {
     if _mm256_testz_si256(first, load_all(&Heads::FIRST)) == 0 || _mm_testz_si128(bad, bad) == 0 {
         return None;
     }
-    Some(Four { src, ports, udp_len, whole: whole(at_end, ports) })
+    Some((Four { src, ports, udp_len, whole: whole(at_end, ports) }, dst))
 }
 
 /// The lengths of four frames.
@@ -237,13 +244,13 @@ pub(super) fn rests_of<const UDP: usize>(
     rests
 }
 
-/// Whether both sums of each are right. I02, RFC 1122 3.2.1.2; U04, RFC 1122 4.1.3.4.
+/// Whether both sums of each are right, to addresses of which this is the other `half`. I02, RFC 1122 3.2.1.2; U04, RFC 1122 4.1.3.4.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn are_right(
     fronts: &Fronts<'_>,
     four: &Four,
-    like: &Heads,
+    half: __m128i,
     behind: impl FnOnce([u32; 4]) -> [u32; 4],
 ) -> bool {
     let (less, one) = (_mm256_set1_epi16(i16::MIN), _mm256_set1_epi16(1));
@@ -268,8 +275,7 @@ fn are_right(
         _mm256_permute2x128_si256::<0x31>(ip, udp),
     );
     let low = all_are(0xffff);
-    // The half of our own address that is not among the first bytes.
-    let more_ip = all_are((like.own.addr >> 16) + 9 * LESS);
+    let more_ip = _mm_add_epi32(half, all_are(9 * LESS));
     // The pseudo-header: the other half of the source, protocol 17, and the length as it lies there.
     let pseudo = _mm_add_epi32(_mm_and_si128(four.src, low), swapped(four.udp_len));
     let more_udp = _mm_add_epi32(pseudo, all_are(0x1100 + 16 * LESS));

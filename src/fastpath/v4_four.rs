@@ -16,10 +16,11 @@ use super::wide::{FRONT, Fronts, Heads, Sums, UDP_IN_FRONT};
 
 /// The words of 32 bits that a permutation takes of two fronts, those of the second from 16 on: of each fourth of a vector, the lower half is for one
 /// column and the upper half for another. The lower columns are the source, ports, UDP's length and checksum, and IP's length; the upper ones
-/// the source's MAC in two, and the source again.
+/// the source's MAC in two, the source again, and the destination.
 static PLACES: [i32; 16] = {
     const SRC: i32 = 6;
-    [SRC, 16 + SRC, 1, 17, 8, 24, 2, 18, 9, 25, SRC, 16 + SRC, 3, 19, 0, 16]
+    const DST: i32 = 7;
+    [SRC, 16 + SRC, 1, 17, 8, 24, 2, 18, 9, 25, SRC, 16 + SRC, 3, 19, DST, 16 + DST]
 };
 
 /// The words of the four that say what is wrong with UDP.
@@ -32,7 +33,7 @@ const OF_BOTH: __mmask16 = 0x0f0f;
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2")]
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "26 bytes")]
-pub(super) fn four(
+pub(super) fn four<const SEVERAL: bool>(
     level: Level,
     frames: [&[u8]; 4],
     fronts: Fronts<'_>,
@@ -42,23 +43,29 @@ pub(super) fn four(
 ) -> bool {
     let line = &like.line;
     let lines = fronts.map(|front| front.last_chunk::<SEEN>().map_or_else(|| zero(), |seen| load_part(seen)));
-    if !are_like(&fronts, lines, line) {
+    if !are_like::<SEVERAL>(&fronts, lines, line) {
         return false;
     }
     let places16 = load_line(&PLACES);
     let [a, b, c, d] = lines;
     let (ab, cd) = (_mm512_permutex2var_epi32(a, places16, b), _mm512_permutex2var_epi32(c, places16, d));
-    // Source, ports, UDP's length and checksum, IP's length; and the source's MAC in two, the source again.
+    // Source, ports, UDP's length and checksum, IP's length; and the source's MAC in two, the source again, the destination.
     let columns = _mm512_unpacklo_epi64(ab, cd);
     let others = _mm512_unpackhi_epi64(ab, cd);
-    let Some(four) = look_at(columns, others, lens_of(frames), like) else { return false };
+    let Some(four) = look_at::<SEVERAL>(columns, others, lens_of(frames), like) else { return false };
     // U01: nor is it known yet that there is room for UDP's header.
     if _mm_cmplt_epu32_mask(four.udp_len, all_are(UDP_IN_FRONT as u32)) != 0 {
         let [a, b, c, d] = frames;
-        return by_halves(level, a, b, c, d, sums, like, places);
+        return by_halves::<SEVERAL>(level, a, b, c, d, sums, like, places);
     }
     let halves = _mm512_and_si512(others, _mm512_set1_epi32(0xffff));
     let src_sums = _mm512_add_epi32(halves, _mm512_srli_epi32::<16>(others));
+    // The line knows nothing of the destination then.
+    let src_sums = if SEVERAL {
+        _mm512_add_epi32(src_sums, _mm512_shuffle_i32x4::<0b10_11_01_00>(src_sums, src_sums))
+    } else {
+        src_sums
+    };
     let [f, g, h, i] = frames;
     let rests = || rests(four.udp_len, |lens| rests_of::<34>(level, f, g, h, i, lens));
     if sums == Sums::All && !are_right(lines, columns, src_sums, four.udp_len, line, rests) {
@@ -76,7 +83,7 @@ pub(super) fn four(
     clippy::too_many_arguments,
     reason = "in an array, the frames would be stored for every four that there are"
 )]
-fn by_halves(
+fn by_halves<const SEVERAL: bool>(
     level: Level,
     a: &[u8],
     b: &[u8],
@@ -88,7 +95,7 @@ fn by_halves(
 ) -> bool {
     let fronts = [a.first_chunk(), b.first_chunk(), c.first_chunk(), d.first_chunk()];
     let [Some(e), Some(f), Some(g), Some(h)] = fronts else { return false };
-    v3_four::four(level, [a, b, c, d], [e, f, g, h], sums, like, places)
+    v3_four::four::<SEVERAL>(level, [a, b, c, d], [e, f, g, h], sums, like, places)
 }
 
 #[target_feature(enable = "avx512f")]
@@ -100,7 +107,7 @@ fn zero() -> __m512i {
 /// Whether all that is known of a plain datagram to us is as it must be.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2")]
 #[inline]
-fn are_like(fronts: &Fronts<'_>, [a, b, c, d]: [__m512i; 4], line: &Line) -> bool {
+fn are_like<const SEVERAL: bool>(fronts: &Fronts<'_>, [a, b, c, d]: [__m512i; 4], line: &Line) -> bool {
     // One of these, or what is unlike between the other two.
     const OR_UNLIKE: i32 = 0xf6;
     let like = load_line(&line.like);
@@ -110,13 +117,19 @@ fn are_like(fronts: &Fronts<'_>, [a, b, c, d]: [__m512i; 4], line: &Line) -> boo
     let unlike = _mm512_ternarylogic_epi32::<OR_UNLIKE>(unlike, d, like);
     let begins =
         fronts.iter().fold(0, |unlike, front| unlike | (front.load16::<0>().swap_bytes() ^ line.begin));
-    _mm512_test_epi32_mask(unlike, load_line(&Line::MASK)) == 0 && begins == 0
+    let mask = if SEVERAL { &Line::MASK_OF_SEVERAL } else { &Line::MASK };
+    _mm512_test_epi32_mask(unlike, load_line(mask)) == 0 && begins == 0
 }
 
 /// What the columns say; `None`: anything is wrong with one of the four but its sums.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2")]
 #[inline]
-fn look_at(columns: __m512i, others: __m512i, lens: __m128i, like: &Heads) -> Option<Four> {
+fn look_at<const SEVERAL: bool>(
+    columns: __m512i,
+    others: __m512i,
+    lens: __m128i,
+    like: &Heads,
+) -> Option<Four> {
     const ALL: __mmask8 = 0xf;
     let src = _mm512_castsi512_si128(columns);
     let ports = _mm512_extracti32x4_epi32::<1>(columns);
@@ -133,8 +146,12 @@ fn look_at(columns: __m512i, others: __m512i, lens: __m128i, like: &Heads) -> Op
     let less = _mm_sub_epi32(_mm_and_si128(src, all_are(0xff)), all_are(1));
     let from_host = _mm_cmple_epu32_mask(less, all_are(222));
     let from_host = _mm_mask_cmpneq_epu32_mask(from_host, less, all_are(126));
-    let from_host = _mm_mask_cmpneq_epu32_mask(from_host, src, all_are(like.own.addr));
-    let from_host = _mm_mask_cmpneq_epu32_mask(from_host, src, all_are(like.own.broadcast));
+    let from_host = if SEVERAL {
+        from_host
+    } else {
+        let from_host = _mm_mask_cmpneq_epu32_mask(from_host, src, all_are(like.own.addr));
+        _mm_mask_cmpneq_epu32_mask(from_host, src, all_are(like.own.broadcast))
+    };
     // Not from our own MAC.
     let (mac, behind) = like.line.mac;
     let from_us = _mm_cmpeq_epi32_mask(_mm512_castsi512_si128(others), all_are(mac));

@@ -59,8 +59,8 @@ pub(super) trait Wide: Copy {
     fn sums(self, front: &[u8; FRONT], len: usize) -> (u64, u64);
 
     /// Whether four frames are plain datagrams to the address of `heads`, and nothing is wrong with them. What is found of them goes to
-    /// their `places`.
-    fn four(
+    /// their `places`. `SEVERAL`: to which address, and from whom, is not asked; but that can be one host.
+    fn four<const SEVERAL: bool>(
         self,
         level: Level,
         frames: [&[u8]; 4],
@@ -127,7 +127,15 @@ impl Wide for Narrow {
     }
 
     #[inline(always)]
-    fn four(self, _: Level, _: [&[u8]; 4], _: Fronts<'_>, _: Sums, _: &Heads, _: Places<'_>) -> bool {
+    fn four<const SEVERAL: bool>(
+        self,
+        _: Level,
+        _: [&[u8]; 4],
+        _: Fronts<'_>,
+        _: Sums,
+        _: &Heads,
+        _: Places<'_>,
+    ) -> bool {
         false
     }
 
@@ -214,7 +222,7 @@ impl Heads {
         words
     };
 
-    /// To the MAC and primary address `own` of the interface `id`.
+    /// To the MAC and address `own` of the interface `id`. If that is not the only one, the line is without: sums have that of each packet.
     pub(super) fn of(own: Own, id: InterfaceId) -> Self {
         let mut first = [0; 32];
         for (to, from) in first.iter_mut().zip(own.mac.to_le_bytes().into_iter().take(6)) {
@@ -222,7 +230,8 @@ impl Heads {
         }
         (first[12], first[14], first[23]) = (0x08, 0x45, 17);
         let parts = Parts::new(14, 34, 0).on(id).with_sum(PayloadSum::Valid).word();
-        Self { first, own, line: Line::of(own), parts }
+        let line = Line::of(if own.alone { own } else { Own { addr: 0, ..own } });
+        Self { first, own, line, parts }
     }
 }
 

@@ -231,18 +231,46 @@ proptest! {
     }
 }
 
+/// Addresses of one host: none, some and many have a network of their own.
+const SEVERAL: [(&str, u8); 4] =
+    [("198.18.0.2", 24), ("198.18.0.3", 24), ("198.19.255.2", 16), ("10.0.0.5", 31)];
+
 // Frames are looked at four at a time: a wrong one is found wherever it is among right ones, by each of its bits.
 #[test]
 fn a_wrong_frame_is_found_among_right_ones() {
-    let world = world(&[("198.18.0.2", 24)]);
-    for (payload, place) in
-        [(&b"eighteen bytes..."[..], 0), (b"short", 1), (&[0x5a; 61], 2), (&[0xff; 18], 3)]
-    {
-        let right = frame("198.18.0.1", "198.18.0.2", (4000, 7), payload);
-        for bit in 0..8 * right.len().min(64) {
-            let mut frames = vec![right.clone(); 5];
-            frames[place][bit / 8] ^= 1 << (bit % 8);
+    for own in [&SEVERAL[..1], &SEVERAL] {
+        let world = world(own);
+        for (payload, place) in
+            [(&b"eighteen bytes..."[..], 0), (b"short", 1), (&[0x5a; 61], 2), (&[0xff; 18], 3)]
+        {
+            let right = |at: usize| frame("198.18.0.1", own[at % own.len()].0, (4000, 7), payload);
+            for bit in 0..8 * right(0).len().min(64) {
+                let mut frames: Vec<_> = (0..5).map(right).collect();
+                frames[place][bit / 8] ^= 1 << (bit % 8);
+                world.compare_each_of(&frames, RxMeta::default());
+            }
+        }
+    }
+}
+
+// I07, U21: datagrams of one burst to any of our addresses, and each is answered from the one that was asked.
+#[test]
+fn several_addresses_are_looked_at_four_at_once() {
+    let third = |n: u16| (format!("198.18.{}.{}", n / 200, n % 200 + 2), 16);
+    let many: Vec<_> = (0..1000).map(third).collect();
+    let many: Vec<_> = many.iter().map(|(addr, len)| (addr.as_str(), *len)).collect();
+    for own in [&SEVERAL[..2], &SEVERAL, &many] {
+        let world = world(own);
+        let to = |at: usize| own[(7 * at + at / 16) % own.len()].0;
+        for round in 0..20 {
+            let frames: Vec<_> = (16 * round..16 * (round + 1))
+                .map(|at| frame("192.0.2.1", to(at), (4000, 7), &vec![0xee; 18 + at % 3]))
+                .collect();
+            world.turned.set(0);
             world.compare_each_of(&frames, RxMeta::default());
+            // In a small table and in a large one, all of them, and then those before the packet that is shared.
+            let wide = Level::all_here().count() - 1;
+            assert!((2 * 16 * wide..=4 * 16 * wide).contains(&world.turned.get()));
         }
     }
 }
@@ -289,12 +317,20 @@ fn what_others_read_is_not_written_to() {
 #[test]
 fn a_source_that_cannot_be_is_found_among_right_ones() {
     let world = world(&[("198.18.0.2", 24), ("198.19.0.2", 24)]);
-    let to_us = |src: &str| frame(src, "198.18.0.2", (4000, 7), b"eighteen bytes....");
+    let to_us = |src: &str, n: usize| {
+        frame(src, ["198.18.0.2", "198.19.0.2"][n % 2], (4000, 7), b"eighteen bytes....")
+    };
     let others = ["198.18.0.2", "198.18.0.255", "198.19.0.2", "198.19.0.255", "0.0.0.0", "255.255.255.255"];
     let all = (0..=255).map(|octet| format!("{octet}.1.2.3")).chain(others.map(String::from));
     for (n, src) in all.enumerate() {
-        let mut frames = vec![to_us("198.18.0.1"); 4];
-        frames[n % 4] = to_us(&src);
+        let mut frames: Vec<_> = (0..4).map(|at| to_us("198.18.0.1", at)).collect();
+        frames[n % 4] = to_us(&src, n / 4);
+        world.compare_each_of(&frames, RxMeta::default());
+    }
+    // The same of a destination: nobody's, and everyone's.
+    for dst in ["198.18.0.9", "198.18.0.255", "0.0.0.0", "255.255.255.255", "127.0.0.1", "198.18.0.1"] {
+        let mut frames: Vec<_> = (0..4).map(|at| to_us("198.18.0.1", at)).collect();
+        frames[1] = frame("198.18.0.1", dst, (4000, 7), b"eighteen bytes....");
         world.compare_each_of(&frames, RxMeta::default());
     }
 }
