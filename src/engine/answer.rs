@@ -11,7 +11,7 @@ use super::port_io::PortIo;
 use super::worker::copies::{count, private_copy};
 use crate::fastpath::Near;
 use crate::io::{DropReason, InterfaceId, Nic, PacketBuf, Parts, PmtuDiscovery, ReplyPath};
-use crate::stack::egress::{self, Directed};
+use crate::stack::egress::{self, Directed, Way};
 use crate::stack::fragmentation::Outgoing;
 use crate::stack::pmtu::Sending;
 use crate::time::Instant;
@@ -116,7 +116,21 @@ impl<N: Nic> PortIo<N> {
     #[inline(never)]
     pub(super) fn send_by_route(&mut self, mut buf: N::Buf, id: InterfaceId) -> bool {
         let interface = self.interfaces.get(id);
-        match interface.map_or(Directed::Nowhere, |i| egress::direct(&mut buf, i)) {
+        let directed = interface.map_or(Directed::Nowhere, |i| egress::direct(&mut buf, i));
+        self.send_directed(buf, id, directed)
+    }
+
+    /// The same of a frame whose [`way`](Self::way) is known.
+    #[inline(always)]
+    pub(super) fn send_by_way(&mut self, mut buf: N::Buf, id: InterfaceId, way: &Way) -> bool {
+        let interface = self.interfaces.get(id);
+        let directed = interface.map_or(Directed::Nowhere, |i| egress::direct_by(&mut buf, i, way));
+        self.send_directed(buf, id, directed)
+    }
+
+    #[inline(always)]
+    fn send_directed(&mut self, buf: N::Buf, id: InterfaceId, directed: Directed) -> bool {
+        match directed {
             Directed::Sent(used) => {
                 self.send(buf);
                 if let Some(neighbor) = used {
@@ -132,15 +146,15 @@ impl<N: Nic> PortIo<N> {
         }
     }
 
-    /// Has what [`send_by_route`](Self::send_by_route) looks up for a frame come near, if that is far.
-    #[inline]
-    pub(super) fn fetch_next_hop(&self, buf: Option<&N::Buf>, id: InterfaceId) {
-        if let (Some(buf), Some(interface)) = (buf, self.interfaces.get(id)) {
-            egress::fetch_next_hop(buf, interface, &Near);
-        }
+    /// The way of a frame of ours, of which what [`send_by_way`](Self::send_by_way) looks up comes near.
+    #[inline(always)]
+    pub(super) fn way(&self, buf: Option<&N::Buf>, id: InterfaceId) -> Way {
+        let interface = self.interfaces.get(id);
+        buf.zip(interface).map_or(Way::NOWHERE, |(buf, interface)| egress::way(buf, interface, &Near))
     }
 
     /// A10: control confirms a neighbour when it is used. Once told is enough; an untold one is told with its next packet.
+    #[cold]
     fn tell_used(&mut self, interface: InterfaceId, neighbor: IpAddr) {
         if self.punt.used(Used { interface, neighbor })
             && let Some(interface) = self.interfaces.get_mut(interface)

@@ -10,9 +10,6 @@ use super::open_table::{Keyed, find, home, put, take_out};
 use super::port_table::Fetch;
 use crate::addr::{Family, MacAddr};
 
-/// Neighbours from which on a copy is large: what is read for as many fills much of a core's own cache.
-const LARGE: usize = 4096;
-
 /// Where a neighbour is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Hop {
@@ -61,21 +58,28 @@ impl<F: Family> Hops<F> {
     #[inline]
     #[must_use]
     pub fn get(&self, addr: F::Addr) -> Option<Hop> {
-        let at = find(&self.places, self.hash.hash_one(addr), &addr)?;
+        self.get_hashed(addr, self.hash(addr))
+    }
+
+    /// The same of an `addr` that has this [`hash`](Self::hash).
+    #[inline]
+    #[must_use]
+    pub fn get_hashed(&self, addr: F::Addr, hash: u64) -> Option<Hop> {
+        let at = find(&self.places, hash, &addr)?;
         self.places.get(at)?.map(|known| known.hop)
     }
 
-    /// Whether there are so many that fetching what is read of one ([`fetch`](Self::fetch)) is worth its price.
+    /// By what `addr` is looked for.
     #[inline]
     #[must_use]
-    pub const fn is_large(&self) -> bool {
-        self.len > LARGE
+    pub fn hash(&self, addr: F::Addr) -> u64 {
+        self.hash.hash_one(addr)
     }
 
-    /// Has what is read first to find `addr` come near.
+    /// Has what is read first to find what has this [`hash`](Self::hash) come near.
     #[inline]
-    pub fn fetch(&self, addr: F::Addr, near: &impl Fetch) {
-        let at = home(self.hash.hash_one(addr), self.places.len());
+    pub fn fetch(&self, hash: u64, near: &impl Fetch) {
+        let at = home(hash, self.places.len());
         self.places.get(at).into_iter().for_each(|place| near.fetch(place));
     }
 
@@ -178,13 +182,10 @@ mod tests {
             }
         }
         let mut hops = Hops::<V4>::new(1, 8192);
-        for n in 0..8000 {
-            assert_eq!(hops.is_large(), n > 4096);
-            hops.set(host(n), Some(Hop { mac: MAC, stale: false }));
-        }
+        (0..8000).for_each(|n| hops.set(host(n), Some(Hop { mac: MAC, stale: false })));
         let is_at_home = |n: &u32| {
             let noted = Noted(RefCell::default());
-            hops.fetch(host(*n), &noted);
+            hops.fetch(hops.hash(host(*n)), &noted);
             let found = find(&hops.places, hops.hash.hash_one(host(*n)), &host(*n)).unwrap();
             *noted.0.borrow() == [from_ref(&hops.places[found]).addr()]
         };

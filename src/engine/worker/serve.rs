@@ -1,5 +1,7 @@
 //! How datagrams reach their services: those that live here, in bursts, and those that live on other workers.
 
+use arrayvec::ArrayVec;
+
 use super::copies::make_private;
 use super::fan_out::{Copy, FanOut};
 use super::outlet::Outlet;
@@ -14,7 +16,7 @@ use crate::fastpath::{self, Answers, Level, Near, Request, View};
 use crate::io::{BURST_MAX, DropReason, Nic, PacketBuf, Parts, PortId, ReplyPath};
 use crate::service::{Action, Datagram};
 use crate::stack::audience::{self, ForMany};
-use crate::stack::egress::Emit;
+use crate::stack::egress::{Emit, Way};
 use crate::stack::groups::ServiceId;
 use crate::stack::icmp::received::Report;
 use crate::stack::interface::Interfaces;
@@ -345,6 +347,23 @@ struct Decided<'a, N: Nic> {
 }
 
 impl<N: Nic> Decided<'_, N> {
+    /// Sends answers, at most [`BURST_MAX`], to where routes and neighbours say: all are asked for their way first, so that what is read of
+    /// many neighbours is waited for together.
+    #[inline(never)]
+    fn send_by_route(&mut self, answers: &mut [Datagram<N::Buf>]) {
+        // Filled where it is: what is collected is moved.
+        let mut ways = ArrayVec::<Way, BURST_MAX>::new();
+        for answer in &*answers {
+            // NOTE(push): there is room for as many.
+            let _ = ways.try_push(self.port.way(answer.buf(), answer.interface()));
+        }
+        for (answer, way) in answers.iter_mut().zip(&ways) {
+            let id = answer.interface();
+            let sent = answer.slot().take().is_some_and(|buf| self.port.send_by_way(buf, id, way));
+            self.count(answer, sent);
+        }
+    }
+
     /// Counts `datagram`, which was answered or not.
     #[inline(always)]
     fn count(&mut self, datagram: &Datagram<N::Buf>, is_answered: bool) {
@@ -382,14 +401,7 @@ impl<N: Nic> Answers<Datagram<N::Buf>> for Decided<'_, N> {
             self.port.send_all(answers.iter_mut().map(Datagram::slot), bytes);
             return;
         }
-        for answer in &*answers {
-            self.port.fetch_next_hop(answer.buf(), answer.interface());
-        }
-        for answer in answers {
-            let id = answer.interface();
-            let sent = answer.slot().take().is_some_and(|buf| self.port.send_by_route(buf, id));
-            self.count(answer, sent);
-        }
+        answers.chunks_mut(BURST_MAX).for_each(|answers| self.send_by_route(answers));
     }
 
     // Apart: most are turned.
