@@ -206,6 +206,9 @@ impl<F: Family> Routes<F> {
     // farther, 3 no deprecated one, 6 the same label, 8 the longest prefix in common.
     #[must_use]
     pub fn source_towards(&self, dst: F::Addr) -> Option<F::Addr> {
+        if let [only] = self.addresses.as_slice() {
+            return Some(only.addr());
+        }
         let hop = match self.next_hop(dst) {
             NextHop::Via(gateway) => gateway,
             NextHop::OnLink | NextHop::Unreachable => dst,
