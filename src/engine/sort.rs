@@ -91,7 +91,7 @@ impl<P: BufPool> Sink<P::Buf> for Sorter<'_, P> {
         // There was room when it was asked.
         if self.tx_burst.append(slots) {
             *self.tx_bytes += bytes;
-            self.short_way.count(datagrams, self.table, self.tally);
+            self.short_way.count(datagrams, self.tally);
         }
     }
 

@@ -39,9 +39,11 @@ impl Ahead {
 
     #[inline(never)]
     fn look_up<B: PacketBuf>(slots: &[Option<B>], port: Port<'_>) -> Self {
-        let packets = slots.iter().flatten().take(BURST_MAX);
-        let burst: ArrayVec<Asked, BURST_MAX> =
-            packets.map(|buf| asked(buf, port).unwrap_or(Asked::NOTHING)).collect();
+        let mut burst = ArrayVec::<Asked, BURST_MAX>::new();
+        for buf in slots.iter().flatten().take(BURST_MAX) {
+            // NOTE(push): there is room for a burst.
+            let _ = burst.try_push(asked(buf, port).unwrap_or(Asked::NOTHING));
+        }
         let mut sockets = [PortTable::NONE; BURST_MAX];
         port.table.unicast_burst(&burst, &mut sockets, &Near);
         Self { sockets, next: 0 }

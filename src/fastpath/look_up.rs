@@ -86,9 +86,7 @@ fn look_up_each<F: Family, B: PacketBuf>(
         lookup.table.unicast::<F>(lookup.interface.id, &flow)
     };
     let (ports, sockets) = found.ports_and_sockets(from..to);
-    // Of IPv6, all are to the address of the first.
-    let is_one_address = F::VERSION != V4::VERSION || lookup.view.is_alone();
-    if is_one_port && is_one_address {
+    if is_one_port && is_one_address::<F, B>(slots.get(from..to).unwrap_or_default(), lookup) {
         let Some(one) = ask(from) else { return none };
         if one.any_peer {
             sockets.fill(one.socket);
@@ -98,13 +96,24 @@ fn look_up_each<F: Family, B: PacketBuf>(
     if let Some(first) = each_port::<F>(lookup, ports, sockets) {
         return LookedUp { count: to, first, is_mixed: true };
     }
-    let asked = slots.iter().skip(from).take(to - from).flatten();
-    let asked = asked.map(|buf| flow(buf.data()).map(|flow| Asked::new(lookup.interface.id, &flow)));
-    let burst: ArrayVec<Asked, BURST_MAX> =
-        asked.take(BURST_MAX).map(|asked| asked.unwrap_or(Asked::NOTHING)).collect();
+    // Filled where it is: what is collected is moved, and that waits for what was just stored.
+    let mut burst = ArrayVec::<Asked, BURST_MAX>::new();
+    for buf in slots.iter().skip(from).take(to - from).flatten() {
+        let asked = flow(buf.data()).map(|flow| Asked::new(lookup.interface.id, &flow));
+        // NOTE(push): there is room for a burst.
+        let _ = burst.try_push(asked.unwrap_or(Asked::NOTHING));
+    }
     lookup.table.unicast_burst(&burst, sockets, &Near);
     let count = sockets.iter().position(|socket| *socket == PortTable::NONE).map_or(to, |at| from + at);
     LookedUp { count, first: sockets.first().copied().unwrap_or_default(), is_mixed: true }
+}
+
+/// Whether all are to one address of ours: of IPv6 they are, as the first is.
+#[inline(always)]
+fn is_one_address<F: Family, B: PacketBuf>(slots: &[Option<B>], lookup: Lookup<'_>) -> bool {
+    let mut all = slots.iter().flatten().map(|buf| buf.data().get(30..34));
+    let first = all.next();
+    F::VERSION != V4::VERSION || lookup.view.is_alone() || all.all(|dst| first == Some(dst))
 }
 
 /// The sockets by ports alone, of which the first is returned; `None`: it is not the same for all who could send there.

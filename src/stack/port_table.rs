@@ -18,6 +18,7 @@ mod lookup;
 mod of_groups;
 mod place;
 mod ports;
+mod rows;
 mod slot;
 mod slots;
 mod socket;

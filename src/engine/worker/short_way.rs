@@ -37,22 +37,24 @@ impl<'a, B: PacketBuf> ShortWay<'a, B> {
             _ => None,
         };
         // T01: what may never have DF is not of the shape that the fast path answers.
-        hosted.is_some_and(|Hosted { manner, service, .. }| {
+        let echoes = hosted.is_some_and(|Hosted { manner, service, .. }| {
             manner.is_plain() && manner.reply == ReplyPath::Reflect && service.echoes(datagrams.ports)
-        })
+        });
+        // What they are counted in comes while they are turned round.
+        if echoes && datagrams.socket.is_none() && table.is_large() {
+            datagrams.sockets.iter().for_each(|socket| self.pages.fetch(*socket, &Near));
+        }
+        echoes
     }
 
     /// Counts these datagrams, which were answered.
     #[inline]
-    pub(in crate::engine) fn count(&mut self, datagrams: &Alikes<'_>, table: &PortTable, tally: &mut Tally) {
+    pub(in crate::engine) fn count(&mut self, datagrams: &Alikes<'_>, tally: &mut Tally) {
         let count = datagrams.ports.len() as u64;
         self.echoed += count;
         tally.add(Counter::Delivered, count);
         if let Some(socket) = datagrams.socket {
             return self.pages.add(socket, count, count);
-        }
-        if table.is_large() {
-            datagrams.sockets.iter().for_each(|socket| self.pages.fetch(*socket, &Near));
         }
         datagrams.sockets.iter().for_each(|socket| self.pages.add(*socket, 1, 1));
     }

@@ -1,7 +1,8 @@
 //! From a place to the first of its sockets.
 //!
-//! A hash table of eight bytes a place: half of its hash, and the socket's id. What is compared in the end is the socket itself,
-//! which whoever finds it looks at next; so a look-up reads one line here, and one there. It is in shards that grow one at a
+//! Two hash tables of eight bytes an entry: half of a hash, and a number. Of connected sockets an entry is a place, and the number the
+//! socket's id; what is compared in the end is the socket itself. Of all others an entry is a [row](super::rows) of places, and the number the
+//! row's. So a look-up reads one line here, and one there. They are in shards that grow one at a
 //! time, and from what they hold alone: no change of one socket ever waits for the move of a million.
 
 use core::hash::{BuildHasher, Hasher};
@@ -10,6 +11,7 @@ use foldhash::fast::FixedState;
 
 use super::SocketId;
 use super::place::Place;
+use super::rows::{Key, Row, Rows};
 use super::slots::Slots;
 
 const SHARDS: usize = 256;
@@ -24,7 +26,32 @@ const EMPTY: u64 = u64::MAX;
 #[derive(Clone, Debug)]
 pub(super) struct Index {
     hash: FixedState,
-    shards: Box<[Shard]>,
+    /// Of places with a peer.
+    connected: Shards,
+    /// Of rows.
+    of_rows: Shards,
+    rows: Rows,
+}
+
+/// By bits of a hash that say nothing of where in a shard.
+#[derive(Clone, Debug)]
+struct Shards(Box<[Shard]>);
+
+impl Default for Shards {
+    fn default() -> Self {
+        Self(vec![Shard::default(); SHARDS].into())
+    }
+}
+
+impl Shards {
+    #[inline(always)]
+    fn of(&self, hash: u64) -> Option<&Shard> {
+        self.0.get((hash >> 56) as usize % SHARDS)
+    }
+
+    fn of_mut(&mut self, hash: u64) -> Option<&mut Shard> {
+        self.0.get_mut((hash >> 56) as usize % SHARDS)
+    }
 }
 
 /// Entries where their hashes say, or in the next free place behind: a power of two of places, of which half is used at most.
@@ -36,21 +63,31 @@ struct Shard {
 
 impl Index {
     pub(super) fn new(seed: u64) -> Self {
-        Self { hash: FixedState::with_seed(seed), shards: vec![Shard::default(); SHARDS].into() }
+        let (connected, of_rows, rows) = (Shards::default(), Shards::default(), Rows::default());
+        Self { hash: FixedState::with_seed(seed), connected, of_rows, rows }
     }
 
     /// The first socket at `place`.
     #[inline(always)]
     pub(super) fn get(&self, place: &Place, slots: &Slots) -> Option<SocketId> {
-        let hash = self.hash(place);
-        let shard = self.shards.get(shard(hash))?;
+        if !place.kind.is_connected() {
+            let key = Key::of(place);
+            let hash = self.row_hash(&key);
+            let (_, row) = self.of_rows.of(hash)?.find(hash, |row| is_row(&self.rows, row, &key))?;
+            return self.rows.get(row)?.first(place.local_port);
+        }
+        let hash = self.place_hash(place);
+        let shard = self.connected.of(hash)?;
         shard.find(hash, |id| is_there(id, place, slots)).map(|(_, id)| id)
     }
 
     /// From now on `first` is the first at `place`; `None`: nobody is there.
     pub(super) fn set(&mut self, place: &Place, first: Option<SocketId>, slots: &Slots) {
-        let hash = self.hash(place);
-        let Some(shard) = self.shards.get_mut(shard(hash)) else { return };
+        if !place.kind.is_connected() {
+            return self.set_in_row(place, first);
+        }
+        let hash = self.place_hash(place);
+        let Some(shard) = self.connected.of_mut(hash) else { return };
         match (shard.find(hash, |id| is_there(id, place, slots)), first) {
             (Some((at, _)), Some(first)) => shard.entries[at] = entry(hash, first),
             (Some((at, _)), None) => shard.remove(at),
@@ -59,44 +96,76 @@ impl Index {
         }
     }
 
-    /// The hash of `place`.
-    #[inline(always)]
-    pub(super) fn hash(&self, place: &Place) -> u64 {
-        let Place { kind, local, peer, local_port, peer_port, interface } = *place;
-        let mut hasher = self.hash.build_hasher();
-        let ports = u64::from(local_port) << 16 | u64::from(peer_port);
-        hasher.write_u64(local[0]);
-        hasher.write_u64(local[1]);
-        if kind.is_connected() {
-            hasher.write_u64(peer[0]);
-            hasher.write_u64(peer[1]);
+    /// The same of one without a peer.
+    fn set_in_row(&mut self, place: &Place, first: Option<SocketId>) {
+        let key = Key::of(place);
+        let hash = self.row_hash(&key);
+        let Self { of_rows, rows, .. } = self;
+        let Some(shard) = of_rows.of_mut(hash) else { return };
+        match (shard.find(hash, |row| is_row(rows, row, &key)), first) {
+            (Some((at, row)), first) => {
+                if rows.set(row, place.local_port, first) {
+                    shard.remove(at);
+                }
+            }
+            (None, Some(first)) => {
+                let Some(row) = rows.make(key) else { return };
+                rows.set(row, place.local_port, Some(first));
+                shard.insert(entry(hash, row));
+            }
+            (None, None) => {}
         }
-        hasher.write_u64(ports << 32 | u64::from(interface) << 8 | u64::from(kind.0));
+    }
+
+    /// The hash of a `place` with a peer.
+    fn place_hash(&self, place: &Place) -> u64 {
+        let Place { kind, local, peer, local_port, peer_port, interface } = *place;
+        let ports = u64::from(local_port) << 16 | u64::from(peer_port);
+        let rest = ports << 32 | u64::from(interface) << 8 | u64::from(kind.0);
+        let mut hasher = self.hash.build_hasher();
+        [local[0], local[1], peer[0], peer[1], rest].into_iter().for_each(|word| hasher.write_u64(word));
         hasher.finish()
     }
 
-    /// Where what has this hash is looked for first.
+    /// The hash of a row.
+    #[inline(always)]
+    pub(super) fn row_hash(&self, key: &Key) -> u64 {
+        let Key([high, low, rest]) = *key;
+        let mut hasher = self.hash.build_hasher();
+        hasher.write_u64(high);
+        hasher.write_u64(low);
+        hasher.write_u64(rest);
+        hasher.finish()
+    }
+
+    /// Where a row that has this hash is looked for first.
     #[inline(always)]
     pub(super) fn home(&self, hash: u64) -> Option<&u64> {
-        let entries = &self.shards.get(shard(hash))?.entries;
+        let entries = &self.of_rows.of(hash)?.entries;
         entries.get(home(hash) & entries.len().wrapping_sub(1))
     }
 
-    /// The first socket of a place with this hash, which is the one that is looked for unless two hashes agree in half.
+    /// The first row with this hash, which is the one that is looked for unless two hashes agree in half.
     #[inline(always)]
-    pub(super) fn likely(&self, hash: u64) -> Option<SocketId> {
-        self.shards.get(shard(hash))?.find(hash, |_| true).map(|(_, id)| id)
+    pub(super) fn likely(&self, hash: u64) -> Option<u32> {
+        self.of_rows.of(hash)?.find(hash, |_| true).map(|(_, row)| row)
     }
+
+    /// A row by its number.
+    #[inline(always)]
+    pub(super) fn row(&self, row: u32) -> Option<&Row> {
+        self.rows.get(row)
+    }
+}
+
+#[inline(always)]
+fn is_row(rows: &Rows, row: u32, key: &Key) -> bool {
+    rows.get(row).is_some_and(|row| row.is_of(key))
 }
 
 #[inline(always)]
 fn is_there(id: SocketId, place: &Place, slots: &Slots) -> bool {
     slots.get(id).is_some_and(|slot| slot.is_at(place))
-}
-
-/// By bits that say nothing of where in a shard.
-const fn shard(hash: u64) -> usize {
-    (hash >> 56) as usize % SHARDS
 }
 
 /// The lower half of `hash` says where, and is kept.
