@@ -1,7 +1,7 @@
 //! How many mbufs a plan needs, how large, and how much memory: sums whose every item is named.
 
 use super::plan::{Hugepages, MbufPlan, Plan, PortPlan, ReassemblyPlan, ServicePlan, WorkerPlan};
-use crate::io::BURST_MAX;
+use crate::io::{BURST_MAX, at_one_time};
 
 /// Mbufs that one lcore keeps at hand, so that most allocations take no lock.
 pub const CACHE: u32 = 256;
@@ -80,7 +80,7 @@ pub(super) fn mbufs(
     items.push(cache_item(lcores + 1));
     let needed = items.iter().map(|(_, mbufs)| mbufs).sum::<u32>();
     let mtu = ports.iter().map(|port| port.mtu).max().unwrap_or(0);
-    let large = lcores * count(burst);
+    let large = lcores * count(at_one_time(burst));
     MbufPlan { count: pool_size(needed), data_room: data_room(mtu), large, cache: CACHE, items }
 }
 
@@ -109,9 +109,9 @@ fn port_items(port: &PortPlan, items: &mut Vec<(String, u32)>) {
     }
 }
 
-/// A worker holds one burst received, and for each of its ports one to send; what a ring refused waits in the latter.
+/// A worker holds what it received at one time, and for each of its ports one to send; what a ring refused waits in the latter.
 fn worker_items(workers: &[WorkerPlan], burst: usize, items: &mut Vec<(String, u32)>) {
-    let (rx, tx) = (count(burst), count(BURST_MAX));
+    let (rx, tx) = (count(at_one_time(burst)), count(BURST_MAX));
     let lcores = count(workers.len());
     let sending = workers.iter().map(|worker| count(worker.ports.len())).sum::<u32>();
     items.push((format!("bursts being received: {} x {rx} packets", plural(lcores, "worker")), lcores * rx));
@@ -210,7 +210,7 @@ pub(super) fn memory_of(pool: &MbufPlan, ports: &[PortPlan], hugepages: Hugepage
         port.workers.len() as u64 * descriptors
     };
     let descriptors = ports.iter().map(rings).sum::<u64>();
-    // A worker has no more of them at a time than packets in a burst: each may complete a datagram.
+    // A worker has no more of them at a time than packets that it takes in: each may complete a datagram.
     let large = u64::from(pool.large);
     let (each_large, _) = footprint(LARGE_ROOM, hugepages);
     let slots = mbufs + 1 + large;

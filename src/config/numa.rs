@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::mbufs::{self, CACHE};
 use super::plan::{Plan, PortPlan};
-use crate::io::BURST_MAX;
+use crate::io::{BURST_MAX, at_one_time};
 
 /// The CPUs of each NUMA node.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -105,7 +105,7 @@ fn near_pool(plan: &Plan, node: Option<u32>, workers: Vec<usize>) -> NearPool {
 fn own(plan: &Plan, worker: usize) -> u32 {
     let serves = |port: &&PortPlan| port.workers.contains(&worker);
     let rings = plan.ports.iter().filter(serves).map(|port| u32::from(port.rx_descriptors)).sum::<u32>();
-    rings + u32::try_from(plan.burst.min(BURST_MAX)).unwrap_or(0) + CACHE + CACHE / 2
+    rings + u32::try_from(at_one_time(plan.burst).min(BURST_MAX)).unwrap_or(0) + CACHE + CACHE / 2
 }
 
 /// What is to be said of workers that are far from a port of theirs, whose nodes are these, in the order of the plan's.

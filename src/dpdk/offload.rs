@@ -31,6 +31,10 @@ const RX_CHECKSUM_LIARS: [&str; 1] = ["net_hinic"];
 /// it is to tag untagged. Their drivers offer each alone.
 const TAG_BOTH_WAYS: [&str; 2] = ["net_e1000_em", "net_e1000_igb"];
 
+/// Drivers that sum what is sent themselves where the other side of the link does not trust them. They look for that at every packet, and
+/// are no quicker at it than we are.
+const TX_CHECKSUM_IN_SOFTWARE: [&str; 1] = ["net_vhost"];
+
 impl Offloads {
     /// Those of `offered` by `driver` that are `allowed`; of VLANs if the port is `tagged`; and leave to spread a frame over
     /// several buffers if there is `need`. What comes so is put together on arrival; without leave, a driver refuses the MTU or
@@ -39,6 +43,9 @@ impl Offloads {
         let mut wanted = if tagged { OffloadSet::ALL } else { USED };
         if RX_CHECKSUM_LIARS.contains(&driver) {
             wanted = wanted.without(Offload::RxIpv4Cksum).without(Offload::RxUdpCksum);
+        }
+        if TX_CHECKSUM_IN_SOFTWARE.contains(&driver) {
+            wanted = wanted.without(Offload::TxIpv4Cksum).without(Offload::TxUdpCksum);
         }
         if TAG_BOTH_WAYS.contains(&driver) && !allowed.contains(Offload::RxVlanStrip) {
             wanted = wanted.without(Offload::TxVlanInsert);
@@ -161,6 +168,14 @@ mod tests {
                 ["rx_vlan_strip", "rx_vlan_filter", "tx_vlan_insert"]
             );
         }
+    }
+
+    // What the driver would do in software, we do.
+    #[test]
+    fn what_is_sent_over_vhost_is_summed_here() {
+        let names = chosen(OffloadSet::ALL, true, false, "net_vhost");
+        assert!(!names.iter().any(|name| name.starts_with("tx_") && name.ends_with("_cksum")), "{names:?}");
+        assert!(names.contains(&"tx_vlan_insert".to_owned()) && names.contains(&"rx_udp_cksum".to_owned()));
     }
 
     // C01, U04: a verdict that nobody asked for is none.

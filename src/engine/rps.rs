@@ -13,7 +13,7 @@ mod steering;
 mod tests;
 
 use super::counters::{Counter, Tally};
-use crate::io::{BURST_MAX, Burst, DropReason, Nic, RxQueue, TxQueue, Waker};
+use crate::io::{BURST_MAX, Burst, DropReason, Nic, RxQueue, TxQueue, Waker, at_one_time};
 use ring::rings;
 pub use ring::{Receiver, Sender};
 pub use steering::Steering;
@@ -92,12 +92,16 @@ pub fn share<N: Nic>(
 }
 
 impl<N: Nic> Intake<N> {
-    /// Adds up to `max` packets for this worker to the empty `burst`. Returns how many there were, those for others included.
+    /// Adds packets for this worker to the empty `burst`, up to `max` in one call to the device, [at one time](at_one_time) up to twice that. Returns how many there were, those for others included.
     #[inline]
     pub(super) fn rx_burst(&mut self, burst: &mut Burst<N::Buf>, max: usize, tally: &mut Tally) -> usize {
         match self {
             Self::Queue(rx) => {
-                let received = rx.rx_burst(burst, max);
+                let mut received = rx.rx_burst(burst, max);
+                // A full burst is seldom the last. What is done once a burst is done once for both, and their answers leave together.
+                if received == max && received < at_one_time(max) {
+                    received += rx.rx_burst(burst, max);
+                }
                 if received > 0 {
                     tally.add(Counter::Rx, received as u64);
                 }

@@ -159,7 +159,7 @@ impl<P: BufPool> Sorter<'_, P> {
         }
     }
 
-    /// A packet of the burst yields one frame to send at most, so the transmit burst, empty before, has room.
+    /// A packet that was received yields one frame to send at most, so the transmit burst, empty before, has room.
     fn transmit(&mut self, buf: P::Buf) {
         *self.tx_bytes += buf.data().len() as u64;
         if let Err(buf) = self.tx_burst.push(buf) {

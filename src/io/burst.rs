@@ -3,6 +3,13 @@
 /// The most packets in one burst.
 pub const BURST_MAX: usize = 64;
 
+/// Packets that a worker takes in at one time, if one call to a device gives it `burst` at most: a call that gives as many is made once more,
+/// if there is room for what that may give.
+#[must_use]
+pub const fn at_one_time(burst: usize) -> usize {
+    if burst <= BURST_MAX / 2 { 2 * burst } else { burst }
+}
+
 /// What is known of all packets of a burst, so that nobody has to ask each of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Alike {
@@ -179,7 +186,7 @@ impl<B> Burst<B> {
     pub fn filled_with(&mut self, n: usize, alike: Alike) {
         let end = (self.len + n).min(BURST_MAX);
         debug_assert!(self.slots[self.len..end].iter().all(Option::is_some), "a driver filled with a hole");
-        self.alike = if self.len == 0 { alike } else { Alike::Unknown };
+        self.alike = if self.len == 0 || self.alike == alike { alike } else { Alike::Unknown };
         self.pushed = false;
         self.len = end;
     }
@@ -382,9 +389,12 @@ mod tests {
         burst.spare()[0] = Some(1);
         burst.filled_with(1, Alike::Plain);
         assert_eq!(burst.alike(), Alike::Plain);
-        assert!(burst.push(2).is_ok());
+        burst.spare()[0] = Some(2);
+        burst.filled_with(1, Alike::Plain);
+        assert_eq!(burst.alike(), Alike::Plain, "others that are like them");
+        assert!(burst.push(3).is_ok());
         assert_eq!(burst.alike(), Alike::Unknown);
-        assert_eq!(burst.drain().count(), 2);
+        assert_eq!(burst.drain().count(), 3);
         burst.spare()[0] = Some(3);
         burst.filled(1);
         burst.spare()[0] = Some(4);

@@ -34,7 +34,7 @@ pub use addressing6::{Addressing6, LinkLocal, StableSecret};
 pub use buf::{BufPool, ChecksumStatus, LARGE_ROOM, PacketBuf, RxMeta, TxChecksum, linearise};
 #[cfg(feature = "dpdk")]
 pub(crate) use buf::{CLIENT_LEN, client_bytes, client_of};
-pub use burst::{Alike, BURST_MAX, Burst, Drain};
+pub use burst::{Alike, BURST_MAX, Burst, Drain, at_one_time};
 pub use choice::{ConflictDetection, PmtuDiscovery, ReplyPath};
 pub use departure::Departure;
 pub use drop_reason::DropReason;

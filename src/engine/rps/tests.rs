@@ -40,6 +40,20 @@ fn queues_for_all_are_left_alone() {
     assert!(ends.iter().all(|ends| matches!(ends, (Intake::Queue(_), Exit::Queue(_)))));
 }
 
+// A call that fills what it was given room for is made once more; any other was the last.
+#[test]
+fn a_full_burst_is_followed_by_another() {
+    for (waiting, max, taken) in [(7, 8, 7), (8, 8, 8), (11, 8, 11), (20, 8, 16), (64, 32, 64), (64, 33, 33)]
+    {
+        let (device, _pool, mut ends) = shared(1, 1);
+        (0..waiting).for_each(|port| assert!(matches!(device.receive(&flow(port)), Reception::Queued(0))));
+        let (mut burst, mut tally) = (Burst::new(), Tally::default());
+        assert_eq!(ends[0].0.rx_burst(&mut burst, max, &mut tally), taken, "{waiting} by {max}");
+        assert_eq!((burst.len(), tally.get(Counter::Rx)), (taken, taken as u64));
+        assert!(taken <= at_one_time(max));
+    }
+}
+
 // Every flow has one worker, and every worker its share of flows, whoever has the queues.
 #[test]
 fn flows_are_shared_out_and_counted_at_both_ends() {
