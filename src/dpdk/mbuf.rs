@@ -11,6 +11,8 @@ use core::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use dpdk_sys as sys;
 
+use super::together::are_unique;
+
 use crate::io::{CLIENT_LEN, ChecksumStatus, PacketBuf, RxMeta, TxChecksum, client_bytes, client_of};
 
 /// An `rte_mbuf` and the duty to free it.
@@ -44,8 +46,8 @@ const fn rearm(data_off: u16, refcnt: u16, nb_segs: u16, port: u16) -> u64 {
     let [g, h] = port.to_ne_bytes();
     u64::from_ne_bytes([a, b, c, d, e, f, g, h])
 }
-const REARM_MASK: u64 = rearm(0, u16::MAX, u16::MAX, 0);
-const REARM_UNIQUE: u64 = rearm(0, 1, 1, 0);
+pub(super) const REARM_MASK: u64 = rearm(0, u16::MAX, u16::MAX, 0);
+pub(super) const REARM_UNIQUE: u64 = rearm(0, 1, 1, 0);
 
 /// Whether this word says: one reference, one segment.
 #[inline]
@@ -379,14 +381,7 @@ impl PacketBuf for Mbuf {
 
     #[inline]
     fn unique_four(four: [&mut Self; 4]) -> Option<[&mut [u8]; 4]> {
-        // As in `is_unique`, and as in `are_plain`.
-        let rearms = four
-            .each_ref()
-            .map(|buf| buf.atomic(sys::SHIM_MBUF_DATA_OFF).load(Ordering::Acquire) ^ REARM_UNIQUE);
-        let flags = four.each_ref().map(|buf| buf.ol_flags());
-        let (unlike, flags) =
-            (rearms.into_iter().fold(0, |a, b| a | b), flags.into_iter().fold(0, |a, b| a | b));
-        if unlike & REARM_MASK != 0 || has_any(flags, INDIRECT) {
+        if !are_unique(four.each_ref().map(|buf| &**buf)) {
             return None;
         }
         // SAFETY: as for `unique`, of each of the four, which are four handles.

@@ -1,9 +1,11 @@
 //! What several received mbufs are together: found out by one look at each, so that nobody has to ask each of them.
 
+use core::sync::atomic::{Ordering, fence};
+
 use dpdk_sys as sys;
 
 use super::Mbuf;
-use super::mbuf::{INDIRECT, REARM, TOLD, is_one};
+use super::mbuf::{INDIRECT, REARM, REARM_MASK, REARM_UNIQUE, TOLD, is_one};
 use crate::io::Alike;
 
 /// What several received mbufs are together: for each bit of `data_off, refcnt, nb_segs, port` and of the flags behind them, whether one
@@ -37,10 +39,7 @@ impl Together {
     /// With `buf`.
     #[inline(always)]
     pub(super) fn with(self, buf: &Mbuf) -> Self {
-        let words = buf.field::<u64>(sys::SHIM_MBUF_DATA_OFF).cast::<Aligned>();
-        // SAFETY: two words side by side (asserted above), aligned as such. If others have a handle, all that they do is to count
-        // themselves, and whatever is read of that says that they are there: volatile, as nothing is concluded from reading twice.
-        let its = unsafe { words.read_volatile() }.0;
+        let its = rearm_and_flags(buf);
         Self { any: or(self.any, its), all: and(self.all, its) }
     }
 
@@ -66,6 +65,26 @@ impl Together {
             Alike::Unknown
         }
     }
+}
+
+/// `data_off, refcnt, nb_segs, port` of `buf`, and its flags.
+#[inline(always)]
+fn rearm_and_flags(buf: &Mbuf) -> Words {
+    let words = buf.field::<u64>(sys::SHIM_MBUF_DATA_OFF).cast::<Aligned>();
+    // SAFETY: two words side by side (asserted above), aligned as such. If others have a handle, all that they do is to count
+    // themselves, and whatever is read of that says that they are there: volatile, as nothing is concluded from reading twice.
+    unsafe { words.read_volatile() }.0
+}
+
+/// Whether each of the four has one segment in a buffer of its own, and this one handle.
+#[inline(always)]
+pub(super) fn are_unique([a, b, c, d]: [&Mbuf; 4]) -> bool {
+    let unique = words([REARM_UNIQUE, 0]);
+    let unlike = |buf| xor(rearm_and_flags(buf), unique);
+    let unlike = or(or(unlike(a), unlike(b)), or(unlike(c), unlike(d)));
+    // As in `Mbuf::is_unique`: what a thread that has given up its handle did with the buffer happened before.
+    fence(Ordering::Acquire);
+    are_zeros(and(unlike, words([REARM_MASK, INDIRECT])))
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -95,13 +114,29 @@ mod sse2 {
     }
 
     #[inline(always)]
+    pub(super) fn xor(a: __m128i, b: __m128i) -> __m128i {
+        // SAFETY: every x86-64 has SSE2.
+        unsafe { _mm_xor_si128(a, b) }
+    }
+
+    #[inline(always)]
+    pub(super) fn are_zeros(words: __m128i) -> bool {
+        // SAFETY: every x86-64 has SSE2.
+        let zeros = unsafe { _mm_setzero_si128() };
+        // SAFETY: as above.
+        let equal = unsafe { _mm_cmpeq_epi8(words, zeros) };
+        // SAFETY: as above.
+        unsafe { _mm_movemask_epi8(equal) == 0xffff }
+    }
+
+    #[inline(always)]
     pub(super) fn and(a: __m128i, b: __m128i) -> __m128i {
         // SAFETY: every x86-64 has SSE2.
         unsafe { _mm_and_si128(a, b) }
     }
 }
 #[cfg(target_arch = "x86_64")]
-use sse2::{and, numbers, or, words};
+use sse2::{and, are_zeros, numbers, or, words, xor};
 
 #[cfg(not(target_arch = "x86_64"))]
 mod plain {
@@ -118,9 +153,17 @@ mod plain {
         [a | c, b | d]
     }
 
+    pub(super) const fn xor([a, b]: [u64; 2], [c, d]: [u64; 2]) -> [u64; 2] {
+        [a ^ c, b ^ d]
+    }
+
+    pub(super) const fn are_zeros([a, b]: [u64; 2]) -> bool {
+        a | b == 0
+    }
+
     pub(super) const fn and([a, b]: [u64; 2], [c, d]: [u64; 2]) -> [u64; 2] {
         [a & c, b & d]
     }
 }
 #[cfg(not(target_arch = "x86_64"))]
-use plain::{and, numbers, or, words};
+use plain::{and, are_zeros, numbers, or, words, xor};
