@@ -11,7 +11,8 @@ use super::found::Found;
 use super::four::bytes_of;
 use super::look_up::LookedUp;
 use super::reply::{self, turn_four4, turn_four6};
-use super::reply6;
+use super::reply6::{self, label_hash};
+use super::view6::View6;
 use super::wide::Wide;
 use crate::io::{PacketBuf, Parts, UdpPorts};
 use crate::stack::port_table::SocketId;
@@ -63,10 +64,8 @@ pub(super) fn echo<B: PacketBuf, W: Wide>(
         return 0;
     };
     let mut turned = wide.turn4(slots4, found, view);
-    if turned == v4 {
-        turned += turn(slots6, found.words(v4..all), |frames, parts| {
-            turn_four6(wide, frames, parts, view).map(drop)
-        });
+    if turned == v4 && !slots6.is_empty() {
+        turned += wide.turn6(slots6, found.words(v4..all), &view.v6);
     }
     let Some(slots) = slots.get_mut(..turned) else { return 0 };
     let bytes = if turned == found_all { bytes } else { bytes_of(slots, turned) };
@@ -104,6 +103,31 @@ pub(super) fn turn4<B: PacketBuf, W: Wide>(
     turn(slots, found.words(0..count), |[a, b, c, d], _| {
         let fronts = [a.first_chunk_mut()?, b.first_chunk_mut()?, c.first_chunk_mut()?, d.first_chunk_mut()?];
         wide.turn_found(fronts, checksums.next()?, line);
+        Some(())
+    })
+}
+
+/// Turns fours of IPv6 round, which were all sent to one of our addresses. Returns how many packets.
+// V13, RFC 6437 3: the label of the answer's flow, not the request's.
+#[inline(always)]
+pub(super) fn turn6<B: PacketBuf, W: Wide>(
+    wide: W,
+    slots: &mut [Option<B>],
+    words: &[u64],
+    view: &View6,
+) -> usize {
+    let first = slots.first().and_then(Option::as_ref).and_then(|buf| buf.data().first_chunk());
+    let Some(labels) = first.map(|head| view.labels_for(head)) else { return 0 };
+    if !W::HAS_LINES {
+        return turn(slots, words, |frames, parts| {
+            turn_four6(wide, frames, parts, view, |_| labels.clone()).map(drop)
+        });
+    }
+    let line = &view.line;
+    turn(slots, words, |[a, b, c, d], _| {
+        let fronts = [a.first_chunk_mut()?, b.first_chunk_mut()?, c.first_chunk_mut()?, d.first_chunk_mut()?];
+        let hashes = fronts.each_ref().map(|front| label_hash(front, &labels));
+        wide.turn_found6(fronts, hashes, line);
         Some(())
     })
 }

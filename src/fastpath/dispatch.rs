@@ -212,11 +212,12 @@ pub(super) mod v3 {
     use crate::fastpath::four::Front;
     use crate::fastpath::head::Words;
     use crate::fastpath::line::Line;
+    use crate::fastpath::line6::Line6;
+    use crate::fastpath::view6::View6;
     use crate::fastpath::wide::{
-        FRONT6, Fronts, Fronts6, Heads, Heads6, IP_AT, IP_HEADER, Sums, UDP_AT, UDP_IN_FRONT, UDP6, UP_TO,
-        up_to,
+        FRONT6, Fronts, Fronts6, Heads, IP_AT, IP_HEADER, Sums, UDP_AT, UDP_IN_FRONT, UDP6, UP_TO, up_to,
     };
-    use crate::fastpath::{View, alikes, four, v3_four, v4_four};
+    use crate::fastpath::{View, alikes, four, v3_four, v4_four, v4_four6};
     use crate::io::{Alike, PacketBuf};
 
     /// Holding one proves that this CPU has them: it is made only where the whole function was compiled for them; and so it is, if `LINES`, with
@@ -238,13 +239,27 @@ pub(super) mod v3 {
             found: &mut Found,
         ) -> Front {
             match (LINES, view.is_alone()) {
-                // SAFETY: whoever holds such a `V3` runs on a CPU that has what is enabled there.
-                (true, true) => unsafe { find_v4::<B, false>(level, slots, alike, view, found) },
-                // SAFETY: as above.
-                (true, false) => unsafe { find_v4::<B, true>(level, slots, alike, view, found) },
+                (true, true) => find_apart::<B, false>(level, slots, alike, view, found),
+                (true, false) => find_apart::<B, true>(level, slots, alike, view, found),
                 (false, true) => four::find::<B, Self, false>(level, self, slots, alike, view, found),
-                // SAFETY: as above.
-                (false, false) => unsafe { find_several_v3(level, slots, alike, view, found) },
+                (false, false) => find_several_apart(level, slots, alike, view, found),
+            }
+        }
+
+        #[inline(always)]
+        fn find6<B: PacketBuf>(
+            self,
+            level: Level,
+            slots: &[Option<B>],
+            alike: Alike,
+            view: &View6,
+            before: Front,
+            found: &mut Found,
+        ) -> Front {
+            if LINES {
+                find6_apart(level, slots, alike, view, before, found)
+            } else {
+                four::find6(level, self, slots, alike, view, before, found)
             }
         }
 
@@ -255,6 +270,16 @@ pub(super) mod v3 {
                 unsafe { turn4_v4(slots, found, view) }
             } else {
                 alikes::turn4(self, slots, found, view)
+            }
+        }
+
+        #[inline(always)]
+        fn turn6<B: PacketBuf>(self, slots: &mut [Option<B>], words: &[u64], view: &View6) -> usize {
+            if LINES {
+                // SAFETY: as above.
+                unsafe { turn6_v4(slots, words, view) }
+            } else {
+                alikes::turn6(self, slots, words, view)
             }
         }
 
@@ -285,7 +310,7 @@ pub(super) mod v3 {
                 unsafe { v4_four::four::<SEVERAL>(level, frames, fronts, sums, heads, places) }
             } else {
                 // SAFETY: as above.
-                unsafe { v3_four::four::<SEVERAL>(level, frames, fronts, sums, heads, places) }
+                unsafe { v3_four::four::<SEVERAL, false>(level, frames, fronts, sums, heads, places) }
             }
         }
 
@@ -296,11 +321,16 @@ pub(super) mod v3 {
             frames: [&[u8]; 4],
             fronts: Fronts6<'_>,
             sums: Sums,
-            to: (&Heads6, &[u8; FRONT6]),
+            to: (&View6, &[u8; FRONT6]),
             places: Places<'_>,
         ) -> bool {
-            // SAFETY: as above.
-            unsafe { v3_four::four6(level, frames, fronts, sums, to, places) }
+            if LINES {
+                // SAFETY: as above.
+                unsafe { v4_four6::four6(level, frames, fronts, sums, to, places) }
+            } else {
+                // SAFETY: as above.
+                unsafe { v3_four::four6::<false>(level, frames, fronts, sums, to, places) }
+            }
         }
 
         #[inline(always)]
@@ -318,9 +348,17 @@ pub(super) mod v3 {
         }
 
         #[inline(always)]
-        fn turn6(self, head: &mut [u8; HEAD6], link: &[u8; 16], word: u64) {
+        fn turn_one6(self, head: &mut [u8; HEAD6], link: &[u8; 16], word: u64) {
             // SAFETY: as above.
-            unsafe { turn6(head, link, word) }
+            unsafe { turn_one6(head, link, word) }
+        }
+
+        #[inline(always)]
+        fn turn_found6(self, fronts: [&mut [u8; FRONT6]; 4], hashes: [u64; 4], line: &Line6) {
+            if LINES {
+                // SAFETY: as of `four`.
+                unsafe { v4_four6::turn(fronts, hashes, line) }
+            }
         }
 
         #[inline(always)]
@@ -336,10 +374,48 @@ pub(super) mod v3 {
         }
     }
 
-    // Functions of their own, so that each loop has the registers to itself. With vectors of 32 bytes that was slower.
+    // Functions of their own, so that each loop has the registers to itself. With vectors of 32 bytes that was slower. That a function with
+    // features is not to be inlined is not something that rustc holds to (1.95), but into one without them it cannot be: hence two.
+
+    #[inline(never)]
+    fn find_apart<B: PacketBuf, const SEVERAL: bool>(
+        level: Level,
+        slots: &[Option<B>],
+        alike: Alike,
+        view: &View,
+        found: &mut Found,
+    ) -> Front {
+        // SAFETY: it is called where somebody holds a `V3` that `HAS_LINES`: the CPU has what is enabled there.
+        unsafe { find_v4::<B, SEVERAL>(level, slots, alike, view, found) }
+    }
+
+    // So the one for a single address, which is inlined, stays as it is.
+    #[inline(never)]
+    fn find_several_apart<B: PacketBuf>(
+        level: Level,
+        slots: &[Option<B>],
+        alike: Alike,
+        view: &View,
+        found: &mut Found,
+    ) -> Front {
+        // SAFETY: it is called where somebody holds a `V3`: the CPU has what is enabled there.
+        unsafe { find_several_v3(level, slots, alike, view, found) }
+    }
+
+    #[inline(never)]
+    fn find6_apart<B: PacketBuf>(
+        level: Level,
+        slots: &[Option<B>],
+        alike: Alike,
+        view: &View6,
+        before: Front,
+        found: &mut Found,
+    ) -> Front {
+        // SAFETY: as above.
+        unsafe { find6_v4(level, slots, alike, view, before, found) }
+    }
 
     #[target_feature(enable = "avx2,bmi1,bmi2,movbe,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-    #[inline(never)]
     fn find_v4<B: PacketBuf, const SEVERAL: bool>(
         level: Level,
         slots: &[Option<B>],
@@ -350,9 +426,7 @@ pub(super) mod v3 {
         four::find::<B, V3<true>, SEVERAL>(level, V3(()), slots, alike, view, found)
     }
 
-    // So the one for a single address, which is inlined, stays as it is.
     #[target_feature(enable = "avx2,bmi1,bmi2,movbe,popcnt")]
-    #[inline(never)]
     fn find_several_v3<B: PacketBuf>(
         level: Level,
         slots: &[Option<B>],
@@ -367,6 +441,24 @@ pub(super) mod v3 {
     #[inline(never)]
     fn turn4_v4<B: PacketBuf>(slots: &mut [Option<B>], found: &mut Found, view: &View) -> usize {
         alikes::turn4(V3::<true>(()), slots, found, view)
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,movbe,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+    fn find6_v4<B: PacketBuf>(
+        level: Level,
+        slots: &[Option<B>],
+        alike: Alike,
+        view: &View6,
+        before: Front,
+        found: &mut Found,
+    ) -> Front {
+        four::find6(level, V3::<true>(()), slots, alike, view, before, found)
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,movbe,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+    #[inline(never)]
+    fn turn6_v4<B: PacketBuf>(slots: &mut [Option<B>], words: &[u64], view: &View6) -> usize {
+        alikes::turn6(V3::<true>(()), slots, words, view)
     }
 
     #[inline(always)]
@@ -459,7 +551,7 @@ pub(super) mod v3 {
 
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn turn6(head: &mut [u8; HEAD6], link: &[u8; 16], word: u64) {
+    fn turn_one6(head: &mut [u8; HEAD6], link: &[u8; 16], word: u64) {
         let macs = _mm_setr_epi8(6, 7, 8, 9, 10, 11, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
         let first = _mm_shuffle_epi8(load16::<0, HEAD6>(head), macs);
         // SAFETY: 16 bytes, which need no alignment.
@@ -537,6 +629,13 @@ pub(super) mod v4 {
         const { assert!(size_of::<[N; LEN]>() == 64) };
         // SAFETY: 64 bytes, which need no alignment.
         unsafe { _mm512_loadu_si512(line.as_ptr().cast()) }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    pub(in crate::fastpath) fn store_line(to: &mut [u8; 64], line: __m512i) {
+        // SAFETY: room for 64 bytes, which need no alignment.
+        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), line) };
     }
 
     /// Fewer bytes than a line has: zeros are behind them.

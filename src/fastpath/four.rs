@@ -11,6 +11,7 @@ use super::dispatch::Level;
 use super::found::{Found, Places};
 use super::head::Words;
 use super::look_up::look_up;
+use super::view6::View6;
 use super::wide::{FRONT, FRONT6, Sums, Wide};
 use crate::io::{Alike, ChecksumStatus, Drain, PacketBuf};
 
@@ -36,7 +37,11 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
 ) -> u64 {
     let slots = packets.as_slice();
     let v4 = wide.find(level, slots, alike, lookup.view, found);
-    let all = find6(level, wide, slots, alike, lookup, v4, found);
+    let all = if slots.len() < v4.count + 4 {
+        v4
+    } else {
+        wide.find6(level, slots, alike, &lookup.view.v6, v4, found)
+    };
     if all.count == 0 {
         return 0;
     }
@@ -95,39 +100,32 @@ fn are_between(fronts: [&[u8; FRONT]; 4], view: &View) -> bool {
 
 /// The same behind `before`, of plain IPv6 to whichever of our addresses the first of them is.
 #[inline(always)]
-fn find6<B: PacketBuf, W: Wide>(
+pub(super) fn find6<B: PacketBuf, W: Wide>(
     level: Level,
     wide: W,
     slots: &[Option<B>],
     alike: Alike,
-    lookup: Lookup<'_>,
+    view: &View6,
     before: Front,
     found: &mut Found,
 ) -> Front {
     let first = slots.get(before.count).and_then(Option::as_ref).map(B::data);
     let Some(first) = first.filter(|frame| is_ipv6(frame)) else { return before };
-    let Some(first) = first.first_chunk().filter(|first| is_to_us(first, lookup)) else { return before };
-    let heads = &lookup.view.v6.heads;
+    let Some(first) = first.first_chunk().filter(|first| is_to_us(first, view)) else { return before };
     each_four(slots, before, found, |bufs, places| {
         let sums = sums::<B, false>(alike, bufs)?;
         let frames = bufs.map(B::data);
         let [a, b, c, d] = frames;
         let fronts: [&[u8; FRONT6]; 4] =
             [a.first_chunk()?, b.first_chunk()?, c.first_chunk()?, d.first_chunk()?];
-        let is_own =
-            |front: &&[u8; FRONT6]| lookup.view.v6.is_own([front.load64::<22>(), front.load64::<30>()]);
-        if fronts.iter().any(is_own) {
-            return None;
-        }
-        wide.four6(level, frames, fronts, sums, (heads, first), places).then(|| bytes_in(frames))
+        wide.four6(level, frames, fronts, sums, (view, first), places).then(|| bytes_in(frames))
     })
 }
 
 /// Whether the frame is for an address of ours.
 #[inline(always)]
-fn is_to_us(front: &[u8; FRONT6], lookup: Lookup<'_>) -> bool {
-    let dst = [front.load64::<38>(), front.load64::<46>()];
-    lookup.view.v6.is_on() && lookup.view.v6.is_own(dst)
+fn is_to_us(front: &[u8; FRONT6], view: &View6) -> bool {
+    view.is_on() && view.is_own([front.load64::<38>(), front.load64::<46>()])
 }
 
 /// Goes through the fours of `slots` behind `before`, as long as `check` says how many bytes they are.
@@ -159,9 +157,22 @@ fn sums<B: PacketBuf, const IP: bool>(alike: Alike, four: [&B; 4]) -> Option<Sum
     match alike {
         Alike::Plain => Some(Sums::All),
         Alike::Summed => Some(Sums::None),
-        Alike::Unknown if B::are_plain(four) => Some(Sums::All),
-        Alike::Unknown => four.into_iter().all(is_summed::<B, IP>).then_some(Sums::None),
+        Alike::Unknown => {
+            let [a, b, c, d] = four;
+            sums_of::<B, IP>(a, b, c, d)
+        }
     }
+}
+
+/// The same of what is not known to be alike: asked of each four.
+#[cold]
+#[inline(never)]
+fn sums_of<B: PacketBuf, const IP: bool>(a: &B, b: &B, c: &B, d: &B) -> Option<Sums> {
+    let four = [a, b, c, d];
+    if B::are_plain(four) {
+        return Some(Sums::All);
+    }
+    four.into_iter().all(is_summed::<B, IP>).then_some(Sums::None)
 }
 
 /// Whether a packet is plain but for the device's word that its checksums are right: that of UDP, and if `IP` that of IP.

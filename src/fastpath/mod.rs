@@ -22,6 +22,7 @@ mod found;
 mod four;
 mod head;
 mod line;
+mod line6;
 #[cfg(target_arch = "x86_64")]
 mod long_sum;
 mod look_up;
@@ -34,6 +35,8 @@ mod tagged_reply;
 mod v3_four;
 #[cfg(target_arch = "x86_64")]
 mod v4_four;
+#[cfg(target_arch = "x86_64")]
+mod v4_four6;
 mod view6;
 mod wide;
 

@@ -2,10 +2,13 @@
 
 use core::net::Ipv4Addr;
 
+use super::accept6::HEAD6;
 use super::head::Words;
+use super::view6::View6;
 use super::wide::{FRONT, Wide};
 use super::{HEAD, MAC_MASK, View, fold, reply6, tagged_reply};
 use crate::io::{Cast, PacketBuf, Parts, PayloadSum};
+use crate::stack::flow_label::FlowLabelsFrom;
 use crate::stack::interface::Interfaces;
 use crate::wire::checksum::udp_nonzero;
 use crate::wire::ethernet::MIN_FRAME;
@@ -102,7 +105,8 @@ fn turn_four<B: PacketBuf, W: Wide, R: Request<B>>(wide: W, four: &mut [R; 4], v
     if are_like(WHOLE) && longest <= u64::from(view.udp_len_max) {
         turn_four4(wide, B::unique_four([a.buf()?, b.buf()?, c.buf()?, d.buf()?])?, parts, view)
     } else if are_like(reply6::WHOLE) && longest <= u64::from(view.v6.udp_len_max) {
-        turn_four6(wide, B::unique_four([a.buf()?, b.buf()?, c.buf()?, d.buf()?])?, parts, view)
+        let frames = B::unique_four([a.buf()?, b.buf()?, c.buf()?, d.buf()?])?;
+        turn_four6(wide, frames, parts, &view.v6, |head| view.v6.labels_for(head))
     } else {
         None
     }
@@ -129,19 +133,22 @@ pub(super) fn turn_four4<W: Wide>(
     Some(bytes)
 }
 
+/// `labels` are those that the answer to the request with such a head has one of.
 #[inline(always)]
 pub(super) fn turn_four6<W: Wide>(
     wide: W,
     frames: [&mut [u8]; 4],
     parts: [Parts; 4],
-    view: &View,
+    view: &View6,
+    labels: impl Fn(&[u8; HEAD6]) -> FlowLabelsFrom,
 ) -> Option<u64> {
     debug_assert!(are_whole(&frames, parts, 54), "a frame is no longer whole");
     let bytes = frames.iter().map(|frame| frame.len() as u64).sum();
     let [a, b, c, d] = frames;
     let heads = [a.first_chunk_mut()?, b.first_chunk_mut()?, c.first_chunk_mut()?, d.first_chunk_mut()?];
     for (head, parts) in heads.into_iter().zip(parts) {
-        reply6::turn(wide, head, parts.udp_len(), view);
+        let labels = labels(head);
+        reply6::turn(wide, head, parts.udp_len(), view, &labels);
     }
     Some(bytes)
 }

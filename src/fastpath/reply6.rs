@@ -4,9 +4,10 @@ use super::View;
 use super::accept6::HEAD6;
 use super::head::Words;
 use super::reply::turn_macs;
-use super::view6::{Addr6, addr, words};
+use super::view6::{Addr6, View6, addr, words};
 use super::wide::Wide;
 use crate::io::{Cast, PacketBuf, Parts, PayloadSum};
+use crate::stack::flow_label::{FlowLabelsFrom, label_of};
 use crate::stack::interface::Interfaces;
 use crate::wire::checksum::{Sum, udp_nonzero};
 use crate::wire::ipv6::NEXT_HEADER_UDP;
@@ -26,22 +27,33 @@ pub(super) fn in_place_whole<W: Wide>(wide: W, frame: &mut [u8], parts: Parts, v
         return false;
     }
     let Some(head) = frame.first_chunk_mut::<HEAD6>() else { return false };
-    turn(wide, head, udp_len, view);
+    let labels = view.v6.labels_for(head);
+    turn(wide, head, udp_len, &view.v6, &labels);
     true
 }
 
-/// Turns the head of a plain request with this UDP length round.
+/// Turns the head of a plain request with this UDP length round, whose answer has one of these labels.
 #[inline(always)]
-pub(super) fn turn<W: Wide>(wide: W, head: &mut [u8; HEAD6], udp_len: u16, view: &View) {
-    let peer = [head.load64::<22>(), head.load64::<30>()];
-    let own = [head.load64::<38>(), head.load64::<46>()];
-    let ports = head.load32::<54>().rotate_left(16);
-    let label = view.v6.labels.of(addr(own), addr(peer), NEXT_HEADER_UDP, ports.to_le_bytes());
-    let word = u64::from((0x6000_0000 | label).swap_bytes())
+pub(super) fn turn<W: Wide>(
+    wide: W,
+    head: &mut [u8; HEAD6],
+    udp_len: u16,
+    view: &View6,
+    labels: &FlowLabelsFrom,
+) {
+    // V13, RFC 6437 3: the label of the answer's flow, not the request's.
+    let word = u64::from((0x6000_0000 | label_of(label_hash(head, labels))).swap_bytes())
         | u64::from(udp_len.swap_bytes()) << 32
         | u64::from(NEXT_HEADER_UDP) << 48
-        | u64::from(view.v6.hop_limit) << 56;
-    wide.turn6(head, &view.v6.link, word);
+        | u64::from(view.hop_limit) << 56;
+    wide.turn_one6(head, &view.link, word);
+}
+
+/// What the flow label of the answer to the request with this head is made of.
+#[inline(always)]
+pub(super) fn label_hash<const LEN: usize>(head: &[u8; LEN], labels: &FlowLabelsFrom) -> u64 {
+    let peer = [head.load64::<22>(), head.load64::<30>()];
+    labels.hash(addr(peer), head.load32::<54>().rotate_left(16).to_le_bytes())
 }
 
 /// As its like for IPv4, which has handed on what is of another shape.

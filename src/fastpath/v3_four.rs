@@ -16,6 +16,7 @@ use super::dispatch::v3::{
 };
 use super::found::Places;
 use super::head::Words;
+use super::view6::{View6, source};
 use super::wide::{FRONT, FRONT6, Fronts, Fronts6, Heads, Heads6, Sums, UDP_AT, UDP_IN_FRONT};
 use crate::io::Parts;
 
@@ -80,7 +81,7 @@ fn unlike(same: __m256i, [a, b, c, d]: [__m256i; 4]) -> __m256i {
 /// See [`Wide::four`](super::wide::Wide::four).
 #[target_feature(enable = "avx2")]
 #[inline]
-pub(super) fn four<const SEVERAL: bool>(
+pub(super) fn four<const SEVERAL: bool, const LINES: bool>(
     level: Level,
     frames: [&[u8]; 4],
     fronts: Fronts<'_>,
@@ -89,11 +90,11 @@ pub(super) fn four<const SEVERAL: bool>(
     places: Places<'_>,
 ) -> bool {
     let [a, b, c, d] = frames;
-    let Some((four, dst)) = heads::<SEVERAL>(&fronts, lens_of(frames), like) else { return false };
+    let Some((four, dst)) = heads::<SEVERAL, LINES>(&fronts, lens_of(frames), like) else { return false };
     // The half of our own address that is not among the first bytes.
     let half = if SEVERAL { _mm_srli_epi32::<16>(dst) } else { all_are(like.own.addr >> 16) };
     let behind = |lens| rests_of::<34>(level, a, b, c, d, lens);
-    if sums == Sums::All && !are_right(&fronts, &four, half, behind) {
+    if sums == Sums::All && !are_right::<LINES>(&fronts, &four, half, behind) {
         return false;
     }
     note(four, like.parts, places);
@@ -104,7 +105,11 @@ pub(super) fn four<const SEVERAL: bool>(
 #[target_feature(enable = "avx2")]
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the bits are what is wanted")]
-fn heads<const SEVERAL: bool>(fronts: &Fronts<'_>, lens: __m128i, like: &Heads) -> Option<(Four, __m128i)> {
+fn heads<const SEVERAL: bool, const LINES: bool>(
+    fronts: &Fronts<'_>,
+    lens: __m128i,
+    like: &Heads,
+) -> Option<(Four, __m128i)> {
     let first = unlike(load_all(&like.first), fronts.map(|front| load::<0, FRONT>(front)));
     let [src, dst, ports, len_and_sum] = columns::<26, FRONT>(fronts);
     // To our address. Not from our own MAC, or one that ends like it. I07 to I11: from one host, and not from us. 1 to 223, but for
@@ -218,7 +223,7 @@ fn each_half([a, b, c, d]: [__m256i; 4]) -> __m256i {
 #[target_feature(enable = "avx2")]
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "26 bytes")]
-pub(super) fn rests(udp_len: __m128i, of: impl FnOnce([u32; 4]) -> [u32; 4]) -> __m128i {
+fn rests(udp_len: __m128i, of: impl FnOnce([u32; 4]) -> [u32; 4]) -> __m128i {
     let is_long = _mm_cmpgt_epi32(udp_len, all_are(UDP_IN_FRONT as u32));
     if _mm_testz_si128(is_long, is_long) == 1 { _mm_setzero_si128() } else { of_each(of(to_each(udp_len))) }
 }
@@ -247,7 +252,7 @@ pub(super) fn rests_of<const UDP: usize>(
 /// Whether both sums of each are right, to addresses of which this is the other `half`. I02, RFC 1122 3.2.1.2; U04, RFC 1122 4.1.3.4.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn are_right(
+fn are_right<const LINES: bool>(
     fronts: &Fronts<'_>,
     four: &Four,
     half: __m128i,
@@ -297,17 +302,23 @@ fn are_folded_right(sums: __m256i) -> bool {
 /// See [`Wide::four6`](super::wide::Wide::four6).
 #[target_feature(enable = "avx2")]
 #[inline]
-pub(super) fn four6(
+pub(super) fn four6<const LINES: bool>(
     level: Level,
     frames: [&[u8]; 4],
     fronts: Fronts6<'_>,
     sums: Sums,
-    (like, first): (&Heads6, &[u8; FRONT6]),
+    (view, first): (&View6, &[u8; FRONT6]),
     places: Places<'_>,
 ) -> bool {
+    if fronts.iter().any(|front| view.is_own(source(front))) {
+        return false;
+    }
     let [a, b, c, d] = frames;
-    let Some(four) = heads6(&fronts, lens_of(frames), like, first) else { return false };
-    if sums == Sums::All && !are_right6(&fronts, &four, |lens| rests_of::<54>(level, a, b, c, d, lens)) {
+    let like = &view.heads;
+    let Some(four) = heads6::<LINES>(&fronts, lens_of(frames), like, first) else { return false };
+    if sums == Sums::All
+        && !are_right6::<LINES>(&fronts, &four, |lens| rests_of::<54>(level, a, b, c, d, lens))
+    {
         return false;
     }
     note(four, like.parts, places);
@@ -317,7 +328,12 @@ pub(super) fn four6(
 #[target_feature(enable = "avx2")]
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the bits are what is wanted")]
-fn heads6(fronts: &Fronts6<'_>, lens: __m128i, like: &Heads6, to: &[u8; FRONT6]) -> Option<Four> {
+fn heads6<const LINES: bool>(
+    fronts: &Fronts6<'_>,
+    lens: __m128i,
+    like: &Heads6,
+    to: &[u8; FRONT6],
+) -> Option<Four> {
     let first = unlike(load_all(&like.first), fronts.map(|front| load::<0, FRONT6>(front)));
     let addrs = unlike(load::<22, FRONT6>(to), fronts.map(|front| load::<22, FRONT6>(front)));
 
@@ -347,7 +363,11 @@ fn heads6(fronts: &Fronts6<'_>, lens: __m128i, like: &Heads6, to: &[u8; FRONT6])
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn are_right6(fronts: &Fronts6<'_>, four: &Four, behind: impl FnOnce([u32; 4]) -> [u32; 4]) -> bool {
+fn are_right6<const LINES: bool>(
+    fronts: &Fronts6<'_>,
+    four: &Four,
+    behind: impl FnOnce([u32; 4]) -> [u32; 4],
+) -> bool {
     // Of 16 words of addresses, and 13 of UDP.
     const ALL_LESS: u32 = 29 * LESS;
     let (less, one) = (_mm256_set1_epi16(i16::MIN), _mm256_set1_epi16(1));

@@ -6,13 +6,13 @@
 use core::arch::x86_64::*;
 
 use super::dispatch::Level;
-use super::dispatch::v3::store_each;
+use super::dispatch::v3::{of_each, store_each, to_each};
 use super::dispatch::v4::{load_line, load_part, store_part};
 use super::found::Places;
 use super::head::Words;
 use super::line::{Line, SEEN, TURNED};
-use super::v3_four::{self, Four, all_are, lens_of, note, rests, rests_of, swapped, whole};
-use super::wide::{FRONT, Fronts, Heads, Sums, UDP_IN_FRONT};
+use super::v3_four::{self, Four, all_are, lens_of, note, rests_of, swapped, whole};
+use super::wide::{FRONT, Fronts, Heads, IP_AT, Sums, UDP_IN_FRONT};
 
 /// The words of 32 bits that a permutation takes of two fronts, those of the second from 16 on: of each fourth of a vector, the lower half is for one
 /// column and the upper half for another. The lower columns are the source, ports, UDP's length and checksum, and IP's length; the upper ones
@@ -42,7 +42,7 @@ pub(super) fn four<const SEVERAL: bool>(
     places: Places<'_>,
 ) -> bool {
     let line = &like.line;
-    let lines = fronts.map(|front| front.last_chunk::<SEEN>().map_or_else(|| zero(), |seen| load_part(seen)));
+    let lines = fronts.map(|front| line_of(front));
     if !are_like::<SEVERAL>(&fronts, lines, line) {
         return false;
     }
@@ -56,7 +56,18 @@ pub(super) fn four<const SEVERAL: bool>(
     // U01: nor is it known yet that there is room for UDP's header.
     if _mm_cmplt_epu32_mask(four.udp_len, all_are(UDP_IN_FRONT as u32)) != 0 {
         let [a, b, c, d] = frames;
-        return by_halves::<SEVERAL>(level, a, b, c, d, sums, like, places);
+        return by_halves::<SEVERAL>(
+            level,
+            a,
+            b,
+            c,
+            d,
+            sums,
+            like,
+            places.words,
+            places.ports,
+            places.src_sums,
+        );
     }
     let halves = _mm512_and_si512(others, _mm512_set1_epi32(0xffff));
     let src_sums = _mm512_add_epi32(halves, _mm512_srli_epi32::<16>(others));
@@ -66,22 +77,38 @@ pub(super) fn four<const SEVERAL: bool>(
     } else {
         src_sums
     };
-    let [f, g, h, i] = frames;
-    let rests = || rests(four.udp_len, |lens| rests_of::<34>(level, f, g, h, i, lens));
-    if sums == Sums::All && !are_right(lines, columns, src_sums, four.udp_len, line, rests) {
-        return false;
+    if sums == Sums::All {
+        let is_right = if _mm_cmpgt_epu32_mask(four.udp_len, all_are(UDP_IN_FRONT as u32)) == 0 {
+            are_right(lines, columns, src_sums, line, zero())
+        } else {
+            let [a, b, c, d] = frames;
+            are_long_right(level, a, b, c, d, columns, src_sums, line)
+        };
+        if !is_right {
+            return false;
+        }
     }
     store_each(places.src_sums, _mm512_extracti32x4_epi32::<2>(src_sums));
     note(four, like.parts, places);
     true
 }
 
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+fn line_of(frame: &[u8]) -> __m512i {
+    frame
+        .get(IP_AT..)
+        .and_then(|rest| rest.first_chunk::<SEEN>())
+        .map_or_else(|| zero(), |seen| load_part(seen))
+}
+
 /// The same where a datagram ends before its front does: what is behind it is not summed.
 #[target_feature(enable = "avx2")]
+#[cold]
 #[inline(never)]
 #[expect(
     clippy::too_many_arguments,
-    reason = "in an array, the frames would be stored for every four that there are"
+    reason = "what is in an array would be stored for every four that there are"
 )]
 fn by_halves<const SEVERAL: bool>(
     level: Level,
@@ -91,16 +118,19 @@ fn by_halves<const SEVERAL: bool>(
     d: &[u8],
     sums: Sums,
     like: &Heads,
-    places: Places<'_>,
+    words: &mut [u64; 4],
+    ports: &mut [u32; 4],
+    src_sums: &mut [u32; 4],
 ) -> bool {
+    let places = Places { words, ports, src_sums };
     let fronts = [a.first_chunk(), b.first_chunk(), c.first_chunk(), d.first_chunk()];
     let [Some(e), Some(f), Some(g), Some(h)] = fronts else { return false };
-    v3_four::four::<SEVERAL>(level, [a, b, c, d], [e, f, g, h], sums, like, places)
+    v3_four::four::<SEVERAL, true>(level, [a, b, c, d], [e, f, g, h], sums, like, places)
 }
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn zero() -> __m512i {
+pub(super) fn zero() -> __m512i {
     _mm512_setzero_si512()
 }
 
@@ -163,18 +193,31 @@ fn look_at<const SEVERAL: bool>(
     Some(Four { src, ports, udp_len, whole: whole(at_end, ports) })
 }
 
-/// Whether both sums of each are right. I02, RFC 1122 3.2.1.2; U04, RFC 1122 4.1.3.4.
+/// The same where a datagram has more than its front. By itself, as nothing that the front is looked at with outlives a call.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2")]
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "26 bytes")]
-fn are_right(
-    lines: [__m512i; 4],
+#[cold]
+#[inline(never)]
+#[expect(clippy::too_many_arguments, reason = "as above")]
+fn are_long_right(
+    level: Level,
+    a: &[u8],
+    b: &[u8],
+    c: &[u8],
+    d: &[u8],
     columns: __m512i,
     src_sums: __m512i,
-    udp_len: __m128i,
     line: &Line,
-    behind: impl FnOnce() -> __m128i,
 ) -> bool {
+    let lens = to_each(swapped(_mm512_extracti32x4_epi32::<2>(columns)));
+    let behind = of_each(rests_of::<34>(level, a, b, c, d, lens));
+    let lines = [a, b, c, d].map(|frame| line_of(frame));
+    are_right(lines, columns, src_sums, line, _mm512_inserti32x4::<2>(zero(), behind))
+}
+
+/// Whether both sums of each are right, with what is `behind` the front of each. I02, RFC 1122 3.2.1.2; U04, RFC 1122 4.1.3.4.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2")]
+#[inline]
+fn are_right(lines: [__m512i; 4], columns: __m512i, src_sums: __m512i, line: &Line, behind: __m512i) -> bool {
     let (less, words) = (_mm512_set1_epi16(i16::MIN), load_line(&Line::WORDS));
     let [a, b, c, d] = lines.map(|line| _mm512_madd_epi16(_mm512_xor_si512(line, less), words));
     let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
@@ -187,11 +230,7 @@ fn are_right(
     let len = _mm512_and_si512(columns, _mm512_set1_epi32(0xffff));
     let pseudo = _mm512_maskz_add_epi32(OF_UDP, src_sums, len);
     let sums = _mm512_add_epi32(_mm512_add_epi32(sums, load_line(&line.lacks)), pseudo);
-    let sums = if _mm_cmpgt_epu32_mask(udp_len, all_are(UDP_IN_FRONT as u32)) == 0 {
-        sums
-    } else {
-        _mm512_add_epi32(sums, _mm512_inserti32x4::<2>(zero(), behind()))
-    };
+    let sums = _mm512_add_epi32(sums, behind);
     // Each less than 2^21: if it is right, one fold leaves 0xffff, and of nothing else.
     let low = _mm512_set1_epi32(0xffff);
     let folded = _mm512_add_epi32(_mm512_and_si512(sums, low), _mm512_srli_epi32::<16>(sums));

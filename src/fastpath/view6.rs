@@ -2,12 +2,16 @@
 
 use core::net::Ipv6Addr;
 
+use super::accept6::HEAD6;
+use super::head::Words;
+use super::line6::Line6;
 use super::mac_word;
 use super::own_set::OwnSet;
-use super::wide::{Heads6, link6_of};
+use super::wide::{FRONT6, Heads6, link6_of};
 use crate::io::InterfaceId;
-use crate::stack::flow_label::FlowLabels;
+use crate::stack::flow_label::{FlowLabels, FlowLabelsFrom};
 use crate::stack::interface::Interface;
+use crate::wire::ipv6::NEXT_HEADER_UDP;
 
 /// EtherType, and version 6 behind it, in the word from the EtherType on under [`TYPE_MASK`].
 const IPV6: u64 = 0x0060_dd86;
@@ -50,6 +54,8 @@ pub(super) struct View6 {
     pub(super) link: [u8; 16],
     /// What fours are compared with.
     pub(super) heads: Heads6,
+    /// What they are turned round by.
+    pub(super) line: Line6,
 }
 
 impl View6 {
@@ -65,21 +71,24 @@ impl View6 {
             labels,
             link: link6_of(0),
             heads: Heads6::of(0, InterfaceId(0)),
+            line: Line6::of(0, 0, 0),
         }
     }
 
     /// Of `interface`.
     pub(super) fn of(interface: &Interface) -> Self {
         let own: Vec<Addr6> = interface.v6.addresses().iter().map(|own| words(own.addr())).collect();
+        let likely = own.iter().fold(0, |bits, [_, low]| bits | bit(*low));
         let mut view = Self {
             ipv6: if interface.v6.is_on { IPV6 } else { u64::MAX },
-            likely: own.iter().fold(0, |bits, [_, low]| bits | bit(*low)),
+            likely,
             own: OwnSet::of(own),
             udp_len_max: 0,
             hop_limit: interface.v6.hop_limit,
             labels: interface.flow_labels.clone(),
             link: link6_of(mac_word(interface.mac)),
             heads: Heads6::of(mac_word(interface.mac), interface.id),
+            line: Line6::of(mac_word(interface.mac), interface.v6.hop_limit, likely),
         };
         view.set_packet_max(interface);
         view
@@ -97,6 +106,12 @@ impl View6 {
         self.ipv6 == IPV6
     }
 
+    /// The labels that the answer to the request with this head has one of: those of the address that was asked.
+    #[inline(always)]
+    pub(super) fn labels_for(&self, head: &[u8; HEAD6]) -> FlowLabelsFrom {
+        self.labels.from(addr([head.load64::<38>(), head.load64::<46>()]), NEXT_HEADER_UDP)
+    }
+
     /// Whether `addr` is ours.
     #[inline(always)]
     pub(super) fn is_own(&self, addr: Addr6) -> bool {
@@ -107,6 +122,12 @@ impl View6 {
     fn is_own_indeed(&self, addr: Addr6) -> bool {
         self.own.contains(addr)
     }
+}
+
+/// The source of the packet with this front.
+#[inline(always)]
+pub(super) fn source(front: &[u8; FRONT6]) -> Addr6 {
+    [front.load64::<22>(), front.load64::<30>()]
 }
 
 /// The bit for the last byte of an address, the top one of its last word.

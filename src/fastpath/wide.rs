@@ -10,6 +10,8 @@ use super::dispatch::Level;
 use super::found::{Found, Places};
 use super::four::Front;
 use super::line::Line;
+use super::line6::Line6;
+use super::view6::View6;
 use super::{Own, View};
 use crate::io::{Alike, InterfaceId, PacketBuf, Parts, PayloadSum};
 use crate::wire::ethernet::MIN_FRAME;
@@ -47,8 +49,22 @@ pub(super) trait Wide: Copy {
         found: &mut Found,
     ) -> Front;
 
+    /// [`four::find6`](super::four::find6), compiled for what it does.
+    fn find6<B: PacketBuf>(
+        self,
+        level: Level,
+        slots: &[Option<B>],
+        alike: Alike,
+        view: &View6,
+        before: Front,
+        found: &mut Found,
+    ) -> Front;
+
     /// [`alikes::turn4`](super::alikes::turn4), compiled for what it does.
     fn turn4<B: PacketBuf>(self, slots: &mut [Option<B>], found: &mut Found, view: &View) -> usize;
+
+    /// [`alikes::turn6`](super::alikes::turn6), compiled for what it does.
+    fn turn6<B: PacketBuf>(self, slots: &mut [Option<B>], words: &[u64], view: &View6) -> usize;
 
     /// Whether every field of `front` that is the same in each plain datagram to `template`'s address is as it must be. Of
     /// the first two bytes nothing is said.
@@ -70,14 +86,15 @@ pub(super) trait Wide: Copy {
         places: Places<'_>,
     ) -> bool;
 
-    /// The same over IPv6, to where the front `first` is for. Sources are looked at in part: none is a group, or begins with 32 zeros.
+    /// The same over IPv6, to where the front `first` is for. No source is ours; none is a group, or begins with
+    /// 32 zeros.
     fn four6(
         self,
         level: Level,
         frames: [&[u8]; 4],
         fronts: Fronts6<'_>,
         sums: Sums,
-        to: (&Heads6, &[u8; FRONT6]),
+        to: (&View6, &[u8; FRONT6]),
         places: Places<'_>,
     ) -> bool;
 
@@ -95,7 +112,10 @@ pub(super) trait Wide: Copy {
     fn turn_found(self, fronts: [&mut [u8; FRONT]; 4], checksums: [u16; 4], line: &Line);
 
     /// As [`turn`](Self::turn), over IPv6, with this word from the version to the hop limit.
-    fn turn6(self, head: &mut [u8; HEAD6], link: &[u8; 16], word: u64);
+    fn turn_one6(self, head: &mut [u8; HEAD6], link: &[u8; 16], word: u64);
+
+    /// The same of four that were found, with flow labels of these [hashes](crate::stack::flow_label::label_of).
+    fn turn_found6(self, fronts: [&mut [u8; FRONT6]; 4], hashes: [u64; 4], line: &Line6);
 }
 
 /// A CPU of which nothing more is known.
@@ -112,7 +132,25 @@ impl Wide for Narrow {
     }
 
     #[inline(always)]
+    fn find6<B: PacketBuf>(
+        self,
+        _: Level,
+        _: &[Option<B>],
+        _: Alike,
+        _: &View6,
+        before: Front,
+        _: &mut Found,
+    ) -> Front {
+        before
+    }
+
+    #[inline(always)]
     fn turn4<B: PacketBuf>(self, _: &mut [Option<B>], _: &mut Found, _: &View) -> usize {
+        0
+    }
+
+    #[inline(always)]
+    fn turn6<B: PacketBuf>(self, _: &mut [Option<B>], _: &[u64], _: &View6) -> usize {
         0
     }
 
@@ -146,7 +184,7 @@ impl Wide for Narrow {
         _: [&[u8]; 4],
         _: Fronts6<'_>,
         _: Sums,
-        _: (&Heads6, &[u8; FRONT6]),
+        _: (&View6, &[u8; FRONT6]),
         _: Places<'_>,
     ) -> bool {
         false
@@ -167,7 +205,10 @@ impl Wide for Narrow {
     fn turn_found(self, _: [&mut [u8; FRONT]; 4], _: [u16; 4], _: &Line) {}
 
     #[inline(always)]
-    fn turn6(self, _: &mut [u8; HEAD6], _: &[u8; 16], _: u64) {}
+    fn turn_one6(self, _: &mut [u8; HEAD6], _: &[u8; 16], _: u64) {}
+
+    #[inline(always)]
+    fn turn_found6(self, _: [&mut [u8; FRONT6]; 4], _: [u64; 4], _: &Line6) {}
 }
 
 /// Four fronts.

@@ -3,7 +3,7 @@
 use core::hash::{BuildHasher, Hasher};
 use core::net::Ipv6Addr;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::{FixedState, FoldHasher};
 
 use crate::wire::ipv6::FLOW_LABEL_MASK;
 
@@ -30,18 +30,49 @@ impl FlowLabels {
     /// between the two. Never 0, which says that there is none.
     #[inline]
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "the low 20 bits are what is wanted")]
     pub fn of(&self, src: Ipv6Addr, dst: Ipv6Addr, protocol: u8, ports: [u8; 4]) -> u32 {
+        label_of(self.from(src, protocol).hash(dst, ports))
+    }
+
+    /// Those of flows of `protocol` from `src`: for whoever has many of them.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn from(&self, src: Ipv6Addr, protocol: u8) -> FlowLabelsFrom {
         let mut hasher = self.0.build_hasher();
+        hasher.write_u128(protocol.into());
         // In the order in which they lie in a header: they are loaded from one.
         hasher.write_u128(u128::from_le_bytes(src.octets()));
-        hasher.write_u128(u128::from_le_bytes(dst.octets()));
-        hasher.write_u64(u64::from(protocol) << 32 | u64::from(u32::from_le_bytes(ports)));
-        let hash = hasher.finish();
-        // Bits from the middle: the outer ones are the poorest of such a hash. 0 would be one label in a million too many.
-        let label = (hash >> 24) as u32 & FLOW_LABEL_MASK;
-        if label == 0 { 1 } else { label }
+        FlowLabelsFrom(hasher)
     }
+}
+
+/// The flow labels of a host for what it sends from one address.
+#[derive(Clone)]
+pub(crate) struct FlowLabelsFrom(FoldHasher<'static>);
+
+impl FlowLabelsFrom {
+    /// What the label of a flow is [made](label_of) of. See [`FlowLabels::of`].
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn hash(&self, dst: Ipv6Addr, ports: [u8; 4]) -> u64 {
+        let mut hasher = self.0.clone();
+        hasher.write_u128(u128::from_le_bytes(dst.octets()));
+        hasher.write_u64(u32::from_le_bytes(ports).into());
+        hasher.finish()
+    }
+}
+
+/// Where in a hash the label begins: in the middle, as the outer bits are the poorest of such a hash.
+pub(crate) const LABEL_AT: u32 = 24;
+
+/// The label of the flow with this hash.
+#[inline(always)]
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "the low 20 bits are what is wanted")]
+pub(crate) const fn label_of(hash: u64) -> u32 {
+    let label = (hash >> LABEL_AT) as u32 & FLOW_LABEL_MASK;
+    // 0 would be one label in a million too many.
+    if label == 0 { 1 } else { label }
 }
 
 #[cfg(test)]

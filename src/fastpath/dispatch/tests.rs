@@ -1,4 +1,4 @@
-//! The sums of many bytes, the same on every level of CPU.
+//! What every level of CPU does alike: sums of many bytes, and labels.
 
 use super::*;
 use proptest::prelude::*;
@@ -35,5 +35,41 @@ fn the_longest_packet_is_summed_without_overflow() {
     for (level, byte) in Level::all_here().flat_map(|level| [0, 0x7f, 0x80, 0xff].map(|byte| (level, byte))) {
         let bytes = vec![byte; 0xffff];
         assert_eq!(sum_long(level, &bytes).fold(), Sum::of(&bytes).fold(), "{}: {byte:#x}", level.name());
+    }
+}
+
+// V13, RFC 6437 2, 3: as `label_of` says, of any hash; the label is never 0, also where the hash would make it so.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn an_answer_over_ipv6_has_the_label_of_its_hash() {
+    use super::super::line6::Line6;
+    use super::super::wide::{FRONT6, Wide};
+    use crate::rng::Rng;
+    use crate::stack::flow_label::label_of;
+
+    const MAC: [u8; 8] = [2, 0x11, 0x22, 0x33, 0x44, 0x55, 0, 0];
+    if !has_v4() {
+        eprintln!("skipped: this CPU has no vectors of 64 bytes");
+        return;
+    }
+    let mut rng = Rng::new(6437);
+    let line = Line6::of(u64::from_le_bytes(MAC), 61, 0);
+    let odd = [0, u64::MAX, 1 << 23, 1 << 24, 1 << 43, 1 << 44, !(0xf_ffff << 24), 0xf_ffff << 24];
+    for hashes in
+        (0..2000).map(|n| core::array::from_fn(|k| odd.get(n + k).copied().unwrap_or_else(|| rng.u64())))
+    {
+        let mut requests = [[0; FRONT6]; 4];
+        let bytes = requests.as_flattened_mut();
+        bytes.iter_mut().zip(0..).for_each(|(byte, n)| *byte = u8::try_from(n % 253).unwrap());
+        let mut answers = requests;
+        v3::V3::<true>(()).turn_found6(answers.each_mut(), hashes, &line);
+        for ((request, answer), hash) in requests.iter().zip(answers).zip(hashes) {
+            let begin = (0x6000_0000 | label_of(hash)).to_be_bytes();
+            let (link, ip) =
+                ([&request[6..12], &MAC[..6], &request[12..14]], [&begin, &request[18..21], &[61]]);
+            let (addrs, ports) = ([&request[38..54], &request[22..38]], [&request[56..58], &request[54..56]]);
+            let wanted = [link.concat(), ip.concat(), addrs.concat(), ports.concat(), request[58..].to_vec()];
+            assert_eq!(answer.to_vec(), wanted.concat(), "{hash:#x}");
+        }
     }
 }
