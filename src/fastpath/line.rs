@@ -14,22 +14,23 @@ pub(super) const TURNED: usize = 38;
 /// How much less each word of 16 bits is made before it is multiplied, as what does so takes words for signed.
 const LESS: u32 = 0x8000;
 
-/// What is compared with, and what is added to sums.
+/// What is compared with, and what is added to sums. Vectors first, each in a line of its own.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub(super) struct Line {
     /// The bytes from the third on: to us.
     pub(super) like: [u8; 64],
+    /// What the sums of four packets lack, of IP in the first four and of UDP in the third four words: what each of their words was made
+    /// less, and of UDP what of the pseudo-header is known.
+    pub(super) lacks: [u32; 16],
+    /// The bytes of an answer that no request has.
+    pub(super) answer: [u8; 64],
     /// The first two.
     pub(super) begin: u16,
     /// The four bytes of our MAC that lie together where the source's are, and the two behind them.
     pub(super) mac: (u32, u32),
-    /// What the sums of four packets lack, of IP in the first four and of UDP in the third four words: what each of their words was made
-    /// less, and of UDP what of the pseudo-header is known.
-    pub(super) lacks: [u32; 16],
     /// The sum of an answer's IP header without its total length and the other's address.
     pub(super) answer_sum: u32,
-    /// The bytes of an answer that no request has.
-    pub(super) answer: [u8; 64],
 }
 
 impl Line {

@@ -11,6 +11,7 @@ pub(super) const LINE_AT: usize = FRONT6 - 64;
 
 /// What is compared with, and what an answer has of its own.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub(super) struct Line6 {
     /// For the last byte of each address of ours, modulo 64, a set byte: most others are told apart by it alone.
     pub(super) likely: [u8; 64],
