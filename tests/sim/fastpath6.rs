@@ -454,6 +454,66 @@ fn a_wrong_frame_is_found_among_right_ones() {
     }
 }
 
+/// `frame` with a checksum that is right for the bytes that are there and the length that it says.
+fn summed(mut frame: Vec<u8>) -> Vec<u8> {
+    frame[60..62].fill(0);
+    let length = [0, 0, frame[58], frame[59], 0, 17];
+    let parts = frame[22..54].chunks(2).chain(frame[54..].chunks(2)).chain(length.chunks(2));
+    let word = |pair: &[u8]| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
+    let sum = parts.map(word).sum::<u32>();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    let field = !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap();
+    frame[60..62].copy_from_slice(&field.to_be_bytes());
+    frame
+}
+
+/// `frame`, which says that its datagram has this length.
+fn with_len(mut frame: Vec<u8>, len: u16) -> Vec<u8> {
+    frame[18..20].copy_from_slice(&len.to_be_bytes());
+    frame[58..60].copy_from_slice(&len.to_be_bytes());
+    summed(frame)
+}
+
+/// A frame without a checksum of which all words together say that it is right.
+fn without_checksum(payload: &[u8]) -> Vec<u8> {
+    let with = |word: u16| frame(PEER, HOST, (4000, 7), &[&word.to_be_bytes(), payload].concat());
+    let mut frame =
+        (0..=u16::MAX).map(with).find(|frame| frame[60..62] == [0xff, 0xff]).expect("one of them");
+    frame[60..62].fill(0);
+    frame
+}
+
+// What no sum tells: V01, V03 to V05, E03, U01, U02, U05. Among right ones, wherever it is.
+#[test]
+fn a_wrong_frame_with_a_right_sum_is_found_among_right_ones() {
+    let world = world();
+    for payload in [&[0x33; 18][..], &[0x5a; 61]] {
+        let right = frame(PEER, HOST, (4000, 7), payload);
+        let len = u16::try_from(8 + payload.len()).unwrap();
+        let from = |src: &str| frame(src, HOST, (4000, 7), payload);
+        let from_mac = |mac: [u8; 6]| [&right[..6], &mac, &right[12..]].concat();
+        let mut wrong: Vec<Vec<u8>> =
+            [HOST, LINK_LOCAL, "::", "::1", "::ffff:1.2.3.4", "0:0:1::", "ff02::1", "ff0e::1:2:3"]
+                .map(from)
+                .into();
+        wrong.extend([from_mac(OWN_MAC.0), from_mac([0x33, 0x33, 0, 0, 0, 1]), from_mac([0xff; 6])]);
+        wrong.extend(
+            (0..8).chain([len + 1, len + 2, len + 200, u16::MAX]).map(|len| with_len(right.clone(), len)),
+        );
+        wrong.push(without_checksum(&payload[2..]));
+        let taken = wrong.iter().filter(|frame| world.compare(frame, RxMeta::default())).count();
+        // Of those beginning with 32 zeros, one may be anybody's.
+        assert!(taken <= 1, "{taken} are taken");
+        for wrong in wrong {
+            for place in 0..4 {
+                let mut frames = vec![right.clone(); 5];
+                frames[place].clone_from(&wrong);
+                world.compare_each_of(&frames, RxMeta::default());
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
