@@ -24,7 +24,7 @@ enum Isa {
     Baseline,
     #[cfg(target_arch = "x86_64")]
     X86V3,
-    /// The same, and vectors of 64 bytes: for fronts of IPv4, and for what is long.
+    /// The same, and vectors of 64 bytes: for fronts, and for what is long.
     #[cfg(target_arch = "x86_64")]
     X86V4,
 }
