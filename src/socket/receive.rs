@@ -103,11 +103,16 @@ impl ReceiveQueue {
     /// Looks at the oldest datagram, which stays. recv(2): `MSG_PEEK`.
     pub fn peek<R>(&self, look: impl FnOnce(&Packet) -> R) -> Option<R> {
         let mut front = self.front();
-        let packet = self.next(&mut front)?;
-        let seen = look(&packet);
-        *front = Some(packet);
-        self.has_front.store(true, Ordering::Release);
-        Some(seen)
+        if front.is_none() {
+            // Said before it is so: whoever is about to wait must not find it neither in a ring nor here. That nothing is there after all,
+            // he sees when he looks.
+            self.has_front.store(true, Ordering::SeqCst);
+            *front = self.from_rings();
+            if front.is_none() {
+                self.has_front.store(false, Ordering::SeqCst);
+            }
+        }
+        front.as_deref().map(look)
     }
 
     /// Bytes of the oldest datagram; 0 if there is none. udp(7): `FIONREAD`.
@@ -119,8 +124,9 @@ impl ReceiveQueue {
     /// Whether there is nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        !self.has_front.load(Ordering::Acquire)
-            && self.rings.iter().filter_map(OnceLock::get).all(ArrayQueue::is_empty)
+        // In this order: what leaves a ring to be peeked at is said to be in front before.
+        self.rings.iter().filter_map(OnceLock::get).all(ArrayQueue::is_empty)
+            && !self.has_front.load(Ordering::SeqCst)
     }
 
     /// How many datagrams there are.
@@ -165,6 +171,10 @@ impl ReceiveQueue {
             self.has_front.store(false, Ordering::Release);
             return Some(packet);
         }
+        self.from_rings()
+    }
+
+    fn from_rings(&self) -> Option<Box<Packet>> {
         self.rings.iter().filter_map(OnceLock::get).find_map(ArrayQueue::pop)
     }
 
@@ -219,5 +229,33 @@ mod tests {
             }
             assert_eq!((queue.charged(), queue.is_empty()), (0, true));
         }
+    }
+
+    // What is peeked at is there all the time: whoever looks whether to wait must see it, or sleeps beside it. MSG_PEEK and FIONREAD wake
+    // nobody.
+    #[test]
+    fn what_is_peeked_at_does_not_seem_to_be_gone() {
+        let packets = Packets::new(&PacketsOptions { small: 1, medium: 0, large: 0 });
+        let queue = ReceiveQueue::new(RCVBUF_DEFAULT);
+        assert_eq!(queue.next_len(), 0);
+        assert!(queue.is_empty());
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2_000 {
+                queue.push(packets.copy(b"here").unwrap()).unwrap();
+                done.store(false, Ordering::SeqCst);
+                let looking = scope.spawn(|| {
+                    while !done.load(Ordering::SeqCst) {
+                        assert!(!queue.is_empty())
+                    }
+                });
+                let (seemed, len) = (queue.peek(|_| queue.is_empty()), queue.next_len());
+                done.store(true, Ordering::SeqCst);
+                assert_eq!((seemed, len), (Some(false), 4));
+                looking.join().unwrap();
+                packets.give(queue.pop().unwrap());
+                assert!(queue.is_empty());
+            }
+        });
     }
 }
