@@ -1,8 +1,8 @@
 //! Which IPv6 packets the fast path takes. Called for what is not plain IPv4, which so pays nothing for it.
 
 use super::accept::{Lookup, rest_of, sum_of, swapped};
-use super::dispatch::Level;
 use super::head::Words;
+use super::level::Level;
 use super::view6::{Addr6, TYPE_MASK, addr};
 use super::wide::{FRONT6, UDP_IN_FRONT, Wide};
 use super::{LINK, MAC_MASK, layers};

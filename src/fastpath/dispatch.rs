@@ -7,6 +7,7 @@
 
 use super::accept::{self, Port, Sink};
 use super::found::Found;
+use super::level::{Isa, Level};
 #[cfg(target_arch = "x86_64")]
 use super::long_sum;
 use super::reply::{self, Answers, Request};
@@ -14,74 +15,6 @@ use super::wide::{FRONT, Narrow, Template, Wide};
 use crate::io::{Burst, PacketBuf};
 use crate::stack::port_table::Fetch;
 use crate::wire::checksum::Sum;
-
-/// A level of CPU. Holding one proves that this CPU has it: only [`Level::all_here`] makes any but the baseline.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Level(Isa);
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Isa {
-    Baseline,
-    #[cfg(target_arch = "x86_64")]
-    X86V3,
-    /// The same, and vectors of 64 bytes: for fronts, and for what is long.
-    #[cfg(target_arch = "x86_64")]
-    X86V4,
-}
-
-impl Level {
-    /// What every CPU of the architecture has.
-    pub const BASELINE: Self = Self(Isa::Baseline);
-
-    /// The best level of this CPU.
-    #[must_use]
-    pub fn detect() -> Self {
-        Self::all_here().last().unwrap_or(Self::BASELINE)
-    }
-
-    /// Every level that this CPU has, the best one last.
-    pub fn all_here() -> impl Iterator<Item = Self> {
-        #[cfg(target_arch = "x86_64")]
-        let better = [has_v3().then_some(Self(Isa::X86V3)), has_v4().then_some(Self(Isa::X86V4))];
-        #[cfg(not(target_arch = "x86_64"))]
-        let better = [None; 0];
-        core::iter::once(Self::BASELINE).chain(better.into_iter().flatten())
-    }
-
-    /// Its name, as in `x86-64-v3`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self.0 {
-            Isa::Baseline => "baseline",
-            #[cfg(target_arch = "x86_64")]
-            Isa::X86V3 => "x86-64-v3",
-            #[cfg(target_arch = "x86_64")]
-            Isa::X86V4 => "x86-64-v4",
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn has_v3() -> bool {
-    std::is_x86_feature_detected!("avx2")
-        && std::is_x86_feature_detected!("bmi1")
-        && std::is_x86_feature_detected!("bmi2")
-        && std::is_x86_feature_detected!("movbe")
-        && std::is_x86_feature_detected!("popcnt")
-}
-
-/// Ice Lake, Zen 4, and what came after them: CPUs before them lower their clock for vectors of 64 bytes.
-#[cfg(target_arch = "x86_64")]
-fn has_v4() -> bool {
-    has_v3()
-        && std::is_x86_feature_detected!("avx512f")
-        && std::is_x86_feature_detected!("avx512bw")
-        && std::is_x86_feature_detected!("avx512cd")
-        && std::is_x86_feature_detected!("avx512dq")
-        && std::is_x86_feature_detected!("avx512vl")
-        && std::is_x86_feature_detected!("avx512vnni")
-        && std::is_x86_feature_detected!("avx512vbmi")
-}
 
 /// Sorts a received burst: right datagrams are delivered, everything else goes the slow way. `rx` is empty afterwards.
 /// Returns how many bytes it held. `found` is room to work in.
@@ -93,10 +26,10 @@ pub fn ingress_burst<B: PacketBuf>(
     found: &mut Found,
     sink: &mut impl Sink<B>,
 ) -> u64 {
-    match level.0 {
+    match level.isa() {
         Isa::Baseline => accept::burst(level, Narrow, rx, port, found, sink),
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: levels of these kinds are made only by `all_here`, which found every feature that is enabled here.
+        // SAFETY: levels of these kinds are made only by `Level::all_here`, which found every feature that is enabled here.
         Isa::X86V3 => unsafe { ingress_burst_v3(level, rx, port, found, sink) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
@@ -131,7 +64,7 @@ fn ingress_burst_v4<B: PacketBuf>(
 /// The sum of many bytes, by vectors as wide as the CPU has. A call: the burst function keeps its registers for headers.
 #[inline(always)]
 pub(super) fn sum_long(level: Level, bytes: &[u8]) -> Sum {
-    match level.0 {
+    match level.isa() {
         Isa::Baseline => sum_long_baseline(bytes),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
@@ -187,10 +120,10 @@ pub fn reply_burst<B: PacketBuf, R: Request<B>>(
     requests: &mut [R],
     answers: &mut impl Answers<R>,
 ) {
-    match level.0 {
+    match level.isa() {
         Isa::Baseline => reply::turn_all(Narrow, requests, answers),
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: levels of these kinds are made only by `all_here`, which found every feature that is enabled here.
+        // SAFETY: levels of these kinds are made only by `Level::all_here`, which found every feature that is enabled here.
         Isa::X86V3 | Isa::X86V4 => unsafe { reply_burst_v3(requests, answers) },
     }
 }

@@ -21,6 +21,7 @@ mod dispatch;
 mod found;
 mod four;
 mod head;
+mod level;
 mod line;
 mod line6;
 #[cfg(target_arch = "x86_64")]
@@ -42,8 +43,9 @@ mod wide;
 
 pub use accept::{Port, Sink};
 pub use alikes::Alikes;
-pub use dispatch::{Level, Near, ingress_burst, reply_burst};
+pub use dispatch::{Near, ingress_burst, reply_burst};
 pub use found::Found;
+pub use level::Level;
 pub use reply::{Answers, Request};
 
 use core::net::Ipv4Addr;

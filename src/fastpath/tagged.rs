@@ -3,8 +3,8 @@
 
 use super::accept::{self, Lookup, Port, Sink};
 use super::ahead::Ahead;
-use super::dispatch::Level;
 use super::head::Words;
+use super::level::Level;
 use super::{LINK, Own, Tagged};
 use crate::io::{Burst, InterfaceId, PacketBuf, Parts};
 use crate::stack::port_table::SocketId;

@@ -10,12 +10,12 @@
 use core::arch::x86_64::*;
 
 use super::accept::rest_of;
-use super::dispatch::Level;
 use super::dispatch::v3::{
     load, load_all, load_words, load16, of_each, store_each, store_words, store16, to_each, without,
 };
 use super::found::Places;
 use super::head::Words;
+use super::level::Level;
 use super::view6::{View6, source};
 use super::wide::{FRONT, FRONT6, Fronts, Fronts6, Heads, Heads6, Sums, UDP_AT, UDP_IN_FRONT};
 use crate::io::Parts;

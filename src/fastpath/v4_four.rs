@@ -5,11 +5,11 @@
 
 use core::arch::x86_64::*;
 
-use super::dispatch::Level;
 use super::dispatch::v3::{of_each, store_each, to_each};
 use super::dispatch::v4::{load_line, load_part, store_part};
 use super::found::Places;
 use super::head::Words;
+use super::level::Level;
 use super::line::{Line, SEEN, TURNED};
 use super::v3_four::{self, Four, all_are, lens_of, note, rests_of, swapped, whole};
 use super::wide::{FRONT, Fronts, Heads, IP_AT, Sums, UDP_IN_FRONT};

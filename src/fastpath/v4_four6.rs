@@ -4,10 +4,10 @@
 
 use core::arch::x86_64::*;
 
-use super::dispatch::Level;
 use super::dispatch::v3::{load_all, load16, of_each, to_each};
 use super::dispatch::v4::{load_line, store_line};
 use super::found::Places;
+use super::level::Level;
 use super::line6::{LINE_AT, Line6};
 use super::v3_four::{self, Four, all_are, lens_of, note, rests_of, swapped, whole};
 use super::v4_four::zero;

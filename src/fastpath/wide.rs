@@ -6,9 +6,9 @@
 //! [`dispatch`](super::dispatch) to say: it makes the only [`Wide`] that is more than nothing.
 
 use super::accept6::HEAD6;
-use super::dispatch::Level;
 use super::found::{Found, Places};
 use super::four::Front;
+use super::level::Level;
 use super::line::Line;
 use super::line6::Line6;
 use super::view6::View6;

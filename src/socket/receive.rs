@@ -107,7 +107,7 @@ impl ReceiveQueue {
             // Said before it is so: whoever is about to wait must not find it neither in a ring nor here. That nothing is there after all,
             // he sees when he looks.
             self.has_front.store(true, Ordering::SeqCst);
-            *front = self.from_rings();
+            *front = self.pop_ring();
             if front.is_none() {
                 self.has_front.store(false, Ordering::SeqCst);
             }
@@ -171,10 +171,10 @@ impl ReceiveQueue {
             self.has_front.store(false, Ordering::Release);
             return Some(packet);
         }
-        self.from_rings()
+        self.pop_ring()
     }
 
-    fn from_rings(&self) -> Option<Box<Packet>> {
+    fn pop_ring(&self) -> Option<Box<Packet>> {
         self.rings.iter().filter_map(OnceLock::get).find_map(ArrayQueue::pop)
     }
 
