@@ -2,10 +2,6 @@
 //!
 //! Whether one of four is not as it should be is all that is asked, so whatever is unlike in any of them is gathered in one vector, and
 //! tested once.
-#![expect(
-    clippy::redundant_closure,
-    reason = "a closure has the features of the function that it is in; `map` has not"
-)]
 
 use core::arch::x86_64::*;
 
@@ -19,6 +15,19 @@ use super::level::Level;
 use super::view6::{View6, source};
 use super::wide::{FRONT, FRONT6, Fronts, Fronts6, Heads, Heads6, Sums, UDP_AT, UDP_IN_FRONT};
 use crate::io::Parts;
+
+/// `map` over four. That has not the features of the function that it is in, and so may not have vectors in it; a macro is not there.
+macro_rules! each {
+    ($four:expr, |$it:ident| $what:expr) => {{
+        let [a, b, c, d] = $four;
+        [each!(a as $it, $what), each!(b as $it, $what), each!(c as $it, $what), each!(d as $it, $what)]
+    }};
+    ($one:ident as $it:ident, $what:expr) => {{
+        let $it = $one;
+        $what
+    }};
+}
+pub(super) use each;
 
 /// What multiplies and adds takes words for signed: each is so much less than it was.
 const LESS: u32 = 0x8000;
@@ -110,7 +119,7 @@ fn heads<const SEVERAL: bool, const LINES: bool>(
     lens: __m128i,
     like: &Heads,
 ) -> Option<(Four, __m128i)> {
-    let first = unlike(load_all(&like.first), fronts.map(|front| load::<0, FRONT>(front)));
+    let first = unlike(load_all(&like.first), each!(fronts, |front| load::<0, FRONT>(front)));
     let [src, dst, ports, len_and_sum] = columns::<26, FRONT>(fronts);
     // To our address. Not from our own MAC, or one that ends like it. I07 to I11: from one host, and not from us. 1 to 223, but for
     // 127.
@@ -260,14 +269,14 @@ fn are_right<const LINES: bool>(
 ) -> bool {
     let (less, one) = (_mm256_set1_epi16(i16::MIN), _mm256_set1_epi16(1));
     let ip_words = load_words(&Heads::IP_WORDS);
-    let [a, b, c, d] = fronts.map(|front| load::<0, FRONT>(front));
+    let [a, b, c, d] = each!(fronts, |front| load::<0, FRONT>(front));
     let ip = each_half([
         _mm256_madd_epi16(_mm256_xor_si256(a, less), ip_words),
         _mm256_madd_epi16(_mm256_xor_si256(b, less), ip_words),
         _mm256_madd_epi16(_mm256_xor_si256(c, less), ip_words),
         _mm256_madd_epi16(_mm256_xor_si256(d, less), ip_words),
     ]);
-    let [a, b, c, d] = udp_in_fronts(fronts.map(|front| load::<UDP_AT, FRONT>(front)), four.udp_len);
+    let [a, b, c, d] = udp_in_fronts(each!(fronts, |front| load::<UDP_AT, FRONT>(front)), four.udp_len);
     let udp = each_half([
         _mm256_madd_epi16(a, one),
         _mm256_madd_epi16(b, one),
@@ -334,8 +343,8 @@ fn heads6<const LINES: bool>(
     like: &Heads6,
     to: &[u8; FRONT6],
 ) -> Option<Four> {
-    let first = unlike(load_all(&like.first), fronts.map(|front| load::<0, FRONT6>(front)));
-    let addrs = unlike(load::<22, FRONT6>(to), fronts.map(|front| load::<22, FRONT6>(front)));
+    let first = unlike(load_all(&like.first), each!(fronts, |front| load::<0, FRONT6>(front)));
+    let addrs = unlike(load::<22, FRONT6>(to), each!(fronts, |front| load::<22, FRONT6>(front)));
 
     // V03 to V05: no group; whatever begins with zeros is for others to judge. Not from our own MAC, or one that ends like it.
     let src = gather::<22, FRONT6>(fronts);
@@ -373,8 +382,8 @@ fn are_right6<const LINES: bool>(
     let (less, one) = (_mm256_set1_epi16(i16::MIN), _mm256_set1_epi16(1));
     let udp_words = load_words(&Heads6::UDP_WORDS);
     let [a, b, c, d] =
-        udp_in_fronts(fronts.map(|front| load::<{ FRONT6 - 32 }, FRONT6>(front)), four.udp_len);
-    let [w, x, y, z] = fronts.map(|front| load::<22, FRONT6>(front));
+        udp_in_fronts(each!(fronts, |front| load::<{ FRONT6 - 32 }, FRONT6>(front)), four.udp_len);
+    let [w, x, y, z] = each!(fronts, |front| load::<22, FRONT6>(front));
     let halves = each_half([
         _mm256_add_epi32(_mm256_madd_epi16(_mm256_xor_si256(w, less), one), _mm256_madd_epi16(a, udp_words)),
         _mm256_add_epi32(_mm256_madd_epi16(_mm256_xor_si256(x, less), one), _mm256_madd_epi16(b, udp_words)),
@@ -401,7 +410,7 @@ pub(super) fn turn(fronts: [&mut [u8; FRONT]; 4], udp_lens: [u32; 4], link: &[u8
     let macs = _mm_setr_epi8(6, 7, 8, 9, 10, 11, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
     // From the TTL on: addresses and ports change places.
     let ends = _mm_setr_epi8(-1, -1, -1, -1, 8, 9, 10, 11, 4, 5, 6, 7, 14, 15, 12, 13);
-    let lasts = fronts.each_ref().map(|front| load16::<22, FRONT>(front));
+    let lasts = each!(fronts.each_ref(), |front| load16::<22, FRONT>(front));
     let sums = header_sums(lasts, of_each(udp_lens));
     // TTL 64, UDP, and the checksum: of each the first four bytes from the TTL on.
     let begins = [

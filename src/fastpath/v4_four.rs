@@ -11,7 +11,7 @@ use super::found::Places;
 use super::head::Words;
 use super::level::Level;
 use super::line::{Line, SEEN, TURNED};
-use super::v3_four::{self, Four, all_are, lens_of, note, rests_of, swapped, whole};
+use super::v3_four::{self, Four, all_are, each, lens_of, note, rests_of, swapped, whole};
 use super::wide::{FRONT, Fronts, Heads, IP_AT, Sums, UDP_IN_FRONT};
 
 /// The words of 32 bits that a permutation takes of two fronts, those of the second from 16 on: of each fourth of a vector, the lower half is for one
@@ -42,7 +42,7 @@ pub(super) fn four<const SEVERAL: bool>(
     places: Places<'_>,
 ) -> bool {
     let line = &like.line;
-    let lines = fronts.map(|front| line_of(front));
+    let lines = each!(fronts, |front| line_of(front));
     if !are_like::<SEVERAL>(&fronts, lines, line) {
         return false;
     }
@@ -96,10 +96,10 @@ pub(super) fn four<const SEVERAL: bool>(
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
 fn line_of(frame: &[u8]) -> __m512i {
-    frame
-        .get(IP_AT..)
-        .and_then(|rest| rest.first_chunk::<SEEN>())
-        .map_or_else(|| zero(), |seen| load_part(seen))
+    match frame.get(IP_AT..).and_then(|rest| rest.first_chunk::<SEEN>()) {
+        Some(line) => load_part(line),
+        None => zero(),
+    }
 }
 
 /// The same where a datagram ends before its front does: what is behind it is not summed.
@@ -210,7 +210,7 @@ fn are_long_right(
 ) -> bool {
     let lens = to_each(swapped(_mm512_extracti32x4_epi32::<2>(columns)));
     let behind = of_each(rests_of::<34>(level, a, b, c, d, lens));
-    let lines = [a, b, c, d].map(|frame| line_of(frame));
+    let lines = each!([a, b, c, d], |frame| line_of(frame));
     are_right(lines, columns, src_sums, line, _mm512_inserti32x4::<2>(zero(), behind))
 }
 
@@ -219,7 +219,7 @@ fn are_long_right(
 #[inline]
 fn are_right(lines: [__m512i; 4], columns: __m512i, src_sums: __m512i, line: &Line, behind: __m512i) -> bool {
     let (less, words) = (_mm512_set1_epi16(i16::MIN), load_line(&Line::WORDS));
-    let [a, b, c, d] = lines.map(|line| _mm512_madd_epi16(_mm512_xor_si512(line, less), words));
+    let [a, b, c, d] = each!(lines, |line| _mm512_madd_epi16(_mm512_xor_si512(line, less), words));
     let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
     let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
     // For each fourth of the lines, the sums of the four.

@@ -9,7 +9,7 @@ use super::dispatch::v4::{load_line, store_line};
 use super::found::Places;
 use super::level::Level;
 use super::line6::{LINE_AT, Line6};
-use super::v3_four::{self, Four, all_are, lens_of, note, rests_of, swapped, whole};
+use super::v3_four::{self, Four, all_are, each, lens_of, note, rests_of, swapped, whole};
 use super::v4_four::zero;
 use super::view6::{View6, source};
 use super::wide::{FRONT6, Fronts6, Sums, UDP_IN_FRONT};
@@ -43,7 +43,7 @@ pub(super) fn four6(
     (view, first): (&View6, &[u8; FRONT6]),
     places: Places<'_>,
 ) -> bool {
-    let lines = fronts.map(|front| line_of(front));
+    let lines = each!(fronts, |front| line_of(front));
     if !are_like(&fronts, lines, view, line_of(first)) {
         return false;
     }
@@ -76,10 +76,10 @@ pub(super) fn four6(
 #[target_feature(enable = "avx512f")]
 #[inline]
 fn line_of(frame: &[u8]) -> __m512i {
-    frame
-        .get(LINE_AT..)
-        .and_then(|rest| rest.first_chunk::<64>())
-        .map_or_else(|| zero(), |line| load_line(line))
+    match frame.get(LINE_AT..).and_then(|rest| rest.first_chunk::<64>()) {
+        Some(line) => load_line(line),
+        None => zero(),
+    }
 }
 
 /// As of IPv4: where a datagram ends before its front does.
@@ -195,7 +195,7 @@ fn are_own(view: &View6, a: &[u8; FRONT6], b: &[u8; FRONT6], c: &[u8; FRONT6], d
 #[inline(never)]
 fn are_long_right(level: Level, a: &[u8], b: &[u8], c: &[u8], d: &[u8], udp_len: __m128i) -> bool {
     let behind = of_each(rests_of::<54>(level, a, b, c, d, to_each(udp_len)));
-    are_right([a, b, c, d].map(|frame| line_of(frame)), udp_len, behind)
+    are_right(each!([a, b, c, d], |frame| line_of(frame)), udp_len, behind)
 }
 
 /// Whether the sum of each is right, with what is `behind` the front of each. U05, RFC 8200 8.1.
@@ -205,7 +205,7 @@ fn are_right(lines: [__m512i; 4], udp_len: __m128i, behind: __m128i) -> bool {
     const ALL_LESS: u32 = Line6::WORD_COUNT * 0x8000;
     // What multiplies and adds takes words for signed: each is made so much less before.
     let (less, words) = (_mm512_set1_epi16(i16::MIN), load_line(&Line6::WORDS));
-    let [a, b, c, d] = lines.map(|line| _mm512_madd_epi16(_mm512_xor_si512(line, less), words));
+    let [a, b, c, d] = each!(lines, |line| _mm512_madd_epi16(_mm512_xor_si512(line, less), words));
     let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
     let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
     // For each fourth of the lines, the sums of the four.
