@@ -14,9 +14,10 @@ class Profile:
 
     def __init__(self, path):
         self.by_function = collections.Counter()
-        self.driver_calls = 0
+        # By function of the driver that is called from outside of it.
+        self.driver_calls = collections.Counter()
         names, objects = {}, {}
-        function = called = None
+        function = called = called_function = None
         obj = called_obj = ""
         of_call = False
         for line in path.read_text().splitlines():
@@ -29,11 +30,11 @@ class Profile:
                 called_obj = self.resolve(objects, value)
             elif key == "cfn":
                 called, called_obj = called_obj or obj, ""
-                self.resolve(names, value)
+                called_function = self.resolve(names, value)
             elif key == "calls":
                 of_call = True
                 if DRIVER in called and DRIVER not in obj:
-                    self.driver_calls += int(value.split()[0])
+                    self.driver_calls[called_function] += int(value.split()[0])
             elif line[:1] in "0123456789+-*" and function:
                 # The line after `calls` is the cost of the called, counted where it is spent.
                 if not of_call and len(words := line.split()) > 1:
@@ -50,7 +51,7 @@ class Profile:
     def add(self, other):
         """Takes another thread's in."""
         self.by_function.update(other.by_function)
-        self.driver_calls += other.driver_calls
+        self.driver_calls.update(other.driver_calls)
 
     def total(self):
         return sum(self.by_function.values())
@@ -80,7 +81,8 @@ def counted(program_class):
             worker, *others = sorted(profiles, key=Profile.total)[-len(self.cpus):]
             for other in others:
                 worker.add(other)
-            # They receive once and send once a burst, and every burst is full.
-            return worker, worker.driver_calls // 2 * harness.BURST
+            # They receive by one function and send by another, which they call no more often: pollcast once for two bursts. Every
+            # burst is full.
+            return worker, max(worker.driver_calls.values()) * harness.BURST
 
     return Counted
