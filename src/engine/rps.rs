@@ -92,7 +92,8 @@ pub fn share<N: Nic>(
 }
 
 impl<N: Nic> Intake<N> {
-    /// Adds packets for this worker to the empty `burst`, up to `max` in one call to the device, [at one time](at_one_time) up to twice that. Returns how many there were, those for others included.
+    /// Adds packets for this worker to the empty `burst`, up to `max` in one call to the device, [at one time](at_one_time) up to twice
+    /// that. Returns how many there were, those for others included.
     #[inline]
     pub(super) fn rx_burst(&mut self, burst: &mut Burst<N::Buf>, max: usize, tally: &mut Tally) -> usize {
         match self {

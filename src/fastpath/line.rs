@@ -25,7 +25,7 @@ pub(super) struct Line {
     pub(super) lacks: [u32; 16],
     /// The bytes of an answer that no request has.
     pub(super) answer: [u8; 64],
-    /// The first two.
+    /// The first two bytes: to us.
     pub(super) begin: u16,
     /// The four bytes of our MAC that lie together where the source's are, and the two behind them.
     pub(super) mac: (u32, u32),

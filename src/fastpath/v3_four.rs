@@ -87,7 +87,8 @@ fn unlike(same: __m256i, [a, b, c, d]: [__m256i; 4]) -> __m256i {
     _mm256_or_si256(ab, _mm256_or_si256(_mm256_xor_si256(c, same), _mm256_xor_si256(d, same)))
 }
 
-/// See [`Wide::four`](super::wide::Wide::four).
+/// See [`Wide::four`](super::wide::Wide::four). `LINES`: for what [`v4_four`](super::v4_four) leaves over. A copy for each, here and below,
+/// as what has two callers is inlined into neither.
 #[target_feature(enable = "avx2")]
 #[inline]
 pub(super) fn four<const SEVERAL: bool, const LINES: bool>(
