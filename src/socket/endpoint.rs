@@ -108,12 +108,11 @@ impl Endpoint {
     /// So much is on its way already that this would be too much: `EWOULDBLOCK`.
     // socket(7) SO_SNDBUF, Linux `sock_alloc_send_pskb`: while what is on its way is less than the limit, one more may be.
     pub fn reserve(&self, len: usize) -> Result<(), Full> {
-        let before = self.in_flight.fetch_add(charge(len), Ordering::Relaxed);
-        if before < self.sndbuf() {
-            return Ok(());
-        }
-        self.in_flight.fetch_sub(charge(len), Ordering::Relaxed);
-        Err(Full)
+        let sndbuf = self.sndbuf();
+        let add = |before: usize| (before < sndbuf).then(|| before + charge(len));
+        // In one step: another thread would take for full what this one only tries to fill.
+        let reserved = self.in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        reserved.map_or(Err(Full), |_| Ok(()))
     }
 
     /// What was [reserved](Self::reserve) and [charged](charge) so much was sent, or could not be. For workers.
@@ -139,9 +138,9 @@ impl Endpoint {
         (rx.load(Ordering::Relaxed), tx.load(Ordering::Relaxed))
     }
 
-    /// What was [reserved](Self::reserve) is not handed over after all.
+    /// What was [reserved](Self::reserve) is not handed over after all: another thread may have found it in its way.
     pub(super) fn unreserve(&self, len: usize) {
-        self.in_flight.fetch_sub(charge(len), Ordering::Relaxed);
+        self.sent(charge(len));
     }
 
     /// The network reports that a datagram of this socket did not arrive: the next call fails with that, if the socket is connected
@@ -269,10 +268,23 @@ impl Endpoint {
         Some(pending)
     }
 
+    /// Adds to the error queue what this host found out in a call that says so itself.
+    // Linux `ip_local_error`, `sock_queue_err_skb`: there is no pending error of it, but who polls is woken.
+    pub(super) fn queue_error(&self, error: QueuedError) {
+        if self.errors.push(error) {
+            self.readable.notify();
+        }
+    }
+
     /// The oldest of the error queue.
     pub(super) fn take_queued(&self) -> Option<QueuedError> {
         let queued = self.errors.pop();
         self.readable.taken(|| self.is_readable());
+        if queued.is_some() && self.errors.has_pending() {
+            // Linux `sock_dequeue_err_skb`: the next one is told to whoever waits.
+            self.readable.notify();
+            self.writable.notify();
+        }
         queued
     }
 
@@ -292,15 +304,24 @@ impl Endpoint {
         taken
     }
 
+    /// Looks at the oldest datagram, which stays.
+    pub(super) fn peek<R>(&self, look: impl FnOnce(&Packet) -> R) -> Option<R> {
+        let seen = self.receive.peek(look);
+        if seen.is_none() {
+            self.readable.found_nothing(|| self.is_readable());
+        }
+        seen
+    }
+
     /// Waits until there is something to receive or to be told; false: the deadline came first.
-    pub fn wait_readable(&self, until: Option<Instant>) -> io::Result<bool> {
+    pub fn wait_readable(&self, until: Option<Instant>) -> bool {
         // What is in the error queue alone, a call that waits for a datagram is not told.
         let is_ready = || !self.receive.is_empty() || self.errors.has_pending() || self.has_ended();
         self.readable.wait(is_ready, until)
     }
 
     /// Waits until it is worth trying to send again; false: the deadline came first.
-    pub fn wait_writable(&self, until: Option<Instant>) -> io::Result<bool> {
+    pub fn wait_writable(&self, until: Option<Instant>) -> bool {
         self.writable.wait(|| self.is_writable(), until)
     }
 

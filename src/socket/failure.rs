@@ -18,9 +18,6 @@ pub enum RecvError {
     /// ENETDOWN: the host has stopped.
     #[error("the host has stopped, and its sockets with it")]
     Down,
-    /// Waiting failed: the process has no file descriptor left.
-    #[error("cannot wait: {0}")]
-    Wait(#[source] io::Error),
 }
 
 /// Why nothing was sent.
@@ -79,9 +76,6 @@ pub enum SendError {
     /// EINVAL: what is to be sent to is no address, or a name that stands for none.
     #[error("this is no address and UDP port, as \"198.18.0.1:7\" or \"[2001:db8::1]:7\" is")]
     NoAddress,
-    /// Waiting failed: the process has no file descriptor left.
-    #[error("cannot wait: {0}")]
-    Wait(#[source] io::Error),
 }
 
 impl RecvError {
@@ -92,7 +86,6 @@ impl RecvError {
             Self::WouldBlock => Errno::EAGAIN,
             Self::Reported(errno) => *errno,
             Self::Down => Errno::ENETDOWN,
-            Self::Wait(_) => Errno::EMFILE,
         }
     }
 }
@@ -117,7 +110,6 @@ impl SendError {
             // Where bind(2) has EADDRINUSE.
             Self::Autobind(BindError::NoPort) => Errno::EAGAIN,
             Self::Autobind(why) => why.errno(),
-            Self::Wait(_) => Errno::EMFILE,
         }
     }
 }

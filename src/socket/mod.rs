@@ -8,7 +8,7 @@
 //!  worker --- push ---> receive queue (bytes bounded by SO_RCVBUF) --- pop ---> thread
 //!  worker --- push ---> pending error, error queue               --- pop ---> thread
 //!  worker <-- pop ----- send queue of the worker (bounded)      <-- push --- thread, bytes bounded by SO_SNDBUF
-//!  worker --- eventfd, only if someone waits -------------------------------> thread
+//!  worker --- futex or eventfd, only if someone waits by it ----------------> thread
 //! ```
 //!
 //! Here: threads may wait, the worker's side never does: it makes no system call unless somebody waits, takes no lock and
@@ -38,6 +38,7 @@ mod packets;
 mod readiness;
 mod receive;
 mod send_queue;
+mod sleepers;
 mod udp;
 mod view;
 

@@ -53,6 +53,7 @@ mod sockets;
 mod sockets_control;
 mod sockets_paths;
 mod sockets_send;
+mod sockets_wait;
 mod udp6;
 mod uoa;
 mod vlan;

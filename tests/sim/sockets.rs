@@ -1,10 +1,9 @@
 //! Threads' sockets in the simulator, from the calls of a program down to frames on the wire: what is received, and how.
 
-use core::net::IpAddr;
 use core::time::Duration;
 use std::thread;
 
-use crate::sockets_common::{addr, bound, ip};
+use crate::sockets_common::{addr, bound, ip, unreachable};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pollcast::addr::{Cidr, Unicast};
 use pollcast::io::{Addressing6, DropReason, InterfaceId};
@@ -247,17 +246,6 @@ fn several_are_received_in_one_call() {
     assert!(messages[2].received.is_none() && messages[2].payload().is_empty());
     let none = socket.recv_batch(&mut messages, RecvFlags::default());
     assert!(matches!(none, Err(RecvError::WouldBlock)));
-}
-
-/// A port unreachable about what was sent from `from` to `to`.
-fn unreachable(from: &str, to: &str, code: u8) -> Vec<u8> {
-    let ours = UdpFrame::new(from, to, b"question").frame();
-    let body = [&[0; 4][..], &ours[14..42]].concat();
-    let v4 = |s: &str| match addr(s).ip() {
-        IpAddr::V4(v4) => v4,
-        IpAddr::V6(_) => panic!("{s} is of IPv6"),
-    };
-    IcmpFrame { code, ..IcmpFrame::between(v4(to), v4(from), 3, &body) }.frame()
 }
 
 // C15, RFC 1122 4.1.3.3, Linux `__udp4_lib_err`: a connected socket is told of a hard error, once; another is not.

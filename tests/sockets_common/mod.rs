@@ -6,6 +6,8 @@ use core::time::Duration;
 
 use pollcast::addr::{Cidr, Unicast};
 use pollcast::io::{Addressing6, LinkLocal};
+use pollcast::sim::frames::IcmpFrame;
+use pollcast::sim::frames::udp::UdpFrame;
 use pollcast::sim::setup::{PortOptions, WorldOptions};
 use pollcast::sim::world::World;
 use pollcast::socket::UdpSocket;
@@ -42,4 +44,15 @@ pub(crate) fn addr(s: &str) -> SocketAddr {
 
 pub(crate) fn ip(s: &str) -> IpAddr {
     s.parse().unwrap()
+}
+
+/// A port unreachable about what was sent from `from` to `to`.
+pub(crate) fn unreachable(from: &str, to: &str, code: u8) -> Vec<u8> {
+    let ours = UdpFrame::new(from, to, b"question").frame();
+    let body = [&[0; 4][..], &ours[14..42]].concat();
+    let v4 = |s: &str| match addr(s).ip() {
+        IpAddr::V4(v4) => v4,
+        IpAddr::V6(_) => panic!("{s} is of IPv6"),
+    };
+    IcmpFrame { code, ..IcmpFrame::between(v4(to), v4(from), 3, &body) }.frame()
 }

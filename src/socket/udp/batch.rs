@@ -68,7 +68,8 @@ impl UdpSocket {
             if self.endpoint.errors().has_pending() {
                 break;
             }
-            let Ok(received) = self.recv_now(message.buf, false) else { break };
+            // An error that is reported now stays for the next call.
+            let Some(received) = self.take_into(message.buf) else { break };
             message.received = Some(received);
             count += 1;
         }

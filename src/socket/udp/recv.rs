@@ -77,7 +77,7 @@ impl UdpSocket {
             if until.is_none() {
                 until = options.receive_timeout.get().and_then(|limit| Instant::now().checked_add(limit));
             }
-            if !self.endpoint.wait_readable(until).map_err(RecvError::Wait)? {
+            if !self.endpoint.wait_readable(until) {
                 return Err(RecvError::WouldBlock);
             }
         }
@@ -90,13 +90,18 @@ impl UdpSocket {
             return Err(RecvError::Reported(errno));
         }
         if peek {
-            let seen = self.endpoint.receive().peek(|packet| self.copy(packet, buf));
+            let seen = self.endpoint.peek(|packet| self.copy(packet, buf));
             return seen.ok_or_else(|| self.nothing());
         }
-        let Some(packet) = self.endpoint.take() else { return Err(self.nothing()) };
+        self.take_into(buf).ok_or_else(|| self.nothing())
+    }
+
+    /// Takes the datagram that is next, if there is one, whatever error is pending.
+    pub(super) fn take_into(&self, buf: &mut [u8]) -> Option<Received> {
+        let packet = self.endpoint.take()?;
         let received = self.copy(&packet, buf);
         self.endpoint.packets().give(packet);
-        Ok(received)
+        Some(received)
     }
 
     fn nothing(&self) -> RecvError {

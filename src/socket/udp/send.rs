@@ -121,7 +121,7 @@ impl UdpSocket {
                 destination: SocketAddr::new(departure.dst.ip(), port),
                 interface: departure.interface,
             };
-            let _ = self.endpoint.errors().push(error);
+            self.endpoint.queue_error(error);
         }
         Err(SendError::TooLong)
     }
@@ -197,7 +197,7 @@ impl UdpSocket {
                 if until.is_some_and(|until| until <= Instant::now()) {
                     return Err(SendError::NoBuffers);
                 }
-            } else if !self.endpoint.wait_writable(until).map_err(SendError::Wait)? {
+            } else if !self.endpoint.wait_writable(until) {
                 return Err(SendError::WouldBlock);
             }
         }
