@@ -7,12 +7,16 @@
 #[allow(unreachable_pub, reason = "a file of this test alone")]
 #[path = "tidy/source.rs"]
 mod source;
+#[allow(unreachable_pub, reason = "a file of this test alone")]
+#[path = "tidy/tree.rs"]
+mod tree;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use source::{Token, is_test_file, lines_with, root_paths, tokens, without_tests};
+use tree::undeclared;
 
 /// The most lines of one source file.
 const LINES_MAX: usize = 650;
@@ -547,24 +551,47 @@ fn every_decision_is_in_the_index() {
     assert_eq!(missing, Vec::<String>::new());
 }
 
-/// The modules of the test program `tests/NAME/` that its `main` does not name: nothing would run them.
-fn unnamed<'a>(name: &str, main: &str, files: &'a [String]) -> Vec<&'a str> {
-    let folder = format!("tests/{name}/");
-    let modules = files.iter().filter_map(|path| path.strip_prefix(&folder)?.strip_suffix(".rs"));
-    let is_named = |module: &str| main.lines().any(|line| line == format!("mod {module};"));
-    modules.filter(|module| !module.contains('/') && *module != "main" && !is_named(module)).collect()
+#[test]
+fn every_file_is_compiled() {
+    let files: BTreeSet<_> = files().into_iter().collect();
+    // A file that git lists and the folder lacks is being removed.
+    let files = files.into_iter().filter(|path| root().join(path).is_file()).collect();
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap_or_default();
+    assert_eq!(undeclared(&files, read), Vec::<&str>::new(), "no `mod` and no manifest names them");
 }
 
 #[test]
-fn every_file_of_a_test_program_is_a_part_of_it() {
-    let files = files();
-    let programs: Vec<_> =
-        files.iter().filter_map(|path| path.strip_prefix("tests/")?.strip_suffix("/main.rs")).collect();
-    assert!(programs.contains(&"sim"), "{programs:?}");
-    for name in programs {
-        let main = std::fs::read_to_string(root().join(format!("tests/{name}/main.rs"))).expect(name);
-        assert_eq!(unnamed(name, &main, &files), Vec::<&str>::new(), "of tests/{name}/main.rs");
-    }
-    let made_up = ["tests/a/main.rs", "tests/a/b.rs", "tests/a/c.rs", "tests/d.rs"].map(str::to_owned);
-    assert_eq!(unnamed("a", "mod c;\n", &made_up), ["b"]);
+fn a_file_that_nobody_compiles_is_found() {
+    let texts = [
+        ("Cargo.toml", "[[bin]]\npath = \"tool/begin.rs\"\n"),
+        ("src/lib.rs", "pub mod a;\n// mod unsaid;\n#[cfg(test)]\n#[path = \"a/tests.rs\"]\nmod tests;"),
+        ("src/unsaid.rs", ""),
+        ("src/a.rs", "mod b;\nmod inline { }"),
+        ("src/a/b.rs", ""),
+        ("src/a/inline.rs", ""),
+        ("src/a/tests.rs", "mod more;"),
+        ("src/a/more.rs", ""),
+        ("src/a/b/more.rs", ""),
+        ("tests/one.rs", "#[path = \"common/mod.rs\"]\n#[allow(dead_code)]\nmod common;"),
+        ("tests/common/mod.rs", "mod part;"),
+        ("tests/common/part.rs", ""),
+        ("tests/common/forgotten.rs", ""),
+        ("tests/two/main.rs", "#[path = \"../common/mod.rs\"]\nmod common;\nmod three;"),
+        ("tests/two/three.rs", ""),
+        ("tests/two/four.rs", ""),
+        ("tool/begin.rs", "mod next;"),
+        ("tool/next.rs", ""),
+        ("tool/other.rs", ""),
+    ];
+    let files = texts.iter().map(|(path, _)| (*path).to_owned()).collect();
+    let read = |path: &str| texts.iter().find(|(of, _)| *of == path).map_or("", |(_, text)| *text).to_owned();
+    let found = [
+        "src/a/b/more.rs",
+        "src/a/inline.rs",
+        "src/unsaid.rs",
+        "tests/common/forgotten.rs",
+        "tests/two/four.rs",
+        "tool/other.rs",
+    ];
+    assert_eq!(undeclared(&files, read), found);
 }
