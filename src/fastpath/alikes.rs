@@ -83,6 +83,32 @@ fn are_whole(words: &[u64], whole: Parts, len_max: u16) -> bool {
     words.is_empty() || unlike == 0 && any & Parts::LEN <= u64::from(len_max)
 }
 
+/// Turns fours as long as nobody else has a handle to one of them, by an expression that is `None` where that cannot be. How many packets. A
+/// macro, as what it does in between is to be a part of the function that it is in, whatever else that has.
+// U13: what others read is not written to.
+macro_rules! turn {
+    ($slots:expr, $words:expr, |$frames:pat_param, $parts:pat_param| $turn_four:expr) => {{
+        let mut turned = 0;
+        for (four, words) in $slots.as_chunks_mut::<4>().0.iter_mut().zip($words.as_chunks::<4>().0) {
+            let [Some(a), Some(b), Some(c), Some(d)] = four else { break };
+            let Some($frames) = B::unique_four([a, b, c, d]) else { break };
+            let $parts = words.map(|word| Parts::from_word(word, 0, 0));
+            let done: Option<_> = $turn_four;
+            if done.is_none() {
+                break;
+            }
+            turned += 4;
+        }
+        turned
+    }};
+}
+
+/// The front of each.
+#[inline(always)]
+fn fronts_of<const LEN: usize>([a, b, c, d]: [&mut [u8]; 4]) -> Option<[&mut [u8; LEN]; 4]> {
+    Some([a.first_chunk_mut()?, b.first_chunk_mut()?, c.first_chunk_mut()?, d.first_chunk_mut()?])
+}
+
 /// Turns fours of IPv4 round. Returns how many packets.
 #[inline(always)]
 pub(super) fn turn4<B: PacketBuf, W: Wide>(
@@ -93,17 +119,18 @@ pub(super) fn turn4<B: PacketBuf, W: Wide>(
 ) -> usize {
     let count = slots.len();
     if !W::HAS_LINES {
-        return turn(slots, found.words(0..count), |frames, parts| {
-            turn_four4(wide, frames, parts, view).map(drop)
-        });
+        return turn!(slots, found.words(0..count), |frames, parts| turn_four4(wide, frames, parts, view));
     }
     let line = &view.heads.line;
     found.work_out_checksums(count, line);
     let mut checksums = found.checksums();
-    turn(slots, found.words(0..count), |[a, b, c, d], _| {
-        let fronts = [a.first_chunk_mut()?, b.first_chunk_mut()?, c.first_chunk_mut()?, d.first_chunk_mut()?];
-        wide.turn_found(fronts, checksums.next()?, line);
-        Some(())
+    turn!(slots, found.words(0..count), |frames, _| {
+        if let (Some(fronts), Some(checksums)) = (fronts_of(frames), checksums.next()) {
+            wide.turn_found(fronts, checksums, line);
+            Some(())
+        } else {
+            None
+        }
     })
 }
 
@@ -119,35 +146,17 @@ pub(super) fn turn6<B: PacketBuf, W: Wide>(
     let first = slots.first().and_then(Option::as_ref).and_then(|buf| buf.data().first_chunk());
     let Some(labels) = first.map(|head| view.labels_for(head)) else { return 0 };
     if !W::HAS_LINES {
-        return turn(slots, words, |frames, parts| {
-            turn_four6(wide, frames, parts, view, |_| labels.clone()).map(drop)
-        });
+        return turn!(slots, words, |frames, parts| turn_four6(wide, frames, parts, view, |_| labels
+            .clone()));
     }
     let line = &view.line;
-    turn(slots, words, |[a, b, c, d], _| {
-        let fronts = [a.first_chunk_mut()?, b.first_chunk_mut()?, c.first_chunk_mut()?, d.first_chunk_mut()?];
-        let hashes = fronts.each_ref().map(|front| label_hash(front, &labels));
-        wide.turn_found6(fronts, hashes, line);
-        Some(())
-    })
-}
-
-/// Turns fours as long as nobody else has a handle to one of them. Returns how many packets.
-// U13: what others read is not written to.
-#[inline(always)]
-fn turn<B: PacketBuf>(
-    slots: &mut [Option<B>],
-    words: &[u64],
-    mut turn_four: impl FnMut([&mut [u8]; 4], [Parts; 4]) -> Option<()>,
-) -> usize {
-    let mut turned = 0;
-    for (four, words) in slots.as_chunks_mut::<4>().0.iter_mut().zip(words.as_chunks::<4>().0) {
-        let [Some(a), Some(b), Some(c), Some(d)] = four else { break };
-        let Some(frames) = B::unique_four([a, b, c, d]) else { break };
-        if turn_four(frames, words.map(|word| Parts::from_word(word, 0, 0))).is_none() {
-            break;
+    turn!(slots, words, |frames, _| {
+        if let Some(fronts) = fronts_of(frames) {
+            let hashes = fronts.each_ref().map(|front| label_hash(front, &labels));
+            wide.turn_found6(fronts, hashes, line);
+            Some(())
+        } else {
+            None
         }
-        turned += 4;
-    }
-    turned
+    })
 }
