@@ -30,6 +30,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_thread_unregister",
     "rte_dev_name",
     "rte_dev_probe",
+    "rte_pktmbuf_free_bulk",
     "rte_pktmbuf_pool_create_by_ops",
     "rte_mempool_avail_count",
     "rte_mempool_free",

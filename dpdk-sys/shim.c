@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "shim.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,3 +119,57 @@ int shim_link_is_up(uint16_t port)
 		return ret;
 	return link.link_status == RTE_ETH_LINK_UP;
 }
+
+#if __has_include(<rte_vhost.h>) && __has_include(<rte_eth_vhost.h>)
+#include <rte_eth_vhost.h>
+#include <rte_vhost.h>
+
+#define SAME_TYPE(field, function) \
+	_Static_assert(__builtin_types_compatible_p(__typeof__(((struct shim_vhost *)0)->field), __typeof__(&(function))), #function)
+SAME_TYPE(device, rte_eth_vhost_get_vid_from_port_id);
+SAME_TYPE(rings, rte_vhost_get_vring_num);
+SAME_TYPE(dequeue, rte_vhost_dequeue_burst);
+SAME_TYPE(enqueue, rte_vhost_enqueue_burst);
+
+/* The file that the driver was loaded from; closed by nobody, so that what is found in it stays. */
+static void *driver_of(uint16_t port)
+{
+	Dl_info file;
+	void *burst;
+
+	memcpy(&burst, &rte_eth_fp_ops[port].rx_pkt_burst, sizeof(burst));
+	if (dladdr(burst, &file) == 0)
+		return NULL;
+	return dlopen(file.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+}
+
+/* True if `function` is there. What the driver needs, the library, is searched with it. */
+static int find(void *driver, const char *name, void *function)
+{
+	void *found = dlsym(driver, name);
+
+	memcpy(function, &found, sizeof(found));
+	return found != NULL;
+}
+
+int shim_vhost_find(uint16_t port, struct shim_vhost *vhost)
+{
+	void *driver = driver_of(port);
+
+	if (driver == NULL)
+		return -1;
+	if (find(driver, "rte_eth_vhost_get_vid_from_port_id", &vhost->device) &&
+	    find(driver, "rte_vhost_get_vring_num", &vhost->rings) &&
+	    find(driver, "rte_vhost_dequeue_burst", &vhost->dequeue) &&
+	    find(driver, "rte_vhost_enqueue_burst", &vhost->enqueue))
+		return 0;
+	return -1;
+}
+#else
+int shim_vhost_find(uint16_t port, struct shim_vhost *vhost)
+{
+	(void)port;
+	(void)vhost;
+	return -1;
+}
+#endif

@@ -125,6 +125,18 @@ void shim_pktmbuf_free(struct rte_mbuf *m);
 /* Adds `by` to the reference count of every segment. */
 void shim_pktmbuf_refcnt_update(struct rte_mbuf *m, int16_t by);
 
+/* What is called of DPDK's vhost library and of its driver net_vhost; types as in their headers. */
+struct shim_vhost {
+	/* The library's number of the device behind a port; what it says of a port without one is not to be relied upon. */
+	int (*device)(uint16_t port);
+	/* How many rings that device has. */
+	uint16_t (*rings)(int device);
+	uint16_t (*dequeue)(int device, uint16_t ring, struct rte_mempool *pool, struct rte_mbuf **bufs, uint16_t n);
+	uint16_t (*enqueue)(int device, uint16_t ring, struct rte_mbuf **bufs, uint16_t n);
+};
+/* Finds them from the driver of `port`, which is net_vhost's and started, in whatever file it is. 0, or -1: not to be had. */
+int shim_vhost_find(uint16_t port, struct shim_vhost *vhost);
+
 /* 1 up, 0 down, negative: not known. */
 int shim_link_is_up(uint16_t port);
 

@@ -28,6 +28,11 @@ fn spawn(test: &str, role: &str, socket: &Path) -> Child {
         .env(SOCKET, socket)
         .stdin(Stdio::piped())
         .stdout(if role == "vhost" { Stdio::piped() } else { Stdio::null() })
+        .stderr(if test == "a_vhost_port_outlives_its_peers" && role != "vhost" {
+            Stdio::piped()
+        } else {
+            Stdio::inherit()
+        })
         .spawn()
         .unwrap()
 }
@@ -48,6 +53,94 @@ fn two_processes_pass_tags_over_a_virtio_ring() {
         Ok("vhost") => vhost_of_vlans(&std::env::var(SOCKET).unwrap()),
         Ok(_) => virtio_of_vlans(&std::env::var(SOCKET).unwrap()),
         Err(_) => both("two_processes_pass_tags_over_a_virtio_ring"),
+    }
+}
+
+/// Peers that are killed, one after the other, while the port takes from their ring and puts into it as fast as it can.
+const KILLED: usize = 6;
+
+// Its rings are shared memory, which goes with a peer that dies.
+#[test]
+fn a_vhost_port_outlives_its_peers() {
+    const TEST: &str = "a_vhost_port_outlives_its_peers";
+    match std::env::var(ROLE).as_deref() {
+        Ok("vhost") => vhost_at_full_speed(&std::env::var(SOCKET).unwrap()),
+        Ok(_) => virtio_without_end(&std::env::var(SOCKET).unwrap()),
+        Err(_) => {
+            let dir = tempfile::tempdir().unwrap();
+            let socket = dir.path().join("vhost.sock");
+            let mut vhost = spawn(TEST, "vhost", &socket);
+            let mut lines = BufReader::new(vhost.stdout.take().unwrap()).lines();
+            assert!(lines.any(|line| line.unwrap().contains("ready")));
+            let answered: Vec<bool> = (0..KILLED).map(|_| until_it_is_answered(TEST, &socket)).collect();
+            drop(vhost.stdin.take());
+            let vhost = vhost.wait().unwrap();
+            assert!(vhost.success(), "{vhost}");
+            assert_eq!(answered, [true; KILLED]);
+        }
+    }
+}
+
+/// Starts a peer, and kills it in the middle of its traffic. True if it was answered before.
+fn until_it_is_answered(test: &str, socket: &Path) -> bool {
+    let mut peer = spawn(test, "virtio", socket);
+    let mut lines = BufReader::new(peer.stderr.take().unwrap()).lines();
+    let answered = lines.any(|line| line.is_ok_and(|line| line.contains("answered")));
+    std::thread::sleep(Duration::from_millis(30));
+    peer.kill().unwrap();
+    peer.wait().unwrap();
+    answered
+}
+
+/// Sends back what comes, a burst at a time, until its standard input ends. What it counted, the port has counted, too.
+fn vhost_at_full_speed(socket: &str) {
+    let device = format!("net_vhost0,iface={socket}");
+    let eal = Eal::init(&options(&[&device])).unwrap();
+    let (port, mut rx, mut tx, pool) = start(&eal, &device, false);
+    println!("ready");
+    let input = std::thread::spawn(|| std::io::stdin().lines().for_each(drop));
+    let mut burst = Burst::new();
+    let (mut received, mut sent) = (0, 0);
+    while !input.is_finished() {
+        let came = rx.rx_burst(&mut burst, 32);
+        received += came as u64;
+        sent += tx.tx_burst(&mut burst) as u64;
+        // What the ring has no room for.
+        burst.drain().for_each(drop);
+        if came == 0 {
+            // Leaves the CPU to the peer, where there are few.
+            std::thread::yield_now();
+        }
+    }
+    let stats = port.device_stats();
+    assert!(received > 0 && sent > 0);
+    assert_eq!((stats.ipackets, stats.opackets), (received, sent));
+    // Each datagram is of 60 bytes.
+    assert_eq!((stats.ibytes, stats.obytes), (60 * received, 60 * sent));
+    drop((port, rx, tx));
+    assert_eq!(pool.free_count(), pool.size());
+    drop((burst, pool));
+    eal.cleanup().unwrap();
+}
+
+/// Sends as fast as the ring takes it, and says when the first echo has come.
+fn virtio_without_end(socket: &str) {
+    let device = format!("net_virtio_user0,path={socket},queues=1");
+    let eal = Eal::init(&options(&[&device])).unwrap();
+    let (_port, mut rx, mut tx, pool) = start(&eal, &device, false);
+    let (mut out, mut back) = (Burst::new(), Burst::new());
+    let mut answered = false;
+    loop {
+        while out.len() < 32 {
+            let Some(buf) = pool.alloc_copy(&datagram(1)) else { break };
+            out.push(buf).unwrap();
+        }
+        tx.tx_burst(&mut out);
+        if rx.rx_burst(&mut back, 32) > 0 && !answered {
+            answered = true;
+            eprintln!("answered");
+        }
+        back.drain().for_each(drop);
     }
 }
 

@@ -131,6 +131,7 @@ fn from_arguments(args: &BenchArgs, traffic: &mut Traffic) -> Result<(EalPlan, P
         // The tag is in the frame: no device need insert it.
         tagged: false,
         rx_events: false,
+        vhost_direct: true,
         workers: vec![0],
         rps: Rps::Off,
     };

@@ -186,6 +186,8 @@ pub struct PortPlan {
     pub workers: Vec<usize>,
     /// What is done about flows that the device does not spread.
     pub rps: Rps,
+    /// Whether queues of a vhost port use its rings themselves, without the burst functions of its driver: the key `vhost_direct`.
+    pub vhost_direct: bool,
 }
 
 impl PortPlan {

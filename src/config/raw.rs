@@ -164,6 +164,7 @@ pub(super) struct RawPort {
     pub(super) offloads: Option<At<WordOrList>>,
     pub(super) multicast_filter: Option<At<FilterPolicy>>,
     pub(super) rps: Option<At<Rps>>,
+    pub(super) vhost_direct: Option<At<bool>>,
     pub(super) cpus: Option<At<Vec<At<i64>>>>,
 }
 
@@ -460,6 +461,7 @@ impl RawPort {
         let offloads = reader.word_or_list("offloads", "\"auto\", \"none\"");
         let multicast_filter = reader.choice("multicast_filter", &FilterPolicy::NAMES);
         let rps = reader.choice("rps", &Rps::NAMES);
+        let vhost_direct = reader.get("vhost_direct");
         let cpus = reader.list("cpus");
         reader.finish();
         let several = |tables: Vec<At<&DeTable<'_>>>, problems: &mut Problems| {
@@ -479,6 +481,7 @@ impl RawPort {
             offloads,
             multicast_filter,
             rps,
+            vhost_direct,
             cpus,
         }
     }

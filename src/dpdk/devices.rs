@@ -88,6 +88,7 @@ fn try_filter(
         multicast_filter: FilterPolicy::Auto,
         tagged: false,
         rx_events: false,
+        vhost_direct: true,
         workers: Vec::new(),
         rps: Rps::Off,
     };

@@ -161,6 +161,12 @@ impl Mbuf {
         unsafe { base.add(usize::from(offset)) }
     }
 
+    /// Bytes in all segments.
+    #[inline]
+    pub(super) fn packet_len(&self) -> u32 {
+        self.read(sys::SHIM_MBUF_PKT_LEN)
+    }
+
     #[inline]
     fn data_len(&self) -> usize {
         usize::from(self.read::<u16>(sys::SHIM_MBUF_DATA_LEN))

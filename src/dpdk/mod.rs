@@ -34,6 +34,7 @@ mod queue;
 mod rx_event;
 mod together;
 mod tsc;
+mod vhost;
 mod wait;
 
 pub use eal::{Eal, EalError, EalHandle, EalOptions, Job, LcoreError, Memory, ThreadGuard};

@@ -83,6 +83,13 @@ impl Offloads {
             | unless(sys::SHIM_RX_OFFLOAD_UDP_CKSUM, sys::SHIM_RX_L4_CKSUM_GOOD | sys::SHIM_RX_L4_CKSUM_BAD)
     }
 
+    /// Whether net_vhost, asked for these, passes packets on as they are. Not asked to pass on what it was told of sums, it makes those
+    /// that are missing; and tags it takes off and puts in itself.
+    pub(super) fn leave_packets_of_vhost_alone(self) -> bool {
+        let sums = sys::SHIM_RX_OFFLOAD_UDP_CKSUM;
+        self.tx == 0 && self.rx & (sums | sys::SHIM_RX_OFFLOAD_VLAN_STRIP) == sums
+    }
+
     /// Whether the device keeps VLANs away until it is told of them.
     pub(super) fn filter_vlans(self) -> bool {
         self.rx & sys::SHIM_RX_OFFLOAD_VLAN_FILTER != 0

@@ -9,7 +9,8 @@ use dpdk_sys as sys;
 use super::port::Opened;
 use super::rx_event::RxEvent;
 use super::together::Together;
-use super::{EventKind, EventWait, Mbuf};
+use super::vhost::Ring;
+use super::{EventKind, EventWait, Mbuf, Mempool};
 use crate::io::{self, Alike, Burst, PacketBuf};
 
 /// A receive queue of a started port.
@@ -21,6 +22,8 @@ pub struct RxQueue {
     unasked: u64,
     /// What ends its worker's sleep: that of one that sleeps.
     event: Option<Box<RxEvent>>,
+    /// Of a vhost port, what it takes packets from, and the pool of their buffers.
+    ring: Option<(Ring, Mempool)>,
 }
 
 /// A transmit queue of a started port.
@@ -29,6 +32,8 @@ pub struct TxQueue {
     queue: Queue,
     /// Whether the driver must look at packets before they are sent: only if it was given offloads.
     prepare: bool,
+    /// Of a vhost port, what it puts packets into.
+    ring: Option<Ring>,
 }
 
 /// Which queue. `Send` and not `Sync`: DPDK's queues are not locked.
@@ -65,7 +70,13 @@ pub(super) unsafe fn pair(
         queue.resume();
         queue
     };
-    (RxQueue { queue: queue(), unasked, event: None }, TxQueue { queue: queue(), prepare })
+    let rings = opened.rings().map(|rings| Ring::pair(rings, number));
+    let (from, to) = rings.unzip();
+    let from = from.zip(opened.pool(number).cloned());
+    (
+        RxQueue { queue: queue(), unasked, event: None, ring: from },
+        TxQueue { queue: queue(), prepare, ring: to },
+    )
 }
 
 impl Queue {
@@ -184,9 +195,13 @@ impl io::RxQueue for RxQueue {
         let max = max.min(spare.len());
         let Some(slots) = spare.get_mut(..max) else { return 0 };
         let (port, number) = (self.queue.port, self.queue.number);
-        // SAFETY: the queue exists and only this thread uses it, see `pair`; it is not paused, so that the port is started;
-        // there is room for `room` pointers, and `Option<Mbuf>` is one. The driver gives up its reference to each that it returns.
-        let n = fill(slots, |slots, room| unsafe { sys::shim_rx_burst(port, number, slots.cast(), room) });
+        let n = fill(slots, |slots, room| match &mut self.ring {
+            // SAFETY: there is room for `room` pointers; the port holds on to the pool.
+            Some((ring, pool)) => unsafe { ring.receive(pool, slots, room) },
+            // SAFETY: the queue exists and only this thread uses it, see `pair`; it is not paused, so that the port is started;
+            // there is room for `room` pointers, and `Option<Mbuf>` is one. The driver gives up its reference to each that it returns.
+            None => unsafe { sys::shim_rx_burst(port, number, slots.cast(), room) },
+        });
         let alike = look_at(burst.spare().get_mut(..n).unwrap_or_default(), self.unasked);
         burst.filled_with(n, alike);
         n
@@ -220,9 +235,13 @@ impl TxQueue {
         let front = whole(burst);
         let max = max.min(front.len());
         let (port, number) = (self.queue.port, self.queue.number);
-        // SAFETY: the queue exists and only this thread uses it, see `pair`; it is not paused, so that the port is started;
-        // the first `max` slots hold packets that we own, and `Option<Mbuf>` is a pointer.
-        let sent = unsafe { sys::shim_tx_burst(port, number, front.as_mut_ptr().cast(), count(max)) };
+        let sent = match &mut self.ring {
+            // SAFETY: the first `max` slots hold packets, and what is sent is forgotten below.
+            Some(ring) => unsafe { ring.send(front, count(max)) },
+            // SAFETY: the queue exists and only this thread uses it, see `pair`; it is not paused, so that the port is started;
+            // the first `max` slots hold packets that we own, and `Option<Mbuf>` is a pointer.
+            None => unsafe { sys::shim_tx_burst(port, number, front.as_mut_ptr().cast(), count(max)) },
+        };
         let sent = usize::from(sent).min(max);
         // They are the driver's now.
         burst.taken(sent);

@@ -125,7 +125,7 @@ fn unknown_keys_come_with_the_nearest_known_one() {
          icmp6_echo_group, accept_redirects6, path_mtu_min, path_mtu_timeout_s, neighbors_max, igmp_version, \
          igmp_robustness, igmp_query_interval_s, igmp_strict_queries, mld_version, mld_robustness, \
          mld_query_interval_s, link_local, stable_secret, router_discovery, dad_transmits, groups_max, sources_max, routes, vlan, mtu, rx_descriptors, tx_descriptors, checksum, offloads, \
-         multicast_filter, rps, cpus",
+         multicast_filter, rps, vhost_direct, cpus",
     );
     service_error(
         "answer_group = true",

@@ -510,7 +510,7 @@ proptest! {
     /// Values of every type and size for every key.
     #[test]
     fn a_strange_value_makes_no_panic(
-        key in "(name|device|mac|addresses|gateway4|mtu|rx_descriptors|tx_descriptors|checksum|offloads|multicast_filter|rps|cpus\
+        key in "(name|device|mac|addresses|gateway4|mtu|rx_descriptors|tx_descriptors|checksum|offloads|multicast_filter|rps|vhost_direct|cpus\
             |vlan|routes|conflict_detection|neighbors_max|groups_max|sources_max|path_mtu_min|path_mtu_timeout_s|icmp_echo_group|icmp6_echo_group|accept_redirects6\
             |igmp_version|igmp_robustness|igmp_query_interval_s|igmp_strict_queries|gateway6|link_local|stable_secret|dad_transmits\
             |router_discovery|mld_version|mld_robustness|mld_query_interval_s)",

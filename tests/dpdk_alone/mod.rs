@@ -130,6 +130,7 @@ pub(crate) fn port(device: &str) -> PortPlan {
         multicast_filter: FilterPolicy::Auto,
         tagged: false,
         rx_events: false,
+        vhost_direct: true,
         workers: vec![0],
         rps: Rps::Off,
     }

@@ -53,7 +53,7 @@ fn check_port(
     workers: &[WorkerPlan],
     problems: &mut Problems,
 ) -> PortPlan {
-    let RawPort { place, cpus, checksum, offloads, multicast_filter, rps, .. } = raw;
+    let RawPort { place, cpus, checksum, offloads, multicast_filter, rps, vhost_direct, .. } = raw;
     PortPlan {
         name: port_name(raw, before, interfaces, problems),
         device: check_device(raw.device.as_ref(), place, before, problems),
@@ -70,6 +70,7 @@ fn check_port(
         rx_events: false,
         workers: workers::of_port(cpus.as_ref(), workers, problems),
         rps: rps.as_ref().map(|at| at.value).unwrap_or_default(),
+        vhost_direct: vhost_direct.as_ref().is_none_or(|at| at.value),
     }
 }
 

@@ -3,18 +3,20 @@
 //! The state is in the type: a [`Port<Stopped>`] can be started, and only that hands out queues, each once.
 //! [`StartedPort`] is what control holds on to.
 
+mod callback;
 mod device;
 mod error;
 mod filter;
 mod restart;
+mod rings;
 mod rss;
 mod users;
 
 use core::cell::Cell;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use dpdk_sys as sys;
 
@@ -28,6 +30,7 @@ pub(super) use self::users::Users;
 use super::eal::{Device, Listener, Shared, lock};
 use super::offload::Offloads;
 use super::queue::{RxQueue, TxQueue, pair};
+use super::vhost::Rings;
 use super::{DpdkError, Eal, Mempool};
 use crate::addr::{MacAddr, Vid};
 use crate::config::plan::PortPlan;
@@ -89,6 +92,8 @@ pub(super) struct Opened {
     rx_interrupts: AtomicBool,
     /// The pools of its receive queues' buffers: see [`Port::open_near`].
     pools: Vec<Mempool>,
+    /// Of a vhost port, the rings that its queues use themselves. Its driver calls them as long as the port is open.
+    rings: OnceLock<Arc<Rings>>,
     eal: Arc<Shared>,
 }
 
@@ -101,6 +106,16 @@ impl Opened {
         &self.users
     }
 
+    pub(super) fn rings(&self) -> Option<&Arc<Rings>> {
+        self.rings.get()
+    }
+
+    /// The pool of a receive queue's buffers.
+    pub(super) fn pool(&self, queue: u16) -> Option<&Mempool> {
+        // NOTE: a port is opened with at least one.
+        self.pools.get(usize::from(queue)).or_else(|| self.pools.first())
+    }
+
     pub(super) fn has_rx_interrupts(&self) -> bool {
         self.rx_interrupts.load(Ordering::Acquire)
     }
@@ -109,7 +124,8 @@ impl Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         let _details = Listener::new();
-        restart::ignore_reset_requests(self);
+        restart::reset_request(self).unregister(self.port_id);
+        rings::let_go(self);
         if self.started.load(Ordering::Acquire) {
             // Of af_packet and af_xdp these are switches of the kernel's interface, which outlives us.
             let mut calls = Calls::new(self.port_id, "");
@@ -162,7 +178,7 @@ impl Opening<'_> {
         pairs: u16,
         info: &sys::rte_eth_dev_info,
         offloads: Offloads,
-        pools: &[Mempool],
+        opened: &Opened,
     ) -> Result<(), PortError> {
         let (mut rx_descriptors, mut tx_descriptors) = (self.plan.rx_descriptors, self.plan.tx_descriptors);
         // SAFETY: the port is ours; both numbers are read and written.
@@ -179,11 +195,9 @@ impl Opening<'_> {
         let mut tx_conf = info.default_txconf;
         tx_conf.offloads = offloads.tx;
         let node = numa_node(self.port_id).unwrap_or(ANY_NODE);
-        // NOTE: a port is opened with at least one.
-        let pool_of = |queue: u16| pools.get(usize::from(queue)).or_else(|| pools.first());
         for queue in 0..pairs {
             let port_id = self.port_id;
-            let Some(pool) = pool_of(queue) else { break };
+            let Some(pool) = opened.pool(queue) else { break };
             // SAFETY: the port is configured with more than `queue` queues; `rx_conf` is copied; the pool outlives the
             // port, which holds on to it.
             let ret = unsafe {
@@ -297,6 +311,7 @@ impl Port<Stopped> {
             wants_reset: AtomicBool::new(false),
             rx_interrupts: AtomicBool::new(false),
             pools,
+            rings: OnceLock::new(),
             eal: Arc::clone(eal.shared()),
         });
         let opening = Opening { plan, port_id, listener: Listener::capturing() };
@@ -310,7 +325,7 @@ impl Port<Stopped> {
         let (rss, rx_interrupts) =
             opening.configure(queue_pairs, &info, offloads, wants_rx_interrupts(plan, &driver))?;
         opened.rx_interrupts.store(rx_interrupts, Ordering::Release);
-        opening.set_up_queues(queue_pairs, &info, offloads, &opened.pools)?;
+        opening.set_up_queues(queue_pairs, &info, offloads, &opened)?;
         opening.set_mtu()?;
         let (mac, keep_promiscuous) = opening.set_mac(&driver)?;
 
@@ -326,7 +341,8 @@ impl Port<Stopped> {
             offloads: offloads.names(),
             rss: None,
         };
-        restart::listen_for_reset_requests(&opened);
+        // SAFETY: the port is ours; the flag is in an `Opened`, which does not move and unregisters this in the end.
+        unsafe { restart::reset_request(&opened).register(port_id) };
         let state = Stopped {
             setup: Setup { plan: plan.clone(), queue_pairs, offloads, rss },
             policy: plan.multicast_filter,
@@ -366,6 +382,7 @@ impl Port<Stopped> {
         })?;
         opened.started.store(true, Ordering::Release);
         info.rss = setup.rss.set_up(port_id);
+        rings::take(&opened, &setup, &info.driver);
 
         // SAFETY: the port was just started with `queue_pairs` queues each way, is stopped only by `restart`, while no queue
         // uses it, and when `opened` is dropped; and this function consumes the one value that can start it first.
@@ -466,11 +483,12 @@ impl PortControl for StartedPort {
         }
         // SAFETY: a structure of numbers, zeroed and filled in.
         let stats = unsafe { stats.assume_init() };
+        let rings = self.opened.rings().map(|rings| rings.passed()).unwrap_or_default();
         DeviceStats {
-            ipackets: stats.ipackets,
-            opackets: stats.opackets,
-            ibytes: stats.ibytes,
-            obytes: stats.obytes,
+            ipackets: stats.ipackets + rings.ipackets,
+            opackets: stats.opackets + rings.opackets,
+            ibytes: stats.ibytes + rings.ibytes,
+            obytes: stats.obytes + rings.obytes,
             imissed: stats.imissed,
             ierrors: stats.ierrors,
             oerrors: stats.oerrors,

@@ -8,6 +8,7 @@ use core::sync::atomic::Ordering;
 
 use dpdk_sys as sys;
 
+use super::callback::Callback;
 use super::{FilterCalls as _, Opened, Opening, PortError, Rss, Setup, StartedPort, device_info};
 use crate::dpdk::DpdkError;
 use crate::dpdk::eal::Listener;
@@ -45,6 +46,9 @@ impl StartedPort {
         // SAFETY: the port is ours, configured and stopped.
         refused("rte_eth_dev_start", unsafe { sys::rte_eth_dev_start(port_id) })?;
         self.opened.started.store(true, Ordering::Release);
+        if let Some(rings) = self.opened.rings() {
+            rings.look();
+        }
         self.tell_again();
         self.opened.users.unlock();
         Ok(())
@@ -76,7 +80,7 @@ pub(super) fn configure_again(opened: &Opened, setup: &Setup, was: &PortInfo) ->
     let opening = Opening { plan: &plan, port_id: opened.port_id, listener: Listener::capturing() };
     let info = device_info(opened.port_id).map_err(|error| opening.refused("to tell its limits", error))?;
     let (rss, _) = opening.configure(setup.queue_pairs, &info, setup.offloads, opened.has_rx_interrupts())?;
-    opening.set_up_queues(setup.queue_pairs, &info, setup.offloads, &opened.pools)?;
+    opening.set_up_queues(setup.queue_pairs, &info, setup.offloads, opened)?;
     opening.set_mtu()?;
     opening.set_mac(&was.driver).map(|_| rss)
 }
@@ -97,34 +101,8 @@ unsafe extern "C" fn reset_requested(
     0
 }
 
-fn flag(opened: &Opened) -> *mut c_void {
-    core::ptr::from_ref(&opened.wants_reset).cast_mut().cast()
-}
-
 /// E08: a device that needs a reset, as a virtual function whose host was reset, says so.
-pub(super) fn listen_for_reset_requests(opened: &Opened) {
-    let event = sys::RTE_ETH_EVENT_INTR_RESET;
-    // SAFETY: the port is ours; the flag is in an `Opened`, which does not move and unregisters it in the end.
-    let ret = unsafe {
-        sys::rte_eth_dev_callback_register(opened.port_id, event, Some(reset_requested), flag(opened))
-    };
-    if let Err(error) = DpdkError::check(ret) {
-        tracing::debug!("rte_eth_dev_callback_register: {error}");
-    }
-}
-
-/// From here on the driver does not touch `opened`.
-pub(super) fn ignore_reset_requests(opened: &Opened) {
-    let event = sys::RTE_ETH_EVENT_INTR_RESET;
-    loop {
-        // SAFETY: the port is ours; these are what was registered.
-        let ret = unsafe {
-            sys::rte_eth_dev_callback_unregister(opened.port_id, event, Some(reset_requested), flag(opened))
-        };
-        // It is being called: that takes a store.
-        if ret != -libc::EAGAIN {
-            return;
-        }
-        std::thread::yield_now();
-    }
+pub(super) fn reset_request(opened: &Opened) -> Callback {
+    let argument = core::ptr::from_ref(&opened.wants_reset).cast_mut().cast();
+    Callback { event: sys::RTE_ETH_EVENT_INTR_RESET, function: Some(reset_requested), argument }
 }
