@@ -19,7 +19,7 @@ use crate::case::Case;
 pub(crate) const KERNEL: &str = "kernel";
 
 /// What [`of`] knows, and [`KERNEL`].
-pub(crate) const NAMES: [&str; 17] = [
+pub(crate) const NAMES: [&str; 19] = [
     "ipv4",
     "ipv6",
     "vlan",
@@ -28,6 +28,8 @@ pub(crate) const NAMES: [&str; 17] = [
     "groups6",
     "feeds",
     "addresses",
+    "addresses6",
+    "routed",
     "peers",
     "neighbors",
     "workers",
@@ -65,7 +67,10 @@ pub(crate) fn of(name: &str, size: u32) -> Result<Case, String> {
         "groups" => groups(size),
         "groups6" => groups6(size),
         "feeds" => feeds(size),
-        "addresses" => addresses(size),
+        "addresses" => addresses(size, ReplyPath::Reflect),
+        "addresses6" => addresses6(size),
+        // The same with answers by route: whether one goes to the host itself is asked then.
+        "routed" => addresses(size, ReplyPath::Route),
         "peers" => peers(size),
         "neighbors" => neighbors(size),
         "workers" => workers(size),
@@ -200,8 +205,8 @@ fn feeds(size: u32) -> Result<Case, String> {
     Case::new(WorldOptions { ports: vec![port], ..options(services) }, frames)
 }
 
-/// A host with `size` addresses in a network of 16 bits, and datagrams to random ones of them.
-fn addresses(size: u32) -> Result<Case, String> {
+/// A host with `size` addresses in a network of 16 bits, and datagrams to random ones of them, which are answered by `reply`.
+fn addresses(size: u32, reply: ReplyPath) -> Result<Case, String> {
     let own = |n: u32| Ipv4Addr::from_bits(HOST.to_bits() + n);
     let addresses = (0..size).flat_map(|n| cidr(own(n), 16)).collect();
     let mac = PortOptions::new(0).nic.mac;
@@ -209,8 +214,23 @@ fn addresses(size: u32) -> Result<Case, String> {
         let source = SocketAddrV4::new(PEER, 40_000);
         UdpFrame::between(source, SocketAddrV4::new(own(n), 7), &PAYLOAD).to_mac(mac).frame()
     };
-    let port = PortOptions { addresses, ..PortOptions::new(0) };
-    Case::new(WorldOptions { ports: vec![port], ..options(vec![echo()]) }, drawn(size, make))
+    let port = PortOptions { addresses, stations: vec![PEER], ..PortOptions::new(0) };
+    let services = vec![ServiceOptions { manner: Manner { reply, ..Manner::default() }, ..echo() }];
+    let options = WorldOptions { ports: vec![port], ..options(services) };
+    Ok(Case::new(options, drawn(size, make))?.having_heard(vec![make(0)]))
+}
+
+/// A host with `size` addresses of IPv6 beside its link-local one, and datagrams to random ones of them.
+fn addresses6(size: u32) -> Result<Case, String> {
+    let own = |n: u32| format!("2001:db8::1:{:x}:{:x}", n / 256, 2 + n % 256);
+    let cidr = |text: String| Cidr::new(Unicast::<V6>::new(text.parse().ok()?)?, 64);
+    let statics: Vec<_> = (0..size).filter_map(|n| cidr(own(n))).collect();
+    let mut port = port6()?;
+    port.addressing6 = port.addressing6.map(|addressing6| Addressing6 { statics, ..addressing6 });
+    let mac = port.nic.mac;
+    let make =
+        |n| UdpFrame6::new("[2001:db8::1]:40000", &format!("[{}]:7", own(n)), &PAYLOAD).to_mac(mac).frame();
+    Case::new(WorldOptions { ports: vec![port], ..options(vec![echo().dual_stack()]) }, drawn(size, make))
 }
 
 /// Datagrams from random ones of `size` hosts, each answered to where it came from.

@@ -300,7 +300,7 @@ impl<F: Family> Inet<F> {
     #[inline]
     #[must_use]
     pub fn is_own(&self, addr: F::Addr) -> bool {
-        self.addresses().iter().any(|a| a.addr() == addr)
+        self.routes.is_own(addr)
     }
 
     /// Of what kind the destination `addr` is.
@@ -340,7 +340,7 @@ impl<F: Family> Inet<F> {
     }
 
     fn is_directed_broadcast(&self, addr: F::Addr) -> bool {
-        self.addresses().iter().any(|a| a.broadcast() == Some(addr))
+        self.routes.is_broadcast(addr)
     }
 }
 

@@ -233,9 +233,7 @@ impl NetView {
     /// of a network of ours.
     #[must_use]
     pub fn is_broadcast(&self, addr: Ipv4Addr, device: Option<InterfaceId>) -> bool {
-        let of = |interface: &ViewInterface| {
-            interface.v4.addresses().iter().any(|own| own.broadcast() == Some(addr))
-        };
+        let of = |interface: &ViewInterface| interface.v4.is_broadcast(addr);
         let mut there = self.interfaces.iter().filter(|i| device.is_none_or(|device| device == i.id));
         addr.is_broadcast() || there.any(of)
     }
@@ -347,7 +345,7 @@ fn is_for_many<F: Family>(addr: F::Addr) -> bool {
 }
 
 fn owns<F: Side>(interface: &ViewInterface, addr: F::Addr) -> bool {
-    F::is_on(interface) && F::routes(interface).addresses().iter().any(|a| a.addr() == addr)
+    F::is_on(interface) && F::routes(interface).is_own(addr)
 }
 
 /// The source of what is for `own`, an address of this host.

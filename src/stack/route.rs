@@ -50,6 +50,10 @@ pub enum Towards<A> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Routes<F: Family> {
     addresses: Vec<Cidr<F>>,
+    /// The same without their prefixes, in order: to be asked for each packet, however many there are.
+    own: Vec<F::Addr>,
+    /// The address of everyone on the link of each, in order and once.
+    broadcasts: Vec<F::Addr>,
     /// Those of them that are not chosen for anything new.
     deprecated: Vec<F::Addr>,
     /// What is on the link, the longest prefix first.
@@ -69,9 +73,12 @@ impl<F: Family> Routes<F> {
     pub fn new(addresses: Vec<Cidr<F>>, mut routes: Vec<Route<F>>) -> Self {
         let on_link = addresses.iter().map(|a| Prefix::of(a.addr(), a.prefix())).collect();
         routes.sort_by_key(|r| Reverse(r.to.len()));
+        let own = in_order(addresses.iter().map(|a| a.addr()));
+        let broadcasts = in_order(addresses.iter().filter_map(|a| a.broadcast()));
         let (deprecated, redirects) = (Vec::new(), Vec::new());
-        let routes = Self { addresses, deprecated, on_link: Vec::new(), routes, redirects, hop_limit: None };
-        routes.with_on_link(on_link)
+        let hop_limit = None;
+        Self { addresses, own, broadcasts, deprecated, on_link: Vec::new(), routes, redirects, hop_limit }
+            .with_on_link(on_link)
     }
 
     /// The same, but that these prefixes are on the link, whatever the addresses' own are; and the link-local one, which always
@@ -120,6 +127,20 @@ impl<F: Family> Routes<F> {
     #[must_use]
     pub fn addresses(&self) -> &[Cidr<F>] {
         &self.addresses
+    }
+
+    /// Whether `addr` is one of the addresses.
+    #[inline]
+    #[must_use]
+    pub fn is_own(&self, addr: F::Addr) -> bool {
+        self.own.binary_search(&addr).is_ok()
+    }
+
+    /// Whether `addr` is that of everyone on the link of one of the addresses.
+    #[inline]
+    #[must_use]
+    pub fn is_broadcast(&self, addr: F::Addr) -> bool {
+        self.broadcasts.binary_search(&addr).is_ok()
     }
 
     /// The prefixes on the link, the longest first.
@@ -186,10 +207,10 @@ impl<F: Family> Routes<F> {
         if F::is_multicast(dst) {
             return Towards::Mac(F::group_mac(dst));
         }
-        if F::is_limited_broadcast(dst) || self.addresses.iter().any(|a| a.broadcast() == Some(dst)) {
+        if F::is_limited_broadcast(dst) || self.is_broadcast(dst) {
             return Towards::Mac(MacAddr::BROADCAST);
         }
-        if !F::is_unicast(dst) || self.addresses.iter().any(|a| a.addr() == dst) {
+        if !F::is_unicast(dst) || self.is_own(dst) {
             return Towards::Nowhere;
         }
         match self.next_hop(dst) {
@@ -232,9 +253,17 @@ impl<F: Family> Routes<F> {
     #[must_use]
     pub fn first_beside(&self, own: F::Addr) -> Option<F::Addr> {
         let mut addresses = self.addresses.iter();
-        let is_ours = addresses.clone().any(|a| a.addr() == own);
+        let is_ours = self.is_own(own);
         addresses.find(|a| is_ours && a.contains(own)).map(|first| first.addr())
     }
+}
+
+/// Each once, in order.
+fn in_order<A: Ord>(all: impl Iterator<Item = A>) -> Vec<A> {
+    let mut all: Vec<A> = all.collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 #[cfg(test)]
@@ -303,6 +332,22 @@ mod tests {
         ] {
             assert_eq!(routes().towards(v4(dst)), want, "{dst}");
         }
+    }
+
+    // In whatever order they are given, and however many.
+    #[test]
+    fn own_addresses_and_broadcasts_are_found_among_many() {
+        let third = |n: u32| Ipv4Addr::from_bits(v4("198.18.0.2").to_bits() + (n * 7 % 100) * 256);
+        let own = (0..100).map(|n| Cidr::new(Unicast::new(third(n)).unwrap(), 24).unwrap()).collect();
+        let routes = Routes::<V4>::new(own, Vec::new());
+        for n in 0..100 {
+            let [a, b, c, _] = third(n).octets();
+            assert_eq!(routes.towards(third(n)), Towards::Nowhere, "{n}");
+            assert_eq!(routes.towards(Ipv4Addr::new(a, b, c, 255)), Towards::Mac(MacAddr::BROADCAST), "{n}");
+            let neighbor = Ipv4Addr::new(a, b, c, 3);
+            assert_eq!(routes.towards(neighbor), Towards::Neighbor(neighbor), "{n}");
+        }
+        assert_eq!(routes.towards(v4("198.19.0.255")), Towards::Nowhere);
     }
 
     // I21, U21, RFC 1122 3.3.4.3.
