@@ -7,6 +7,7 @@
 
 use super::View;
 use super::accept::Sink;
+use super::accept6::HEAD6;
 use super::found::Found;
 use super::four::bytes_of;
 use super::look_up::LookedUp;
@@ -65,7 +66,12 @@ pub(super) fn echo<B: PacketBuf, W: Wide>(
     };
     let mut turned = wide.turn4(slots4, found, view);
     if turned == v4 && !slots6.is_empty() {
-        turned += wide.turn6(slots6, found.words(v4..all), &view.v6);
+        let words = found.words(v4..all);
+        turned += if found.several6() {
+            wide.turn6::<B, true>(slots6, words, &view.v6)
+        } else {
+            wide.turn6::<B, false>(slots6, words, &view.v6)
+        };
     }
     let Some(slots) = slots.get_mut(..turned) else { return 0 };
     let bytes = if turned == found_all { bytes } else { bytes_of(slots, turned) };
@@ -134,25 +140,29 @@ pub(super) fn turn4<B: PacketBuf, W: Wide>(
     })
 }
 
-/// Turns fours of IPv6 round, which were all sent to one of our addresses. Returns how many packets.
+/// Turns fours of IPv6 round, which were all sent to one of our addresses, unless `SEVERAL`. Returns how many packets.
 // V13, RFC 6437 3: the label of the answer's flow, not the request's.
 #[inline(always)]
-pub(super) fn turn6<B: PacketBuf, W: Wide>(
+pub(super) fn turn6<B: PacketBuf, W: Wide, const SEVERAL: bool>(
     wide: W,
     slots: &mut [Option<B>],
     words: &[u64],
     view: &View6,
 ) -> usize {
-    let first = slots.first().and_then(Option::as_ref).and_then(|buf| buf.data().first_chunk());
+    let first = slots.first().and_then(Option::as_ref).and_then(|buf| buf.data().first_chunk::<HEAD6>());
     let Some(labels) = first.map(|head| view.labels_for(head)) else { return 0 };
     if !W::HAS_LINES {
-        return turn!(slots, words, |frames, parts| turn_four6(wide, frames, parts, view, |_| labels
-            .clone()));
+        let labels = |head: &[u8; HEAD6]| if SEVERAL { view.labels_for(head) } else { labels.clone() };
+        return turn!(slots, words, |frames, parts| turn_four6(wide, frames, parts, view, labels));
     }
     let line = &view.line;
     turn!(slots, words, |frames, _| {
         if let Some(fronts) = fronts_of(frames) {
-            let hashes = fronts.each_ref().map(|front| label_hash(front, &labels));
+            let hashes = if SEVERAL {
+                fronts.each_ref().map(|front| label_hash(front, &view.labels_for(front)))
+            } else {
+                fronts.each_ref().map(|front| label_hash(front, &labels))
+            };
             wide.turn_found6(fronts, hashes, line);
             Some(())
         } else {

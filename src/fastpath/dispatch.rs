@@ -180,7 +180,7 @@ pub(super) mod v3 {
         }
 
         #[inline(always)]
-        fn find6<B: PacketBuf>(
+        fn find6<B: PacketBuf, const SEVERAL: bool>(
             self,
             level: Level,
             slots: &[Option<B>],
@@ -189,10 +189,12 @@ pub(super) mod v3 {
             before: Front,
             found: &mut Found,
         ) -> Front {
-            if LINES {
-                find6_apart(level, slots, alike, view, before, found)
-            } else {
-                four::find6(level, self, slots, alike, view, before, found)
+            match (LINES, SEVERAL) {
+                (true, _) => find6_apart::<B, SEVERAL>(level, slots, alike, view, before, found),
+                (false, true) => find6_several_apart(level, slots, alike, view, before, found),
+                (false, false) => {
+                    four::find6::<B, Self, false>(level, self, slots, alike, view, before, found)
+                }
             }
         }
 
@@ -207,12 +209,18 @@ pub(super) mod v3 {
         }
 
         #[inline(always)]
-        fn turn6<B: PacketBuf>(self, slots: &mut [Option<B>], words: &[u64], view: &View6) -> usize {
-            if LINES {
+        fn turn6<B: PacketBuf, const SEVERAL: bool>(
+            self,
+            slots: &mut [Option<B>],
+            words: &[u64],
+            view: &View6,
+        ) -> usize {
+            match (LINES, SEVERAL) {
                 // SAFETY: as above.
-                unsafe { turn6_v4(slots, words, view) }
-            } else {
-                alikes::turn6(self, slots, words, view)
+                (true, _) => unsafe { turn6_v4::<B, SEVERAL>(slots, words, view) },
+                // SAFETY: as above.
+                (false, true) => unsafe { turn6_several_v3(slots, words, view) },
+                (false, false) => alikes::turn6::<B, Self, false>(self, slots, words, view),
             }
         }
 
@@ -248,7 +256,7 @@ pub(super) mod v3 {
         }
 
         #[inline(always)]
-        fn four6(
+        fn four6<const SEVERAL: bool>(
             self,
             level: Level,
             frames: [&[u8]; 4],
@@ -259,10 +267,10 @@ pub(super) mod v3 {
         ) -> bool {
             if LINES {
                 // SAFETY: as above.
-                unsafe { v4_four6::four6(level, frames, fronts, sums, to, places) }
+                unsafe { v4_four6::four6::<SEVERAL>(level, frames, fronts, sums, to, places) }
             } else {
                 // SAFETY: as above.
-                unsafe { v3_four::four6::<false>(level, frames, fronts, sums, to, places) }
+                unsafe { v3_four::four6::<SEVERAL, false>(level, frames, fronts, sums, to, places) }
             }
         }
 
@@ -336,7 +344,7 @@ pub(super) mod v3 {
     }
 
     #[inline(never)]
-    fn find6_apart<B: PacketBuf>(
+    fn find6_apart<B: PacketBuf, const SEVERAL: bool>(
         level: Level,
         slots: &[Option<B>],
         alike: Alike,
@@ -345,7 +353,20 @@ pub(super) mod v3 {
         found: &mut Found,
     ) -> Front {
         // SAFETY: as above.
-        unsafe { find6_v4(level, slots, alike, view, before, found) }
+        unsafe { find6_v4::<B, SEVERAL>(level, slots, alike, view, before, found) }
+    }
+
+    #[inline(never)]
+    fn find6_several_apart<B: PacketBuf>(
+        level: Level,
+        slots: &[Option<B>],
+        alike: Alike,
+        view: &View6,
+        before: Front,
+        found: &mut Found,
+    ) -> Front {
+        // SAFETY: it is called where somebody holds a `V3`: the CPU has what is enabled there.
+        unsafe { find6_several_v3(level, slots, alike, view, before, found) }
     }
 
     #[target_feature(enable = "avx2,bmi1,bmi2,movbe,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
@@ -377,7 +398,7 @@ pub(super) mod v3 {
     }
 
     #[target_feature(enable = "avx2,bmi1,bmi2,movbe,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
-    fn find6_v4<B: PacketBuf>(
+    fn find6_v4<B: PacketBuf, const SEVERAL: bool>(
         level: Level,
         slots: &[Option<B>],
         alike: Alike,
@@ -385,13 +406,35 @@ pub(super) mod v3 {
         before: Front,
         found: &mut Found,
     ) -> Front {
-        four::find6(level, V3::<true>(()), slots, alike, view, before, found)
+        four::find6::<B, V3<true>, SEVERAL>(level, V3(()), slots, alike, view, before, found)
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,movbe,popcnt")]
+    fn find6_several_v3<B: PacketBuf>(
+        level: Level,
+        slots: &[Option<B>],
+        alike: Alike,
+        view: &View6,
+        before: Front,
+        found: &mut Found,
+    ) -> Front {
+        four::find6::<B, V3<false>, true>(level, V3(()), slots, alike, view, before, found)
     }
 
     #[target_feature(enable = "avx2,bmi1,bmi2,movbe,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
     #[inline(never)]
-    fn turn6_v4<B: PacketBuf>(slots: &mut [Option<B>], words: &[u64], view: &View6) -> usize {
-        alikes::turn6(V3::<true>(()), slots, words, view)
+    fn turn6_v4<B: PacketBuf, const SEVERAL: bool>(
+        slots: &mut [Option<B>],
+        words: &[u64],
+        view: &View6,
+    ) -> usize {
+        alikes::turn6::<B, V3<true>, SEVERAL>(V3(()), slots, words, view)
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,movbe,popcnt")]
+    #[inline(never)]
+    fn turn6_several_v3<B: PacketBuf>(slots: &mut [Option<B>], words: &[u64], view: &View6) -> usize {
+        alikes::turn6::<B, V3<false>, true>(V3(()), slots, words, view)
     }
 
     #[inline(always)]

@@ -24,6 +24,8 @@ pub struct Found {
     src_sums: [[u32; 4]; FOURS],
     /// What is made of that: the header checksum of the answer, as it is stored.
     checksums: [[u16; 4]; FOURS],
+    /// Whether those of IPv6 may be to several addresses of ours.
+    several6: bool,
 }
 
 /// The places of four packets.
@@ -37,11 +39,30 @@ impl Default for Found {
     fn default() -> Self {
         let zeros = [[0; 4]; FOURS];
         let checksums = [[0; 4]; FOURS];
-        Self { words: [[0; 4]; FOURS], ports: zeros, sockets: zeros, src_sums: zeros, checksums }
+        Self {
+            words: [[0; 4]; FOURS],
+            ports: zeros,
+            sockets: zeros,
+            src_sums: zeros,
+            checksums,
+            several6: false,
+        }
     }
 }
 
 impl Found {
+    /// Says whether packets of IPv6 may be to several addresses of ours.
+    #[inline(always)]
+    pub(super) const fn set_several6(&mut self, several: bool) {
+        self.several6 = several;
+    }
+
+    /// Whether they may.
+    #[inline(always)]
+    pub(super) const fn several6(&self) -> bool {
+        self.several6
+    }
+
     /// The places of fours behind the first `done`.
     #[inline(always)]
     pub(super) fn places(&mut self, done: usize) -> impl Iterator<Item = Places<'_>> {

@@ -40,7 +40,16 @@ pub(super) fn burst<B: PacketBuf, W: Wide>(
     let all = if slots.len() < v4.count + 4 {
         v4
     } else {
-        wide.find6(level, slots, alike, &lookup.view.v6, v4, found)
+        let view = &lookup.view.v6;
+        let one = wide.find6::<B, false>(level, slots, alike, view, v4, found);
+        // They may have ended for that alone that the next one is to another address of ours.
+        let all = if view.has_several && slots.len() >= one.count + 4 {
+            wide.find6::<B, true>(level, slots, alike, view, one, found)
+        } else {
+            one
+        };
+        found.set_several6(all.count > one.count);
+        all
     };
     if all.count == 0 {
         return 0;
@@ -98,9 +107,9 @@ fn are_between(fronts: [&[u8; FRONT]; 4], view: &View) -> bool {
     are
 }
 
-/// The same behind `before`, of plain IPv6 to whichever of our addresses the first of them is.
+/// The same behind `before`, of plain IPv6 to whichever of our addresses the first of them is; `SEVERAL`: to any of them.
 #[inline(always)]
-pub(super) fn find6<B: PacketBuf, W: Wide>(
+pub(super) fn find6<B: PacketBuf, W: Wide, const SEVERAL: bool>(
     level: Level,
     wide: W,
     slots: &[Option<B>],
@@ -118,8 +127,21 @@ pub(super) fn find6<B: PacketBuf, W: Wide>(
         let [a, b, c, d] = frames;
         let fronts: [&[u8; FRONT6]; 4] =
             [a.first_chunk()?, b.first_chunk()?, c.first_chunk()?, d.first_chunk()?];
-        wide.four6(level, frames, fronts, sums, (view, first), places).then(|| bytes_in(frames))
+        if SEVERAL && !are_to_us(fronts, view) {
+            return None;
+        }
+        wide.four6::<SEVERAL>(level, frames, fronts, sums, (view, first), places).then(|| bytes_in(frames))
     })
+}
+
+/// Whether each is to one of our addresses. All are looked at, whatever the first says.
+#[inline(always)]
+fn are_to_us(fronts: [&[u8; FRONT6]; 4], view: &View6) -> bool {
+    let mut are = true;
+    for front in &fronts {
+        are &= view.own.contains([front.load64::<38>(), front.load64::<46>()]);
+    }
+    are
 }
 
 /// Whether the frame is for an address of ours.

@@ -50,6 +50,13 @@ impl Line6 {
         mask
     };
 
+    /// The same without the destination, where that may be one of several.
+    pub(super) const MASK_OF_SEVERAL: [u8; 64] = {
+        let mut mask = [0; 64];
+        mask[20 - LINE_AT] = 0xff;
+        mask
+    };
+
     /// 1 for each word of 16 bits of the addresses and of UDP.
     pub(super) const WORDS: [i16; 32] = {
         let mut words = [0; 32];

@@ -85,8 +85,9 @@ fn look_up_each<F: Family, B: PacketBuf>(
         let flow = flow(slots.get(at)?.as_ref()?.data())?;
         lookup.table.unicast::<F>(lookup.interface.id, &flow)
     };
+    let may_be_several = if F::VERSION == V4::VERSION { !lookup.view.is_alone() } else { found.several6() };
     let (ports, sockets) = found.ports_and_sockets(from..to);
-    if is_one_port && is_one_address::<F, B>(slots.get(from..to).unwrap_or_default(), lookup) {
+    if is_one_port && is_one_address::<F, B>(slots.get(from..to).unwrap_or_default(), may_be_several) {
         let Some(one) = ask(from) else { return none };
         if one.any_peer {
             sockets.fill(one.socket);
@@ -108,12 +109,13 @@ fn look_up_each<F: Family, B: PacketBuf>(
     LookedUp { count, first: sockets.first().copied().unwrap_or_default(), is_mixed: true }
 }
 
-/// Whether all are to one address of ours: of IPv6 they are, as the first is.
+/// Whether all are to one address of ours.
 #[inline(always)]
-fn is_one_address<F: Family, B: PacketBuf>(slots: &[Option<B>], lookup: Lookup<'_>) -> bool {
-    let mut all = slots.iter().flatten().map(|buf| buf.data().get(30..34));
+fn is_one_address<F: Family, B: PacketBuf>(slots: &[Option<B>], may_be_several: bool) -> bool {
+    let place = if F::VERSION == V4::VERSION { 30..34 } else { 38..54 };
+    let mut all = slots.iter().flatten().map(|buf| buf.data().get(place.clone()));
     let first = all.next();
-    F::VERSION != V4::VERSION || lookup.view.is_alone() || all.all(|dst| first == Some(dst))
+    !may_be_several || all.all(|dst| first == Some(dst))
 }
 
 /// The sockets by ports alone, of which the first is returned; `None`: it is not the same for all who could send there.

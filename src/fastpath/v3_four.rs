@@ -312,7 +312,7 @@ fn are_folded_right(sums: __m256i) -> bool {
 /// See [`Wide::four6`](super::wide::Wide::four6).
 #[target_feature(enable = "avx2")]
 #[inline]
-pub(super) fn four6<const LINES: bool>(
+pub(super) fn four6<const SEVERAL: bool, const LINES: bool>(
     level: Level,
     frames: [&[u8]; 4],
     fronts: Fronts6<'_>,
@@ -325,9 +325,9 @@ pub(super) fn four6<const LINES: bool>(
     }
     let [a, b, c, d] = frames;
     let like = &view.heads;
-    let Some(four) = heads6::<LINES>(&fronts, lens_of(frames), like, first) else { return false };
+    let Some(four) = heads6::<SEVERAL, LINES>(&fronts, lens_of(frames), like, first) else { return false };
     if sums == Sums::All
-        && !are_right6::<LINES>(&fronts, &four, |lens| rests_of::<54>(level, a, b, c, d, lens))
+        && !are_right6::<SEVERAL, LINES>(&fronts, &four, |lens| rests_of::<54>(level, a, b, c, d, lens))
     {
         return false;
     }
@@ -338,14 +338,18 @@ pub(super) fn four6<const LINES: bool>(
 #[target_feature(enable = "avx2")]
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the bits are what is wanted")]
-fn heads6<const LINES: bool>(
+fn heads6<const SEVERAL: bool, const LINES: bool>(
     fronts: &Fronts6<'_>,
     lens: __m128i,
     like: &Heads6,
     to: &[u8; FRONT6],
 ) -> Option<Four> {
     let first = unlike(load_all(&like.first), each!(fronts, |front| load::<0, FRONT6>(front)));
-    let addrs = unlike(load::<22, FRONT6>(to), each!(fronts, |front| load::<22, FRONT6>(front)));
+    let addrs = if SEVERAL {
+        _mm256_setzero_si256()
+    } else {
+        unlike(load::<22, FRONT6>(to), each!(fronts, |front| load::<22, FRONT6>(front)))
+    };
 
     // V03 to V05: no group; whatever begins with zeros is for others to judge. Not from our own MAC, or one that ends like it.
     let src = gather::<22, FRONT6>(fronts);
@@ -373,7 +377,7 @@ fn heads6<const LINES: bool>(
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn are_right6<const LINES: bool>(
+fn are_right6<const SEVERAL: bool, const LINES: bool>(
     fronts: &Fronts6<'_>,
     four: &Four,
     behind: impl FnOnce([u32; 4]) -> [u32; 4],

@@ -35,7 +35,7 @@ static PLACES: [i16; 32] = {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx2")]
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "26 bytes")]
-pub(super) fn four6(
+pub(super) fn four6<const SEVERAL: bool>(
     level: Level,
     frames: [&[u8]; 4],
     fronts: Fronts6<'_>,
@@ -44,7 +44,7 @@ pub(super) fn four6(
     places: Places<'_>,
 ) -> bool {
     let lines = each!(fronts, |front| line_of(front));
-    if !are_like(&fronts, lines, view, line_of(first)) {
+    if !are_like::<SEVERAL>(&fronts, lines, view, line_of(first)) {
         return false;
     }
     let columns = columns(lines);
@@ -52,7 +52,19 @@ pub(super) fn four6(
     // U01: nor is it known yet that there is room for UDP's header.
     if _mm_cmplt_epu32_mask(four.udp_len, all_are(UDP_IN_FRONT as u32)) != 0 {
         let [a, b, c, d] = frames;
-        return by_halves(level, a, b, c, d, sums, view, first, places.words, places.ports, places.src_sums);
+        return by_halves::<SEVERAL>(
+            level,
+            a,
+            b,
+            c,
+            d,
+            sums,
+            view,
+            first,
+            places.words,
+            places.ports,
+            places.src_sums,
+        );
     }
     let [a, b, c, d] = fronts;
     if may_be_own(columns, &view.line) && are_own(view, a, b, c, d) {
@@ -90,7 +102,7 @@ fn line_of(frame: &[u8]) -> __m512i {
     clippy::too_many_arguments,
     reason = "what is in an array would be stored for every four that there are"
 )]
-fn by_halves(
+fn by_halves<const SEVERAL: bool>(
     level: Level,
     a: &[u8],
     b: &[u8],
@@ -106,7 +118,7 @@ fn by_halves(
     let places = Places { words, ports, src_sums };
     let fronts = [a.first_chunk(), b.first_chunk(), c.first_chunk(), d.first_chunk()];
     let [Some(e), Some(f), Some(g), Some(h)] = fronts else { return false };
-    v3_four::four6::<true>(level, [a, b, c, d], [e, f, g, h], sums, (view, first), places)
+    v3_four::four6::<SEVERAL, true>(level, [a, b, c, d], [e, f, g, h], sums, (view, first), places)
 }
 
 /// Whether all that is known of a plain datagram to where `first` is for is as it must be; and none is from our own MAC, or one that ends
@@ -118,7 +130,12 @@ fn by_halves(
     clippy::cast_possible_wrap,
     reason = "the bits are what is wanted"
 )]
-fn are_like([e, f, g, h]: &Fronts6<'_>, [a, b, c, d]: [__m512i; 4], view: &View6, first: __m512i) -> bool {
+fn are_like<const SEVERAL: bool>(
+    [e, f, g, h]: &Fronts6<'_>,
+    [a, b, c, d]: [__m512i; 4],
+    view: &View6,
+    first: __m512i,
+) -> bool {
     // One of these, or what is unlike between the other two.
     const OR_UNLIKE: i32 = 0xf6;
     let like = _mm512_mask_set1_epi8(first, Line6::NEXT_HEADER, NEXT_HEADER_UDP as i8);
@@ -135,7 +152,8 @@ fn are_like([e, f, g, h]: &Fronts6<'_>, [a, b, c, d]: [__m512i; 4], view: &View6
     let is_own =
         _mm512_mask_cmpeq_epi32_mask(Line6::MACS, before, _mm512_set1_epi32((heads.mac >> 16) as i32));
     let is_unlike = _mm512_test_epi32_mask(_mm512_xor_si512(before, like), load_line(&Line6::BEFORE));
-    _mm512_test_epi32_mask(unlike, load_line(&Line6::MASK)) | is_unlike | is_own == 0
+    let mask = if SEVERAL { &Line6::MASK_OF_SEVERAL } else { &Line6::MASK };
+    _mm512_test_epi32_mask(unlike, load_line(mask)) | is_unlike | is_own == 0
 }
 
 /// What is looked at of each, as [`PLACES`] says.

@@ -2,7 +2,6 @@
 
 use core::net::Ipv6Addr;
 
-use super::accept6::HEAD6;
 use super::head::Words;
 use super::line6::Line6;
 use super::mac_word;
@@ -43,7 +42,9 @@ pub(super) struct View6 {
     pub(super) ipv6: u64,
     /// For the last byte of each address of ours, modulo 64, a bit: most others are told apart by it alone.
     likely: u64,
-    own: OwnSet<Addr6>,
+    pub(super) own: OwnSet<Addr6>,
+    /// Whether that is more than one.
+    pub(super) has_several: bool,
     /// The largest UDP datagram, header included, in one packet on this link, and on any way beyond it.
     pub(super) udp_len_max: u16,
     /// The hop limit of what is sent.
@@ -66,6 +67,7 @@ impl View6 {
             ipv6: u64::MAX,
             likely: 0,
             own: OwnSet::of([]),
+            has_several: false,
             udp_len_max: 0,
             hop_limit: 0,
             labels,
@@ -82,6 +84,7 @@ impl View6 {
         let mut view = Self {
             ipv6: if interface.v6.is_on { IPV6 } else { u64::MAX },
             likely,
+            has_several: own.len() > 1,
             own: OwnSet::of(own),
             udp_len_max: 0,
             hop_limit: interface.v6.hop_limit,
@@ -108,7 +111,7 @@ impl View6 {
 
     /// The labels that the answer to the request with this head has one of: those of the address that was asked.
     #[inline(always)]
-    pub(super) fn labels_for(&self, head: &[u8; HEAD6]) -> FlowLabelsFrom {
+    pub(super) fn labels_for<const LEN: usize>(&self, head: &[u8; LEN]) -> FlowLabelsFrom {
         self.labels.from(addr([head.load64::<38>(), head.load64::<46>()]), NEXT_HEADER_UDP)
     }
 

@@ -50,7 +50,7 @@ pub(super) trait Wide: Copy {
     ) -> Front;
 
     /// [`four::find6`](super::four::find6), compiled for what it does.
-    fn find6<B: PacketBuf>(
+    fn find6<B: PacketBuf, const SEVERAL: bool>(
         self,
         level: Level,
         slots: &[Option<B>],
@@ -64,7 +64,12 @@ pub(super) trait Wide: Copy {
     fn turn4<B: PacketBuf>(self, slots: &mut [Option<B>], found: &mut Found, view: &View) -> usize;
 
     /// [`alikes::turn6`](super::alikes::turn6), compiled for what it does.
-    fn turn6<B: PacketBuf>(self, slots: &mut [Option<B>], words: &[u64], view: &View6) -> usize;
+    fn turn6<B: PacketBuf, const SEVERAL: bool>(
+        self,
+        slots: &mut [Option<B>],
+        words: &[u64],
+        view: &View6,
+    ) -> usize;
 
     /// Whether every field of `front` that is the same in each plain datagram to `template`'s address is as it must be. Of
     /// the first two bytes nothing is said.
@@ -86,9 +91,9 @@ pub(super) trait Wide: Copy {
         places: Places<'_>,
     ) -> bool;
 
-    /// The same over IPv6, to where the front `first` is for. No source is ours; none is a group, or begins with
+    /// The same over IPv6, to where the front `first` is for, unless `SEVERAL`. No source is ours; none is a group, or begins with
     /// 32 zeros.
-    fn four6(
+    fn four6<const SEVERAL: bool>(
         self,
         level: Level,
         frames: [&[u8]; 4],
@@ -132,7 +137,7 @@ impl Wide for Narrow {
     }
 
     #[inline(always)]
-    fn find6<B: PacketBuf>(
+    fn find6<B: PacketBuf, const SEVERAL: bool>(
         self,
         _: Level,
         _: &[Option<B>],
@@ -150,7 +155,7 @@ impl Wide for Narrow {
     }
 
     #[inline(always)]
-    fn turn6<B: PacketBuf>(self, _: &mut [Option<B>], _: &[u64], _: &View6) -> usize {
+    fn turn6<B: PacketBuf, const SEVERAL: bool>(self, _: &mut [Option<B>], _: &[u64], _: &View6) -> usize {
         0
     }
 
@@ -178,7 +183,7 @@ impl Wide for Narrow {
     }
 
     #[inline(always)]
-    fn four6(
+    fn four6<const SEVERAL: bool>(
         self,
         _: Level,
         _: [&[u8]; 4],
