@@ -133,14 +133,14 @@ impl<F: Family> Routes<F> {
     #[inline]
     #[must_use]
     pub fn is_own(&self, addr: F::Addr) -> bool {
-        self.own.binary_search(&addr).is_ok()
+        is_among(&self.own, addr)
     }
 
     /// Whether `addr` is that of everyone on the link of one of the addresses.
     #[inline]
     #[must_use]
     pub fn is_broadcast(&self, addr: F::Addr) -> bool {
-        self.broadcasts.binary_search(&addr).is_ok()
+        is_among(&self.broadcasts, addr)
     }
 
     /// The prefixes on the link, the longest first.
@@ -255,6 +255,15 @@ impl<F: Family> Routes<F> {
         let mut addresses = self.addresses.iter();
         let is_ours = self.is_own(own);
         addresses.find(|a| is_ours && a.contains(own)).map(|first| first.addr())
+    }
+}
+
+/// Whether `addr` is in `list`, which is in order. Most hosts have one address, and are asked for each packet.
+#[inline]
+fn is_among<A: Ord>(list: &[A], addr: A) -> bool {
+    match list {
+        [one] => *one == addr,
+        some => some.binary_search(&addr).is_ok(),
     }
 }
 
