@@ -1,22 +1,26 @@
 //! The sender and hearer: one queue pair, turned by whoever has it.
+//!
+//! A right answer's buffer is that of the next packet: it is at hand, its lines are near, and most of what it holds is right already.
 
-use core::net::{IpAddr, SocketAddr};
+mod hear;
+#[cfg(test)]
+mod tests;
 
+use core::net::IpAddr;
+
+use arrayvec::ArrayVec;
 use hdrhistogram::Histogram;
 
 use super::counts::Counts;
-use super::heard::{self, Heard};
 use super::neighbors::{self, FRAME_MAX, Neighbors};
 use super::pace::Pace;
-use super::template::{IpHeader, LinkHeader, Template, stamp_of};
-use super::tracker::{Answer, Tracker};
+use super::places::{Place, Places};
+use super::template::{IpHeader, LinkHeader, Template};
+use super::tracker::Tracker;
 use super::traffic::{Answers, Rate, Traffic, TrafficError};
 use crate::addr::MacAddr;
-use crate::io::{BufPool, Burst, ChecksumStatus, Nic, PacketBuf, RxQueue, TxQueue};
+use crate::io::{BURST_MAX, BufPool, Burst, Nic, PacketBuf, RxQueue, TxQueue};
 use crate::time::Instant;
-use crate::wire::arp::Operation;
-use crate::wire::checksum::Sum;
-use crate::wire::udp::Udp;
 
 /// Packets that a turn receives at most.
 const RECEIVE_MAX: usize = 64;
@@ -76,15 +80,25 @@ pub struct Generator<N: Nic> {
     neighbors: Neighbors,
     /// One for each destination and size, the sizes of one destination together.
     templates: Vec<Template>,
+    /// Whether the datagram begins at one place in all of them: then those of one length differ in front of it alone, and in its stamp.
+    one_layout: bool,
+    places: Places,
     pace: Pace,
     start: Instant,
     end: Instant,
     tracker: Tracker,
-    /// The next packet's flow, and which of the sizes its round has.
-    flow: u32,
-    size: usize,
+    /// The next packet's.
+    place: Place,
     sending: Burst<N::Buf>,
+    /// Bytes of these.
+    sending_bytes: u64,
     received: Burst<N::Buf>,
+    /// Right answers, for the next packets: none is shared, and none has a tag apart.
+    kept: ArrayVec<N::Buf, BURST_MAX>,
+    /// The number that is probably the next answer's, and its place.
+    expected: (u64, Place),
+    /// Datagrams that the short way was not enough for.
+    looked_at: u64,
     counts: Counts,
     latency: Histogram<u64>,
 }
@@ -101,14 +115,19 @@ impl<N: Nic> Generator<N> {
         Ok(Self {
             neighbors: Neighbors::of(&traffic),
             templates: Vec::new(),
+            one_layout: false,
+            places: Places::of(&traffic),
             pace: Pace::new(traffic.rate, Instant::ZERO),
             start: Instant::ZERO,
             end: Instant::ZERO,
             tracker: Tracker::new(slots(&traffic), flows, patience),
-            flow: 0,
-            size: 0,
+            place: Places::of(&traffic).at(0),
             sending: Burst::new(),
+            sending_bytes: 0,
             received: Burst::new(),
+            kept: ArrayVec::new(),
+            expected: (0, Places::of(&traffic).at(0)),
+            looked_at: 0,
             counts: Counts::default(),
             latency: new_histogram(),
             stage: Stage::Resolving,
@@ -155,8 +174,8 @@ impl<N: Nic> Generator<N> {
         }
     }
 
-    /// One turn: hears what came, sends what is due. `clock` is asked right after the one and right before the other.
-    /// Returns how many packets moved.
+    /// One turn: hears what came, sends what is due. `clock` is asked right after the driver gave the one, and right before it is given the
+    /// other; that is once for all packets of a burst. Returns how many packets moved.
     pub fn turn(&mut self, mut clock: impl FnMut() -> Instant) -> usize {
         let came = self.link.rx.rx_burst(&mut self.received, RECEIVE_MAX);
         let now = clock();
@@ -167,7 +186,7 @@ impl<N: Nic> Generator<N> {
             Stage::Resolving => self.resolve(now),
             Stage::Sending => {
                 self.tracker.expire(now);
-                return came + self.send(clock);
+                return came + self.send(now, clock);
             }
             Stage::Waiting => self.wait(now),
             Stage::Unresolved | Stage::Done => {}
@@ -207,6 +226,7 @@ impl<N: Nic> Generator<N> {
             let ip = IpHeader { src: traffic.source_for(to.ip())?, ttl, tos: traffic.tos };
             Template::new(header, ip, to, size, *run)
         }));
+        self.one_layout = self.templates.windows(2).all(|pair| pair[0].udp_at() == pair[1].udp_at());
         self.pace = Pace::new(self.traffic.rate, now);
         (self.start, self.end, self.stage) = (now, now, Stage::Sending);
     }
@@ -217,210 +237,83 @@ impl<N: Nic> Generator<N> {
         enough || self.traffic.duration.is_some_and(|duration| now.since(self.start) >= duration)
     }
 
-    /// Makes what is due, and hands over what was made.
-    fn send(&mut self, mut clock: impl FnMut() -> Instant) -> usize {
-        let now = clock();
+    /// Makes what is due at `now`, and hands over what was made.
+    fn send(&mut self, now: Instant, clock: impl FnMut() -> Instant) -> usize {
         if self.is_over(now) {
-            self.sending.drain().for_each(drop);
+            self.give_back();
             self.stage = Stage::Waiting;
             return 0;
         }
+        let under_way = self.sending.len() as u64;
         let room = self.traffic.burst - self.sending.len().min(self.traffic.burst);
         let mut due = self.pace.due(now).min(room as u64);
-        let made = self.tracker.next() + self.sending.len() as u64;
         if let Some(count) = self.traffic.count {
-            due = due.min(count.saturating_sub(made));
+            due = due.min(count.saturating_sub(self.tracker.next() + under_way));
         }
         if let Some(most) = self.traffic.in_flight {
-            due = due.min(most.saturating_sub(self.tracker.waiting() + self.sending.len() as u64));
+            due = due.min(most.saturating_sub(self.tracker.waiting() + under_way));
         }
-        for _ in 0..due {
-            if !self.make() {
-                self.counts.no_buffer += 1;
-                break;
-            }
-        }
+        self.make(due);
         self.hand_over(clock)
     }
 
-    /// One packet more. False: there is no buffer for it.
-    fn make(&mut self) -> bool {
-        let number = self.tracker.next() + self.sending.len() as u64;
-        let (template, port) = self.place(self.flow, self.size);
-        let Some(template) = self.templates.get(template) else { return false };
-        let Some(mut buf) = self.link.pool.alloc() else { return false };
-        if !buf.set_len(template.len()) {
-            return false;
-        }
-        let Some(frame) = buf.unique() else { return false };
-        template.write(port, number, frame);
-        if self.sending.push(buf).is_err() {
-            return false;
-        }
-        self.pace.give(1);
-        self.flow += 1;
-        if self.flow == self.traffic.flows {
-            self.flow = 0;
-            self.size = (self.size + 1) % self.traffic.sizes.len();
-        }
-        true
-    }
-
-    /// The template and the source port of a packet of `flow` of the round that has the size of this place.
-    fn place(&self, flow: u32, size: usize) -> (usize, u16) {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "fewer than flows, which are of 32 bits; ports were counted"
-        )]
-        let (destinations, first) = (self.traffic.destinations.len() as u32, self.traffic.source_port);
-        let (nth, destination) = (flow / destinations, flow % destinations);
-        let port = first.saturating_add(u16::try_from(nth).unwrap_or(u16::MAX));
-        (destination as usize * self.traffic.sizes.len() + size, port)
+    /// So many packets more, if there are buffers for them.
+    #[expect(clippy::cast_possible_truncation, reason = "no more than a burst")]
+    fn make(&mut self, due: u64) {
+        let Self { templates, link, kept, sending, one_layout, counts, .. } = self;
+        let (places, one_layout, templates) = (self.places, *one_layout, templates.as_slice());
+        let (first, mut number) =
+            (self.tracker.next() + sending.len() as u64, self.tracker.next() + sending.len() as u64);
+        let (mut place, mut bytes) = (self.place, 0);
+        let packets = core::iter::from_fn(|| {
+            let template = templates.get(place.template)?;
+            let Some(mut buf) = kept.pop().or_else(|| link.pool.alloc_copy(template.frame())) else {
+                counts.no_buffer += 1;
+                return None;
+            };
+            if !(one_layout && is_written(&mut buf, template, place.port, number)) {
+                refill(&mut buf, template, place.port, number)?;
+            }
+            bytes += template.len() as u64;
+            number += 1;
+            place = places.after(place);
+            Some(buf)
+        });
+        sending.extend(packets.take(due as usize));
+        self.place = place;
+        self.sending_bytes += bytes;
+        self.pace.give(number - first);
     }
 
     fn hand_over(&mut self, mut clock: impl FnMut() -> Instant) -> usize {
         if self.sending.is_empty() {
             return 0;
         }
-        let made = self.sending.len();
-        let bytes: u64 = self.sending.iter().map(|buf| buf.data().len() as u64).sum();
         let now = clock();
         let taken = self.link.tx.tx_burst(&mut self.sending);
         let left: u64 = self.sending.iter().map(|buf| buf.data().len() as u64).sum();
         self.counts.sent += taken as u64;
-        self.counts.sent_bytes += bytes - left;
-        self.counts.tx_full += u64::from(taken < made);
+        self.counts.sent_bytes += self.sending_bytes - left;
+        self.counts.tx_full += u64::from(!self.sending.is_empty());
+        self.sending_bytes = left;
         self.tracker.sent(taken, now);
         self.end = now;
         taken
     }
 
-    fn wait(&mut self, now: Instant) {
+    /// What was made and not sent, and what was kept for more.
+    fn give_back(&mut self) {
         self.sending.drain().for_each(drop);
+        self.sending_bytes = 0;
+        self.kept.clear();
+    }
+
+    fn wait(&mut self, now: Instant) {
+        self.give_back();
         self.tracker.expire(now);
         if self.tracker.waiting() == 0 || self.traffic.answers == Answers::None {
             self.tracker.finish();
             self.stage = Stage::Done;
-        }
-    }
-
-    fn hear(&mut self, now: Instant) {
-        let mut received = core::mem::take(&mut self.received);
-        for buf in received.drain() {
-            self.hear_one(&buf, now);
-        }
-        self.received = received;
-    }
-
-    fn hear_one(&mut self, buf: &N::Buf, now: Instant) {
-        let frame = buf.data();
-        let (tagged, heard) = heard::read(frame);
-        let vid = buf.rx_meta().stripped_tci.map_or(tagged, |tci| tci & 0xfff);
-        if vid != self.traffic.vlan.map_or(0, |vid| vid.get()) {
-            self.counts.other += 1;
-            return;
-        }
-        match heard {
-            Heard::Datagram { src, dst, udp, pseudo } => {
-                let ends = (SocketAddr::new(src, udp.src_port()), SocketAddr::new(dst, udp.dst_port()));
-                let sums = !matches!(buf.rx_meta().l4_checksum, ChecksumStatus::Good | ChecksumStatus::None);
-                self.hear_datagram(ends, &udp, sums.then_some(pseudo), (frame.len(), now));
-            }
-            Heard::Arp(packet) => self.hear_arp(&packet),
-            Heard::Solicitation { from, mac, target } => {
-                self.counts.other += 1;
-                if self.traffic.source6.is_some_and(|own| own.addr() == target) {
-                    let mut answer = [0; FRAME_MAX];
-                    let len = neighbors::nd_answer(target, (from, mac), self.own_header(), &mut answer);
-                    self.say(answer.get(..len.unwrap_or(0)).unwrap_or_default());
-                }
-            }
-            Heard::Advertisement { target, mac } => {
-                self.counts.other += 1;
-                self.neighbors.learn(target.into(), mac);
-            }
-            Heard::Unreachable => self.counts.unreachable += 1,
-            Heard::Other => self.counts.other += 1,
-        }
-    }
-
-    fn hear_arp(&mut self, packet: &crate::wire::arp::Packet) {
-        self.counts.other += 1;
-        if packet.operation == Operation::Reply {
-            self.neighbors.learn(packet.sender_addr.into(), packet.sender_mac);
-        } else if self.traffic.source4.is_some_and(|own| own.addr() == packet.target_addr) {
-            let mut answer = [0; FRAME_MAX];
-            let len = neighbors::arp_answer(packet, self.own_header(), &mut answer);
-            self.say(answer.get(..len.unwrap_or(0)).unwrap_or_default());
-        }
-    }
-
-    /// A datagram that may be an answer. With `pseudo`, its checksum is to be looked at.
-    fn hear_datagram(
-        &mut self,
-        (src, dst): (SocketAddr, SocketAddr),
-        udp: &Udp<'_>,
-        pseudo: Option<Sum>,
-        (frame_len, now): (usize, Instant),
-    ) {
-        let is_ours = |(run, number): &(u32, u64)| *run == self.run && *number < self.tracker.next();
-        let Some((_, number)) = stamp_of(udp.payload()).filter(is_ours) else {
-            // A stamp that is broken is no stamp of ours: by its addresses it may be an answer all the same.
-            let is_answer = self.traffic.destinations.iter().any(|to| to.port() == src.port())
-                && self.traffic.source_for(dst.ip()) == Some(dst.ip())
-                && stamp_of(udp.payload()).is_none_or(|(run, _)| run == self.run);
-            if is_answer {
-                self.counts.wrong += 1
-            } else {
-                self.counts.other += 1
-            }
-            return;
-        };
-        let flow = number % u64::from(self.traffic.flows);
-        let round = number / u64::from(self.traffic.flows) % self.traffic.sizes.len() as u64;
-        let (Ok(flow), Ok(size)) = (u32::try_from(flow), usize::try_from(round)) else { return };
-        let (template, port) = self.place(flow, size);
-        let is_right = self.templates.get(template).is_some_and(|template| {
-            let sum = pseudo.filter(|_| udp.checksum() != 0 || src.is_ipv6()).map(|pseudo| {
-                let ports = pseudo.add_u16(udp.src_port()).add_u16(udp.dst_port()).add_u16(udp.length());
-                (ports + template.payload_sum(number)).udp_finish()
-            });
-            self.has_come_back((src, dst), template.dst(), port)
-                && template.has_payload(udp.payload())
-                && sum.is_none_or(|sum| sum == udp.checksum())
-        });
-        if is_right {
-            self.count_answer(number, flow, frame_len, now);
-        } else {
-            self.counts.wrong += 1;
-        }
-    }
-
-    /// Whether a datagram between `src` and `dst` is what an answer to one from `port` to `to` may be.
-    fn has_come_back(&self, (src, dst): (SocketAddr, SocketAddr), to: SocketAddr, port: u16) -> bool {
-        let Some(own) = self.traffic.source_for(to.ip()).map(|ip| SocketAddr::new(ip, port)) else {
-            return false;
-        };
-        match self.traffic.answers {
-            Answers::None => false,
-            Answers::Same => (src, dst) == (own, to),
-            // U21, RFC 1122 4.1.3.5: to what was sent to a group, whoever heard it answers by its own address.
-            Answers::Echo if to.ip().is_multicast() => dst == own && src.port() == to.port(),
-            Answers::Echo => (src, dst) == (to, own),
-        }
-    }
-
-    fn count_answer(&mut self, number: u64, flow: u32, frame_len: usize, now: Instant) {
-        match self.tracker.answered(number, flow as usize, now) {
-            Answer::First { latency_ns, reordered } => {
-                self.counts.answered += 1;
-                self.counts.answered_bytes += frame_len as u64;
-                self.counts.reordered += u64::from(reordered);
-                self.latency.saturating_record(latency_ns.max(1));
-            }
-            Answer::Again => self.counts.duplicated += 1,
-            Answer::Late => self.counts.late += 1,
-            Answer::Never => self.counts.wrong += 1,
         }
     }
 
@@ -438,6 +331,21 @@ impl<N: Nic> Generator<N> {
         let _ = burst.push(buf);
         self.link.tx.tx_burst(&mut burst);
     }
+}
+
+/// Makes `buf`, which holds a packet of one of the templates, the packet `number` of `template`. False: they differ in length.
+#[inline]
+fn is_written<B: PacketBuf>(buf: &mut B, template: &Template, port: u16, number: u64) -> bool {
+    buf.unique().is_some_and(|frame| template.write(port, number, frame))
+}
+
+/// The same, whatever `buf` holds. `None`: it cannot hold that.
+fn refill<B: PacketBuf>(buf: &mut B, template: &Template, port: u16, number: u64) -> Option<()> {
+    if !buf.set_len(template.len()) {
+        return None;
+    }
+    buf.unique()?.copy_from_slice(template.frame());
+    is_written(buf, template, port, number).then_some(())
 }
 
 /// Slots for all packets that may be under way.

@@ -28,6 +28,7 @@ mod generator;
 mod heard;
 mod neighbors;
 mod pace;
+mod places;
 mod report;
 mod template;
 #[cfg(test)]

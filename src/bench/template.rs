@@ -1,10 +1,14 @@
-//! The packets: all to one destination of one size are alike but for source port and number, and so are their sums.
+//! The packets: all to one destination of one size are alike but for source port and number, and so are their sums and their answers.
+//!
+//! So a packet is written from registers, and an answer is compared with what the last one was ([`Known`]): byte for byte, but for
+//! what is computed, port, number and checksum.
 
 use core::net::{IpAddr, SocketAddr};
 
 use crate::addr::{MacAddr, Vid};
 use crate::wire::checksum::Sum;
 use crate::wire::ethernet::{self, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_VLAN};
+use crate::wire::udp::Udp;
 use crate::wire::{ipv4, ipv6, udp, vlan};
 
 /// Bytes at the front of a payload that tell one packet from all others: the run's number, of 4 bytes, and the packet's.
@@ -47,17 +51,78 @@ pub(super) struct IpHeader {
     pub(super) tos: u8,
 }
 
+/// What stands before the UDP header, for which 34 bytes are the least and 58 the most: its first 32 and its last 32.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Head {
+    front: [u8; HALF],
+    back: [u8; HALF],
+}
+
+/// Bytes of each of its two parts.
+const HALF: usize = 32;
+
+impl Head {
+    /// `None`: that is no head.
+    fn of(head: &[u8]) -> Option<Self> {
+        (head.len() <= 2 * HALF).then_some(Self { front: *head.first_chunk()?, back: *head.last_chunk()? })
+    }
+
+    #[inline]
+    fn write(&self, head: &mut [u8]) {
+        if let Some(front) = head.first_chunk_mut() {
+            *front = self.front;
+        }
+        if let Some(back) = head.last_chunk_mut() {
+            *back = self.back;
+        }
+    }
+
+    /// Whether `head`, as long as this one, is this one, but for the bits of its front that are 0 in `mask`.
+    #[inline]
+    fn is(&self, head: &[u8], mask: &[u8; HALF]) -> bool {
+        let (Some(front), Some(back)) = (head.first_chunk(), head.last_chunk()) else { return false };
+        unlike(front, &self.front, mask) | unlike(back, &self.back, &[0xff; HALF]) == 0
+    }
+}
+
+/// A UDP header and the stamp behind it.
+const FIXED_LEN: usize = udp::HEADER_LEN + STAMP_LEN;
+
+/// A UDP header whose source port and checksum are 0, as its bytes lie in memory.
+const fn udp_word(src_port: u16, dst_port: u16, length: u16) -> u64 {
+    src_port.swap_bytes() as u64 | (dst_port.swap_bytes() as u64) << 16 | (length.swap_bytes() as u64) << 32
+}
+
+/// What right answers are: what one had that was looked at in full.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    head: Head,
+    /// The bits of `head.front` that an answer may have otherwise are 0.
+    mask: [u8; HALF],
+    /// The UDP header without checksum and the port that this end has.
+    udp: u64,
+    /// By how many bits that port is shifted in it.
+    port_at: u32,
+    /// Of pseudo-header, UDP header and payload without that port, the checksum and the number.
+    sum: Sum,
+}
+
 /// All packets to one destination of one size.
 #[derive(Debug)]
 pub(super) struct Template {
     /// The frame of the packet with source port 0 and number 0, without a checksum.
-    frame: Vec<u8>,
+    frame: Box<[u8]>,
+    head: Head,
     udp_at: usize,
     dst: SocketAddr,
+    /// The UDP header, and the run behind it.
+    udp: u64,
+    run: [u8; NUMBER_AT],
     /// Of the pseudo-header and of what is in `frame` from the UDP header on.
     sum: Sum,
     /// Of the payload alone.
     payload_sum: Sum,
+    known: Option<Known>,
 }
 
 impl Template {
@@ -82,11 +147,21 @@ impl Template {
         payload.get_mut(..STAMP_LEN)?.fill(0);
         payload.get_mut(..NUMBER_AT)?.copy_from_slice(&run.to_be_bytes());
         let payload_sum = Sum::of(payload);
-        let sum = pseudo + header.sum() + payload_sum;
-        Some(Self { frame, udp_at, dst, sum, payload_sum })
+        Some(Self {
+            head: Head::of(frame.get(..udp_at)?)?,
+            frame: frame.into(),
+            udp_at,
+            dst,
+            udp: udp_word(0, dst.port(), header.length()),
+            run: run.to_be_bytes(),
+            sum: pseudo + header.sum() + payload_sum,
+            payload_sum,
+            known: None,
+        })
     }
 
     /// Bytes of the frame.
+    #[inline]
     pub(super) const fn len(&self) -> usize {
         self.frame.len()
     }
@@ -96,30 +171,123 @@ impl Template {
         self.dst
     }
 
-    /// The frame of the packet `number` from `src_port`, into `out`, which has [`len`](Self::len) bytes.
+    /// Where the UDP header begins.
+    pub(super) const fn udp_at(&self) -> usize {
+        self.udp_at
+    }
+
+    /// The frame of the packet with source port 0 and number 0, without a checksum: what [`write`](Self::write) is to find.
     #[inline]
-    pub(super) fn write(&self, src_port: u16, number: u64, out: &mut [u8]) {
-        out.copy_from_slice(&self.frame);
-        let Some(udp) = out.get_mut(self.udp_at..) else { return };
-        let Some((header, payload)) = udp.split_first_chunk_mut::<{ udp::HEADER_LEN }>() else { return };
-        let Some(stamp) = payload.first_chunk_mut::<STAMP_LEN>() else { return };
+    pub(super) const fn frame(&self) -> &[u8] {
+        &self.frame
+    }
+
+    /// Makes `out`, whose payload behind the stamp is right already, the frame of the packet `number` from `src_port`. False: it has not
+    /// [`len`](Self::len) bytes.
+    #[inline]
+    pub(super) fn write(&self, src_port: u16, number: u64, out: &mut [u8]) -> bool {
+        if out.len() != self.frame.len() {
+            return false;
+        }
+        let Some((head, rest)) = out.split_at_mut_checked(self.udp_at) else { return false };
+        let Some(fixed) = rest.first_chunk_mut::<FIXED_LEN>() else { return false };
+        let (header, stamp) = fixed.split_at_mut(udp::HEADER_LEN);
+        let (run, stamp) = stamp.split_at_mut(NUMBER_AT);
         let checksum = with_number(self.sum, number).add_u16(src_port).udp_finish();
-        header[..2].copy_from_slice(&src_port.to_be_bytes());
-        header[6..].copy_from_slice(&checksum.to_be_bytes());
-        stamp[NUMBER_AT..].copy_from_slice(&number.to_be_bytes());
+        let udp = self.udp | u64::from(src_port.swap_bytes()) | u64::from(checksum.swap_bytes()) << 48;
+        self.head.write(head);
+        header.copy_from_slice(&udp.to_le_bytes());
+        run.copy_from_slice(&self.run);
+        stamp.copy_from_slice(&number.to_be_bytes());
+        true
     }
 
     /// Whether `payload` is that of the packet `number`, whose stamp has been read already.
-    #[inline]
     pub(super) fn has_payload(&self, payload: &[u8]) -> bool {
-        let own = self.frame.get(self.udp_at + udp::HEADER_LEN + STAMP_LEN..);
+        let own = self.frame.get(self.udp_at + FIXED_LEN..);
         own == payload.get(STAMP_LEN..)
     }
 
     /// The sum of the payload of the packet `number`.
-    #[inline]
     pub(super) fn payload_sum(&self, number: u64) -> Sum {
         with_number(self.payload_sum, number)
+    }
+
+    /// The number in `frame`, were it an answer.
+    #[inline]
+    pub(super) fn number_in(&self, frame: &[u8]) -> Option<u64> {
+        let (_, stamp) = frame.get(self.udp_at..)?.first_chunk::<FIXED_LEN>()?.split_last_chunk::<8>()?;
+        Some(u64::from_be_bytes(*stamp))
+    }
+
+    /// `frame` was a right answer, but maybe for its checksum, `udp` is what it carries, and `pseudo` the sum of its pseudo-header. The port
+    /// that this end has is the destination's, or else the source's. From now on such are [recognised](Self::is_answer).
+    pub(super) fn learn(&mut self, frame: &[u8], udp: &Udp<'_>, pseudo: Sum, port_is_dst: bool) {
+        // Where else the datagram may begin, the short way does not look: behind options, say.
+        let is_alike = frame.len() == self.frame.len()
+            && udp.payload().as_ptr().addr() == frame.as_ptr().addr() + self.udp_at + udp::HEADER_LEN;
+        let Some(head) = frame.get(..self.udp_at).and_then(Head::of).filter(|_| is_alike) else { return };
+        let (src_port, dst_port) = if port_is_dst { (udp.src_port(), 0) } else { (0, udp.dst_port()) };
+        let mut mask = [0xff; HALF];
+        if self.dst.is_ipv6() {
+            // RFC 6437: a label is its flow's, and is under no checksum.
+            let l3_at = self.udp_at - ipv6::HEADER_LEN;
+            mask.iter_mut().skip(l3_at + 1).zip([0xf0, 0, 0]).for_each(|(byte, bits)| *byte = bits);
+        }
+        self.known = Some(Known {
+            head,
+            mask,
+            udp: udp_word(src_port, dst_port, udp.length()),
+            port_at: if port_is_dst { 16 } else { 0 },
+            sum: pseudo.add_u16(src_port).add_u16(dst_port).add_u16(udp.length()) + self.payload_sum,
+        });
+    }
+
+    /// No answer is recognised any more.
+    #[cfg(test)]
+    pub(super) fn forget(&mut self) {
+        self.known = None;
+    }
+
+    /// Whether `frame` is the answer to the packet `number` from `port`: as an answer that was looked at in full, but for what
+    /// differs from packet to packet. False says nothing.
+    #[inline]
+    pub(super) fn is_answer(&self, frame: &[u8], port: u16, number: u64) -> bool {
+        let Some(known) = self.known.as_ref().filter(|_| frame.len() == self.frame.len()) else {
+            return false;
+        };
+        let Some((head, rest)) = frame.split_at_checked(self.udp_at) else { return false };
+        let Some((fixed, tail)) = rest.split_first_chunk::<FIXED_LEN>() else { return false };
+        let checksum = with_number(known.sum, number).add_u16(port).udp_finish();
+        let udp = known.udp
+            | u64::from(port.swap_bytes()) << known.port_at
+            | u64::from(checksum.swap_bytes()) << 48;
+        let [u0, u1, u2, u3, u4, u5, u6, u7, r0, r1, r2, r3, its_number @ ..] = *fixed;
+        known.head.is(head, &known.mask)
+            && (u64::from_le_bytes([u0, u1, u2, u3, u4, u5, u6, u7]) == udp)
+                & ([r0, r1, r2, r3] == self.run)
+                & (its_number == number.to_be_bytes())
+            && self.frame.get(self.udp_at + FIXED_LEN..).is_some_and(|own| are_same(own, tail))
+    }
+}
+
+/// The bits of `mask` in which `a` and `b` differ, put together.
+#[inline]
+fn unlike(a: &[u8; HALF], b: &[u8; HALF], mask: &[u8; HALF]) -> u64 {
+    let word = |bytes: &[u8; HALF], at: usize| {
+        bytes.as_chunks::<8>().0.get(at).map_or(0, |word| u64::from_le_bytes(*word))
+    };
+    (0..HALF / 8).fold(0, |unlike, at| unlike | (word(a, at) ^ word(b, at)) & word(mask, at))
+}
+
+/// Whether `a` and `b` are the same bytes. The few of the shortest packets are not worth a call.
+#[inline]
+fn are_same(a: &[u8], b: &[u8]) -> bool {
+    match (a.first_chunk::<4>(), b.first_chunk::<4>(), a.last_chunk::<4>(), b.last_chunk::<4>()) {
+        (Some(a0), Some(b0), Some(a1), Some(b1)) if a.len() == b.len() && a.len() <= 8 => {
+            (a0 == b0) & (a1 == b1)
+        }
+        _ => a == b,
     }
 }
 
@@ -132,9 +300,8 @@ pub(super) fn stamp_of(payload: &[u8]) -> Option<(u32, u64)> {
 
 /// The sum of what is summed in `sum`, but with this number where 0 was.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the halves of a number")]
 fn with_number(sum: Sum, number: u64) -> Sum {
-    sum.add_u32((number >> 32) as u32).add_u32(number as u32)
+    sum.add_words(number.swap_bytes())
 }
 
 /// Writes the IP header before `len` bytes of UDP, and returns what follows and the sum of the pseudo-header.
@@ -182,8 +349,8 @@ mod tests {
     fn frame(src: &str, dst: &str, size: u16, number: u64) -> Vec<u8> {
         let ip = IpHeader { src: src.parse().unwrap(), ttl: 64, tos: 0 };
         let template = Template::new(LINK, ip, dst.parse().unwrap(), size, 0x1234_5678).unwrap();
-        let mut out = vec![0xee; template.len()];
-        template.write(4000, number, &mut out);
+        let mut out = template.frame().to_vec();
+        assert!(template.write(4000, number, &mut out));
         out
     }
 

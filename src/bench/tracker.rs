@@ -73,28 +73,36 @@ impl Tracker {
         self.lost
     }
 
+    #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "masked to an index")]
     fn index(&self, number: u64) -> usize {
         number as usize & (self.slots.len() - 1)
     }
 
     /// The next `n` packets were handed over at `now`.
+    #[inline]
     pub(super) fn sent(&mut self, n: usize, now: Instant) {
-        for _ in 0..n {
-            if self.next - self.oldest == self.slots.len() as u64 {
-                self.give_up_oldest();
-            }
-            let index = self.index(self.next);
-            if let Some(slot) = self.slots.get_mut(index) {
-                *slot = now.ns() << 2 | WAITING;
-            }
-            self.next += 1;
+        let room = self.slots.len() as u64 - (self.next - self.oldest);
+        for _ in room..n as u64 {
+            self.give_up_oldest();
         }
+        // At the end of the ring they go on at its start.
+        let start = self.index(self.next);
+        let until_end = n.min(self.slots.len() - start);
+        let slot = now.ns() << 2 | WAITING;
+        if let Some(slots) = self.slots.get_mut(start..start + until_end) {
+            slots.fill(slot);
+        }
+        if let Some(slots) = self.slots.get_mut(..n - until_end) {
+            slots.fill(slot);
+        }
+        self.next += n as u64;
         self.waiting += n as u64;
     }
 
     /// A right answer to the packet `number` of `flow` came at `now`.
-    pub(super) fn answered(&mut self, number: u64, flow: usize, now: Instant) -> Answer {
+    #[inline]
+    pub(super) fn answered(&mut self, number: u64, flow: u32, now: Instant) -> Answer {
         if number >= self.next {
             return Answer::Never;
         }
@@ -108,7 +116,9 @@ impl Tracker {
                 let latency_ns = now.ns().saturating_sub(*slot >> 2);
                 *slot |= ANSWERED;
                 self.waiting -= 1;
-                Answer::First { latency_ns, reordered: self.is_behind(number, flow) }
+                // In order, it need not be looked at once more.
+                self.oldest += u64::from(number == self.oldest);
+                Answer::First { latency_ns, reordered: self.are_behind(number..number + 1, flow) > 0 }
             }
             LOST => {
                 *slot = *slot & !STATE | ANSWERED;
@@ -118,11 +128,52 @@ impl Tracker {
         }
     }
 
-    fn is_behind(&mut self, number: u64, flow: usize) -> bool {
-        let Some(behind) = self.behind.get_mut(flow) else { return false };
-        let is_behind = number < *behind;
-        *behind = (number + 1).max(*behind);
-        is_behind
+    /// Right answers to `count` packets from `number` on came at `now`, in order; `flow` is the first one's. If each of them is under way,
+    /// tells `each` of latencies, and of how many packets those are, and returns how many were reordered. `None`, and nothing is
+    /// changed: they are to be looked at [one by one](Self::answered).
+    #[inline]
+    pub(super) fn answered_in_order(
+        &mut self,
+        (number, count): (u64, usize),
+        flow: u32,
+        now: Instant,
+        mut each: impl FnMut(u64, u64),
+    ) -> Option<u64> {
+        let start = self.index(number);
+        // Beyond its end the ring goes on at its start.
+        let slots = self.slots.get_mut(start..start + count)?;
+        let is_under_way = self.oldest <= number && number + count as u64 <= self.next;
+        if !is_under_way || slots.iter().fold(0, |states, slot| states | slot & STATE) != WAITING {
+            return None;
+        }
+        let (mut sent, mut alike) = (*slots.first()?, 0);
+        for slot in slots {
+            if *slot != sent {
+                each(now.ns().saturating_sub(sent >> 2), alike);
+                (sent, alike) = (*slot, 0);
+            }
+            alike += 1;
+            *slot |= ANSWERED;
+        }
+        each(now.ns().saturating_sub(sent >> 2), alike);
+        self.waiting -= count as u64;
+        if number == self.oldest {
+            self.oldest += count as u64;
+        }
+        Some(self.are_behind(number..number + count as u64, flow))
+    }
+
+    /// How many of these, the first of which is of this flow, are behind an answered one of their flow.
+    #[inline]
+    fn are_behind(&mut self, numbers: core::ops::Range<u64>, flow: u32) -> u64 {
+        let (mut reordered, mut flow) = (0, flow as usize);
+        for number in numbers {
+            let Some(behind) = self.behind.get_mut(flow) else { break };
+            reordered += u64::from(number < *behind);
+            *behind = (number + 1).max(*behind);
+            flow = if flow + 1 == self.behind.len() { 0 } else { flow + 1 };
+        }
+        reordered
     }
 
     /// Gives up what has waited too long.
@@ -193,6 +244,51 @@ mod tests {
         assert_eq!(tracker.answered(0, 0, at(1)), first(1, false));
         assert_eq!(tracker.answered(1, 1, at(1)), first(1, true));
         assert_eq!(tracker.answered(2, 0, at(1)), first(1, false));
+    }
+
+    #[test]
+    fn many_in_order_are_as_many_one_by_one() {
+        for flows in [1, 3] {
+            for (spoiled, number, count) in
+                [(9, 2, 4), (3, 2, 4), (0, 0, 6), (9, 5, 3), (4, 0, 5), (9, 6, 2), (9, 4, 5)]
+            {
+                let (mut many, mut single) = (Tracker::new(8, flows, 1000), Tracker::new(8, flows, 1000));
+                for tracker in [&mut many, &mut single] {
+                    tracker.sent(3, at(0));
+                    tracker.sent(5, at(10));
+                    tracker.answered(
+                        spoiled,
+                        u32::try_from(spoiled).unwrap() % u32::try_from(flows).unwrap(),
+                        at(20),
+                    );
+                }
+                let flow = |number: u64| u32::try_from(number % flows as u64).unwrap();
+                let mut latencies = Vec::new();
+                let each =
+                    |ns, count| latencies.extend(core::iter::repeat_n(ns, usize::try_from(count).unwrap()));
+                let reordered = many.answered_in_order((number, count), flow(number), at(30), each);
+                let is_spoiled =
+                    (number..number + count as u64).contains(&spoiled) || number + count as u64 > 8;
+                assert_eq!(reordered.is_none(), is_spoiled, "{number}, {count}");
+                let Some(reordered) = reordered else {
+                    assert_eq!(many.waiting(), single.waiting());
+                    continue;
+                };
+                let mut behind = 0;
+                for (n, ns) in (number..).zip(latencies) {
+                    let Answer::First { latency_ns, reordered } = single.answered(n, flow(n), at(30)) else {
+                        panic!()
+                    };
+                    assert_eq!(latency_ns, ns);
+                    behind += u64::from(reordered);
+                }
+                assert_eq!((behind, many.waiting()), (reordered, single.waiting()));
+                assert_eq!(
+                    (many.oldest, many.slots, many.behind),
+                    (single.oldest, single.slots, single.behind)
+                );
+            }
+        }
     }
 
     #[test]
