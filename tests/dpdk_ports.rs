@@ -218,6 +218,10 @@ fn an_exhausted_pool_gives_no_buffer_and_recovers() {
         assert_eq!(pool.free_count(), 127);
         assert!(pool.alloc_copy(&[0; 3000]).is_none(), "too large");
         assert_eq!(pool.free_count(), 127, "and given back");
+        // Of a used buffer nothing is left.
+        drop(pool.alloc_copy(&[1; 1514]));
+        let copy = pool.alloc_copy(&[2; 60]).unwrap();
+        assert_eq!((copy.data(), copy.frame_len()), (&[2; 60][..], 60));
     });
 }
 

@@ -19,11 +19,14 @@ use super::template::{IpHeader, LinkHeader, Template};
 use super::tracker::Tracker;
 use super::traffic::{Answers, Rate, Traffic, TrafficError};
 use crate::addr::MacAddr;
-use crate::io::{BURST_MAX, BufPool, Burst, Nic, PacketBuf, RxQueue, TxQueue};
+use crate::io::{BufPool, Burst, Nic, PacketBuf, RxQueue, TxQueue};
 use crate::time::Instant;
 
 /// Packets that a turn receives at most.
 const RECEIVE_MAX: usize = 64;
+
+/// Answers that are kept for the next packets at most: what comes at once is not sent at once. A pool has twice as many beside the rings.
+const KEPT_MAX: usize = 1024;
 
 /// Packets under way that are told apart, at least and at most.
 const SLOTS: (usize, usize) = (1 << 12, 1 << 22);
@@ -93,8 +96,8 @@ pub struct Generator<N: Nic> {
     /// Bytes of these.
     sending_bytes: u64,
     received: Burst<N::Buf>,
-    /// Right answers, for the next packets: none is shared, and none has a tag apart.
-    kept: ArrayVec<N::Buf, BURST_MAX>,
+    /// Buffers for the next packets, each with a packet or its answer: none is shared, and none has a tag apart.
+    kept: ArrayVec<N::Buf, KEPT_MAX>,
     /// The number that is probably the next answer's, and its place.
     expected: (u64, Place),
     /// Datagrams that the short way was not enough for.
@@ -260,17 +263,14 @@ impl<N: Nic> Generator<N> {
     /// So many packets more, if there are buffers for them.
     #[expect(clippy::cast_possible_truncation, reason = "no more than a burst")]
     fn make(&mut self, due: u64) {
-        let Self { templates, link, kept, sending, one_layout, counts, .. } = self;
-        let (places, one_layout, templates) = (self.places, *one_layout, templates.as_slice());
-        let (first, mut number) =
-            (self.tracker.next() + sending.len() as u64, self.tracker.next() + sending.len() as u64);
-        let (mut place, mut bytes) = (self.place, 0);
+        self.top_up(due as usize);
+        let Self { templates, kept, sending, .. } = self;
+        let (places, one_layout, templates) = (self.places, self.one_layout, templates.as_slice());
+        let first = self.tracker.next() + sending.len() as u64;
+        let (mut place, mut number, mut bytes) = (self.place, first, 0);
         let packets = core::iter::from_fn(|| {
             let template = templates.get(place.template)?;
-            let Some(mut buf) = kept.pop().or_else(|| link.pool.alloc_copy(template.frame())) else {
-                counts.no_buffer += 1;
-                return None;
-            };
+            let mut buf = kept.pop()?;
             if !(one_layout && is_written(&mut buf, template, place.port, number)) {
                 refill(&mut buf, template, place.port, number)?;
             }
@@ -283,6 +283,20 @@ impl<N: Nic> Generator<N> {
         self.place = place;
         self.sending_bytes += bytes;
         self.pace.give(number - first);
+    }
+
+    /// Sees to it that there are buffers for `due` packets, if the pool has any. All at once, before one is written: what is read of a
+    /// buffer that was just made waits until all that was written before is in the cache, frames of lines that are far away among it.
+    fn top_up(&mut self, due: usize) {
+        let Self { templates, link, kept, .. } = self;
+        let frame = templates.get(self.place.template).map_or(&[][..], Template::frame);
+        while kept.len() < due.min(KEPT_MAX) {
+            let Some(buf) = link.pool.alloc_copy(frame) else {
+                self.counts.no_buffer += 1;
+                return;
+            };
+            kept.push(buf);
+        }
     }
 
     fn hand_over(&mut self, mut clock: impl FnMut() -> Instant) -> usize {

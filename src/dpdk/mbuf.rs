@@ -123,6 +123,25 @@ impl Mbuf {
         }
     }
 
+    /// Makes `frame` what a fresh buffer holds. False, and nothing changed, if it is too small.
+    ///
+    /// # Safety
+    /// The buffer was just taken from its pool: this is the one handle, and it is direct and has one segment. Whether it is so could be asked, but the
+    /// answer would wait for all that was written before, as it is one word of several that the pool has written.
+    #[inline]
+    pub(super) unsafe fn hold(&mut self, frame: &[u8]) -> bool {
+        let room = usize::from(self.read::<u16>(sys::SHIM_MBUF_BUF_LEN))
+            .saturating_sub(usize::from(self.read::<u16>(sys::SHIM_MBUF_DATA_OFF)));
+        let Some(len) = u16::try_from(frame.len()).ok().filter(|_| frame.len() <= room) else { return false };
+        // SAFETY: inside the buffer, since `len <= room`; nobody else has it, and `frame` lies elsewhere.
+        unsafe { self.data_ptr().copy_from_nonoverlapping(frame.as_ptr(), frame.len()) };
+        // SAFETY: an aligned field of a unique buffer; `len` bytes are initialised.
+        unsafe { self.field::<u16>(sys::SHIM_MBUF_DATA_LEN).write(len) };
+        // SAFETY: as above; the buffer has one segment, so the packet is as long.
+        unsafe { self.field::<u32>(sys::SHIM_MBUF_PKT_LEN).write(u32::from(len)) };
+        true
+    }
+
     /// The address of the field at `offset`.
     #[inline]
     pub(super) fn field<T>(&self, offset: u32) -> *mut T {

@@ -169,6 +169,14 @@ impl BufPool for Mempool {
         NonNull::new(mbuf).map(|mbuf| unsafe { Mbuf::from_raw(mbuf) })
     }
 
+    // Without the zeros that a frame of that length would first be.
+    #[inline]
+    fn alloc_copy(&self, frame: &[u8]) -> Option<Mbuf> {
+        let mut mbuf = self.alloc()?;
+        // SAFETY: it was just taken.
+        unsafe { mbuf.hold(frame) }.then_some(mbuf)
+    }
+
     #[inline]
     fn alloc_large(&self) -> Option<Mbuf> {
         let large = self.0.large.as_ref()?;
