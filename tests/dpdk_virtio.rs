@@ -89,8 +89,9 @@ fn until_it_is_answered(test: &str, socket: &Path) -> bool {
     std::thread::sleep(Duration::from_millis(30));
     peer.kill().unwrap();
     peer.wait().unwrap();
-    // What EAL would have removed at its end.
+    // What it would have removed at its end.
     let _ = std::fs::remove_dir_all(format!("/run/dpdk/pollcast-test-{}", peer.id()));
+    let _ = std::fs::remove_file(format!("/run/pollcast/pollcast-test-{}.lock", peer.id()));
     answered
 }
 
