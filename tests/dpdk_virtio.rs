@@ -28,11 +28,7 @@ fn spawn(test: &str, role: &str, socket: &Path) -> Child {
         .env(SOCKET, socket)
         .stdin(Stdio::piped())
         .stdout(if role == "vhost" { Stdio::piped() } else { Stdio::null() })
-        .stderr(if test == "a_vhost_port_outlives_its_peers" && role != "vhost" {
-            Stdio::piped()
-        } else {
-            Stdio::inherit()
-        })
+        .stderr(if role == KILLED { Stdio::piped() } else { Stdio::inherit() })
         .spawn()
         .unwrap()
 }
@@ -56,8 +52,11 @@ fn two_processes_pass_tags_over_a_virtio_ring() {
     }
 }
 
-/// Peers that are killed, one after the other, while the port takes from their ring and puts into it as fast as it can.
-const KILLED: usize = 6;
+/// The role of peers that are killed, one after the other, while the port takes from their ring and puts into it as fast as it can.
+const KILLED: &str = "virtio, until it is killed";
+
+/// How many there are.
+const PEERS: usize = 6;
 
 // Its rings are shared memory, which goes with a peer that dies.
 #[test]
@@ -72,18 +71,18 @@ fn a_vhost_port_outlives_its_peers() {
             let mut vhost = spawn(TEST, "vhost", &socket);
             let mut lines = BufReader::new(vhost.stdout.take().unwrap()).lines();
             assert!(lines.any(|line| line.unwrap().contains("ready")));
-            let answered: Vec<bool> = (0..KILLED).map(|_| until_it_is_answered(TEST, &socket)).collect();
+            let answered: Vec<bool> = (0..PEERS).map(|_| until_it_is_answered(TEST, &socket)).collect();
             drop(vhost.stdin.take());
             let vhost = vhost.wait().unwrap();
             assert!(vhost.success(), "{vhost}");
-            assert_eq!(answered, [true; KILLED]);
+            assert_eq!(answered, [true; PEERS]);
         }
     }
 }
 
 /// Starts a peer, and kills it in the middle of its traffic. True if it was answered before.
 fn until_it_is_answered(test: &str, socket: &Path) -> bool {
-    let mut peer = spawn(test, "virtio", socket);
+    let mut peer = spawn(test, KILLED, socket);
     let mut lines = BufReader::new(peer.stderr.take().unwrap()).lines();
     let answered = lines.any(|line| line.is_ok_and(|line| line.contains("answered")));
     std::thread::sleep(Duration::from_millis(30));

@@ -145,6 +145,21 @@ mod tests {
         assert!(chosen(OffloadSet::NONE, false, true, "net_virtio").is_empty());
     }
 
+    // What net_vhost does to packets itself, nobody else does: it is left in between.
+    #[test]
+    fn net_vhost_is_passed_by_only_if_it_is_asked_for_nothing_but_sums_passed_on() {
+        let alone = |allowed: OffloadSet, tagged: bool| {
+            Offloads::choose(EVERYTHING, allowed, tagged, false, "net_vhost").leave_packets_of_vhost_alone()
+        };
+        assert!(alone(OffloadSet::ALL, false));
+        assert!(alone(OffloadSet::from_iter([Offload::RxUdpCksum]), true));
+        assert!(!alone(OffloadSet::ALL, true) && !alone(OffloadSet::NONE, false));
+        for needed in [Offload::RxVlanStrip, Offload::TxVlanInsert] {
+            assert!(!alone(OffloadSet::from_iter([Offload::RxUdpCksum, needed]), true));
+        }
+        assert!(!alone(OffloadSet::ALL.without(Offload::RxUdpCksum), false));
+    }
+
     #[test]
     fn frames_are_spread_over_buffers_only_if_they_must_and_may_be() {
         let scatter = OffloadSet::from_iter([Offload::RxScatter]);

@@ -17,6 +17,7 @@ use crossbeam::utils::CachePadded;
 use dpdk_sys as sys;
 
 use super::{Mbuf, Mempool};
+use crate::io::DeviceStats;
 
 type Dequeue = unsafe extern "C" fn(c_int, u16, *mut sys::rte_mempool, *mut *mut sys::rte_mbuf, u16) -> u16;
 type Enqueue = unsafe extern "C" fn(c_int, u16, *mut *mut sys::rte_mbuf, u16) -> u16;
@@ -68,19 +69,6 @@ pub(super) struct Ring {
     number: u16,
 }
 
-/// What went through.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Passed {
-    /// Packets taken out of rings.
-    pub(super) ipackets: u64,
-    /// Their bytes.
-    pub(super) ibytes: u64,
-    /// Packets put into rings.
-    pub(super) opackets: u64,
-    /// Their bytes.
-    pub(super) obytes: u64,
-}
-
 impl Rings {
     /// Those of `port`, which is net_vhost's, is started, and has `queue_pairs`. `None`: this DPDK's vhost library is not to be found, and
     /// the driver does its work as any other.
@@ -119,7 +107,7 @@ impl Rings {
         // The link is up as long as the driver knows its device by a number that is true; without one it may tell another's.
         // SAFETY: as above.
         let device = if is_up { unsafe { (self.library.device)(self.port) } } else { NONE };
-        // SAFETY: looks the number up, and knows of one that is nobody's.
+        // SAFETY: it is freed when the driver has told that it goes, which then waits here for its turn to look.
         let count = if device >= 0 { unsafe { (self.library.rings)(device) } } else { 0 };
         self.count.store(count, Ordering::Relaxed);
         if self.device.swap(device, Ordering::SeqCst) == device {
@@ -133,14 +121,15 @@ impl Rings {
         }
     }
 
-    /// What went through all rings.
-    pub(super) fn passed(&self) -> Passed {
+    /// What went through all rings: packets and bytes, each way.
+    pub(super) fn passed(&self) -> DeviceStats {
         let (pairs, _) = self.places.as_chunks::<2>();
-        pairs.iter().fold(Passed::default(), |sum, [sent, received]| Passed {
+        pairs.iter().fold(DeviceStats::default(), |sum, [sent, received]| DeviceStats {
             ipackets: sum.ipackets + received.packets.load(Ordering::Relaxed),
             ibytes: sum.ibytes + received.bytes.load(Ordering::Relaxed),
             opackets: sum.opackets + sent.packets.load(Ordering::Relaxed),
             obytes: sum.obytes + sent.bytes.load(Ordering::Relaxed),
+            ..sum
         })
     }
 
@@ -340,7 +329,8 @@ mod tests {
             assert_eq!(from.with_device(|_, _| (1, 1514)), 1);
             assert_eq!(to.with_device(|_, _| (2, 120)), 2);
         }
-        let passed = Passed { ipackets: 8, ibytes: 3388, opackets: 4, obytes: 240 };
+        let passed =
+            DeviceStats { ipackets: 8, ibytes: 3388, opackets: 4, obytes: 240, ..DeviceStats::default() };
         assert_eq!(rings.passed(), passed);
     }
 

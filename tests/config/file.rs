@@ -297,12 +297,13 @@ fn ports_and_services_without_a_name_get_one() {
 fn a_port_with_cpus_is_served_by_those_workers_only() {
     let text = format!(
         "[workers]\ncpus = [2, 1, 3]\ncontrol_cpu = 1\nburst = 64\n{LEAST}\n[[port]]\ndevice = \"0000:03:00.0\"\n\
-         addresses = [\"198.18.1.2/24\"]\ncpus = [3, 2]\nmulticast_filter = \"all_multicast\""
+         addresses = [\"198.18.1.2/24\"]\ncpus = [3, 2]\nmulticast_filter = \"all_multicast\"\nvhost_direct = false"
     );
     let plan = plan(&text, 4);
     assert_eq!(plan.ports[0].workers, [0, 1, 2]);
     assert_eq!(plan.ports[1].workers, [0, 2]);
     assert_eq!(plan.ports[1].multicast_filter, FilterPolicy::AllMulticast);
+    assert!(plan.ports[0].vhost_direct && !plan.ports[1].vhost_direct);
     let served: Vec<_> = plan.workers.iter().map(|worker| (worker.cpu, worker.ports.len())).collect();
     assert_eq!(served, [(2, 2), (1, 1), (3, 2)]);
     assert_eq!((plan.control_cpu, plan.burst), (1, 64));

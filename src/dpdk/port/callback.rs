@@ -15,17 +15,20 @@ pub(super) struct Callback {
 }
 
 impl Callback {
-    /// From here on the driver may call it.
+    /// From here on the driver may call it. False: it will not.
     ///
     /// # Safety
     /// The port is ours. The argument is what the function takes, and stays so until this was [unregistered](Self::unregister).
-    pub(super) unsafe fn register(self, port: u16) {
+    #[must_use]
+    pub(super) unsafe fn register(self, port: u16) -> bool {
         let Self { event, function, argument } = self;
         // SAFETY: the port is ours; the rest is promised.
         let ret = unsafe { sys::rte_eth_dev_callback_register(port, event, function, argument) };
-        if let Err(error) = DpdkError::check(ret) {
+        let registered = DpdkError::check(ret);
+        if let Err(error) = &registered {
             tracing::debug!("rte_eth_dev_callback_register: {error}");
         }
+        registered.is_ok()
     }
 
     /// When this returns the driver neither is calling it nor will.

@@ -342,7 +342,7 @@ impl Port<Stopped> {
             rss: None,
         };
         // SAFETY: the port is ours; the flag is in an `Opened`, which does not move and unregisters this in the end.
-        unsafe { restart::reset_request(&opened).register(port_id) };
+        let _without_it_nothing_is_reset = unsafe { restart::reset_request(&opened).register(port_id) };
         let state = Stopped {
             setup: Setup { plan: plan.clone(), queue_pairs, offloads, rss },
             policy: plan.multicast_filter,

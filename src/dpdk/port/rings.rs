@@ -21,13 +21,15 @@ pub(super) fn take(opened: &Opened, setup: &Setup, driver: &str) {
         tracing::debug!("port {}: DPDK's vhost library is not to be found", setup.plan.name);
         return;
     };
-    let rings = opened.rings.get_or_init(|| rings);
-    for callback in callbacks(rings) {
-        // SAFETY: the port is ours; `opened` holds on to the rings, and lets go of them in the end.
-        unsafe { callback.register(opened.port_id) };
+    // SAFETY: the port is ours; the rings are held here, and then by `opened`, which lets go of them in the end.
+    let register = |callback: Callback| unsafe { callback.register(opened.port_id) };
+    if !callbacks(&rings).into_iter().all(register) {
+        // Nobody would tell when the device goes.
+        callbacks(&rings).into_iter().for_each(|callback| callback.unregister(opened.port_id));
+        return;
     }
     // What came before that.
-    rings.look();
+    opened.rings.get_or_init(|| rings).look();
     tracing::debug!("port {}: its rings are used without net_vhost's burst functions", setup.plan.name);
 }
 
