@@ -115,21 +115,22 @@ impl<N: Nic> Generator<N> {
         traffic.check_mtu(link.mtu)?;
         let patience = u64::try_from(traffic.patience.as_nanos()).unwrap_or(u64::MAX);
         let flows = usize::try_from(traffic.flows).unwrap_or(0);
+        let places = Places::of(&traffic);
         Ok(Self {
             neighbors: Neighbors::of(&traffic),
             templates: Vec::new(),
             one_layout: false,
-            places: Places::of(&traffic),
+            places,
             pace: Pace::new(traffic.rate, Instant::ZERO),
             start: Instant::ZERO,
             end: Instant::ZERO,
             tracker: Tracker::new(slots(&traffic), flows, patience),
-            place: Places::of(&traffic).at(0),
+            place: places.at(0),
             sending: Burst::new(),
             sending_bytes: 0,
             received: Burst::new(),
             kept: ArrayVec::new(),
-            expected: (0, Places::of(&traffic).at(0)),
+            expected: (0, places.at(0)),
             looked_at: 0,
             counts: Counts::default(),
             latency: new_histogram(),
